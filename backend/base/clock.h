@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one source of "now". Everything that is shown or recorded as a time asks
+ * here, so that `-o now=` holds together; waiting uses the monotonic clock.
+ */
+#ifndef BATCHFS_BASE_CLOCK_H
+#define BATCHFS_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Immutable once threads run. */
+struct clock {
+	int64_t offset_us; /* added to the system's clock; 0: none */
+};
+
+/* Microseconds since 1970-01-01 UTC. */
+int64_t clock_now_us(const struct clock *clock);
+
+/* A clock that shows start_us now and runs on. */
+struct clock clock_starting_at(int64_t start_us);
+
+/* Microseconds of CLOCK_MONOTONIC: for deadlines, never shown. */
+int64_t clock_monotonic_us(void);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/base/error.h"
+#include "backend/base/strbuf.h"
+
+static void test_strbuf_grows(void **state)
+{
+	auto_strbuf b = STRBUF_INIT;
+
+	assert_string_equal(b.str, "");
+	for (int i = 0; i < 1000; i++)
+		strbuf_printf(&b, "%d,", i % 10);
+	strbuf_putc(&b, 'x');
+	strbuf_fill(&b, ' ', 3);
+	strbuf_puts(&b, "end");
+	assert_int_equal(b.len, 2007);
+	assert_int_equal(strlen(b.str), b.len);
+	assert_string_equal(b.str + 1996, "8,9,x   end");
+	strbuf_clear(&b);
+	assert_string_equal(b.str, "");
+	strbuf_add(&b, "a\0b", 3);
+	assert_int_equal(b.len, 3);
+	assert_memory_equal(b.str, "a\0b", 4);
+	(void)state;
+}
+
+static void test_strbuf_detach(void **state)
+{
+	auto_strbuf b = STRBUF_INIT;
+	auto_free char *empty = strbuf_detach(&b);
+
+	assert_string_equal(empty, "");
+	strbuf_puts(&b, "text");
+	auto_free char *text = strbuf_detach(&b);
+	assert_string_equal(text, "text");
+	assert_string_equal(b.str, "");
+	assert_int_equal(b.len, 0);
+	(void)state;
+}
+
+static void test_strbuf_breaks_and_stays_broken(void **state)
+{
+	auto_strbuf b = STRBUF_INIT;
+
+	strbuf_puts(&b, "text");
+	strbuf_fill(&b, ' ', SIZE_MAX / 2);
+	assert_true(strbuf_broken(&b));
+	strbuf_puts(&b, "more");
+	strbuf_printf(&b, "%d", 1);
+	assert_true(strbuf_broken(&b));
+	assert_string_equal(b.str, "");
+	assert_null(strbuf_detach(&b));
+	assert_false(strbuf_broken(&b));
+	(void)state;
+}
+
+static void test_error(void **state)
+{
+	struct error e = {0};
+
+	assert_int_equal(error_set(&e, EPERM, "no %s\n\n", "way"), -EPERM);
+	assert_int_equal(e.err, EPERM);
+	assert_string_equal(e.text, "no way");
+	assert_string_equal(e.sqlstate, "");
+	assert_int_equal(error_sql(&e, EIO, "40P01", "deadlock"), -EIO);
+	assert_string_equal(e.sqlstate, "40P01");
+	assert_int_equal(error_prefix(&e, "%s: ", "batch"), -EIO);
+	assert_string_equal(e.text, "batch: deadlock");
+	assert_string_equal(e.sqlstate, "40P01");
+	assert_int_equal(error_set(NULL, EINVAL, "nobody reads this"), -EINVAL);
+	assert_int_equal(error_sql(NULL, EINVAL, NULL, "nor this"), -EINVAL);
+	assert_string_equal(error_name(EPERM), "EPERM");
+	assert_string_equal(error_name(123456), "EIO");
+	(void)state;
+}
+
+/* A text that is too long is cut between characters, wherever the cut falls. */
+static void test_error_is_cut_between_characters(void **state)
+{
+	struct error e = {0};
+	char text[2 * sizeof e.text];
+
+	for (size_t shift = 0; shift < 4; shift++) {
+		memset(text, 'a', shift);
+		for (size_t i = shift; i + 3 < sizeof text; i += 3)
+			memcpy(text + i, "\xe2\x82\xac", 4);
+		error_set(&e, EIO, "%s", text);
+		size_t n = strlen(e.text);
+		assert_true(n < sizeof e.text && n + 8 > sizeof e.text);
+		assert_int_equal((n - shift) % 3, 0);
+		error_prefix(&e, "file: ");
+		n = strlen(e.text);
+		assert_true(n < sizeof e.text && n + 8 > sizeof e.text);
+		assert_memory_equal(e.text, "file: ", 6);
+		assert_int_equal((n - shift - 6) % 3, 0);
+	}
+	(void)state;
+}
+
+static void test_clock(void **state)
+{
+	const int64_t year_2020 = INT64_C(1577836800000000);
+	struct clock system = {0}, shifted = clock_starting_at(year_2020);
+
+	assert_true(clock_now_us(&system) > year_2020);
+	int64_t first = clock_now_us(&shifted);
+	int64_t second = clock_now_us(&shifted);
+	assert_true(first >= year_2020 && second >= first);
+	assert_true(clock_now_us(&system) - shifted.offset_us != 0);
+	assert_true(clock_now_us(&system) > second);
+	first = clock_monotonic_us();
+	assert_true(clock_monotonic_us() >= first);
+	(void)state;
+}
+
+static int *taken(int *p)
+{
+	int *own = p;
+	return steal(&own);
+}
+
+static void test_cleanup(void **state)
+{
+	pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+	int x = 1;
+
+	{
+		LOCKED(&m);
+		assert_int_equal(pthread_mutex_trylock(&m), EBUSY);
+	}
+	assert_int_equal(pthread_mutex_trylock(&m), 0);
+	pthread_mutex_unlock(&m);
+	assert_ptr_equal(taken(&x), &x);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_strbuf_grows),
+		cmocka_unit_test(test_strbuf_detach),
+		cmocka_unit_test(test_strbuf_breaks_and_stays_broken),
+		cmocka_unit_test(test_error),
+		cmocka_unit_test(test_error_is_cut_between_characters),
+		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_cleanup),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
