@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dbt's manifest.json -> the catalog: what batchfs knows of the project.
+ * Immutable once loaded, so any thread may read it; every string in it belongs
+ * to it and lives until catalog_free().
+ */
+#ifndef BATCHFS_MANIFEST_H
+#define BATCHFS_MANIFEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/base/error.h"
+#include "backend/base/log.h"
+#include "backend/calendar.h"
+
+enum tristate { TRI_UNSET = -1, TRI_FALSE = 0, TRI_TRUE = 1 };
+
+/* "db"."schema"."table" taken apart; database NULL where the manifest gives none. */
+struct relation {
+	char *database, *schema, *identifier;
+	char *rendered; /* relation_name, exactly as it stands in compiled code */
+};
+
+/*
+ * What a model reads: a ref or a source among its depends_on nodes. `filtered`:
+ * at least one mention of it in the compiled code gets the batch's window. An
+ * ephemeral is an input whose `rendered` and `identifier` are __dbt__cte__NAME.
+ */
+struct input {
+	const char *unique_id;
+	struct relation relation;
+	const char *event_time; /* a column or an expression, quoted where dbt quotes it; NULL: none */
+	bool filtered;
+	bool ephemeral;
+	int model; /* the microbatch model that makes it: index into catalog.models, else -1 */
+	/*
+	 * For each mention of the relation in the compiled code outside of the
+	 * __dbt__cte__ definitions, in order, strings and comments included: 'f' where
+	 * the window belongs, '-' where it does not (.render(), a literal name).
+	 * NULL: every mention is filtered if event_time is set.
+	 */
+	const char *mentions;
+};
+
+/*
+ * A window that order must respect: this model's batch reads `model`'s rows,
+ * directly or through views and ephemerals. `windowed`: every way to it goes
+ * through a filtered input, so only the same window is read; else all of it.
+ */
+struct upstream {
+	int model;
+	bool windowed;
+};
+
+struct index_config {
+	const char **columns; /* NULL-terminated */
+	bool unique;
+	const char *type; /* NULL: the server's default */
+};
+
+struct model {
+	const char *dir; /* its directory's name: unique in the catalog, a valid file name */
+	const char *name, *package, *unique_id;
+	const char *version; /* NULL: not versioned */
+	struct relation relation;
+	const char *event_time; /* NULL only where why_not says so */
+	enum batch_size batch_size;
+	const char *batch_size_text; /* as configured, also where unknown; NULL: none */
+	int64_t begin;		     /* us, truncated to batch_size; INT64_MAX where why_not says so */
+	int32_t lookback;
+	const char *strategy;
+	const char **unique_key; /* NULL-terminated; an empty list: none */
+	enum tristate concurrent_batches, full_refresh;
+	const char **tags, **fqn;  /* NULL-terminated */
+	const char *meta_json;	   /* compact JSON object */
+	const char *original_path; /* original_file_path: for messages */
+	const char *compiled;	   /* the SQL, unfiltered; NULL only where why_not says so */
+	const char *checksum;	   /* of the node; "" if the manifest has none */
+	char code[17];		   /* hash of what decides a batch's rows: compiled, relation, event_time, inputs */
+	const struct index_config *indexes;
+	size_t n_indexes;
+	bool unlogged;
+	bool reads_itself;
+	const struct input *inputs;
+	size_t n_inputs;
+	const struct upstream *upstreams;
+	size_t n_upstreams;
+	int node;	     /* index into catalog.nodes */
+	const char *why_not; /* NULL: runnable natively; else a sentence for each reason: what, why, what to do */
+};
+
+/* Every enabled node and source of the graph, for selection. */
+struct node {
+	const char *unique_id, *name, *package, *resource_type;
+	const char *version;	  /* NULL: none */
+	const char *materialized; /* NULL: none */
+	const char **fqn, **tags; /* NULL-terminated */
+	const char *path;	  /* original_file_path */
+	const char *source_name;  /* sources only, else NULL */
+	int model;		  /* index into catalog.models, else -1 */
+	const int *parents;	  /* indexes of nodes, ascending */
+	size_t n_parents;
+};
+
+struct catalog {
+	const char *path; /* the manifest file itself */
+	const char *project, *adapter_type, *dbt_version, *schema_version;
+	const struct model *models; /* sorted by dir */
+	size_t n_models;
+	const struct node *nodes;
+	size_t n_nodes;
+	int64_t loaded_at; /* system clock, us */
+};
+
+/*
+ * Reads `path`: manifest.json or the directory that holds it. On failure -errno,
+ * and *err names the file, the key and the value: -ENOENT (no such file, or a
+ * directory without a manifest.json), -EACCES, -EINVAL (not JSON, no manifest,
+ * a wrong type where the whole cannot be understood), -ENOMEM. One model that is
+ * wrong is no failure: it is in the catalog with its why_not; one whose name
+ * cannot be a file's is left out and named in the log.
+ */
+int manifest_load(const char *path, const struct log *log, struct catalog **out, struct error *err);
+
+void catalog_free(struct catalog *c); /* NULL is fine */
+
+/* Index of the model whose directory is `dir`, or -1. */
+int catalog_find(const struct catalog *c, const char *dir);
+
+#endif

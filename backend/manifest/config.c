@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "backend/base/cleanup.h"
+#include "backend/manifest/private.h"
+
+static int load_batch_size(struct loader *l, const struct place *config, struct model *m)
+{
+	const char *text;
+	int r = get_string(config, "batch_size", &text);
+	if (r)
+		return r;
+	m->batch_size = BATCH_DAY;
+	m->batch_size_text = arena_strdup(l->arena, text);
+	if (!text)
+		refuse(l, m, "The model has no batch_size; set it to hour, day, month or year");
+	else if (!calendar_size_parse(text, &m->batch_size))
+		refuse(l, m,
+		       "Its batch_size '%s' is not known here; the batch sizes are hour, day, month and year",
+		       text);
+	return 0;
+}
+
+/* dbt takes the wall clock that is written, whatever the offset, and stamps it UTC. */
+static void load_begin(struct loader *l, const struct place *config, struct model *m)
+{
+	json_t *value = json_object_get(config->object, "begin");
+	int64_t us;
+	int32_t offset;
+	m->begin = INT64_MAX;
+	if (!value || json_is_null(value)) {
+		refuse(l, m,
+		       "The model has no begin; set it to the time of its first batch, as in "
+		       "begin='2024-01-01'");
+		return;
+	}
+	const char *text = json_string_value(value);
+	if (!text || strlen(text) != json_string_length(value) || !calendar_parse_time(text, &us, &offset)) {
+		char excerpt[80];
+		json_excerpt(value, excerpt, sizeof(excerpt));
+		refuse(l, m, "%s is %s, which is no time; write an ISO 8601 time, as in begin='2024-01-01'",
+		       place_path(config, "begin", l->arena), excerpt);
+		return;
+	}
+	m->begin = calendar_start(m->batch_size, calendar_ordinal(m->batch_size, us));
+}
+
+static void load_lookback(struct loader *l, const struct place *config, struct model *m)
+{
+	json_t *value = json_object_get(config->object, "lookback");
+	m->lookback = 1;
+	if (!value || json_is_null(value))
+		return;
+	json_int_t n = json_integer_value(value);
+	if (json_is_integer(value) && n >= 0 && n <= INT32_MAX) {
+		m->lookback = (int32_t)n;
+		return;
+	}
+	char excerpt[80];
+	json_excerpt(value, excerpt, sizeof(excerpt));
+	refuse(l, m, "%s is %s; it must be a whole number of batches, 0 or more",
+	       place_path(config, "lookback", l->arena), excerpt);
+}
+
+static int load_index(struct loader *l, const struct place *list, size_t i, struct index_config *out)
+{
+	char key[32];
+	json_t *item = json_array_get(list->object, i);
+	snprintf(key, sizeof(key), "[%zu]", i);
+	if (!json_is_object(item))
+		return place_wrong(list, key, item, "not an object");
+	struct place at = place_under(list, key, item);
+	enum tristate unique;
+	const char *type;
+	int r = get_strings(&at, "columns", l->arena, &out->columns);
+	if (!r && !out->columns[0])
+		return place_wrong(&at, "columns", json_object_get(item, "columns"), "not a list of columns");
+	if (!r)
+		r = get_bool(&at, "unique", &unique);
+	if (!r)
+		r = get_string(&at, "type", &type);
+	if (r)
+		return r;
+	out->unique = unique == TRI_TRUE;
+	out->type = type && *type ? arena_strdup(l->arena, type) : NULL;
+	return 0;
+}
+
+static int load_indexes(struct loader *l, const struct place *config, struct model *m)
+{
+	json_t *list;
+	int r = get_array(config, "indexes", &list);
+	if (r || !list)
+		return r;
+	struct place at = place_under(config, "indexes", list);
+	struct index_config *indexes = arena_alloc(l->arena, json_array_size(list) + 1, sizeof(*indexes));
+	if (!indexes)
+		return loader_check(l);
+	m->indexes = indexes;
+	m->n_indexes = json_array_size(list);
+	for (size_t i = 0; !r && i < m->n_indexes; i++)
+		r = load_index(l, &at, i, &indexes[i]);
+	return r;
+}
+
+static int load_meta(struct loader *l, const struct place *at, const struct place *config, struct model *m)
+{
+	json_t *meta, *outer;
+	int r = get_object(config, "meta", &meta);
+	if (!r)
+		r = get_object(at, "meta", &outer);
+	if (r)
+		return r;
+	if (!meta || !json_object_size(meta))
+		meta = outer;
+	auto_free char *text = meta ? json_dumps(meta, JSON_COMPACT) : NULL;
+	if (meta && !text)
+		l->arena->broken = true;
+	m->meta_json = text ? arena_strdup(l->arena, text) : "{}";
+	return 0;
+}
+
+static int load_checksum(struct loader *l, const struct place *at, struct model *m)
+{
+	json_t *checksum;
+	const char *text = NULL;
+	int r = get_object(at, "checksum", &checksum);
+	if (!r && checksum) {
+		struct place checksum_at = place_under(at, "checksum", checksum);
+		r = get_string(&checksum_at, "checksum", &text);
+	}
+	m->checksum = text ? arena_strdup(l->arena, text) : "";
+	return r;
+}
+
+static int load_flags(struct loader *l, const struct place *config, struct model *m)
+{
+	const char *event_time;
+	enum tristate unlogged;
+	int r = get_string(config, "event_time", &event_time);
+	if (!r)
+		r = get_bool(config, "concurrent_batches", &m->concurrent_batches);
+	if (!r)
+		r = get_bool(config, "full_refresh", &m->full_refresh);
+	if (!r)
+		r = get_bool(config, "unlogged", &unlogged);
+	if (!r)
+		r = get_strings(config, "unique_key", l->arena, &m->unique_key);
+	if (r)
+		return r;
+	if (m->unique_key[0] && !*m->unique_key[0])
+		m->unique_key[0] = NULL;
+	m->unlogged = unlogged == TRI_TRUE;
+	if (event_time && *event_time)
+		m->event_time = arena_strdup(l->arena, event_time);
+	else
+		refuse(l, m,
+		       "The model has no event_time; set it to the column that says which batch a row "
+		       "belongs to");
+	return 0;
+}
+
+int load_config(struct loader *l, struct model *m)
+{
+	struct place at = loader_place(l, (size_t)m->node);
+	struct place config = place_under(&at, "config", json_object_get(at.object, "config"));
+	int r = load_relation(l, &at, &m->relation);
+	if (!r && !m->relation.rendered)
+		refuse(l, m,
+		       "The manifest gives no relation_name for the model; run `dbt compile` to write it "
+		       "again");
+	if (!r)
+		r = load_flags(l, &config, m);
+	if (!r)
+		r = load_batch_size(l, &config, m);
+	if (r)
+		return r;
+	load_begin(l, &config, m);
+	load_lookback(l, &config, m);
+	r = load_indexes(l, &config, m);
+	if (!r)
+		r = load_meta(l, &at, &config, m);
+	if (!r)
+		r = load_checksum(l, &at, m);
+	return r ? r : loader_check(l);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "backend/manifest/mentions.h"
+#include "backend/manifest/private.h"
+
+#define CTE_PREFIX "__dbt__cte__"
+
+static bool is_ephemeral(const struct node *n)
+{
+	return n->materialized && strcmp(n->materialized, "ephemeral") == 0;
+}
+
+/* dbt quotes the column where the project says that it needs quotes. */
+static bool wants_quotes(const struct place *at, const char *event_time)
+{
+	const json_t *column = json_object_get(json_object_get(at->object, "columns"), event_time);
+	const json_t *quoting = json_object_get(at->object, "quoting");
+	return json_is_true(json_object_get(column, "quote")) ||
+	       (column && json_is_true(json_object_get(quoting, "column")));
+}
+
+static int load_event_time(struct loader *l, const struct place *at, const char **out)
+{
+	json_t *config;
+	const char *text = NULL;
+	int r = get_object(at, "config", &config);
+	if (!r && config) {
+		struct place config_at = place_under(at, "config", config);
+		r = get_string(&config_at, "event_time", &text);
+	}
+	if (r || !text || !*text)
+		return r;
+	bool quote = text[0] != '"' && wants_quotes(at, text);
+	*out = arena_printf(l->arena, quote ? "\"%s\"" : "%s", text);
+	return 0;
+}
+
+/* dbt calls the CTE after the alias or the name, depending on its version. */
+static void name_cte(struct loader *l, const struct model *m, const struct node *n, struct relation *relation)
+{
+	const char *name = relation->identifier;
+	relation->rendered = arena_printf(l->arena, CTE_PREFIX "%s", name);
+	if (relation->rendered && (!m->compiled || !strstr(m->compiled, relation->rendered)))
+		relation->rendered = arena_printf(l->arena, CTE_PREFIX "%s", n->name);
+	relation->database = NULL;
+	relation->schema = arena_strdup(l->arena, "");
+	relation->identifier = relation->rendered;
+}
+
+static int load_input(struct loader *l, struct model *m, int node, struct input *in)
+{
+	const struct node *n = &l->nodes[node];
+	struct place at = loader_place(l, (size_t)node);
+	in->unique_id = n->unique_id;
+	in->model = n->model;
+	in->ephemeral = is_ephemeral(n);
+	int r = load_event_time(l, &at, &in->event_time);
+	if (!r)
+		r = load_relation(l, &at, &in->relation);
+	if (!r && in->ephemeral)
+		name_cte(l, m, n, &in->relation);
+	else if (!r && !in->relation.rendered)
+		refuse(l, m,
+		       "The manifest gives no relation_name for %s, which it reads; run `dbt compile` to "
+		       "write it again",
+		       n->unique_id);
+	return r;
+}
+
+static bool reads_itself(const struct loader *l, const struct model *m)
+{
+	const struct node *n = &l->nodes[m->node];
+	for (size_t i = 0; i < n->n_parents; i++) {
+		if (n->parents[i] == m->node)
+			return true;
+	}
+	if (!m->compiled || !m->relation.rendered)
+		return false;
+	struct sql_mention some[16];
+	size_t max = sizeof(some) / sizeof(*some);
+	size_t found = sql_mentions(l->dialect, m->compiled, m->relation.rendered, some, max);
+	for (size_t i = 0; i < found && i < max; i++) {
+		if (some[i].code)
+			return true;
+	}
+	/* So many mentions that the rest was not looked at: the careful answer only costs speed. */
+	return found > max;
+}
+
+int load_inputs(struct loader *l, struct model *m, bool **windowed)
+{
+	const struct node *n = &l->nodes[m->node];
+	struct input *inputs = arena_alloc(l->arena, n->n_parents + 1, sizeof(*inputs));
+	*windowed = arena_alloc(l->arena, n->n_parents + 1, sizeof(**windowed));
+	if (!inputs || !*windowed)
+		return loader_check(l);
+	m->inputs = inputs;
+	for (size_t i = 0; i < n->n_parents; i++) {
+		struct input *in = &inputs[m->n_inputs];
+		int r = load_input(l, m, n->parents[i], in);
+		if (r)
+			return r;
+		m->n_inputs++;
+	}
+	m->reads_itself = reads_itself(l, m);
+	return m->compiled ? load_mentions(l, m, inputs, *windowed) : loader_check(l);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "backend/manifest/jinja.h"
+
+/* Reads the arguments behind the '('; call->readable says whether all of them were literals. */
+static void read_arguments(const char **p, const char *end, struct jinja_call *call)
+{
+	unsigned depth = 1, positional = 0;
+	bool readable = true;
+	struct jinja_token t;
+	while (depth && (t = jinja_lex(p, end)).kind != JINJA_END) {
+		if (jinja_is(&t, "(")) {
+			depth++;
+			readable = false;
+		} else if (jinja_is(&t, ")")) {
+			depth--;
+		} else if (t.kind == JINJA_STRING && positional < 2) {
+			*(positional++ ? &call->second : &call->first) = t;
+		} else if (!call->source && (jinja_is(&t, "v") || jinja_is(&t, "version"))) {
+			struct jinja_token equals = jinja_lex(p, end);
+			call->version = jinja_lex(p, end);
+			if (!jinja_is(&equals, "=") ||
+			    (call->version.kind != JINJA_NUMBER && call->version.kind != JINJA_STRING))
+				readable = false;
+		} else if (!jinja_is(&t, ",")) {
+			readable = false;
+		}
+	}
+	call->readable = readable && depth == 0 && positional > (call->source ? 1 : 0);
+}
+
+/* What follows the call behind a dot. */
+static void read_attribute(const char **p, const char *end, struct jinja_call *call)
+{
+	const char *ahead = *p;
+	struct jinja_token dot = jinja_lex(&ahead, end);
+	if (!jinja_is(&dot, "."))
+		return;
+	struct jinja_token name = jinja_lex(&ahead, end), open = jinja_lex(&ahead, end);
+	struct jinja_token close = jinja_lex(&ahead, end);
+	if (jinja_is(&name, "render") && jinja_is(&open, "(") && jinja_is(&close, ")")) {
+		call->render = true;
+		*p = ahead;
+	} else {
+		call->attribute = true;
+	}
+}
+
+bool jinja_find_call(const char **p, const char *end, struct jinja_call *call, bool *pure)
+{
+	struct jinja_token t, before = {.kind = JINJA_END};
+	bool first = true;
+	while ((t = jinja_lex(p, end)).kind != JINJA_END) {
+		const char *ahead = *p;
+		struct jinja_token open = jinja_lex(&ahead, end);
+		bool name = jinja_is(&t, "ref") || jinja_is(&t, "source");
+		if (name && jinja_is(&open, "(") && !(jinja_is(&before, ".") && !first)) {
+			*call = (struct jinja_call){.source = jinja_is(&t, "source")};
+			*p = ahead;
+			read_arguments(p, end, call);
+			read_attribute(p, end, call);
+			ahead = *p;
+			*pure = first && jinja_lex(&ahead, end).kind == JINJA_END;
+			return true;
+		}
+		/* builtins.ref() is ref() itself; any other x.ref() is something else. */
+		if (!jinja_is(&t, ".") || !jinja_is(&before, "builtins"))
+			before = t;
+		first = false;
+	}
+	return false;
+}
+
+static bool names_batch(const struct jinja_token *t)
+{
+	return (t->kind == JINJA_NAME || t->kind == JINJA_STRING) && t->len == 5 &&
+	       memcmp(t->text, "batch", 5) == 0;
+}
+
+static void uses_in(const char *p, const char *end, struct jinja_uses *uses)
+{
+	struct jinja_token a = {.kind = JINJA_END}, b = a, t;
+	while ((t = jinja_lex(&p, end)).kind != JINJA_END) {
+		/* model.batch, model['batch'], model.get('batch') */
+		if (names_batch(&t) && jinja_is(&a, "model") && (jinja_is(&b, ".") || jinja_is(&b, "[")))
+			uses->batch = true;
+		if (names_batch(&t) && t.kind == JINJA_STRING && jinja_is(&a, "get") && jinja_is(&b, "("))
+			uses->batch = true;
+		if (jinja_is(&t, "(") &&
+		    (jinja_is(&b, "is_incremental") || jinja_is(&b, "should_full_refresh")))
+			uses->incremental = true;
+		if (jinja_is(&t, "FULL_REFRESH") && jinja_is(&b, "."))
+			uses->incremental = true;
+		if (jinja_is(&t, "(") && jinja_is(&a, ".") &&
+		    (jinja_is(&b, "render") || jinja_is(&b, "include")))
+			uses->renders++;
+		a = b;
+		b = t;
+	}
+}
+
+void jinja_uses(const char *text, struct jinja_uses *uses)
+{
+	struct jinja j = {.p = text, .end = text + strlen(text)};
+	struct jinja_part part;
+	while (jinja_next(&j, &part)) {
+		if (part.kind != JINJA_TEXT)
+			uses_in(part.text, part.end, uses);
+	}
+	if (strstr(text, "__dbt_internal_microbatch"))
+		uses->batch = true;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "backend/base/cleanup.h"
+#include "backend/base/strbuf.h"
+#include "backend/manifest/private.h"
+
+#define SCHEMA_OLDEST 9
+
+int loader_check(const struct loader *l)
+{
+	return l->arena->broken ? error_set(l->root.err, ENOMEM, "%s: no memory to load it", l->root.file)
+				: 0;
+}
+
+/* "https://schemas.getdbt.com/dbt/manifest/v12.json" */
+static int check_schema(struct loader *l, const struct place *metadata, const char *version)
+{
+	static const char before[] = "/manifest/v";
+	const char *at = strstr(version, before);
+	char *end = NULL;
+	long number = at ? strtol(at + sizeof(before) - 1, &end, 10) : 0;
+	if (number <= 0 || (*end && strcmp(end, ".json") != 0))
+		return place_wrong(metadata, "dbt_schema_version",
+				   json_object_get(metadata->object, "dbt_schema_version"),
+				   "not the schema of a dbt manifest");
+	if (number < SCHEMA_OLDEST)
+		return place_wrong(metadata, "dbt_schema_version",
+				   json_object_get(metadata->object, "dbt_schema_version"),
+				   "which is too old: v9 (dbt 1.5) and newer are read");
+	return loader_check(l);
+}
+
+static int load_metadata(struct loader *l)
+{
+	json_t *object;
+	const char *schema, *dbt, *project, *adapter;
+	int r = get_object(&l->root, "metadata", &object);
+	if (!r && !object)
+		r = place_wrong(&l->root, "metadata", NULL, "so this is not a dbt manifest");
+	if (r)
+		return r;
+	struct place at = place_under(&l->root, "metadata", object);
+	r = need_string(&at, "dbt_schema_version", &schema);
+	if (!r)
+		r = get_string(&at, "dbt_version", &dbt);
+	if (!r)
+		r = get_string(&at, "project_name", &project);
+	if (!r)
+		r = get_string(&at, "adapter_type", &adapter);
+	if (r)
+		return r;
+	struct catalog *c = l->catalog;
+	c->schema_version = arena_strdup(l->arena, schema);
+	c->dbt_version = arena_strdup(l->arena, dbt ? dbt : "");
+	c->project = arena_strdup(l->arena, project ? project : "");
+	c->adapter_type = arena_strdup(l->arena, adapter ? adapter : "");
+	l->dialect = adapter && strcmp(adapter, "sqlite") == 0 ? SQL_SQLITE : SQL_POSTGRES;
+	return check_schema(l, &at, schema);
+}
+
+static int open_maps(struct loader *l)
+{
+	json_t *nodes, *sources;
+	int r = get_object(&l->root, "nodes", &nodes);
+	if (!r && !nodes)
+		r = place_wrong(&l->root, "nodes", json_object_get(l->root.object, "nodes"), "not an object");
+	if (!r)
+		r = get_object(&l->root, "sources", &sources);
+	if (!r)
+		r = get_object(&l->root, "macros", &l->macros);
+	if (r)
+		return r;
+	l->nodes_at = place_under(&l->root, "nodes", nodes);
+	l->sources_at = place_under(&l->root, "sources", sources);
+	return 0;
+}
+
+static int load_model(struct loader *l, struct model *m, unsigned *seen)
+{
+	bool *windowed;
+	int r = load_config(l, m);
+	if (!r)
+		r = check_features(l, m);
+	if (!r)
+		r = load_compiled(l, m);
+	if (!r)
+		r = load_inputs(l, m, &windowed);
+	if (!r)
+		r = load_upstreams(l, m, windowed, seen);
+	if (!r)
+		hash_model(m);
+	return r;
+}
+
+static int load_all(struct loader *l)
+{
+	int r = load_metadata(l);
+	if (!r)
+		r = open_maps(l);
+	if (!r)
+		r = load_nodes(l);
+	if (!r)
+		r = load_models(l);
+	auto_free unsigned *seen = r ? NULL : calloc(l->n_nodes + 1, sizeof(*seen));
+	if (!r && !seen)
+		l->arena->broken = true;
+	if (!r)
+		r = loader_check(l);
+	for (size_t i = 0; !r && i < l->n_models; i++)
+		r = load_model(l, &l->models[i], seen);
+	return r;
+}
+
+int catalog_from_json(json_t *root, const char *path, const struct log *log, struct catalog **out,
+		      struct error *err)
+{
+	*out = NULL;
+	if (!json_is_object(root))
+		return error_set(err, EINVAL, "%s: not a JSON object, so this is not a dbt manifest", path);
+	struct owned_catalog *owned = calloc(1, sizeof(*owned));
+	if (!owned)
+		return error_set(err, ENOMEM, "%s: no memory to load it", path);
+	struct loader l = {.catalog = &owned->catalog, .arena = &owned->arena, .log = log};
+	l.catalog->path = arena_strdup(l.arena, path);
+	const char *slash = strrchr(path, '/');
+	l.dir = slash ? arena_strndup(l.arena, path, (size_t)(slash - path)) : ".";
+	l.root = (struct place){.object = root, .file = path, .err = err};
+	int r = loader_check(&l);
+	if (!r)
+		r = load_all(&l);
+	if (r) {
+		catalog_free(&owned->catalog);
+		return r;
+	}
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	owned->catalog.loaded_at = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	owned->catalog.models = l.models;
+	owned->catalog.n_models = l.n_models;
+	owned->catalog.nodes = l.nodes;
+	owned->catalog.n_nodes = l.n_nodes;
+	*out = &owned->catalog;
+	return 0;
+}
+
+/* The manifest's own path: the file, or manifest.json in the directory. */
+static int find_manifest(const char *path, struct strbuf *out, struct error *err)
+{
+	struct stat st;
+	strbuf_puts(out, path);
+	if (!stat(path, &st) && S_ISDIR(st.st_mode)) {
+		strbuf_puts(out,
+			    path[0] && path[strlen(path) - 1] == '/' ? "manifest.json" : "/manifest.json");
+		if (!strbuf_broken(out) && stat(out->str, &st) && errno == ENOENT)
+			return error_set(err, ENOENT,
+					 "%s: no such file; the directory holds no manifest.json (`dbt "
+					 "compile` writes one "
+					 "into target/)",
+					 out->str);
+	}
+	return strbuf_broken(out) ? error_set(err, ENOMEM, "%s: no memory", path) : 0;
+}
+
+int manifest_load(const char *path, const struct log *log, struct catalog **out, struct error *err)
+{
+	auto_strbuf file = STRBUF_INIT;
+	struct stat st;
+	*out = NULL;
+	int r = find_manifest(path, &file, err);
+	if (r)
+		return r;
+	auto_file FILE *f = fopen(file.str, "re");
+	if (!f || fstat(fileno(f), &st))
+		return error_set(err, errno, "%s: %s", file.str, strerrordesc_np(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+		return error_set(err, EINVAL, "%s: neither a file nor a directory", file.str);
+	json_error_t wrong;
+	errno = 0;
+	/* A NUL is let through so that a single name with one costs a model, not the manifest. */
+	json_t *root = json_loadf(f, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &wrong);
+	/* Where jansson finds no memory it often blames the text, or says nothing. */
+	if (!root && (errno == ENOMEM || wrong.line < 0))
+		return error_set(err, ENOMEM, "%s: no memory to load it", file.str);
+	if (!root)
+		return syntax_error(file.str, f, &wrong, err);
+	r = catalog_from_json(root, file.str, log, out, err);
+	json_decref(root);
+	/* The parsed document is several times the file: give it back (83 MB of JSON held 405 MB). */
+	malloc_trim(0);
+	return r;
+}
+
+void catalog_free(struct catalog *c)
+{
+	if (!c)
+		return;
+	struct owned_catalog *owned = (struct owned_catalog *)c;
+	arena_fini(&owned->arena);
+	free(owned);
+}
+
+int catalog_find(const struct catalog *c, const char *dir)
+{
+	size_t low = 0, high = c->n_models;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(dir, c->models[middle].dir);
+		if (order == 0)
+			return (int)middle;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return -1;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/manifest/private.h"
+
+static const char *const graph_types[] = {"model", "seed", "snapshot", "source"};
+
+bool node_is(const struct node *n, const char *resource_type)
+{
+	return strcmp(n->resource_type, resource_type) == 0;
+}
+
+struct place loader_place(const struct loader *l, size_t node)
+{
+	const struct place *up = node_is(&l->nodes[node], "source") ? &l->sources_at : &l->nodes_at;
+	return place_under(up, l->nodes[node].unique_id, l->json[node]);
+}
+
+/* The graph's name of the node's resource type; NULL: none of the graph (tests, analyses, operations). */
+static int graph_type(const struct place *at, const char **type)
+{
+	const char *text;
+	int r = need_string(at, "resource_type", &text);
+	*type = NULL;
+	for (size_t i = 0; !r && i < sizeof(graph_types) / sizeof(*graph_types); i++) {
+		if (strcmp(text, graph_types[i]) == 0)
+			*type = graph_types[i];
+	}
+	return r;
+}
+
+struct found {
+	const char *id, *type;
+	json_t *json;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(((const struct found *)a)->id, ((const struct found *)b)->id);
+}
+
+static int collect(const struct place *in, struct found *found, size_t *n)
+{
+	const char *id;
+	json_t *value;
+	json_object_foreach(in->object, id, value)
+	{
+		if (!json_is_object(value))
+			return place_wrong(in, id, value, "not an object");
+		struct place at = place_under(in, id, value);
+		json_t *config;
+		const char *type;
+		int r = graph_type(&at, &type);
+		if (!r)
+			r = get_object(&at, "config", &config);
+		if (r)
+			return r;
+		if (type && !json_is_false(json_object_get(config, "enabled")))
+			found[(*n)++] = (struct found){.id = id, .type = type, .json = value};
+	}
+	return 0;
+}
+
+/* dbt writes a version as a number or as a string. */
+static int load_version(struct loader *l, const struct place *at, const char **out)
+{
+	json_t *value = json_object_get(at->object, "version");
+	if (json_is_integer(value)) {
+		*out = arena_printf(l->arena, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		return 0;
+	}
+	if (json_is_real(value)) {
+		*out = arena_printf(l->arena, "%g", json_real_value(value));
+		return 0;
+	}
+	const char *text;
+	int r = get_string(at, "version", &text);
+	*out = arena_strdup(l->arena, text);
+	return r;
+}
+
+static int load_strings(struct loader *l, const struct place *at, struct node *n)
+{
+	const struct {
+		const char *key;
+		const char **to;
+		bool needed;
+	} texts[] = {
+		{"package_name", &n->package, true},
+		{"original_file_path", &n->path, false},
+		{"source_name", &n->source_name, node_is(n, "source")},
+	};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		const char *text;
+		int r = (texts[i].needed ? need_string : get_string)(at, texts[i].key, &text);
+		if (r)
+			return r;
+		*texts[i].to = arena_strdup(l->arena, text);
+	}
+	if (!node_is(n, "source"))
+		n->source_name = NULL;
+	if (!n->path)
+		n->path = "";
+	return 0;
+}
+
+static int load_node(struct loader *l, size_t i)
+{
+	struct node *n = &l->nodes[i];
+	struct place at = loader_place(l, i);
+	json_t *name = json_object_get(at.object, "name");
+	json_t *config;
+	const char *materialized = NULL;
+	/* A NUL in a name is models.c's to judge: it costs that model, not the manifest. */
+	if (!json_is_string(name))
+		return place_wrong(&at, "name", name, "not a string");
+	n->name = arena_strdup(l->arena, json_string_value(name));
+	n->model = -1;
+	int r = load_strings(l, &at, n);
+	if (!r)
+		r = load_version(l, &at, &n->version);
+	if (!r)
+		r = get_strings(&at, "fqn", l->arena, &n->fqn);
+	if (!r)
+		r = get_strings(&at, "tags", l->arena, &n->tags);
+	if (!r)
+		r = get_object(&at, "config", &config);
+	if (!r && config) {
+		struct place config_at = place_under(&at, "config", config);
+		r = get_string(&config_at, "materialized", &materialized);
+	}
+	n->materialized = arena_strdup(l->arena, materialized);
+	return r;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+	return (x > y) - (x < y);
+}
+
+static int load_parents(struct loader *l, size_t i)
+{
+	struct node *n = &l->nodes[i];
+	struct place at = loader_place(l, i);
+	json_t *depends, *list = NULL, *item;
+	size_t k;
+	int r = get_object(&at, "depends_on", &depends);
+	if (r || !depends)
+		return r;
+	struct place depends_at = place_under(&at, "depends_on", depends);
+	const char **ids;
+	r = get_array(&depends_at, "nodes", &list);
+	if (!r)
+		r = get_strings(&depends_at, "nodes", l->arena, &ids);
+	if (r)
+		return r;
+	int *parents = arena_alloc(l->arena, json_array_size(list) + 1, sizeof(*parents));
+	if (!parents)
+		return loader_check(l);
+	size_t count = 0;
+	json_array_foreach(list, k, item)
+	{
+		int parent = find_node(l, ids[k]);
+		if (parent >= 0)
+			parents[count++] = parent;
+	}
+	qsort(parents, count, sizeof(*parents), by_number);
+	for (k = 0; k < count; k++) {
+		if (!k || parents[k] != parents[k - 1])
+			parents[n->n_parents++] = parents[k];
+	}
+	n->parents = parents;
+	return 0;
+}
+
+int find_node(const struct loader *l, const char *unique_id)
+{
+	size_t low = 0, high = l->n_nodes;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(unique_id, l->nodes[middle].unique_id);
+		if (order == 0)
+			return (int)middle;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return -1;
+}
+
+int load_nodes(struct loader *l)
+{
+	size_t most = json_object_size(l->nodes_at.object) + json_object_size(l->sources_at.object);
+	struct found *found = arena_alloc(l->arena, most + 1, sizeof(*found));
+	l->nodes = arena_alloc(l->arena, most + 1, sizeof(*l->nodes));
+	l->json = arena_alloc(l->arena, most + 1, sizeof(*l->json));
+	if (l->arena->broken)
+		return loader_check(l);
+	int r = collect(&l->nodes_at, found, &l->n_nodes);
+	if (!r)
+		r = collect(&l->sources_at, found, &l->n_nodes);
+	qsort(found, l->n_nodes, sizeof(*found), by_id);
+	for (size_t i = 0; !r && i < l->n_nodes; i++) {
+		l->nodes[i].unique_id = arena_strdup(l->arena, found[i].id);
+		l->nodes[i].resource_type = found[i].type;
+		l->json[i] = found[i].json;
+		r = loader_check(l);
+	}
+	for (size_t i = 0; !r && i < l->n_nodes; i++)
+		r = load_node(l, i);
+	if (!r)
+		r = loader_check(l);
+	for (size_t i = 0; !r && i < l->n_nodes; i++)
+		r = load_parents(l, i);
+	return r;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <string.h>
+
+#include "backend/base/strbuf.h"
+#include "backend/manifest/private.h"
+
+#define PARTS_MAX 3
+
+/* One part of a rendered relation; *p moves behind it. NULL: not written as a relation is (or no memory). */
+static char *take_part(struct loader *l, const char **p)
+{
+	static const char open[] = "\"`[", close[] = "\"`]";
+	const char *s = *p, *quote = *s ? strchr(open, *s) : NULL;
+	auto_strbuf part = STRBUF_INIT;
+	if (!quote) {
+		/* PostgreSQL folds what is not quoted; SQLite does not care. */
+		for (; *s && *s != '.'; s++)
+			strbuf_putc(&part, l->dialect == SQL_POSTGRES && *s > 0 ? (char)tolower(*s) : *s);
+		*p = s;
+		return part.len ? arena_strdup(l->arena, part.str) : NULL;
+	}
+	char end = close[quote - open];
+	for (s++; *s && (*s != end || (s[1] == end && end != ']')); s++) {
+		strbuf_putc(&part, *s);
+		if (*s == end)
+			s++;
+	}
+	if (!*s)
+		return NULL;
+	*p = s + 1;
+	return part.len ? arena_strdup(l->arena, part.str) : NULL;
+}
+
+static bool take_apart(struct loader *l, const char *rendered, struct relation *out)
+{
+	char *parts[PARTS_MAX] = {0};
+	int n = 0;
+	const char *p = rendered;
+	do {
+		if (n == PARTS_MAX || !(parts[n] = take_part(l, &p)))
+			return false;
+		n++;
+	} while (*p++ == '.');
+	if (p[-1])
+		return false;
+	out->identifier = parts[n - 1];
+	out->schema = n > 1 ? parts[n - 2] : NULL;
+	out->database = n > 2 ? parts[0] : NULL;
+	return true;
+}
+
+int load_relation(struct loader *l, const struct place *at, struct relation *out)
+{
+	const char *rendered, *database, *schema, *alias, *identifier, *name;
+	int r = get_string(at, "relation_name", &rendered);
+	if (!r)
+		r = get_string(at, "database", &database);
+	if (!r)
+		r = get_string(at, "schema", &schema);
+	if (!r)
+		r = get_string(at, "alias", &alias);
+	if (!r)
+		r = get_string(at, "identifier", &identifier);
+	if (r)
+		return r;
+	*out = (struct relation){.rendered = arena_strdup(l->arena, rendered)};
+	name = json_string_value(json_object_get(at->object, "name"));
+	if (!rendered || !take_apart(l, rendered, out)) {
+		out->database = arena_strdup(l->arena, database);
+		out->identifier = arena_strdup(l->arena, identifier ? identifier : alias ? alias : name);
+	}
+	if (!out->schema)
+		out->schema = arena_strdup(l->arena, schema ? schema : "");
+	return loader_check(l);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/manifest_fixture.h"
+
+static struct catalog *sample(const char *name)
+{
+	char *path = fixture_path(name);
+	struct catalog *c = NULL;
+	struct error err = {0};
+	if (manifest_load(path, NULL, &c, &err))
+		fail_msg("%s", err.text);
+	assert_string_equal(c->path, path);
+	free(path);
+	return c;
+}
+
+static void check_compiled_sample(const struct catalog *c)
+{
+	static const char *const dirs[] = {"aliased",	 "comma_join",	 "cte_same_name", "events_day",
+					   "fct_day",	 "fct_hour",	 "fct_month_eph", "free_day",
+					   "kept_day",	 "on_dates",	 "reads_itself",  "strings",
+					   "totals_day", "totals_month", "totals_year",	  "two_inputs"};
+	assert_int_equal(c->n_models, sizeof(dirs) / sizeof(*dirs));
+	for (size_t i = 0; i < c->n_models; i++) {
+		const struct model *m = &c->models[i];
+		bool refused = strcmp(m->dir, "fct_day") == 0 || strcmp(m->dir, "reads_itself") == 0;
+		assert_string_equal(m->dir, dirs[i]);
+		assert_int_equal(m->why_not != NULL, refused);
+		assert_non_null(m->compiled);
+		assert_int_equal(strlen(m->code), 16);
+		assert_int_equal(c->nodes[m->node].model, i);
+	}
+	assert_int_equal(catalog_find(c, "off"), -1);
+	assert_int_equal(catalog_find(c, "stg_events"), -1);
+}
+
+static void test_samples(void **state)
+{
+	struct catalog *c = sample("fixtures/samples/manifest_after_compile_1_9.json");
+	assert_string_equal(c->dbt_version, "1.9.10");
+	check_compiled_sample(c);
+	catalog_free(c);
+	c = sample("fixtures/samples/manifest_after_compile.json");
+	assert_string_equal(c->project, "proj");
+	assert_string_equal(c->adapter_type, "postgres");
+	check_compiled_sample(c);
+
+	const struct model *hour = find_model(c, "fct_hour"), *day = find_model(c, "fct_day");
+	assert_int_equal(hour->batch_size, BATCH_HOUR);
+	assert_int_equal(hour->begin, 1577854800 * INT64_C(1000000)); /* 2020-01-01T05:30, truncated */
+	assert_int_equal(hour->full_refresh, TRI_FALSE);
+	assert_string_equal(hour->unique_key[0], "id");
+	assert_string_equal(hour->unique_key[1], "event_time");
+	assert_null(hour->unique_key[2]);
+	assert_string_equal(hour->inputs[0].unique_id, "source.proj.raw.events");
+	assert_string_equal(hour->inputs[0].event_time, "event_time");
+	assert_int_equal(day->lookback, 2);
+	assert_int_equal(day->n_indexes, 2);
+	assert_string_equal(day->indexes[0].columns[0], "event_time");
+	assert_string_equal(day->indexes[0].type, "btree");
+	assert_true(day->indexes[1].unique && !day->indexes[0].unique);
+	assert_string_equal(day->meta_json, "{\"owner\":\"x\"}");
+	assert_says(day->why_not, "pre-hook holds Jinja");
+	assert_says(day->why_not, "post-hook");
+	assert_says(day->why_not, "append_new_columns");
+	assert_says(day->why_not, "grants");
+	assert_says(find_model(c, "reads_itself")->why_not, "is_incremental()");
+	assert_true(find_model(c, "reads_itself")->reads_itself);
+	assert_int_equal(find_model(c, "reads_itself")->concurrent_batches, TRI_FALSE);
+	assert_false(day->reads_itself);
+	const struct model *totals = find_model(c, "totals_day");
+	assert_int_equal(totals->n_upstreams, 1);
+	assert_int_equal(totals->upstreams[0].model, catalog_find(c, "events_day"));
+	assert_true(totals->upstreams[0].windowed);
+	assert_string_equal(day->relation.schema, "an");
+	assert_string_equal(day->relation.rendered, "\"warehouse\".\"an\".\"fct_day\"");
+	catalog_free(c);
+}
+
+static void test_after_run(void **state)
+{
+	struct catalog *c = sample("fixtures/samples/manifest_after_run.json");
+	struct catalog *compiled = sample("fixtures/samples/manifest_after_compile.json");
+	for (size_t i = 0; i < c->n_models; i++) {
+		char *command;
+		assert_true(asprintf(&command, "`dbt compile --select %s`", c->models[i].dir) > 0);
+		assert_says(c->models[i].why_not, command);
+		assert_null(c->models[i].compiled);
+		assert_string_equal(c->models[i].checksum, compiled->models[i].checksum);
+		free(command);
+	}
+	catalog_free(c);
+	catalog_free(compiled);
+}
+
+#define CONFIG(c) "{\"nodes\": {\"model.p.m\": {\"config\": {" c "}}}}"
+#define NODE(n)	  "{\"nodes\": {\"model.p.m\": {" n "}}}"
+
+static void test_why_not(void **state)
+{
+	static const char *const cases[][2] = {
+		{CONFIG("\"pre-hook\": [{\"sql\": \"{{ this }}\"}]"), "pre-hook holds Jinja"},
+		{CONFIG("\"post-hook\": [{\"sql\": \"select 1\"}]"), "hooks are not run here: \"select 1\""},
+		{CONFIG("\"grants\": {\"select\": [\"x\"]}"), "grants {\"select\":[\"x\"]}"},
+		{CONFIG("\"contract\": {\"enforced\": true}"), "contract is enforced"},
+		{NODE("\"contract\": {\"enforced\": true}"), "contract is enforced"},
+		{CONFIG("\"on_schema_change\": \"fail\""), "on_schema_change is fail"},
+		{CONFIG("\"batch_size\": \"week\""), "batch_size 'week'"},
+		{CONFIG("\"batch_size\": null"), "no batch_size"},
+		{CONFIG("\"event_time\": null"), "no event_time"},
+		{CONFIG("\"event_time\": \"\""), "no event_time"},
+		{CONFIG("\"begin\": null"), "no begin"},
+		{CONFIG("\"begin\": 20200101"), "nodes.model.p.m.config.begin is 20200101"},
+		{CONFIG("\"begin\": \"\""), "nodes.model.p.m.config.begin is \"\""},
+		{CONFIG("\"begin\": \"soon\""), "is \"soon\", which is no time"},
+		{CONFIG("\"lookback\": -1"), "nodes.model.p.m.config.lookback is -1"},
+		{CONFIG("\"lookback\": \"2\""), "lookback is \"2\""},
+		{CONFIG("\"lookback\": 1.5"), "lookback is 1.5"},
+		{CONFIG("\"lookback\": true"), "lookback is true"},
+		{CONFIG("\"sql_header\": \"set x\""), "sql_header"},
+		{CONFIG("\"incremental_predicates\": [\"a\"]"), "incremental_predicates"},
+		{CONFIG("\"predicates\": [\"a\"]"), "predicates"},
+		{CONFIG("\"merge_exclude_columns\": [\"a\"]"), "merge_exclude_columns"},
+		{NODE("\"language\": \"python\""), "python model"},
+		{NODE("\"compiled_code\": null"), "`dbt compile --select m`"},
+		{NODE("\"compiled_code\": \" \\n\""), "`dbt compile --select m`"},
+		{NODE("\"compiled_path\": \"/nowhere/x.sql\", \"compiled_code\": null"),
+		 "`dbt compile --select m`"},
+		{NODE("\"raw_code\": \"{{ model.batch.id }}\""), "model.batch"},
+		{NODE("\"raw_code\": \"{{ model['batch'] }}\""), "model.batch"},
+		{NODE("\"raw_code\": \"{% set x = model.get('batch') %}\""), "model.batch"},
+		{NODE("\"raw_code\": \"{{ config.__dbt_internal_microbatch_event_time_start }}\""),
+		 "model.batch"},
+		{NODE("\"raw_code\": \"{% if is_incremental() %} x {% endif %}\""), "is_incremental()"},
+		{NODE("\"depends_on\": {\"macros\": [\"macro.dbt.is_incremental\"]}"), "is_incremental()"},
+		{NODE("\"relation_name\": null"), "relation_name"},
+		{"{\"macros\": {\"macro.p.x\": {\"macro_sql\": \"{% macro x() %}{{ is_incremental() }}{% "
+		 "endmacro %}\"}},"
+		 "\"nodes\": {\"model.p.m\": {\"depends_on\": {\"macros\": [\"macro.p.x\"]}}}}",
+		 "is_incremental()"},
+		{"{\"macros\": {\"macro.p.get_incremental_microbatch_sql\": {\"macro_sql\": \"\"}}}",
+		 "macro.p.get_incremental_microbatch_sql"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct catalog *c = patched(cases[i][0]);
+		assert_says(find_model(c, "m")->why_not, cases[i][1]);
+		catalog_free(c);
+	}
+}
+
+static void test_runs(void **state)
+{
+	static const char *const cases[] = {
+		"{}",
+		CONFIG("\"grants\": null, \"sql_header\": \"\", \"predicates\": [], \"on_schema_change\": "
+		       "null"),
+		CONFIG("\"pre-hook\": null, \"post-hook\": [{\"sql\": \"\"}], \"contract\": null"),
+		CONFIG("\"lookback\": null, \"unique_key\": \"\", \"indexes\": [], \"unlogged\": false"),
+		NODE("\"language\": null, \"some_new_key\": {\"a\": 1}"),
+		NODE("\"raw_code\": \"select model.batch, is_incremental() from {{ ref('src') }} {# "
+		     "model.batch #}\""),
+		NODE("\"raw_code\": \"{% raw %}{{ model.batch }}{% endraw %} {{ model.batch_size }} {{ "
+		     "ref('src') }}\""),
+		"{\"metadata\": {\"dbt_schema_version\": "
+		"\"https://schemas.getdbt.com/dbt/manifest/v9.json\"}}",
+		"{\"metadata\": {\"dbt_schema_version\": "
+		"\"https://schemas.getdbt.com/dbt/manifest/v31.json\"}}",
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct catalog *c = patched(cases[i]);
+		if (find_model(c, "m")->why_not)
+			fail_msg("%s: %s", cases[i], find_model(c, "m")->why_not);
+		assert_true(find_model(c, "m")->inputs[0].filtered);
+		assert_int_equal(find_model(c, "m")->lookback, 1);
+		assert_null(find_model(c, "m")->unique_key[0]);
+		catalog_free(c);
+	}
+}
+
+static void test_begin(void **state)
+{
+	static const struct {
+		const char *config;
+		int64_t seconds;
+	} cases[] = {
+		{"\"batch_size\": \"day\", \"begin\": \"2020-01-01\"", 1577836800},
+		{"\"batch_size\": \"day\", \"begin\": \"2020-01-01T23:59:59.999999\"", 1577836800},
+		{"\"batch_size\": \"hour\", \"begin\": \"2020-01-01 05:30:00\"", 1577854800},
+		/* the offset is dropped, not applied */
+		{"\"batch_size\": \"hour\", \"begin\": \"2020-01-01T05:00:00+02:00\"", 1577854800},
+		{"\"batch_size\": \"day\", \"begin\": \"2020-01-01T00:00:00-11:00\"", 1577836800},
+		{"\"batch_size\": \"month\", \"begin\": \"2020-01-31T00:00:00Z\"", 1577836800},
+		{"\"batch_size\": \"year\", \"begin\": \"2020-12-31\"", 1577836800},
+		{"\"batch_size\": \"year\", \"begin\": \"1969-06-01\"", -31536000},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char *patch;
+		assert_true(asprintf(&patch, CONFIG("%s"), cases[i].config) > 0);
+		struct catalog *c = patched(patch);
+		assert_int_equal(find_model(c, "m")->begin, cases[i].seconds * 1000000);
+		assert_null(find_model(c, "m")->why_not);
+		catalog_free(c);
+		free(patch);
+	}
+	struct catalog *c = patched(CONFIG("\"begin\": \"never\""));
+	assert_int_equal(find_model(c, "m")->begin, INT64_MAX);
+	catalog_free(c);
+}
+
+static void test_compiled_path(void **state)
+{
+	char *dir, *path = write_manifest("select 7", 8, &dir), *patch;
+	assert_true(asprintf(&patch, NODE("\"compiled_code\": null, \"compiled_path\": \"%s\""), path) > 0);
+	struct catalog *c = patched(patch);
+	assert_string_equal(find_model(c, "m")->compiled, "select 7");
+	catalog_free(c);
+	free(patch);
+	remove_manifest(path, dir);
+}
+
+static void test_code(void **state)
+{
+	static const char *const changes[] = {
+		CONFIG("\"event_time\": \"other\""), CONFIG("\"batch_size\": \"hour\""),
+		NODE("\"compiled_code\": \"select 1\""), NODE("\"relation_name\": \"a.b.c\""),
+		"{\"nodes\": {\"model.p.src\": {\"config\": {\"event_time\": \"then\"}}}}"};
+	struct catalog *base = patched("{}"), *same = patched(CONFIG("\"lookback\": 3"));
+	assert_string_equal(find_model(base, "m")->code, find_model(same, "m")->code);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+		struct catalog *c = patched(changes[i]);
+		assert_string_not_equal(find_model(base, "m")->code, find_model(c, "m")->code);
+		catalog_free(c);
+	}
+	catalog_free(base);
+	catalog_free(same);
+}
+
+static void test_relation(void **state)
+{
+	struct catalog *c = patched(NODE("\"relation_name\": \"Wh.\\\"A \\\"\\\"b\\\"\\\".c\\\".Ev\""));
+	const struct relation *r = &find_model(c, "m")->relation;
+	assert_string_equal(r->database, "wh");
+	assert_string_equal(r->schema, "A \"b\".c");
+	assert_string_equal(r->identifier, "ev");
+	catalog_free(c);
+	c = patched(NODE("\"relation_name\": \"s.t\""));
+	assert_null(find_model(c, "m")->relation.database);
+	assert_string_equal(find_model(c, "m")->relation.schema, "s");
+	catalog_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_samples), cmocka_unit_test(test_after_run),
+		cmocka_unit_test(test_why_not), cmocka_unit_test(test_runs),
+		cmocka_unit_test(test_begin),	cmocka_unit_test(test_compiled_path),
+		cmocka_unit_test(test_code),	cmocka_unit_test(test_relation),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
