@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BATCHFS_BATCH_STATE_H
+#define BATCHFS_BATCH_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* In the order of precedence: the first that holds is the batch's state. */
+enum batch_state {
+	BATCH_RUNNING,
+	BATCH_QUEUED,
+	BATCH_FAILED,
+	BATCH_SKIPPED,
+	BATCH_PENDING,
+	BATCH_PARTIAL,
+	BATCH_STALE,
+	BATCH_DONE,
+	BATCH_STATES,
+};
+
+/* "running" ... "done": the suffix in a listing (but for done) and the word in a document. */
+const char *batch_state_name(enum batch_state state);
+
+/* False if the `len` bytes are no state's name. */
+bool batch_state_parse(const char *text, size_t len, enum batch_state *state);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of every batch, in memory: what the store has recorded, plus what
+ * this mount knows first (what it has claimed, which of that has begun).
+ * Nothing here waits, reads a file or talks to a warehouse.
+ *
+ * Not locked: the owner (backend) serialises every call with its one mutex.
+ */
+#ifndef BATCHFS_LEDGER_H
+#define BATCHFS_LEDGER_H
+
+#include "backend/batch_state.h"
+#include "backend/store.h"
+
+/* Who asked: shared by all batches that a request named. */
+struct requester {
+	uint32_t uid;
+	const char *command; /* "" unknown */
+	const char *reason;  /* NULL: none */
+};
+
+/* Everything about one batch. Strings live as long as the ledger is not changed: use them under its lock. */
+struct batch_info {
+	enum batch_state state;
+	uint32_t attempt;
+	int64_t started, finished; /* us, of what runs, else of the last outcome; 0: none */
+	int64_t rows_deleted, rows_inserted, rows_outside; /* of the last outcome; -1: not known */
+	bool adopted;
+	int64_t built;		    /* finished of the last successful build or adoption; 0: none */
+	bool requested_again;	    /* running, and queued once more */
+	const struct requester *by; /* NULL: nobody known */
+	const char *code;	    /* built with; "" not known */
+	const char *sqlstate, *message; /* of a failure; "" */
+};
+
+struct ledger;
+
+struct ledger *ledger_new(const struct catalog *catalog); /* NULL: no memory; the catalog outlives it */
+void ledger_free(struct ledger *l);			  /* NULL is fine */
+
+/*
+ * What the store reports. -ENOMEM is the only failure: the ledger is as before.
+ * Reporting the same thing twice changes nothing.
+ */
+int ledger_put_request(struct ledger *l, const struct store_request_row *r);
+int ledger_put_state(struct ledger *l, const struct store_state *s);
+void ledger_forget(struct ledger *l, int model); /* all states of the model; its requests stay */
+
+/* What this mount does. A claimed batch shows as queued until it has begun. */
+void ledger_claimed(struct ledger *l, int model, ordinal batch, uint32_t attempt, int64_t served, int64_t request);
+void ledger_started(struct ledger *l, int model, ordinal batch, int64_t started);
+/* What this mount has claimed has come to an end: as put_state, but asked for by who the claim was for. */
+int ledger_settled(struct ledger *l, const struct store_state *s);
+void ledger_requeued(struct ledger *l, int model, ordinal batch);
+/* The claim was lost to another attempt: what is known of the batch comes from the store. */
+void ledger_released(struct ledger *l, int model, ordinal batch);
+
+/* Gives a request its reason. */
+void ledger_set_reason(struct ledger *l, int64_t request, const char *reason);
+
+/* The batch must lie at or after the model's begin. */
+void ledger_info(const struct ledger *l, int model, ordinal batch, struct batch_info *out);
+enum batch_state ledger_state(const struct ledger *l, int model, ordinal batch);
+
+/* What a listing needs, cheaply. text: bytes that the batch's document holds beyond its fixed part. */
+enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch, uint32_t *attempt, int64_t *built,
+			       size_t *text);
+
+/* The first batch of the range that is queued or running, or range.end. */
+ordinal ledger_next_unsettled(const struct ledger *l, int model, struct ordinal_range range);
+
+/* What a claim would take next: up to `most` neighbouring queued batches, the oldest first. count 0: none. */
+struct ledger_run {
+	ordinal first;
+	uint32_t count;
+	int64_t request, wanted; /* as store_claim has them; the same for all of the run */
+};
+struct ledger_run ledger_next_run(struct ledger *l, int model, uint32_t most);
+
+size_t ledger_queued(const struct ledger *l, int model);  /* not claimed yet, running ones that are asked for again included */
+size_t ledger_running(const struct ledger *l, int model); /* claimed or running, on any mount */
+
+/*
+ * Hands over the ids of requests that have nothing left to build, at most n; returns how
+ * many. Each is handed over once.
+ */
+size_t ledger_take_finished(struct ledger *l, int64_t *ids, size_t n);
+
+/* Average duration in us of the last builds of the model; -1: none yet. */
+int64_t ledger_average_us(const struct ledger *l, int model);
+
+#endif

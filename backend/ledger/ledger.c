@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/ledger/private.h"
+
+struct ledger *ledger_new(const struct catalog *catalog)
+{
+	struct ledger *l = calloc(1, sizeof *l);
+	if (!l)
+		return NULL;
+	l->catalog = catalog;
+	l->models = calloc(catalog->n_models ? catalog->n_models : 1, sizeof *l->models);
+	if (!l->models) {
+		free(l);
+		return NULL;
+	}
+	for (size_t i = 0; i < catalog->n_models; i++) {
+		struct model_state *m = &l->models[i];
+		m->model = &catalog->models[i];
+		m->begin = calendar_ordinal(m->model->batch_size, m->model->begin);
+		m->queued_hint = UINT32_MAX;
+		m->average_us = -1;
+		TAILQ_INIT(&m->requests);
+	}
+	return l;
+}
+
+static void chunks_free(struct model_state *m)
+{
+	for (size_t i = 0; i < m->n_chunks; i++)
+		free(m->chunks[i]);
+	free(m->chunks);
+	m->chunks = NULL;
+	m->n_chunks = 0;
+}
+
+void ledger_free(struct ledger *l)
+{
+	if (!l)
+		return;
+	for (size_t i = 0; i < l->catalog->n_models; i++) {
+		chunks_free(&l->models[i]);
+		requests_free(&l->models[i]);
+		free(l->models[i].origins);
+	}
+	details_forget(l, -1);
+	origins_free(l);
+	free(l->finished);
+	free(l->models);
+	free(l);
+}
+
+void ledger_forget(struct ledger *l, int model)
+{
+	struct model_state *m = &l->models[model];
+	details_forget(l, model);
+	chunks_free(m);
+	m->queued = m->running = 0;
+	m->queued_hint = UINT32_MAX;
+	const struct open_request *r;
+	TAILQ_FOREACH(r, &m->requests, link)
+	{
+		for (ordinal b = r->batches.first; b < r->batches.end; b++) {
+			size_t bit = b - r->batches.first;
+			struct cell *c = r->wanted[bit / 8] >> (bit % 8) & 1 ? cell_make(m, b) : NULL;
+			if (c)
+				cell_flags(m, c, true, false, false);
+		}
+		if (r->batches.first < m->queued_hint)
+			m->queued_hint = r->batches.first;
+	}
+}
+
+static uint32_t clamp_rows(int64_t rows)
+{
+	return rows < 0 || rows >= ROWS_UNKNOWN ? ROWS_UNKNOWN : (uint32_t)rows;
+}
+
+static void set_outcome(struct ledger *l, struct model_state *m, struct cell *c, const struct store_state *s)
+{
+	const struct known_request *k = known_find(l, s->request);
+	int64_t window_end = calendar_start(m->model->batch_size, s->batch + 1);
+	int64_t duration = s->run == ROW_IDLE && s->finished > s->started ? (s->finished - s->started) / 1000 : 0;
+	c->outcome = (unsigned)s->outcome & 3;
+	c->finished = s->finished > 0 ? (uint64_t)s->finished & ((UINT64_C(1) << 52) - 1) : 0;
+	c->adopted = s->adopted;
+	c->duration_ms = duration > UINT32_MAX ? UINT32_MAX : (uint32_t)duration;
+	c->partial = s->outcome == OUTCOME_DONE && (s->run == ROW_IDLE ? s->started : s->finished) < window_end;
+	c->rows_inserted = clamp_rows(s->rows_inserted);
+	c->rows_deleted = clamp_rows(s->rows_deleted);
+	c->attempt = s->attempt > UINT16_MAX ? UINT16_MAX : (uint16_t)s->attempt;
+	c->origin = origin_intern(l, m, k ? k->by : NULL, s->code ? s->code : "");
+}
+
+static bool needs_detail(const struct store_state *s)
+{
+	return s->run == ROW_RUNNING || s->rows_outside > 0 || *s->message || *s->sqlstate ||
+	       s->rows_inserted >= ROWS_UNKNOWN || s->rows_deleted >= ROWS_UNKNOWN ||
+	       (s->outcome != OUTCOME_DONE && s->built);
+}
+
+static int set_detail(struct ledger *l, struct cell *c, const struct store_state *s)
+{
+	if (!needs_detail(s)) {
+		if (c->detail)
+			detail_drop(l, detail_find(l, s->model, s->batch), c);
+		return 0;
+	}
+	struct detail *d = detail_make(l, s->model, s->batch, c);
+	if (!d)
+		return -ENOMEM;
+	const struct known_request *k = known_find(l, s->request);
+	d->started = s->run == ROW_RUNNING ? s->started : 0;
+	d->attempt = s->attempt;
+	d->by = k ? k->by : NULL;
+	d->built = s->built;
+	d->rows_inserted = s->rows_inserted >= ROWS_UNKNOWN ? s->rows_inserted : -1;
+	d->rows_deleted = s->rows_deleted >= ROWS_UNKNOWN ? s->rows_deleted : -1;
+	d->rows_outside = s->rows_outside > 0 ? s->rows_outside : 0;
+	detail_message(l, d, s->sqlstate, s->message);
+	return 0;
+}
+
+static void average(struct model_state *m, const struct store_state *s)
+{
+	if (s->run != ROW_IDLE || s->outcome != OUTCOME_DONE || s->adopted || s->finished < s->started)
+		return;
+	int64_t took = s->finished - s->started;
+	m->average_us = m->average_us < 0 ? took : (7 * m->average_us + took) / 8;
+}
+
+int ledger_put_state(struct ledger *l, const struct store_state *s)
+{
+	struct model_state *m = &l->models[s->model];
+	if (s->batch < m->begin)
+		return 0;
+	struct cell *c = cell_make(m, s->batch);
+	if (!c)
+		return -ENOMEM;
+	int r = set_detail(l, c, s);
+	if (r < 0)
+		return r;
+	set_outcome(l, m, c, s);
+	average(m, s);
+	if (s->served)
+		request_serve(l, m, s->batch, s->served);
+	c->requeued = s->run == ROW_REQUEUED;
+	bool queued = c->requeued || request_wants(m, s->batch, NULL, NULL);
+	cell_flags(m, c, queued, false, s->run == ROW_RUNNING);
+	if (queued && s->batch < m->queued_hint)
+		m->queued_hint = s->batch;
+	return 0;
+}
+
+int ledger_settled(struct ledger *l, const struct store_state *s)
+{
+	struct model_state *m = &l->models[s->model];
+	const struct cell *before = cell_find(m, s->batch);
+	const struct detail *d = before && before->detail ? detail_find(l, s->model, s->batch) : NULL;
+	const struct requester *by = d ? d->by : NULL;
+	int r = ledger_put_state(l, s);
+	struct cell *c = r == 0 ? cell_find(m, s->batch) : NULL;
+	if (c && by)
+		c->origin = origin_intern(l, m, by, s->code);
+	return r;
+}
+
+void ledger_claimed(struct ledger *l, int model, ordinal batch, uint32_t attempt, int64_t served, int64_t request)
+{
+	struct model_state *m = &l->models[model];
+	struct cell *c = cell_find(m, batch);
+	if (!c)
+		return;
+	const struct requester *by = m->n_origins ? m->origins[c->origin].by : NULL;
+	const struct known_request *k = known_find(l, request);
+	request_serve(l, m, batch, served);
+	c->requeued = 0;
+	struct detail *d = detail_make(l, model, batch, c);
+	if (d) {
+		d->started = 0;
+		d->attempt = attempt;
+		d->by = k ? k->by : by;
+		if (!d->built && c->outcome == OUTCOME_DONE)
+			d->built = (int64_t)c->finished;
+	}
+	cell_flags(m, c, request_wants(m, batch, NULL, NULL), true, false);
+}
+
+void ledger_started(struct ledger *l, int model, ordinal batch, int64_t started)
+{
+	struct model_state *m = &l->models[model];
+	struct cell *c = cell_find(m, batch);
+	if (!c || !c->claimed)
+		return;
+	struct detail *d = detail_make(l, model, batch, c);
+	if (d)
+		d->started = started;
+	cell_flags(m, c, c->queued, false, true);
+}
+
+/* What a claimed or running attempt has put into the detail goes, what belongs to the outcome stays. */
+static void end_attempt(struct ledger *l, int model, ordinal batch, struct cell *c)
+{
+	struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;
+	if (!d)
+		return;
+	d->started = 0;
+	d->attempt = c->attempt;
+	d->by = NULL;
+	if (!d->message && !*d->sqlstate && !d->rows_outside && d->rows_inserted < 0 && d->rows_deleted < 0 &&
+	    (c->outcome == OUTCOME_DONE || !d->built))
+		detail_drop(l, d, c);
+}
+
+void ledger_requeued(struct ledger *l, int model, ordinal batch)
+{
+	struct model_state *m = &l->models[model];
+	struct cell *c = cell_find(m, batch);
+	if (!c)
+		return;
+	end_attempt(l, model, batch, c);
+	c->requeued = 1;
+	cell_flags(m, c, true, false, false);
+	if (batch < m->queued_hint)
+		m->queued_hint = batch;
+}
+
+void ledger_released(struct ledger *l, int model, ordinal batch)
+{
+	struct model_state *m = &l->models[model];
+	struct cell *c = cell_find(m, batch);
+	if (!c)
+		return;
+	end_attempt(l, model, batch, c);
+	cell_flags(m, c, request_wants(m, batch, NULL, NULL), false, false);
+}
+
+/* A tiny batch can be done before the text of its request has arrived. */
+static void reason_of_built(struct ledger *l, const struct known_request *k, const struct requester *before)
+{
+	struct model_state *m = &l->models[k->model];
+	for (ordinal b = k->batches.first; b < k->batches.end; b++) {
+		struct cell *c = cell_find(m, b);
+		if (!c || c->queued || c->claimed || c->running || !m->n_origins)
+			continue;
+		const struct origin *o = &m->origins[c->origin];
+		if (o->by == before)
+			c->origin = origin_intern(l, m, k->by, o->code);
+	}
+}
+
+void ledger_set_reason(struct ledger *l, int64_t request, const char *reason)
+{
+	struct known_request *k = known_find(l, request);
+	if (!k || !k->by)
+		return;
+	const struct requester *before = k->by;
+	const struct requester *after = requester_intern(l, before->uid, before->command, reason);
+	if (!after)
+		return;
+	k->by = after;
+	struct detail *d, *next;
+	HASH_ITER(hh, l->details, d, next)
+	{
+		bool meant = (int)d->key.model == k->model && d->key.batch >= k->batches.first &&
+			     d->key.batch < k->batches.end;
+		if (meant && d->by == before)
+			d->by = after;
+	}
+	reason_of_built(l, k, before);
+}

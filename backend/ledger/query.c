@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/ledger/private.h"
+
+static enum batch_state state_of(const struct cell *c)
+{
+	if (!c)
+		return BATCH_PENDING;
+	if (c->running)
+		return BATCH_RUNNING;
+	if (c->queued || c->claimed)
+		return BATCH_QUEUED;
+	switch ((enum row_outcome)c->outcome) {
+	case OUTCOME_FAILED:
+		return BATCH_FAILED;
+	case OUTCOME_SKIPPED:
+		return BATCH_SKIPPED;
+	case OUTCOME_DONE:
+		return c->partial ? BATCH_PARTIAL : BATCH_DONE;
+	case OUTCOME_NONE:
+		break;
+	}
+	return BATCH_PENDING;
+}
+
+static int64_t built_of(const struct cell *c, const struct detail *d)
+{
+	if (c->outcome == OUTCOME_DONE)
+		return (int64_t)c->finished;
+	return d ? d->built : 0;
+}
+
+enum batch_state ledger_state(const struct ledger *l, int model, ordinal batch)
+{
+	return state_of(cell_find(&l->models[model], batch));
+}
+
+/* What a running attempt shows: its own start, nothing yet of its end. */
+static void show_running(struct batch_info *out, const struct detail *d)
+{
+	out->finished = 0;
+	out->rows_deleted = out->rows_inserted = out->rows_outside = -1;
+	out->sqlstate = out->message = "";
+	if (d) {
+		out->attempt = d->attempt;
+		out->started = d->started;
+		out->by = d->by;
+	}
+}
+
+void ledger_info(const struct ledger *l, int model, ordinal batch, struct batch_info *out)
+{
+	const struct model_state *m = &l->models[model];
+	const struct cell *c = cell_find(m, batch);
+	*out = (struct batch_info){.state = state_of(c), .code = "", .sqlstate = "", .message = ""};
+	out->rows_deleted = out->rows_inserted = out->rows_outside = -1;
+	if (!c)
+		return;
+	const struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;
+	out->attempt = c->attempt;
+	out->built = built_of(c, d);
+	out->adopted = c->adopted;
+	out->requested_again = c->running && c->queued;
+	if (m->n_origins) {
+		out->by = m->origins[c->origin].by;
+		out->code = m->origins[c->origin].code;
+	}
+	if (c->running) {
+		show_running(out, d);
+		return;
+	}
+	out->finished = (int64_t)c->finished;
+	out->started = out->finished ? out->finished - (int64_t)c->duration_ms * 1000 : 0;
+	out->rows_inserted = c->rows_inserted == ROWS_UNKNOWN ? -1 : (int64_t)c->rows_inserted;
+	out->rows_deleted = c->rows_deleted == ROWS_UNKNOWN ? -1 : (int64_t)c->rows_deleted;
+	if (c->outcome == OUTCOME_DONE)
+		out->rows_outside = c->adopted ? -1 : 0;
+	if (d) {
+		if (d->rows_inserted >= 0)
+			out->rows_inserted = d->rows_inserted;
+		if (d->rows_deleted >= 0)
+			out->rows_deleted = d->rows_deleted;
+		if (d->rows_outside)
+			out->rows_outside = d->rows_outside;
+		out->sqlstate = d->sqlstate;
+		out->message = d->message ? d->message : "";
+	}
+}
+
+enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch, uint32_t *attempt, int64_t *built,
+			       size_t *text)
+{
+	const struct model_state *m = &l->models[model];
+	const struct cell *c = cell_find(m, batch);
+	*attempt = 0;
+	*built = 0;
+	*text = 0;
+	if (!c)
+		return BATCH_PENDING;
+	const struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;
+	*attempt = c->running && d ? d->attempt : c->attempt;
+	*built = built_of(c, d);
+	const struct requester *by = c->running && d ? d->by : m->n_origins ? m->origins[c->origin].by : NULL;
+	if (by && by->reason)
+		*text += strlen(by->reason);
+	if (d && d->message)
+		*text += strlen(d->message);
+	return state_of(c);
+}
+
+ordinal ledger_next_unsettled(const struct ledger *l, int model, struct ordinal_range range)
+{
+	const struct model_state *m = &l->models[model];
+	if (m->queued == 0 && m->running == 0)
+		return range.end;
+	for (ordinal b = range.first; b < range.end; b++) {
+		const struct cell *c = cell_find(m, b);
+		if (c && (c->queued || c->claimed || c->running))
+			return b;
+	}
+	return range.end;
+}
+
+static bool claimable(const struct cell *c)
+{
+	return c && c->queued && !c->claimed && !c->running;
+}
+
+struct ledger_run ledger_next_run(struct ledger *l, int model, uint32_t most)
+{
+	struct model_state *m = &l->models[model];
+	struct ledger_run run = {0};
+	if (m->queued == 0 || most == 0)
+		return run;
+	ordinal end = m->begin + (ordinal)(m->n_chunks * CELLS_A_CHUNK);
+	ordinal first = m->queued_hint < m->begin ? m->begin : m->queued_hint;
+	while (first < end && !claimable(cell_find(m, first))) {
+		const struct cell *c = cell_find(m, first);
+		/* A running batch that is asked for again is queued, but not yet claimable: the hint stays. */
+		if (!(c && c->queued) && m->queued_hint == first)
+			m->queued_hint++;
+		first++;
+	}
+	if (first >= end)
+		return run;
+	run.first = first;
+	request_wants(m, first, &run.request, &run.wanted);
+	for (; run.count < most && claimable(cell_find(m, first + run.count)); run.count++) {
+		int64_t request = 0, wanted = 0;
+		request_wants(m, first + run.count, &request, &wanted);
+		if (request != run.request || wanted != run.wanted)
+			break;
+	}
+	return run;
+}
+
+size_t ledger_queued(const struct ledger *l, int model)
+{
+	return l->models[model].queued;
+}
+
+size_t ledger_running(const struct ledger *l, int model)
+{
+	return l->models[model].running;
+}
+
+int64_t ledger_average_us(const struct ledger *l, int model)
+{
+	return l->models[model].average_us;
+}
