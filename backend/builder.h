@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A builder builds batches: their rows and their state row commit together.
+ * Every worker belongs to one thread, which alone calls its functions, but for
+ * interrupt. All return 0 or -errno with the sentence in *err.
+ */
+#ifndef BATCHFS_BUILDER_H
+#define BATCHFS_BUILDER_H
+
+#include "backend/base/strbuf.h"
+#include "backend/store.h"
+
+struct worker;
+
+/* Neighbouring batches of one model, as claim() granted them: first .. first + count - 1. */
+struct build_run {
+	int model;
+	ordinal first;
+	uint32_t count;
+	uint32_t attempt[CLAIM_MAX]; /* 0: not ours, leave it out */
+	int64_t request;	     /* the request they are built for */
+};
+
+enum build_outcome {
+	BUILD_STARTED,	   /* not an outcome: it is being built from now on */
+	BUILD_DONE,	   /* committed, state row included */
+	BUILD_FAILED,	   /* the model's fault: rolled back, to be settled as failed */
+	BUILD_PASSING,	   /* rolled back for a reason that may pass (deadlock, lost connection): try again */
+	BUILD_INTERRUPTED, /* rolled back because interrupt() was called */
+	BUILD_STALE,	   /* another attempt has taken over: nothing was written, nothing is to be settled */
+	BUILD_UNSTARTED,   /* not begun: the run ended before it */
+};
+
+struct build_report {
+	enum build_outcome outcome;
+	ordinal batch;
+	uint32_t attempt;
+	int64_t started, finished; /* our clock */
+	int64_t rows_deleted, rows_inserted, rows_outside;
+	const struct error *err; /* FAILED and PASSING */
+};
+
+typedef void build_report_fn(void *ctx, const struct build_report *r);
+
+struct builder_ops {
+	/* On the worker's own thread. Connects lazily: a warehouse that is down is no failure here. */
+	int (*worker_open)(struct store *s, struct worker **out, struct error *err);
+	void (*worker_close)(struct worker *w); /* NULL is fine */
+
+	/*
+	 * Makes the model buildable: creates the target where it is missing (columns from the query,
+	 * the config's indexes, one led by event_time), finds the real types. In its own transaction;
+	 * no batch of the model is in flight. Fills *target. target->adopt: adopt() must come next.
+	 */
+	int (*prepare)(struct worker *w, int model, struct store_target *target, struct error *err);
+
+	/*
+	 * The target was built by somebody else: the batches whose window holds rows become done,
+	 * adopted; everything else known of the model is void. Reports through sink (forget, then states).
+	 * With read_only it only reports. No batch of the model is in flight; takes as long as one pass may take.
+	 */
+	int (*adopt)(struct worker *w, int model, const struct store_sink *sink, struct error *err);
+
+	/*
+	 * Builds a run, oldest first, and reports STARTED and then one outcome for each batch that has
+	 * an attempt; the fate of a commit that was in doubt is resolved before it is reported. After a
+	 * PASSING or INTERRUPTED batch the rest is UNSTARTED; a FAILED one does not stop the rest.
+	 * 0, or -EAGAIN: the target is missing or not the one that was prepared: nothing was begun
+	 * (every batch UNSTARTED), call prepare() first.
+	 */
+	int (*build)(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
+		     struct error *err);
+
+	/*
+	 * From another thread: ends what the worker is doing. Returns when the worker is safe to
+	 * use again by its own thread. An interrupt that comes between two builds changes nothing.
+	 */
+	void (*interrupt)(struct worker *w);
+
+	/*
+	 * Appends the exact statements that building these batches sends, each ended by ";\n".
+	 * Any thread, from memory only: never waits for the warehouse.
+	 */
+	int (*statements)(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
+			  struct error *err);
+};
+
+struct engine {
+	const char *name; /* as `-o engine=` and the manifest's adapter_type have it */
+	const struct store_ops *store;
+	const struct builder_ops *builder;
+	unsigned max_jobs; /* 0: no limit */
+};
+
+extern const struct engine engine_postgres, engine_sqlite;
+
+#endif

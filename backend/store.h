@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A store keeps the states of batches and the requests for them, durably. How
+ * several mounts share one is its own business. Models are named by their index
+ * in the catalog; the store maps that to a permanent id of its own, because
+ * state belongs to the target table: key (schema.table, batch size, window start).
+ *
+ * All functions return 0 or -errno, with the sentence (and SQLSTATE) in *err.
+ * Threads: open and close by whoever assembles; wake by anyone; everything else
+ * by the one control thread, and never waits on a row lock.
+ * -ECONNREFUSED, -EHOSTUNREACH: the warehouse cannot be reached and nothing was
+ * recorded; -ETIMEDOUT: it may have been. After any of these the next call
+ * connects again (backing off), and the first follow() that succeeds reports
+ * everything that may have been missed.
+ */
+#ifndef BATCHFS_STORE_H
+#define BATCHFS_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/base/clock.h"
+#include "backend/base/error.h"
+#include "backend/base/log.h"
+#include "backend/calendar.h"
+#include "backend/manifest.h"
+#include "backend/window_sql.h"
+
+struct store;
+
+/* Read by both ops tables; outlives them. Immutable. */
+struct engine_config {
+	const struct catalog *catalog;
+	const struct log *log;
+	const struct clock *clock;
+	const char *service;  /* postgres: libpq service name; NULL: PG* variables */
+	const char *role;     /* postgres: SET ROLE; NULL: as connected */
+	const char *database; /* sqlite: the file */
+	int timeout_s;	      /* how long a connect or a request may take */
+	bool read_only;	      /* -o ro: writes nothing at all to the warehouse */
+};
+
+/* What the store found out about a model's target. */
+struct store_target {
+	bool exists;			 /* the target table is there */
+	bool adopt;			 /* it is there and not the one that was known: builder.adopt() comes first */
+	enum time_type event_time_type;	 /* TIME_UNKNOWN while it is not there */
+	struct error why_not;		 /* err != 0: cannot run on this warehouse; the sentence says why */
+	char note[256];			 /* "": nothing to note; else for .model, e.g. a missing index */
+};
+
+/* What a batch's row says is going on, apart from its last outcome. */
+enum row_run { ROW_IDLE, ROW_RUNNING, ROW_REQUEUED };
+enum row_outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_SKIPPED };
+
+/* One batch's row. Strings are the store's, valid during the call. */
+struct store_state {
+	int model;
+	ordinal batch;
+	enum row_run run;
+	enum row_outcome outcome;
+	uint32_t attempt; /* of what runs or ran last; 0: never (adopted) */
+	int64_t started;  /* of the running attempt, else of the outcome; us, our clock */
+	int64_t finished; /* of the outcome; 0: none */
+	int64_t built;	  /* finished of the last successful build or adoption, whatever came after; 0: none */
+	int64_t rows_deleted, rows_inserted, rows_outside; /* of the outcome; -1: not known */
+	bool adopted;
+	const char *code;    /* the model's code it was built with; "" where adopted */
+	int64_t request;     /* id of the request that the last attempt served; 0: none */
+	int64_t served;	     /* every request of the model with a seq up to this is answered for this batch */
+	const char *sqlstate, *message; /* of a failure; "" */
+};
+
+enum request_kind {
+	REQUEST_BUILD,	/* build every batch of the range once more */
+	REQUEST_REASON, /* give the request with this uuid its reason */
+};
+
+/* One request. In: all but the last block, which is the answer. */
+struct store_request {
+	unsigned char uuid[16]; /* sent again with the same uuid when its fate is unknown: counted once */
+	enum request_kind kind;
+	int model;
+	struct ordinal_range batches;
+	int expected;		   /* compare-and-swap on a single batch: the enum batch_state its name claimed; -1: none */
+	uint32_t expected_attempt; /* the attempt that went with it in memory */
+	uint32_t uid;
+	char command[16];	   /* /proc/PID/comm; "" unknown */
+	const char *reason;	   /* NULL: none */
+	int64_t at;		   /* our clock */
+
+	int result;  /* 0, or -errno; -ENOENT: no longer in the expected state */
+	int64_t id;  /* permanent */
+	int64_t seq; /* rises with every request of the model, in the order of their commits */
+	struct error err;
+};
+
+/* A recorded request, as load and follow report it. Strings are valid during the call. */
+struct store_request_row {
+	int64_t id, seq;
+	int model;
+	struct ordinal_range batches;
+	uint32_t uid;
+	const char *command, *reason, *code; /* reason NULL: none; code: whose SQL it was made for */
+	int64_t at;
+	bool open; /* may have batches that are not built yet; else only who asked */
+};
+
+/* Where load, follow and adopt put what they find. A request comes before the states that name it. */
+struct store_sink {
+	void *ctx;
+	void (*request)(void *ctx, const struct store_request_row *r);
+	void (*state)(void *ctx, const struct store_state *s);
+	void (*forget)(void *ctx, int model); /* everything known of the model's batches is void */
+};
+
+#define CLAIM_MAX 32
+
+/* Neighbouring batches of a model that this mount wants to build now. */
+struct store_claim {
+	int model;
+	ordinal first;
+	uint32_t count;			/* at most CLAIM_MAX */
+	int64_t request;		/* id of the request they are built for; 0: keep the row's (a batch that was put back) */
+	int64_t wanted;			/* highest seq that wants them: a batch served up to it is not granted */
+	int64_t started;		/* our clock */
+	uint32_t attempt[CLAIM_MAX];	/* out: the attempt number, 0: not granted (held or built by another) */
+	int64_t served;			/* out: the model's seq at the claim: what the granted batches now answer */
+};
+
+enum settle_kind {
+	SETTLE_FAILED,	    /* the batch failed for good */
+	SETTLE_REQUEUED,    /* the attempt failed in passing (deadlock, lost connection): it will be tried again */
+	SETTLE_INTERRUPTED, /* the daemon stopped it: back to the queue */
+	SETTLE_UNSTARTED,   /* claimed and never begun: back to the queue, no attempt counts */
+};
+
+/* An outcome without rows. Done is not among them: a builder commits it with the rows. */
+struct store_outcome {
+	enum settle_kind kind;
+	int model;
+	ordinal batch;
+	uint32_t attempt;
+	int64_t started, finished;
+	const char *sqlstate, *message; /* "" where there is none */
+	int result;			/* out: 0, -ESTALE: another attempt has taken over, nothing written */
+};
+
+struct store_ops {
+	/*
+	 * Connects, makes or checks what the store needs (never with read_only), takes its
+	 * liveness lock. *out stays the caller's to close. -EBUSY: the file belongs to
+	 * another mount (sqlite), *err names its pid.
+	 */
+	int (*open)(const struct engine_config *config, struct store **out, struct error *err);
+
+	/* No other call may be under way. Batches still marked as running here go back to the queue. NULL is fine. */
+	void (*close)(struct store *s);
+
+	/* Fills targets[i] for catalog model i (n == catalog->n_models); one transaction. Models with a why_not are passed over. */
+	int (*enlist)(struct store *s, struct store_target *targets, size_t n, struct error *err);
+
+	/* Streams what is recorded of the enlisted models, in constant memory: requests first, then states. Once, after enlist. */
+	int (*load)(struct store *s, const struct store_sink *sink, struct error *err);
+
+	/*
+	 * Waits for a wake(), for news from other mounts, or timeout_ms, then reports the news.
+	 * Rows of owners that have died are put back to the queue (or failed, the 4th time) and reported.
+	 */
+	int (*follow)(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
+
+	/* Ends a follow() that is under way, or the next one; async-signal-unsafe, never blocks. */
+	void (*wake)(struct store *s);
+
+	/* From then on every call that is under way or comes, on any thread, gives up within a moment with -ECANCELED. Never blocks. */
+	void (*abandon)(struct store *s);
+
+	/* All n in one commit, durable when it returns 0; each is answered alone in its result. */
+	int (*request)(struct store *s, struct store_request *requests, size_t n, struct error *err);
+
+	/* Grants what nobody holds and raises its attempt. One commit for all n. */
+	int (*claim)(struct store *s, struct store_claim *claims, size_t n, struct error *err);
+
+	/*
+	 * Records outcomes, one commit. Each is answered alone. After a failure nothing is recorded (or
+	 * the fate is unknown): settle them again. That is so, too, while a lost transaction holds one of the rows.
+	 */
+	int (*settle)(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);
+
+	/* These requests have nothing left to build: they are kept only for who asked and why. */
+	int (*retire)(struct store *s, const int64_t *ids, size_t n, struct error *err);
+};
+
+#endif
