@@ -48,25 +48,22 @@ void ledger_free(struct ledger *l)
 	free(l);
 }
 
+/* Nothing is known of the batch's builds any more; what is asked for stays asked for. */
+static void forget_cell(struct model_state *m, struct cell *c)
+{
+	bool queued = c->queued, requeued = c->requeued;
+	cell_flags(m, c, false, false, false);
+	*c = (struct cell){.requeued = requeued};
+	cell_flags(m, c, queued, false, false);
+}
+
 void ledger_forget(struct ledger *l, int model)
 {
 	struct model_state *m = &l->models[model];
 	details_forget(l, model);
-	chunks_free(m);
-	m->queued = m->running = 0;
-	m->queued_hint = UINT32_MAX;
-	const struct open_request *r;
-	TAILQ_FOREACH(r, &m->requests, link)
-	{
-		for (ordinal b = r->batches.first; b < r->batches.end; b++) {
-			size_t bit = b - r->batches.first;
-			struct cell *c = r->wanted[bit / 8] >> (bit % 8) & 1 ? cell_make(m, b) : NULL;
-			if (c)
-				cell_flags(m, c, true, false, false);
-		}
-		if (r->batches.first < m->queued_hint)
-			m->queued_hint = r->batches.first;
-	}
+	for (size_t i = 0; i < m->n_chunks; i++)
+		for (size_t j = 0; m->chunks[i] && j < CELLS_A_CHUNK; j++)
+			forget_cell(m, &m->chunks[i]->cells[j]);
 }
 
 static uint32_t clamp_rows(int64_t rows)
@@ -83,7 +80,9 @@ static void set_outcome(struct ledger *l, struct model_state *m, struct cell *c,
 	c->finished = s->finished > 0 ? (uint64_t)s->finished & ((UINT64_C(1) << 52) - 1) : 0;
 	c->adopted = s->adopted;
 	c->duration_ms = duration > UINT32_MAX ? UINT32_MAX : (uint32_t)duration;
-	c->partial = s->outcome == OUTCOME_DONE && (s->run == ROW_IDLE ? s->started : s->finished) < window_end;
+	/* When what is adopted was built, nobody knows: it counts as done. */
+	c->partial = s->outcome == OUTCOME_DONE && !s->adopted &&
+		     (s->run == ROW_IDLE ? s->started : s->finished) < window_end;
 	c->rows_inserted = clamp_rows(s->rows_inserted);
 	c->rows_deleted = clamp_rows(s->rows_deleted);
 	c->attempt = s->attempt > UINT16_MAX ? UINT16_MAX : (uint16_t)s->attempt;

@@ -82,12 +82,14 @@ uint16_t origin_intern(struct ledger *l, struct model_state *m, const struct req
 	if (m->n_origins == UINT16_MAX)
 		return 0;
 	if ((m->n_origins & (m->n_origins - 1)) == 0) {
-		size_t size = m->n_origins ? 2u * m->n_origins : 1;
+		size_t size = m->n_origins ? 2u * m->n_origins : 2;
 		struct origin *origins = realloc(m->origins, size * sizeof *origins);
 		if (!origins)
 			return 0;
 		m->origins = origins;
 	}
+	if (m->n_origins == 0)
+		m->origins[m->n_origins++] = (struct origin){.by = NULL, .code = ""};
 	m->origins[m->n_origins] = (struct origin){.by = by, .code = shared};
 	return m->n_origins++;
 }

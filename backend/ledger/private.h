@@ -23,7 +23,7 @@
 
 #include "backend/ledger.h"
 
-#define CELLS_A_CHUNK 64
+#define CELLS_A_CHUNK 32
 #define ROWS_UNKNOWN  UINT32_MAX
 
 struct cell {
@@ -40,7 +40,7 @@ struct cell {
 	uint32_t duration_ms;
 	uint32_t rows_inserted, rows_deleted; /* ROWS_UNKNOWN: not known, or in the detail */
 	uint16_t attempt;		      /* saturates */
-	uint16_t origin;		      /* index into the model's origins */
+	uint16_t origin;		      /* index into the model's origins; 0: nobody has asked yet */
 };
 
 struct chunk {

@@ -70,8 +70,10 @@ void ledger_info(const struct ledger *l, int model, ordinal batch, struct batch_
 	}
 	out->finished = (int64_t)c->finished;
 	out->started = out->finished ? out->finished - (int64_t)c->duration_ms * 1000 : 0;
-	out->rows_inserted = c->rows_inserted == ROWS_UNKNOWN ? -1 : (int64_t)c->rows_inserted;
-	out->rows_deleted = c->rows_deleted == ROWS_UNKNOWN ? -1 : (int64_t)c->rows_deleted;
+	/* A cell that only has a neighbour in its chunk is all zeros. */
+	bool none = c->outcome == OUTCOME_NONE;
+	out->rows_inserted = none || c->rows_inserted == ROWS_UNKNOWN ? -1 : (int64_t)c->rows_inserted;
+	out->rows_deleted = none || c->rows_deleted == ROWS_UNKNOWN ? -1 : (int64_t)c->rows_deleted;
 	if (c->outcome == OUTCOME_DONE)
 		out->rows_outside = c->adopted ? -1 : 0;
 	if (d) {

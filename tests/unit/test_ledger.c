@@ -227,10 +227,15 @@ static void forget_keeps_requests(void **state)
 	struct store_state s = done(1, 1);
 	ledger_put_state(l, &s);
 	ask(l, 0, 1, 0, 1);
+	ask(l, 0, 2, 2, 3);
+	ledger_claimed(l, 0, first_day + 2, 1, 2, 2);
+	ledger_requeued(l, 0, first_day + 2);
 	ledger_forget(l, 0);
 	assert_int_equal(ledger_state(l, 0, first_day + 1), BATCH_PENDING);
 	assert_int_equal(ledger_state(l, 0, first_day), BATCH_QUEUED);
-	assert_int_equal(ledger_queued(l, 0), 1);
+	assert_int_equal(ledger_state(l, 0, first_day + 2), BATCH_QUEUED);
+	assert_int_equal(ledger_queued(l, 0), 2);
+	assert_int_equal(ledger_running(l, 0), 0);
 }
 
 static void reason_reaches_what_was_built(void **state)

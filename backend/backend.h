@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The face of the backend: what fs/ sees of models and batches.
+ *
+ * Unless it says otherwise, every function may be called from any thread, answers
+ * from memory and never waits for the warehouse. Functions that can fail return a
+ * negative errno, whose sentence is kept as the file's last_refusal and logged.
+ */
+#ifndef BATCHFS_BACKEND_H
+#define BATCHFS_BACKEND_H
+
+#include <sys/types.h>
+
+#include "backend/base/clock.h"
+#include "backend/base/error.h"
+#include "backend/base/log.h"
+#include "backend/base/strbuf.h"
+#include "backend/batch_state.h"
+#include "backend/calendar.h"
+
+struct backend;
+struct engine;
+
+struct backend_config {
+	const struct log *log;
+	const struct clock *clock;
+	const struct engine *engine;
+	const char *service, *role, *database; /* see engine_config; NULL: not given */
+	int timeout_s, jobs, drain_s;
+	bool read_only, protect;
+	const char *version; /* of the program, for .status */
+};
+
+/*
+ * Told of changes by the thread that made them, never by a thread that is inside a
+ * function of this header and never with a lock held. The batches [first, end) of the
+ * model may look different now.
+ */
+struct backend_listener {
+	void *ctx;
+	void (*changed)(void *ctx, int model, struct ordinal_range batches);
+};
+
+struct catalog;
+
+/*
+ * Opens the warehouse, enlists the models, loads the states. Takes the catalog over, also
+ * on failure. No thread is started. -errno with *err.
+ */
+int backend_open(const struct backend_config *config, struct catalog *catalog, struct backend **out,
+		 struct error *err);
+
+/* Starts control thread and workers. Once, after daemonising. The listener is copied. */
+int backend_start(struct backend *b, const struct backend_listener *listener, struct error *err);
+
+/*
+ * Takes no request any more, lets what runs finish for drain_s seconds, puts the rest
+ * back into the queue, ends the threads. Requests that are not answered yet get -ECANCELED.
+ */
+void backend_stop(struct backend *b);
+
+/* After backend_stop(), or instead of backend_start(). NULL is fine. */
+void backend_close(struct backend *b);
+
+/* Models: 0 .. backend_models() - 1; their order and their names do not change. */
+int backend_models(const struct backend *b);
+int backend_find(const struct backend *b, const char *dir); /* -1: none */
+const char *backend_model_dir(const struct backend *b, int model);
+enum batch_size backend_batch_size(const struct backend *b, int model);
+bool backend_runnable(const struct backend *b, int model);
+bool backend_protected(const struct backend *b, int model);
+bool backend_read_only(const struct backend *b);
+
+/* The batches that exist now. */
+struct ordinal_range backend_existing(const struct backend *b, int model);
+
+/* What a listing and stat need of a batch. */
+struct batch_glance {
+	enum batch_state state;
+	uint32_t attempt;
+	int64_t built_at; /* us; 0: never */
+	size_t size;	  /* of its document */
+	bool writable;	  /* may be built */
+};
+/* -ENOENT where the batch does not exist now. */
+int backend_glance(const struct backend *b, int model, ordinal batch, struct batch_glance *out);
+
+/* n glances of neighbours from `first` in one go: for listings. The caller stays inside backend_existing(). */
+void backend_glances(const struct backend *b, int model, ordinal first, size_t n, struct batch_glance *out);
+
+/* Of a range: mtime is the oldest build of what is built; 0: nothing is. */
+int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_range batches);
+
+/* Last change of anything in the model, us. */
+int64_t backend_changed_at(const struct backend *b, int model);
+
+/*
+ * A request to build. It is answered exactly once by done(), from another thread
+ * (or, for what can be refused at once, before backend_request() returns): 0 when it
+ * is durable, or -errno.
+ */
+struct backend_request {
+	int model;
+	struct ordinal_range batches;
+	int expected; /* enum batch_state that a suffixed name claimed, single batches only; -1: none */
+	uid_t uid;
+	pid_t pid;	    /* who asks: /proc/PID/comm is read later; 0: unknown */
+	const char *reason; /* copied; NULL: none */
+	void (*done)(void *ctx, int result);
+	void *ctx;
+};
+/* *ticket names it for backend_reason(). */
+void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket);
+
+/* Gives an earlier request its reason. done() as above. */
+void backend_reason(struct backend *b, uint64_t ticket, const char *reason, void (*done)(void *ctx, int result),
+		    void *ctx);
+
+/*
+ * The first batch of the range that is queued or running; range.end: all have settled.
+ */
+ordinal backend_next_unsettled(const struct backend *b, int model, struct ordinal_range batches);
+
+/* What sync answers for a settled range: 0, -EIO, -ENODATA (a single batch that was never built). */
+int backend_verdict(const struct backend *b, int model, struct ordinal_range batches);
+
+/* Documents: JSON with a newline at the end, appended to out. 0 or -errno. */
+int backend_batch_document(const struct backend *b, int model, ordinal batch, struct strbuf *out);
+int backend_range_document(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out);
+int backend_model_document(const struct backend *b, int model, struct strbuf *out);
+int backend_model_status(const struct backend *b, int model, struct strbuf *out);
+int backend_root_status(const struct backend *b, struct strbuf *out);
+int backend_full_refresh_document(const struct backend *b, int model, struct strbuf *out);
+int backend_sql_document(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out);
+
+/* Keeps a refusal that fs/ decided as the model's (model >= 0) last_refusal, and logs it. Returns -err. */
+int backend_refuse(struct backend *b, int model, struct ordinal_range batches, int err, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
+#endif

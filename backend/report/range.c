@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "backend/report/json.h"
+
+static void count_build(struct report_summary *s, ordinal batch, const struct batch_info *info, const char *reason)
+{
+	enum batch_state state;
+	if (s->build == 0)
+		s->first = batch;
+	s->last = batch;
+	s->build++;
+	if (batch_state_parse(reason, strlen(reason), &state))
+		s->why[state]++;
+	else if (strcmp(reason, "lookback") == 0)
+		s->why_lookback++;
+	else
+		s->why_asked++;
+	if (info->rows_inserted >= 0 && info->finished >= info->started && !info->adopted) {
+		s->known++;
+		s->known_rows += info->rows_inserted;
+		s->known_us += info->finished - info->started;
+	}
+}
+
+void report_count(struct report_summary *s, ordinal batch, const struct batch_info *info, const char *reason)
+{
+	s->batches++;
+	s->states[info->state]++;
+	if (info->state == BATCH_FAILED) {
+		if (s->states[BATCH_FAILED] == 1)
+			s->first_failed = batch;
+		s->last_failed = batch;
+	}
+	if (info->finished > s->last_finished)
+		s->last_finished = info->finished;
+	if (reason)
+		count_build(s, batch, info, reason);
+}
+
+void report_merge(struct report_summary *into, const struct report_summary *from)
+{
+	into->batches += from->batches;
+	into->build += from->build;
+	into->known += from->known;
+	into->known_rows += from->known_rows;
+	into->known_us += from->known_us;
+	into->why_lookback += from->why_lookback;
+	into->why_asked += from->why_asked;
+	for (int i = 0; i < BATCH_STATES; i++) {
+		into->states[i] += from->states[i];
+		into->why[i] += from->why[i];
+	}
+	if (from->last_finished > into->last_finished)
+		into->last_finished = from->last_finished;
+}
+
+static json_t *states(const struct report_summary *s)
+{
+	json_t *o = json_object();
+	for (int i = 0; o && i < BATCH_STATES; i++)
+		json_object_set_new(o, batch_state_name((enum batch_state)i), json_integer((json_int_t)s->states[i]));
+	return o;
+}
+
+static json_t *why(const struct report_summary *s)
+{
+	json_t *o = json_object();
+	for (int i = 0; o && i < BATCH_STATES; i++)
+		if (s->why[i])
+			json_object_set_new(o, batch_state_name((enum batch_state)i),
+					    json_integer((json_int_t)s->why[i]));
+	if (o && s->why_lookback)
+		json_object_set_new(o, "lookback", json_integer((json_int_t)s->why_lookback));
+	if (o && s->why_asked)
+		json_object_set_new(o, "requested", json_integer((json_int_t)s->why_asked));
+	return o;
+}
+
+/* What was never built is expected to be like what was. */
+static int64_t expected(int64_t known, const struct report_summary *s)
+{
+	return (int64_t)((double)known / (double)s->known * (double)s->build);
+}
+
+/* m NULL: ordinals of several models, which name nothing. */
+static json_t *would_build(const struct report_summary *s, const struct model *m)
+{
+	bool named = m && s->build, judged = s->known > 0;
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "batches", (json_int_t)s->build, "rows",
+			 s->build == 0 ? json_integer(0) : judged ? json_integer(expected(s->known_rows, s)) : json_null(),
+			 "seconds",
+			 s->build == 0 ? json_real(0) : judged ? json_seconds(expected(s->known_us, s)) : json_null(),
+			 "first", named ? json_name(m, s->first) : json_null(), "last",
+			 named ? json_name(m, s->last) : json_null(), "why", why(s));
+}
+
+static json_t *summary(const struct report_summary *s, const struct model *m, const struct report_refusal *refusal)
+{
+	bool failed = m && s->states[BATCH_FAILED];
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:[], s:o, s:o}", "batches", (json_int_t)s->batches, "states",
+			 states(s), "would_build", would_build(s, m), "first_failed",
+			 failed ? json_name(m, s->first_failed) : json_null(), "last_failed",
+			 failed ? json_name(m, s->last_failed) : json_null(), "frozen", "last_finished_at",
+			 json_time(s->last_finished), "last_refusal", json_refusal(refusal));
+}
+
+int report_range(const struct report_summary *s, const struct model *m, const struct report_refusal *refusal,
+		 struct strbuf *out)
+{
+	return json_finish(summary(s, m, refusal), out);
+}
+
+static json_t *mount_object(const struct report_mount *m)
+{
+	return json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:n, s:o}", "version", m->version, "engine", m->engine, "pid",
+			 (json_int_t)m->pid, "since", json_time(m->since), "manifest", m->manifest,
+			 "manifest_loaded_at", json_time(m->loaded_at), "manifest_error", "warehouse",
+			 json_text(m->warehouse_error ? m->warehouse_error : "connected"));
+}
+
+int report_root(const struct catalog *c, const struct report_summary *summaries, const struct report_refusal *refusal,
+		const struct report_mount *mount, struct strbuf *out)
+{
+	struct report_summary all = {0};
+	json_t *models = json_object();
+	for (size_t i = 0; i < c->n_models && models; i++) {
+		const struct model *m = &c->models[i];
+		report_merge(&all, &summaries[i]);
+		bool own = refusal && refusal->model == (int)i;
+		json_object_set_new(models, m->dir, summary(&summaries[i], m, own ? refusal : NULL));
+	}
+	json_t *o = summary(&all, NULL, refusal);
+	if (!o || !models) {
+		json_decref(o);
+		json_decref(models);
+		return -ENOMEM;
+	}
+	json_object_set_new(o, "models", models);
+	json_object_set_new(o, "mount", mount_object(mount));
+	return json_finish(o, out);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The documents: plain facts in, JSON text out. Times are ISO 8601 in UTC with a Z, what is
+ * not known is null, batches are named bare; keys are never renamed. Every function appends one JSON value and
+ * a newline to `out` and returns 0 or -ENOMEM.
+ */
+#ifndef BATCHFS_REPORT_H
+#define BATCHFS_REPORT_H
+
+#include "backend/base/strbuf.h"
+#include "backend/ledger.h"
+
+/* A refused operation, as last_refusal shows it. */
+struct report_refusal {
+	int model; /* -1: none */
+	struct ordinal_range batches; /* empty: the model as a whole */
+	int64_t at;
+	int err; /* positive errno */
+	char message[300];
+};
+
+/* Room that a batch's document takes: every document of it fits, whatever its state. */
+size_t report_batch_size(const struct model *m, size_t text);
+
+struct report_batch {
+	const struct model *model;
+	ordinal batch;
+	const struct batch_info *info;
+	const struct report_refusal *refusal; /* NULL: none */
+	const char *engine;
+};
+/* Padded with blanks to report_batch_size(m, text). */
+int report_batch(const struct report_batch *r, size_t text, struct strbuf *out);
+
+/* Counts over batches: of a range, a model, everything. Zero-initialised: nothing yet. */
+struct report_summary {
+	size_t batches, states[BATCH_STATES];
+	size_t build, why[BATCH_STATES], why_lookback, why_asked;
+	size_t known; /* of what would be built: how many have a last build to judge by */
+	int64_t known_rows, known_us;
+	ordinal first, last, first_failed, last_failed; /* first/last: of what would be built; valid where the counts say so */
+	int64_t last_finished;
+};
+
+/* Adds one batch. reason: why it would be built, NULL: it would not; "requested" for a range that is asked for. */
+void report_count(struct report_summary *s, ordinal batch, const struct batch_info *info, const char *reason);
+
+/* Adds one summary to another; the ordinals are not carried over. */
+void report_merge(struct report_summary *into, const struct report_summary *from);
+
+int report_range(const struct report_summary *s, const struct model *m, const struct report_refusal *refusal,
+		 struct strbuf *out);
+
+struct report_mount {
+	const char *version, *engine, *manifest, *warehouse_error; /* warehouse_error NULL: connected */
+	int64_t pid, since, loaded_at;
+};
+/* summaries: one a model, in catalog order; refusal: the last one of all */
+int report_root(const struct catalog *c, const struct report_summary *summaries, const struct report_refusal *refusal,
+		const struct report_mount *mount, struct strbuf *out);
+
+struct report_model {
+	const struct model *model;
+	const char *why_not; /* NULL: runnable */
+	const char *note;    /* "": none */
+	enum time_type event_time_type;
+	bool mount_protects;
+};
+int report_model(const struct report_model *r, struct strbuf *out);
+
+/* What .full-refresh of a protected model says. by: "config" or "mount". */
+int report_full_refresh(const struct model *m, const char *by, const struct report_refusal *refusal,
+			struct strbuf *out);
+
+#endif

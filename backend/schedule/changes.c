@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What others report goes into the ledger here. A batch's listener is told after the
+ * lock is gone, in ranges: a request of a year is one change.
+ */
+#include <string.h>
+
+#include "backend/schedule/private.h"
+
+void touch_model(struct backend *b, int model)
+{
+	struct model_runtime *m = &b->models[model];
+	m->generation++;
+	m->changed_at = clock_now_us(b->config.clock);
+}
+
+void changed(struct backend *b, int model, struct ordinal_range batches)
+{
+	if (b->listener.changed && batches.first < batches.end)
+		b->listener.changed(b->listener.ctx, model, batches);
+}
+
+static void sink_request(void *ctx, const struct store_request_row *r)
+{
+	struct backend *b = ctx;
+	{
+		LOCKED(&b->lock);
+		if (ledger_put_request(b->ledger, r) < 0)
+			log_error(b->config.log, "no memory for a request of %s", b->catalog->models[r->model].dir);
+		touch_model(b, r->model);
+	}
+	if (r->open)
+		changed(b, r->model, r->batches);
+}
+
+static void sink_state(void *ctx, const struct store_state *s)
+{
+	struct backend *b = ctx;
+	{
+		LOCKED(&b->lock);
+		if (ledger_put_state(b->ledger, s) < 0)
+			log_error(b->config.log, "no memory for a batch of %s", b->catalog->models[s->model].dir);
+		touch_model(b, s->model);
+	}
+	changed(b, s->model, (struct ordinal_range){s->batch, s->batch + 1});
+}
+
+static void sink_forget(void *ctx, int model)
+{
+	struct backend *b = ctx;
+	{
+		LOCKED(&b->lock);
+		ledger_forget(b->ledger, model);
+		touch_model(b, model);
+	}
+	changed(b, model, plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock)));
+}
+
+const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink)
+{
+	*sink = (struct store_sink){
+		.ctx = b, .request = sink_request, .state = sink_state, .forget = sink_forget};
+	return sink;
+}
+
+const char *model_why_not(const struct backend *b, int model)
+{
+	const struct model *m = &b->catalog->models[model];
+	if (m->why_not)
+		return m->why_not;
+	return b->models[model].why_not;
+}
+
+/* Kept only where there is something to say: a project has thousands of models. */
+static void keep(char **where, const char *text)
+{
+	free(*where);
+	*where = *text ? strdup(text) : NULL;
+}
+
+void model_target(struct model_runtime *m, const struct store_target *target)
+{
+	keep(&m->why_not, target->why_not.err ? target->why_not.text : "");
+	keep(&m->note, target->note);
+	m->event_time_type = target->event_time_type;
+}
+
+void model_refuses(struct model_runtime *m, const char *why_not)
+{
+	keep(&m->why_not, why_not);
+}
+
+bool model_runs(const struct backend *b, int model)
+{
+	return model_why_not(b, model) == NULL;
+}
+
+void control_wake(struct backend *b)
+{
+	b->config.engine->store->wake(b->store);
+	pthread_cond_signal(&b->paused);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control thread: the only one that talks to the store. */
+#include "backend/schedule/private.h"
+
+#define FOLLOW_MS	1000
+#define SOON_MS		20
+#define PAUSE_FIRST_US	100000
+#define PAUSE_LONGEST_US 1000000
+
+static bool ended(struct backend *b)
+{
+	LOCKED(&b->lock);
+	return b->control_done;
+}
+
+/* Remembers whether the warehouse answers, and says so once. */
+static void heard(struct backend *b, int r, const struct error *err)
+{
+	LOCKED(&b->lock);
+	if (r == 0 && b->warehouse.err)
+		log_info(b->config.log, "the warehouse answers again");
+	if (r < 0 && r != -ECANCELED && !b->warehouse.err)
+		log_warning(b->config.log, "the warehouse does not answer: %s", err->text);
+	b->warehouse = r < 0 ? *err : (struct error){0};
+	if (r < 0 && !b->warehouse.err)
+		b->warehouse.err = -r;
+}
+
+/* Retires requests that have nothing left to build. What is not retired now is found at the next load. */
+static int retire(struct backend *b, struct error *err)
+{
+	int64_t ids[256];
+	size_t n;
+	for (;;) {
+		{
+			LOCKED(&b->lock);
+			n = ledger_take_finished(b->ledger, ids, sizeof ids / sizeof *ids);
+		}
+		if (n == 0)
+			return 0;
+		int r = b->config.engine->store->retire(b->store, ids, n, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* How long to listen: not at all when something is to be done, shortly when a model backs off. */
+static int follow_ms(struct backend *b)
+{
+	LOCKED(&b->lock);
+	bool woken = b->woken;
+	b->woken = false;
+	if (woken)
+		return 0;
+	int64_t now = clock_monotonic_us();
+	for (size_t i = 0; i < b->catalog->n_models; i++)
+		if (b->models[i].not_before > now)
+			return SOON_MS;
+	return FOLLOW_MS;
+}
+
+static int turn(struct backend *b, struct error *err)
+{
+	struct store_sink sink;
+	int r = b->config.engine->store->follow(b->store, follow_ms(b), backend_sink(b, &sink), err);
+	if (r < 0)
+		return r;
+	asks_send(b);
+	if (b->config.read_only)
+		return 0;
+	r = outcomes_settle(b, err);
+	if (r == 0)
+		r = work_hand_out(b, err);
+	return r < 0 ? r : retire(b, err);
+}
+
+/* While the warehouse is away a request is answered at once all the same: the store tries and says why not. */
+static void pause_control(struct backend *b, int64_t us)
+{
+	struct timespec until = moment_in(us);
+	{
+		LOCKED(&b->lock);
+		while (STAILQ_EMPTY(&b->asks) && !b->control_done &&
+		       pthread_cond_timedwait(&b->paused, &b->lock, &until) == 0)
+			;
+	}
+	asks_send(b);
+}
+
+void *control_main(void *arg)
+{
+	struct backend *b = arg;
+	int64_t pause = PAUSE_FIRST_US;
+	while (!ended(b)) {
+		struct error err = {0};
+		int r = turn(b, &err);
+		heard(b, r, &err);
+		if (r == 0) {
+			pause = PAUSE_FIRST_US;
+			continue;
+		}
+		if (!ended(b))
+			pause_control(b, pause);
+		pause = 2 * pause < PAUSE_LONGEST_US ? 2 * pause : PAUSE_LONGEST_US;
+	}
+	return NULL;
+}

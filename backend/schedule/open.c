@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A backend's life: open, start, stop, close. */
+#include <malloc.h>
+#include <string.h>
+
+#include "backend/schedule/private.h"
+
+/* After the drain: how long an interrupted batch may take to roll back and be recorded. */
+#define SETTLE_US 3000000
+
+struct timespec moment_in(int64_t us)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	int64_t ns = t.tv_nsec + us % 1000000 * 1000;
+	t.tv_sec += us / 1000000 + ns / 1000000000;
+	t.tv_nsec = ns % 1000000000;
+	return t;
+}
+
+static void locks_init(struct backend *b)
+{
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->idle, &monotonic);
+	pthread_cond_init(&b->paused, &monotonic);
+	pthread_cond_init(&b->slow_wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+static struct backend *backend_new(const struct backend_config *config, struct catalog *catalog)
+{
+	struct backend *b = calloc(1, sizeof *b);
+	if (!b)
+		return NULL;
+	b->config = *config;
+	b->catalog = catalog;
+	b->engine_config = (struct engine_config){.catalog = catalog,
+						  .log = config->log,
+						  .clock = config->clock,
+						  .service = config->service,
+						  .role = config->role,
+						  .database = config->database,
+						  .timeout_s = config->timeout_s,
+						  .read_only = config->read_only};
+	b->since = clock_now_us(config->clock);
+	STAILQ_INIT(&b->asks);
+	STAILQ_INIT(&b->outcomes);
+	locks_init(b);
+	b->models = calloc(catalog->n_models + 1, sizeof *b->models);
+	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
+	b->ledger = ledger_new(catalog);
+	for (int i = 0; b->workers && i < config->jobs; i++) {
+		b->workers[i].b = b;
+		pthread_cond_init(&b->workers[i].wake, NULL);
+	}
+	return b;
+}
+
+static int enlist(struct backend *b, struct error *err)
+{
+	size_t n = b->catalog->n_models;
+	auto_free struct store_target *targets = calloc(n + 1, sizeof *targets);
+	if (!targets)
+		return error_set(err, ENOMEM, "no memory for %zu models", n);
+	int r = b->config.engine->store->enlist(b->store, targets, n, err);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		model_target(&b->models[i], &targets[i]);
+		b->models[i].adopting = targets[i].adopt && model_runs(b, (int)i);
+		b->models[i].changed_at = b->since;
+		b->models[i].generation = 1;
+	}
+	return r;
+}
+
+int backend_open(const struct backend_config *config, struct catalog *catalog, struct backend **out, struct error *err)
+{
+	struct backend *b = backend_new(config, catalog);
+	if (!b || !b->models || !b->workers || !b->ledger) {
+		if (b)
+			backend_close(b);
+		else
+			catalog_free(catalog);
+		return error_set(err, ENOMEM, "no memory for %zu models", catalog->n_models);
+	}
+	struct store_sink sink;
+	int r = config->engine->store->open(&b->engine_config, &b->store, err);
+	if (r == 0)
+		r = enlist(b, err);
+	if (r == 0)
+		r = config->engine->store->load(b->store, backend_sink(b, &sink), err);
+	if (r < 0) {
+		backend_close(b);
+		return r;
+	}
+	/* What opening has needed for a moment goes back: a mount lives for months. */
+	malloc_trim(0);
+	*out = b;
+	return 0;
+}
+
+int backend_start(struct backend *b, const struct backend_listener *listener, struct error *err)
+{
+	b->listener = *listener;
+	b->threads = true;
+	/* What an earlier mount left in the queue brings no news of its own. */
+	b->woken = true;
+	int r = pthread_create(&b->control, NULL, control_main, b);
+	if (r == 0) {
+		r = pthread_create(&b->slow, NULL, slow_main, b);
+		if (r) {
+			LOCKED(&b->lock);
+			b->control_done = true;
+		}
+		if (r)
+			pthread_join(b->control, NULL);
+	}
+	if (r) {
+		b->threads = false;
+		return error_set(err, r, "cannot start a thread: %s", strerror(r));
+	}
+	for (int i = 0; !b->config.read_only && i < b->config.jobs && r == 0; i++) {
+		r = pthread_create(&b->workers[i].thread, NULL, worker_main, &b->workers[i]);
+		b->workers[i].started = r == 0;
+	}
+	if (r) {
+		backend_stop(b);
+		return error_set(err, r, "cannot start a thread: %s", strerror(r));
+	}
+	return 0;
+}
+
+/* With the lock. */
+static bool all_idle(const struct backend *b)
+{
+	for (int i = 0; i < b->config.jobs; i++)
+		if (b->workers[i].kind != JOB_NONE)
+			return false;
+	return true;
+}
+
+/* Whether nothing was under way any more before the time was over. */
+static bool wait_idle(struct backend *b, int64_t us)
+{
+	struct timespec until = moment_in(us);
+	LOCKED(&b->lock);
+	while (!all_idle(b) || !STAILQ_EMPTY(&b->outcomes)) {
+		/* Outcomes leave without a signal: look again soon. */
+		struct timespec soon = moment_in(20000);
+		bool last = soon.tv_sec > until.tv_sec || (soon.tv_sec == until.tv_sec && soon.tv_nsec > until.tv_nsec);
+		int r = pthread_cond_timedwait(&b->idle, &b->lock, last ? &until : &soon);
+		if (r == ETIMEDOUT && last)
+			return all_idle(b) && STAILQ_EMPTY(&b->outcomes);
+	}
+	return true;
+}
+
+static void interrupt_all(struct backend *b)
+{
+	struct worker *slow;
+	{
+		LOCKED(&b->lock);
+		slow = b->slow_worker;
+	}
+	if (slow)
+		b->config.engine->builder->interrupt(slow);
+	for (int i = 0; i < b->config.jobs; i++) {
+		struct worker *w;
+		{
+			LOCKED(&b->lock);
+			w = b->workers[i].kind != JOB_NONE ? b->workers[i].worker : NULL;
+		}
+		if (w)
+			b->config.engine->builder->interrupt(w);
+	}
+}
+
+static void end_threads(struct backend *b)
+{
+	{
+		LOCKED(&b->lock);
+		b->control_done = true;
+		control_wake(b);
+		pthread_cond_broadcast(&b->slow_wake);
+		for (int i = 0; i < b->config.jobs; i++)
+			pthread_cond_broadcast(&b->workers[i].wake);
+	}
+	pthread_join(b->control, NULL);
+	pthread_join(b->slow, NULL);
+	for (int i = 0; i < b->config.jobs; i++)
+		if (b->workers[i].started)
+			pthread_join(b->workers[i].thread, NULL);
+}
+
+void backend_stop(struct backend *b)
+{
+	if (!b->threads)
+		return;
+	{
+		LOCKED(&b->lock);
+		b->stopping = true;
+		b->woken = true;
+		control_wake(b);
+		pthread_cond_broadcast(&b->slow_wake);
+	}
+	if (!wait_idle(b, (int64_t)b->config.drain_s * 1000000)) {
+		log_info(b->config.log, "the drain is over: what still runs goes back to the queue");
+		interrupt_all(b);
+	}
+	if (!wait_idle(b, SETTLE_US))
+		log_warning(b->config.log, "the warehouse does not answer: what was running will be found interrupted");
+	b->config.engine->store->abandon(b->store);
+	end_threads(b);
+	b->threads = false;
+	asks_fail(b, -ECANCELED);
+}
+
+void backend_close(struct backend *b)
+{
+	if (!b)
+		return;
+	b->config.engine->store->close(b->store);
+	ledger_free(b->ledger);
+	struct outcome *o;
+	while ((o = STAILQ_FIRST(&b->outcomes))) {
+		STAILQ_REMOVE_HEAD(&b->outcomes, link);
+		free(o);
+	}
+	for (int i = 0; b->workers && i < b->config.jobs; i++)
+		pthread_cond_destroy(&b->workers[i].wake);
+	pthread_cond_destroy(&b->slow_wake);
+	pthread_cond_destroy(&b->paused);
+	pthread_cond_destroy(&b->idle);
+	pthread_mutex_destroy(&b->lock);
+	for (size_t i = 0; b->models && i < b->catalog->n_models; i++) {
+		free(b->models[i].why_not);
+		free(b->models[i].note);
+		free(b->models[i].prepare_error);
+	}
+	free(b->workers);
+	free(b->models);
+	catalog_free(b->catalog);
+	free(b);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a backend: who runs, who waits, what protects what.
+ *
+ * Threads: any thread enters through backend.h; the control thread alone talks to the
+ * store; each worker thread to its own worker; the slow lane adopts.
+ *
+ * One mutex, `lock`, protects every field below that is not marked otherwise. It is never
+ * held across a call of an engine, of the listener or of a request's done().
+ */
+#ifndef BATCHFS_SCHEDULE_PRIVATE_H
+#define BATCHFS_SCHEDULE_PRIVATE_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/builder.h"
+#include "backend/ledger.h"
+#include "backend/manifest.h"
+#include "backend/plan.h"
+#include "backend/report/report.h"
+
+#define REFUSALS_KEPT 32
+
+/* A request on its way to the store. */
+struct ask {
+	STAILQ_ENTRY(ask) link;
+	struct store_request request;
+	uint64_t ticket;
+	pid_t pid;
+	char *reason; /* owns request.reason */
+	void (*done)(void *ctx, int result);
+	void *ctx;
+};
+STAILQ_HEAD(ask_queue, ask);
+
+/* An outcome on its way to the store. */
+struct outcome {
+	STAILQ_ENTRY(outcome) link;
+	struct store_outcome out;
+	struct error err; /* what out's texts point to */
+};
+STAILQ_HEAD(outcome_queue, outcome);
+
+/* A remembered ticket: backend_reason() comes soon after its request. */
+struct ticket {
+	uint64_t number;
+	unsigned char uuid[16];
+	int64_t id;
+	int model;
+};
+#define TICKETS_KEPT 1024
+
+enum job_kind { JOB_NONE, JOB_BUILD, JOB_PREPARE };
+
+struct job_worker {
+	struct backend *b;
+	pthread_t thread;
+	bool started;
+	pthread_cond_t wake;
+	enum job_kind kind; /* JOB_NONE: idle */
+	struct build_run run;
+	struct worker *worker; /* set by its own thread before it takes its first job */
+};
+
+struct model_runtime {
+	char *why_not, *note; /* what the store says of it; NULL: nothing */
+	enum time_type event_time_type;
+	bool prepared, preparing, adopting;
+	struct error *prepare_error; /* why the last prepare failed: the next run fails with it; NULL: it did not */
+	int64_t not_before;	    /* monotonic: backing off */
+	unsigned passing;	    /* failures in passing, one after the other */
+	int64_t changed_at;
+	uint64_t generation; /* rises with every change */
+	struct report_summary summary; /* of everything that exists, as of: */
+	uint64_t summary_generation;   /* 0: none yet */
+	ordinal summary_end;
+};
+
+struct backend {
+	struct backend_config config;	   /* immutable */
+	struct engine_config engine_config; /* immutable */
+	struct catalog *catalog;	   /* immutable */
+	struct store *store;		   /* the control thread's; wake() and abandon() anybody's */
+	struct backend_listener listener;  /* immutable once threads run */
+	int64_t since;			   /* immutable */
+
+	pthread_mutex_t lock;
+	pthread_cond_t idle;   /* a worker has become idle, or the control thread has ended */
+	pthread_cond_t paused; /* the control thread sleeps here while the warehouse is away */
+	struct ledger *ledger;
+	struct model_runtime *models; /* catalog->n_models */
+	struct ask_queue asks;
+	struct outcome_queue outcomes;
+	struct job_worker *workers; /* config.jobs */
+	size_t turn;
+	uint64_t last_ticket;
+	struct ticket tickets[TICKETS_KEPT]; /* ring by number */
+	struct report_refusal refusals[REFUSALS_KEPT];
+	unsigned n_refusals; /* ever */
+	struct error warehouse; /* err != 0: cannot be reached, and why */
+	bool stopping, control_done;
+	bool woken; /* something is to be done: the control thread shall not sleep */
+
+	pthread_t control, slow;
+	bool threads;		    /* they run */
+	struct worker *slow_worker; /* NULL: the slow lane is not up */
+	pthread_cond_t slow_wake;   /* a model is to be adopted, or the end */
+};
+
+/* The lock is the one thing that a const backend changes. */
+static inline pthread_mutex_t *lock_of(const struct backend *b)
+{
+	return &((struct backend *)b)->lock;
+}
+
+/* changes.c */
+void changed(struct backend *b, int model, struct ordinal_range batches); /* without the lock: tells the listener */
+void touch_model(struct backend *b, int model);			  /* with the lock: generation and time move on */
+const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink);
+
+/* ask.c, on the control thread */
+void asks_send(struct backend *b);
+void asks_fail(struct backend *b, int err); /* answers everything that is still queued */
+
+/* outcome.c */
+void outcome_add(struct backend *b, const struct build_report *r, int model, enum settle_kind kind);
+int outcomes_settle(struct backend *b, struct error *err); /* on the control thread */
+
+/* work.c, on the control thread */
+int work_hand_out(struct backend *b, struct error *err);
+/* worker.c, slow.c, control.c: thread mains; the argument is a job_worker or the backend */
+void *worker_main(void *arg);
+void *slow_main(void *arg);
+void *control_main(void *arg);
+
+/* Wakes the control thread. Any thread, with or without the lock. */
+void control_wake(struct backend *b);
+
+/* With the lock: what the store has found out about the model's target. */
+void model_target(struct model_runtime *m, const struct store_target *target);
+
+/* With the lock. why_not NULL: the model can run here. */
+bool model_runs(const struct backend *b, int model);
+const char *model_why_not(const struct backend *b, int model);
+void model_refuses(struct model_runtime *m, const char *why_not); /* "": it runs again */
+
+/* A moment on the monotonic clock, `us` from now, for pthread_cond_timedwait(). */
+struct timespec moment_in(int64_t us);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The slow lane: what may take as long as reading a table, and what nobody but its own model waits for. */
+#include <string.h>
+
+#include "backend/schedule/private.h"
+
+#define RETRY_US 1000000
+
+#define LOOK_AGAIN_US 100000
+
+/* The next model to adopt, or -1: none can be now. *waiting: one could be later. */
+static int next_model(const struct backend *b, bool *waiting)
+{
+	int64_t now = clock_monotonic_us();
+	*waiting = false;
+	for (size_t i = 0; i < b->catalog->n_models && !b->stopping; i++) {
+		const struct model_runtime *m = &b->models[i];
+		*waiting |= m->adopting;
+		if (m->adopting && m->not_before <= now && ledger_running(b->ledger, (int)i) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* -1: the end. */
+static int wait_for_model(struct backend *b)
+{
+	LOCKED(&b->lock);
+	for (;;) {
+		bool waiting;
+		int model = next_model(b, &waiting);
+		if (model >= 0)
+			return model;
+		if (b->control_done)
+			return -1;
+		struct timespec until = moment_in(LOOK_AGAIN_US);
+		if (waiting)
+			pthread_cond_timedwait(&b->slow_wake, &b->lock, &until);
+		else
+			pthread_cond_wait(&b->slow_wake, &b->lock);
+	}
+}
+
+static void adopt(struct backend *b, struct worker *worker, int model)
+{
+	struct store_sink sink;
+	struct error err = {0};
+	int r = b->config.engine->builder->adopt(worker, model, backend_sink(b, &sink), &err);
+	bool refused = r == -EACCES || r == -EOPNOTSUPP, news;
+	{
+		LOCKED(&b->lock);
+		struct model_runtime *m = &b->models[model];
+		const char *why_not = refused ? err.text : "";
+		news = strcmp(m->why_not ? m->why_not : "", why_not) != 0;
+		model_refuses(m, why_not);
+		m->adopting = r < 0;
+		if (r < 0)
+			m->not_before = clock_monotonic_us() + RETRY_US;
+		touch_model(b, model);
+		b->woken = true;
+		control_wake(b);
+	}
+	if (r < 0 && r != -ECANCELED && (news || !refused))
+		log_warning(b->config.log, "%s cannot be adopted yet: %s", b->catalog->models[model].dir, err.text);
+	/* Whether it may be built shows in the mode of its batches. */
+	if (news)
+		changed(b, model, plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock)));
+}
+
+void *slow_main(void *arg)
+{
+	struct backend *b = arg;
+	struct worker *worker = NULL;
+	struct error err = {0};
+	if (b->config.engine->builder->worker_open(b->store, &worker, &err) < 0) {
+		log_error(b->config.log, "the slow lane cannot start: %s", err.text);
+		return NULL;
+	}
+	{
+		LOCKED(&b->lock);
+		b->slow_worker = worker;
+	}
+	for (int model; (model = wait_for_model(b)) >= 0;)
+		adopt(b, worker, model);
+	b->config.engine->builder->worker_close(worker);
+	return NULL;
+}

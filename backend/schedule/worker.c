@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's thread: takes the job that the control thread has put down, does it, becomes idle. */
+#include "backend/schedule/private.h"
+
+/* "Tried again 5 times": failures in passing of a model, one after the other, before a batch fails for good. */
+#define PASSING_MAX   5
+#define BACKOFF_US    100000
+#define LONGEST_SHIFT 5
+
+struct reporting {
+	struct backend *b;
+	const struct build_run *run;
+};
+
+static void show_done(struct backend *b, const struct build_run *run, const struct build_report *r)
+{
+	struct store_state s = {.model = run->model,
+				.batch = r->batch,
+				.run = ROW_IDLE,
+				.outcome = OUTCOME_DONE,
+				.attempt = r->attempt,
+				.started = r->started,
+				.finished = r->finished,
+				.built = r->finished,
+				.rows_deleted = r->rows_deleted,
+				.rows_inserted = r->rows_inserted,
+				.rows_outside = r->rows_outside,
+				.code = b->catalog->models[run->model].code,
+				.sqlstate = "",
+				.message = ""};
+	LOCKED(&b->lock);
+	b->models[run->model].passing = 0;
+	ledger_settled(b->ledger, &s);
+	touch_model(b, run->model);
+}
+
+static void show_started(struct backend *b, const struct build_run *run, const struct build_report *r)
+{
+	LOCKED(&b->lock);
+	ledger_started(b->ledger, run->model, r->batch, r->started);
+	touch_model(b, run->model);
+}
+
+static void show_stale(struct backend *b, const struct build_run *run, const struct build_report *r)
+{
+	LOCKED(&b->lock);
+	ledger_released(b->ledger, run->model, r->batch);
+	touch_model(b, run->model);
+}
+
+/* Backs off, or gives up. */
+static enum settle_kind passing(struct backend *b, int model)
+{
+	LOCKED(&b->lock);
+	struct model_runtime *m = &b->models[model];
+	unsigned n = m->passing++;
+	if (n >= PASSING_MAX) {
+		m->passing = 0;
+		return SETTLE_FAILED;
+	}
+	m->not_before = clock_monotonic_us() + ((int64_t)BACKOFF_US << (n < LONGEST_SHIFT ? n : LONGEST_SHIFT));
+	return SETTLE_REQUEUED;
+}
+
+static void report(void *ctx, const struct build_report *r)
+{
+	const struct reporting *to = ctx;
+	struct backend *b = to->b;
+	int model = to->run->model;
+	switch (r->outcome) {
+	case BUILD_STARTED:
+		show_started(b, to->run, r);
+		break;
+	case BUILD_DONE:
+		show_done(b, to->run, r);
+		break;
+	case BUILD_STALE:
+		show_stale(b, to->run, r);
+		break;
+	case BUILD_FAILED:
+		outcome_add(b, r, model, SETTLE_FAILED);
+		return;
+	case BUILD_PASSING:
+		outcome_add(b, r, model, passing(b, model));
+		return;
+	case BUILD_INTERRUPTED:
+		outcome_add(b, r, model, SETTLE_INTERRUPTED);
+		return;
+	case BUILD_UNSTARTED:
+		outcome_add(b, r, model, SETTLE_UNSTARTED);
+		return;
+	}
+	changed(b, model, (struct ordinal_range){r->batch, r->batch + 1});
+}
+
+/* A run of a model that cannot be prepared fails with the reason, batch by batch. */
+static void fail_run(struct backend *b, const struct build_run *run, const struct error *why)
+{
+	int64_t now = clock_now_us(b->config.clock);
+	for (uint32_t i = 0; i < run->count; i++) {
+		struct build_report r = {.batch = run->first + i,
+					 .attempt = run->attempt[i],
+					 .started = now,
+					 .finished = now,
+					 .err = why};
+		if (r.attempt)
+			outcome_add(b, &r, run->model, SETTLE_FAILED);
+	}
+}
+
+static void build(struct job_worker *w)
+{
+	struct backend *b = w->b;
+	struct error err = {0};
+	auto_free struct error *why = NULL;
+	{
+		LOCKED(&b->lock);
+		why = steal(&b->models[w->run.model].prepare_error);
+	}
+	if (why) {
+		fail_run(b, &w->run, why);
+		LOCKED(&b->lock);
+		b->models[w->run.model].prepared = false;
+		return;
+	}
+	struct reporting to = {.b = b, .run = &w->run};
+	int r = b->config.engine->builder->build(w->worker, &w->run, report, &to, &err);
+	LOCKED(&b->lock);
+	if (r == -EAGAIN)
+		b->models[w->run.model].prepared = false;
+}
+
+static void prepare(struct job_worker *w)
+{
+	struct backend *b = w->b;
+	int model = w->run.model;
+	struct store_target target = {0};
+	auto_free struct error *err = calloc(1, sizeof *err);
+	int r = b->config.engine->builder->prepare(w->worker, model, &target, err);
+	if (r < 0)
+		log_warning(b->config.log, "%s cannot be prepared: %s", b->catalog->models[model].dir, err ? err->text : "no memory");
+	bool away = r == -ECONNREFUSED || r == -EHOSTUNREACH || r == -ETIMEDOUT || r == -ECANCELED;
+	LOCKED(&b->lock);
+	struct model_runtime *m = &b->models[model];
+	m->preparing = false;
+	touch_model(b, model);
+	if (r == 0)
+		model_target(m, &target);
+	if (r == 0 && target.adopt) {
+		m->adopting = true;
+		pthread_cond_signal(&b->slow_wake);
+	} else if (away) {
+		m->not_before = clock_monotonic_us() + BACKOFF_US;
+	} else {
+		m->prepared = true;
+		free(m->prepare_error);
+		m->prepare_error = NULL;
+		if (err && r == 0)
+			*err = target.why_not;
+		if (err && err->err)
+			m->prepare_error = steal(&err);
+	}
+}
+
+static bool wait_for_job(struct job_worker *w)
+{
+	LOCKED(&w->b->lock);
+	while (w->kind == JOB_NONE && !w->b->control_done)
+		pthread_cond_wait(&w->wake, &w->b->lock);
+	return w->kind != JOB_NONE;
+}
+
+void *worker_main(void *arg)
+{
+	struct job_worker *w = arg;
+	struct backend *b = w->b;
+	struct worker *worker = NULL;
+	struct error err = {0};
+	int opened = b->config.engine->builder->worker_open(b->store, &worker, &err);
+	if (opened < 0)
+		log_error(b->config.log, "a worker cannot start: %s", err.text);
+	{
+		LOCKED(&b->lock);
+		w->worker = worker;
+	}
+	while (wait_for_job(w)) {
+		if (!worker && w->kind == JOB_BUILD)
+			fail_run(b, &w->run, &err);
+		else if (worker && w->kind == JOB_BUILD)
+			build(w);
+		else if (worker)
+			prepare(w);
+		LOCKED(&b->lock);
+		w->kind = JOB_NONE;
+		b->woken = true;
+		control_wake(b);
+		pthread_cond_broadcast(&b->idle);
+	}
+	{
+		LOCKED(&b->lock);
+		w->worker = NULL;
+	}
+	b->config.engine->builder->worker_close(worker);
+	return NULL;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a listing, stat and sync ask: answered from the ledger, under the lock for a moment. */
+#include "backend/schedule/private.h"
+
+int backend_models(const struct backend *b)
+{
+	return (int)b->catalog->n_models;
+}
+
+int backend_find(const struct backend *b, const char *dir)
+{
+	return catalog_find(b->catalog, dir);
+}
+
+const char *backend_model_dir(const struct backend *b, int model)
+{
+	return b->catalog->models[model].dir;
+}
+
+enum batch_size backend_batch_size(const struct backend *b, int model)
+{
+	return b->catalog->models[model].batch_size;
+}
+
+bool backend_runnable(const struct backend *b, int model)
+{
+	LOCKED(lock_of(b));
+	return model_runs(b, model);
+}
+
+bool backend_protected(const struct backend *b, int model)
+{
+	return b->config.protect || b->catalog->models[model].full_refresh == TRI_FALSE;
+}
+
+bool backend_read_only(const struct backend *b)
+{
+	return b->config.read_only;
+}
+
+struct ordinal_range backend_existing(const struct backend *b, int model)
+{
+	return plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock));
+}
+
+/* With the lock. */
+static void glance(const struct backend *b, int model, ordinal batch, struct batch_glance *out)
+{
+	size_t text;
+	out->state = ledger_glance(b->ledger, model, batch, &out->attempt, &out->built_at, &text);
+	out->size = report_batch_size(&b->catalog->models[model], text);
+	out->writable = !b->config.read_only && model_runs(b, model);
+}
+
+int backend_glance(const struct backend *b, int model, ordinal batch, struct batch_glance *out)
+{
+	struct ordinal_range existing = backend_existing(b, model);
+	if (batch < existing.first || batch >= existing.end)
+		return -ENOENT;
+	LOCKED(lock_of(b));
+	glance(b, model, batch, out);
+	return 0;
+}
+
+void backend_glances(const struct backend *b, int model, ordinal first, size_t n, struct batch_glance *out)
+{
+	LOCKED(lock_of(b));
+	for (size_t i = 0; i < n; i++)
+		glance(b, model, first + (ordinal)i, &out[i]);
+}
+
+int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_range batches)
+{
+	int64_t oldest = 0;
+	LOCKED(lock_of(b));
+	for (ordinal o = batches.first; o < batches.end; o++) {
+		struct batch_glance g;
+		glance(b, model, o, &g);
+		if (g.built_at && (!oldest || g.built_at < oldest))
+			oldest = g.built_at;
+	}
+	return oldest;
+}
+
+int64_t backend_changed_at(const struct backend *b, int model)
+{
+	LOCKED(lock_of(b));
+	return b->models[model].changed_at;
+}
+
+ordinal backend_next_unsettled(const struct backend *b, int model, struct ordinal_range batches)
+{
+	LOCKED(lock_of(b));
+	return ledger_next_unsettled(b->ledger, model, batches);
+}
+
+int backend_verdict(const struct backend *b, int model, struct ordinal_range batches)
+{
+	LOCKED(lock_of(b));
+	for (ordinal o = batches.first; o < batches.end; o++) {
+		enum batch_state s = ledger_state(b->ledger, model, o);
+		if (s == BATCH_FAILED || s == BATCH_SKIPPED)
+			return -EIO;
+		if (s == BATCH_PENDING && batches.end - batches.first == 1)
+			return -ENODATA;
+	}
+	return 0;
+}
