@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A target is accepted when the states are of it: it is the one recorded, or it is empty and was
+ * never met. Any other is adopted first; until then nothing is built into it.
+ */
+#include <stdio.h>
+
+#include "backend/postgres/pgstore.h"
+
+#define RECORD                                                                          \
+	"update batchfs.model m set target_oid = u.oid from unnest($1::int[], $2::oid[])" \
+	" as u (id, oid) where m.id = u.id and m.target_oid is null"
+
+#define AT_ONCE 64
+
+enum rows { ROWS_NONE, ROWS_SOME, ROWS_NOT_READABLE };
+
+/* A statement each, because a table that may not be read must not hide the others. */
+static int look_for_rows(struct pg_conn *c, struct pg_model *const *models, const size_t *which, size_t n,
+			 enum rows *rows, int64_t deadline, struct error *err)
+{
+	auto_pipe p = PG_PIPE(c, deadline);
+	p.tolerant = true;
+	for (size_t i = 0; i < n; i++) {
+		auto_strbuf sql = STRBUF_INIT;
+		strbuf_printf(&sql, "select from %s limit 1", models[which[i]]->target);
+		p.broken |= strbuf_broken(&sql);
+		pg_add(&p, sql.str, NULL);
+		pg_add_sync(&p);
+	}
+	int r = pg_run(&p, err);
+	for (size_t i = 0; i < n && !r; i++)
+		rows[which[i]] = PQresultStatus(p.results[i]) != PGRES_TUPLES_OK ? ROWS_NOT_READABLE
+				 : PQntuples(p.results[i])			 ? ROWS_SOME
+										 : ROWS_NONE;
+	return r;
+}
+
+static int look_at_unmet(struct pg_conn *c, struct pg_model *const *models, struct pg_shape *const *shapes,
+			 const struct pg_known *known, size_t n, enum rows *rows, int64_t deadline,
+			 struct error *err)
+{
+	size_t which[AT_ONCE], asked = 0;
+	int r = 0;
+	for (size_t i = 0; i < n && !r; i++) {
+		if (!shapes[i] || !shapes[i]->oid || shapes[i]->why_not.err || known[i].oid)
+			continue;
+		which[asked++] = i;
+		if (asked == AT_ONCE) {
+			r = look_for_rows(c, models, which, asked, rows, deadline, err);
+			asked = 0;
+		}
+	}
+	return r || !asked ? r : look_for_rows(c, models, which, asked, rows, deadline, err);
+}
+
+static void set_accepted(struct store *s, struct pg_model *m, uint32_t oid)
+{
+	LOCKED(&s->lock);
+	m->accepted = oid;
+}
+
+static int record(struct pg_conn *c, struct strbuf *ids, struct strbuf *oids, int64_t deadline, struct error *err)
+{
+	if (ids->len == 0)
+		return 0;
+	pg_array_end(ids);
+	pg_array_end(oids);
+	struct pg_params params = {0};
+	pg_param_text(&params, ids->str);
+	pg_param_text(&params, oids->str);
+	auto_pipe p = PG_PIPE(c, deadline);
+	p.broken = strbuf_broken(ids) || strbuf_broken(oids);
+	pg_add_begin(&p);
+	pg_add(&p, RECORD, &params);
+	pg_add(&p, "commit", NULL);
+	return pg_run(&p, err);
+}
+
+int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *models,
+		   struct pg_shape *const *shapes, struct pg_known *known, size_t n, int64_t deadline,
+		   struct error *err)
+{
+	auto_free enum rows *rows = calloc(n + 1, sizeof *rows);
+	if (!rows)
+		return error_set(err, ENOMEM, "no memory for %zu models", n);
+	int r = look_at_unmet(c, models, shapes, known, n, rows, deadline, err);
+	auto_strbuf ids = STRBUF_INIT, oids = STRBUF_INIT;
+	for (size_t i = 0; i < n && !r; i++) {
+		uint32_t accepted = 0;
+		known[i].adopt = false;
+		if (!shapes[i] || !shapes[i]->oid || shapes[i]->why_not.err)
+			continue;
+		if (known[i].oid)
+			known[i].adopt = known[i].oid != shapes[i]->oid;
+		else
+			known[i].adopt = rows[i] == ROWS_SOME;
+		/* What may not be read is looked at again by prepare(), which names the right that is missing. */
+		if (!known[i].adopt && rows[i] != ROWS_NOT_READABLE)
+			accepted = shapes[i]->oid;
+		if (accepted && !known[i].oid && models[i]->id) {
+			pg_array_int(&ids, models[i]->id);
+			pg_array_int(&oids, accepted);
+		}
+		set_accepted(s, models[i], accepted);
+	}
+	return r || s->config->read_only ? r : record(c, &ids, &oids, deadline, err);
+}
+
+void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool adopt, struct store_target *out)
+{
+	*out = (struct store_target){
+		.exists = shape->oid != 0, .adopt = adopt, .event_time_type = shape->type, .why_not = shape->why_not};
+	if (shape->oid && m->column && !shape->indexed && !shape->why_not.err)
+		snprintf(out->note, sizeof out->note,
+			 "no index of %s leads with its event_time, so that each batch reads all of it: CREATE INDEX ON %s (%s)",
+			 m->target, m->target, m->model->event_time);
+}

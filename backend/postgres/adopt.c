@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A target that somebody else has built: the batches whose window holds rows are done.
+ * The pass over the table comes first and holds nothing; then one short transaction.
+ */
+#include <string.h>
+
+#include "backend/postgres/pgstore.h"
+
+#define LOCK	  "select coalesce(target_oid, 0) = $2::bigint from batchfs.model where id = $1::int for update"
+/*
+ * What is put back to the queue (or runs elsewhere, and will find the table changed) has been asked for and
+ * is still to be built; that a request is answered for a batch is kept as long as the request is open, or a
+ * new mount would build the batch again. Nothing else of the other table's states stays.
+ */
+#define FORGET                                                                                             \
+	"delete from batchfs.state s where s.model = $1::int and s.run = 0 and not exists"                 \
+	" (select from batchfs.request r where r.model = s.model and r.open"                               \
+	" and r.first_start <= s.window_start and r.end_start > s.window_start and r.seq <= s.served)"
+#define BLANK                                                                                              \
+	"update batchfs.state set outcome = 0, adopted = false, started = null, finished = null, built = null," \
+	" rows_deleted = null, rows_inserted = null, rows_outside = null, code = '', sqlstate = '', message = ''" \
+	" where model = $1::int"
+#define ADOPT                                                                                              \
+	"insert into batchfs.state (model, window_start, outcome, adopted, started, finished, built)"      \
+	" select $1::int, w, 1, true, $3::timestamptz, $3::timestamptz, $3::timestamptz"                   \
+	" from unnest($2::timestamptz[]) as w on conflict (model, window_start) do update set"             \
+	" outcome = 1, adopted = true, started = excluded.started, finished = excluded.finished,"          \
+	" built = excluded.built"
+#define RECORD                                                                                    \
+	"update batchfs.model set target_oid = nullif($2::bigint, 0)::oid, adopted_at = $3::timestamptz" \
+	" where id = $1::int"
+#define TELL                                                                                      \
+	"insert into batchfs.attempt (model, origin, outcome, at)"                                \
+	" values ($1::int, $2::bigint, 'adopted', $3::timestamptz)"
+
+/* The start of the window that `x` lies in, as a timestamp in UTC. */
+static void put_truncated(struct strbuf *sql, const char *size, enum time_type type, const char *x)
+{
+	strbuf_printf(sql, "date_trunc('%s', %s%s)", size, x,
+		      type == TIME_TIMESTAMPTZ ? " at time zone 'UTC'"
+		      : type == TIME_DATE      ? "::timestamp"
+					       : "");
+}
+
+/* Where the window after the one that starts at batchfs_w.t begins, in the column's type. */
+static void put_next(struct strbuf *sql, const char *size, enum time_type type)
+{
+	strbuf_printf(sql, "(batchfs_w.t + interval '1 %s')%s", size,
+		      type == TIME_TIMESTAMPTZ ? " at time zone 'UTC'"
+		      : type == TIME_DATE      ? "::date"
+					       : "");
+}
+
+/* From begin to now, which leaves out what is null or infinite. */
+static int put_bounds(const struct store *s, const struct pg_model *m, enum time_type type, struct strbuf *sql,
+		      struct error *err)
+{
+	enum batch_size size = m->model->batch_size;
+	ordinal first = calendar_ordinal(size, m->model->begin);
+	ordinal last = calendar_ordinal(size, clock_now_us(s->config->clock));
+	int64_t start = calendar_start(size, first), end = calendar_start(size, last >= first ? last + 1 : first);
+	return render_window(m, type, start, end, sql, err);
+}
+
+/* One descent of the index a window: min() of what lies behind the window before. */
+static int write_skip_scan(const struct store *s, const struct pg_model *m, enum time_type type, struct strbuf *sql,
+			   struct error *err)
+{
+	const char *size = calendar_size_name(m->model->batch_size);
+	auto_strbuf least = STRBUF_INIT;
+	strbuf_printf(&least, "min(%s)", m->model->event_time);
+	strbuf_puts(sql, "with recursive batchfs_w (t) as (select ");
+	put_truncated(sql, size, type, least.str);
+	strbuf_printf(sql, " from %s where ", m->target);
+	int r = put_bounds(s, m, type, sql, err);
+	strbuf_puts(sql, " union all select (select ");
+	put_truncated(sql, size, type, least.str);
+	strbuf_printf(sql, " from %s where ", m->target);
+	if (!r)
+		r = put_bounds(s, m, type, sql, err);
+	strbuf_printf(sql, " and %s >= ", m->model->event_time);
+	put_next(sql, size, type);
+	strbuf_puts(sql, ") from batchfs_w where batchfs_w.t is not null)"
+			 " select t at time zone 'UTC' from batchfs_w where t is not null order by 1");
+	return r;
+}
+
+static int write_pass(const struct store *s, const struct pg_model *m, enum time_type type, struct strbuf *sql,
+		      struct error *err)
+{
+	auto_strbuf column = STRBUF_INIT;
+	strbuf_printf(&column, "(%s)", m->model->event_time);
+	strbuf_puts(sql, "select distinct ");
+	put_truncated(sql, calendar_size_name(m->model->batch_size), type, column.str);
+	strbuf_printf(sql, " at time zone 'UTC' from %s where ", m->target);
+	int r = put_bounds(s, m, type, sql, err);
+	strbuf_puts(sql, " order by 1");
+	return r;
+}
+
+/* The starts of the windows that hold rows. */
+static int find_windows(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, PGresult **out,
+			struct error *err)
+{
+	auto_strbuf sql = STRBUF_INIT;
+	bool skip = m->column && shape->indexed;
+	int r = skip ? write_skip_scan(w->store, m, shape->type, &sql, err)
+		     : write_pass(w->store, m, shape->type, &sql, err);
+	if (r)
+		return r;
+	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
+	p.broken = strbuf_broken(&sql);
+	pg_add_begin(&p);
+	size_t found = pg_add(&p, sql.str, NULL);
+	pg_add(&p, "commit", NULL);
+	r = pg_run(&p, err);
+	if (r)
+		return r;
+	*out = p.results[found];
+	p.results[found] = NULL;
+	return 0;
+}
+
+static void report_found(struct store *s, const struct pg_model *m, const PGresult *windows, int64_t now,
+			 const struct store_sink *sink)
+{
+	sink->forget(sink->ctx, m->index);
+	for (int row = 0; windows && row < PQntuples(windows); row++) {
+		struct store_state state = {.model = m->index,
+					    .batch = calendar_ordinal(m->model->batch_size, pg_time(windows, row, 0)),
+					    .outcome = OUTCOME_DONE,
+					    .started = now,
+					    .finished = now,
+					    .built = now,
+					    .rows_deleted = -1,
+					    .rows_inserted = -1,
+					    .rows_outside = -1,
+					    .adopted = true,
+					    .code = "",
+					    .sqlstate = "",
+					    .message = ""};
+		sink->state(sink->ctx, &state);
+	}
+}
+
+static int write_down(struct worker *w, const struct pg_model *m, const struct pg_shape *shape,
+		      const PGresult *windows, int64_t now, struct error *err)
+{
+	auto_strbuf starts = STRBUF_INIT;
+	for (int row = 0; windows && row < PQntuples(windows); row++)
+		pg_array_time(&starts, pg_time(windows, row, 0));
+	pg_array_end(&starts);
+	struct pg_params model = {0}, states = {0}, known = {0}, feed = {0};
+	pg_param_int(&model, m->id);
+	pg_param_int(&states, m->id);
+	pg_param_text(&states, starts.str);
+	pg_param_time(&states, now);
+	pg_param_int(&known, m->id);
+	pg_param_int(&known, shape->oid);
+	pg_param_time(&known, now);
+	pg_param_int(&feed, m->id);
+	pg_param_int(&feed, w->store->owner);
+	pg_param_time(&feed, now);
+	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
+	p.broken = strbuf_broken(&starts);
+	pg_add(&p, FORGET, &model);
+	pg_add(&p, BLANK, &model);
+	pg_add(&p, ADOPT, &states);
+	pg_add(&p, RECORD, &known);
+	pg_add(&p, TELL, &feed);
+	pg_add(&p, "commit", NULL);
+	return pg_run(&p, err);
+}
+
+/* Locks the model against requests and claims. *done: another mount has adopted this very table meanwhile. */
+static int lock_model(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, bool *done,
+		      struct error *err)
+{
+	struct pg_params known = {0};
+	pg_param_int(&known, m->id);
+	pg_param_int(&known, shape->oid);
+	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
+	pg_add_begin(&p);
+	size_t locked = pg_add(&p, LOCK, &known);
+	int r = pg_run(&p, err);
+	if (!r)
+		*done = shape->oid && PQntuples(p.results[locked]) && pg_bool(p.results[locked], 0, 0);
+	return r;
+}
+
+static int report_recorded(struct worker *w, const struct pg_model *m, const struct store_sink *sink,
+			   struct error *err)
+{
+	auto_strbuf sql = STRBUF_INIT;
+	strbuf_printf(&sql, "select %s from batchfs.state s where s.model = %d", state_columns, m->id);
+	if (strbuf_broken(&sql))
+		return error_set(err, ENOMEM, "no memory to adopt %s", m->target);
+	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
+	pg_add_begin_snapshot(&p);
+	size_t states = pg_add(&p, sql.str, NULL);
+	pg_add(&p, "commit", NULL);
+	int r = pg_run(&p, err);
+	if (r)
+		return r;
+	sink->forget(sink->ctx, m->index);
+	report_states(w->store, p.results[states], sink, false);
+	return 0;
+}
+
+static int record(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, const PGresult *windows,
+		  const struct store_sink *sink, struct error *err)
+{
+	int64_t now = clock_now_us(w->store->config->clock);
+	if (w->store->config->read_only) {
+		report_found(w->store, m, windows, now, sink);
+		return 0;
+	}
+	bool done = false;
+	int r = lock_model(w, m, shape, &done, err);
+	if (r)
+		return r;
+	auto_result *ended = NULL;
+	r = done ? pg_query(&w->conn, PG_NO_DEADLINE, "rollback", NULL, &ended, err)
+		 : write_down(w, m, shape, windows, now, err);
+	return r ? r : report_recorded(w, m, sink, err);
+}
+
+int pg_adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err)
+{
+	struct store *s = w->store;
+	struct pg_model *m = &s->models[model];
+	struct pg_shape *shape = NULL;
+	auto_result *windows = NULL;
+	pg_cancel_forget(&w->cancel);
+	pg_cancel_arm(&w->cancel, true);
+	int r = pg_connect(&w->conn, pg_deadline(s), err);
+	if (!r)
+		r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
+	if (!r && shape->why_not.err)
+		r = error_set(err, EOPNOTSUPP, "%s", shape->why_not.text);
+	if (!r && shape->oid && !s->config->read_only)
+		r = check_rights(&w->conn, m, shape->oid, pg_deadline(s), err);
+	if (!r && shape->oid)
+		r = find_windows(w, m, shape, &windows, err);
+	if (!r)
+		r = record(w, m, shape, windows, sink, err);
+	pg_cancel_arm(&w->cancel, false);
+	if (!r) {
+		store_changed(s);
+		shape_keep(s, m, shape);
+		LOCKED(&s->lock);
+		m->accepted = shape->oid;
+	}
+	shape_put(s, shape);
+	return r;
+}

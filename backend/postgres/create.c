@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes a target: columns from the query, the config's indexes, one led by event_time.
+ * Looks first (IF NOT EXISTS fails without CREATE, and races), in a transaction of its
+ * own under an advisory lock on the target's name.
+ */
+#include <string.h>
+
+#include "backend/postgres/pgstore.h"
+
+#define LOCK "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('batchfs ' || $1, 0))"
+#define LOOK                                                                                                 \
+	"select ns.oid is not null, coalesce(has_schema_privilege(ns.oid, 'CREATE')"                         \
+	" and has_schema_privilege(ns.oid, 'USAGE'), false),"                                                \
+	" has_database_privilege(current_database(), 'CREATE'), quote_ident(current_user),"                  \
+	" quote_ident(current_database()), exists (select from pg_catalog.pg_class c"                        \
+	" where c.relnamespace = ns.oid and c.relname = $2)"                                                 \
+	" from (select $1::text as name) n left join pg_catalog.pg_namespace ns on ns.nspname = n.name"
+#define FIND                                                                                                 \
+	"select c.oid, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) from pg_catalog.pg_class c" \
+	" join pg_catalog.pg_namespace ns on ns.oid = c.relnamespace"                                        \
+	" left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = $3 and a.attnum > 0"     \
+	" where ns.nspname = $1 and c.relname = $2"
+/* Where another table was known, adopt() is to void its states, and records this one then. */
+#define RECORD                                                                                           \
+	"update batchfs.model set created_by_us = true, target_oid = coalesce(target_oid, $2::oid)"      \
+	" where id = $1::int"
+
+static int roll_back(struct pg_conn *c, int64_t until, int r)
+{
+	auto_result *undone = NULL;
+	if (c->pq && PQtransactionStatus(c->pq) == PQTRANS_INTRANS)
+		pg_query(c, until, "rollback", NULL, &undone, NULL);
+	return r;
+}
+
+/* Opens the transaction. 1: somebody else has made it. *schema: it is to be made too. */
+static int look(struct worker *w, const struct pg_model *m, bool *schema, int64_t until, struct error *err)
+{
+	struct pg_params name = {0}, names = {0};
+	pg_param_text(&name, m->target);
+	pg_param_text(&names, m->model->relation.schema);
+	pg_param_text(&names, m->model->relation.identifier);
+	auto_pipe p = PG_PIPE(&w->conn, until);
+	pg_add(&p, "begin isolation level read committed read write", NULL);
+	pg_add(&p, worker_settings, NULL);
+	pg_add(&p, LOCK, &name);
+	size_t found = pg_add(&p, LOOK, &names);
+	int r = pg_run(&p, err);
+	if (r)
+		return r;
+	const PGresult *f = p.results[found];
+	const char *user = pg_text(f, 0, 3);
+	*schema = !pg_bool(f, 0, 0);
+	if (pg_bool(f, 0, 5))
+		return 1;
+	if (*schema && !pg_bool(f, 0, 2))
+		return error_sql(err, EACCES, "42501", "%s may not make the schema %s: GRANT CREATE ON DATABASE %s TO %s", user,
+				 m->model->relation.schema, pg_text(f, 0, 4), user);
+	if (!*schema && !pg_bool(f, 0, 1))
+		return error_sql(err, EACCES, "42501", "%s may not make the table %s: GRANT USAGE, CREATE ON SCHEMA \"%s\" TO %s",
+				 user, m->target, m->model->relation.schema, user);
+	return 0;
+}
+
+static int write_table(const struct pg_model *m, const struct pg_shape *shape, struct strbuf *sql, struct error *err)
+{
+	/* An empty window: nothing is read, the columns are the query's. */
+	int64_t start = calendar_start(m->model->batch_size, calendar_ordinal(m->model->batch_size, m->model->begin));
+	strbuf_printf(sql, "create %stable %s as\n", m->model->unlogged ? "unlogged " : "", m->target);
+	int r = window_sql_render(m->sql, shape->types, start, start, sql, err);
+	strbuf_puts(sql, "\nwith no data");
+	return r;
+}
+
+static void add_index(struct pg_pipe *p, const struct pg_model *m, const struct index_config *index)
+{
+	auto_strbuf sql = STRBUF_INIT;
+	strbuf_printf(&sql, "create %sindex on %s ", index->unique ? "unique " : "", m->target);
+	if (index->type) {
+		strbuf_puts(&sql, "using ");
+		quote_name(&sql, index->type);
+	}
+	for (size_t i = 0; index->columns[i]; i++) {
+		strbuf_puts(&sql, i ? ", " : " (");
+		quote_name(&sql, index->columns[i]);
+	}
+	strbuf_putc(&sql, ')');
+	p->broken |= strbuf_broken(&sql);
+	pg_add(p, sql.str, NULL);
+}
+
+/* Whether one of the config's indexes serves a batch's DELETE; a BRIN index did not (facts/postgres.md §2). */
+static bool leads_with_event_time(const struct pg_model *m)
+{
+	for (size_t i = 0; i < m->model->n_indexes; i++) {
+		const struct index_config *index = &m->model->indexes[i];
+		if (m->column && index->columns[0] && strcmp(index->columns[0], m->column) == 0 &&
+		    (!index->type || strcmp(index->type, "btree") == 0))
+			return true;
+	}
+	return false;
+}
+
+static int make(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, bool schema, int64_t until,
+		struct error *err)
+{
+	auto_strbuf table = STRBUF_INIT, namespace = STRBUF_INIT, index = STRBUF_INIT;
+	int r = write_table(m, shape, &table, err);
+	if (r)
+		return r;
+	strbuf_puts(&namespace, "create schema ");
+	quote_name(&namespace, m->model->relation.schema);
+	strbuf_printf(&index, m->column ? "create index on %s (%s)" : "create index on %s ((%s))", m->target,
+		      m->model->event_time);
+	auto_pipe p = PG_PIPE(&w->conn, until);
+	p.broken = strbuf_broken(&table) || strbuf_broken(&namespace) || strbuf_broken(&index);
+	if (schema)
+		pg_add(&p, namespace.str, NULL);
+	pg_add(&p, table.str, NULL);
+	for (size_t i = 0; i < m->model->n_indexes; i++)
+		add_index(&p, m, &m->model->indexes[i]);
+	if (!leads_with_event_time(m))
+		pg_add(&p, index.str, NULL);
+	return pg_run(&p, err);
+}
+
+/* Checked before the commit: a table that no batch can be built into must not stay behind. */
+static int check_made(struct worker *w, const struct pg_model *m, uint32_t *oid, int64_t until, struct error *err)
+{
+	struct pg_params names = {0};
+	pg_param_text(&names, m->model->relation.schema);
+	pg_param_text(&names, m->model->relation.identifier);
+	pg_param_text(&names, m->column);
+	auto_result *made = NULL;
+	int r = pg_query(&w->conn, until, FIND, &names, &made, err);
+	if (r)
+		return r;
+	*oid = (uint32_t)pg_int(made, 0, 0);
+	if (!m->column)
+		return 0;
+	if (pg_null(made, 0, 1))
+		return error_set(err, EOPNOTSUPP, "the query of %s yields no column %s, which is its event_time", m->model->dir,
+				 m->column);
+	return 0;
+}
+
+static int finish(struct worker *w, const struct pg_model *m, uint32_t oid, int64_t until, struct error *err)
+{
+	struct pg_params params = {0};
+	pg_param_int(&params, m->id);
+	pg_param_int(&params, oid);
+	auto_pipe p = PG_PIPE(&w->conn, until);
+	pg_add(&p, RECORD, &params);
+	pg_add(&p, "commit", NULL);
+	return pg_run(&p, err);
+}
+
+int create_target(struct worker *w, struct pg_model *m, const struct pg_shape *shape, struct error *err)
+{
+	int64_t until = PG_NO_DEADLINE;
+	bool schema = false;
+	uint32_t oid = 0;
+	int r = look(w, m, &schema, until, err);
+	if (!r)
+		r = make(w, m, shape, schema, until, err);
+	if (!r)
+		r = check_made(w, m, &oid, until, err);
+	if (!r)
+		r = finish(w, m, oid, until, err);
+	return roll_back(&w->conn, until, r > 0 ? 0 : r);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "backend/postgres/pgstore.h"
+
+static void wake(struct store *s)
+{
+	uint64_t one = 1;
+	ssize_t put = write(s->wake_fd, &one, sizeof one);
+	(void)put; /* full means that it is readable */
+}
+
+/* Never read again but by close(): so every wait, now and later, ends at once. */
+static void abandon(struct store *s)
+{
+	uint64_t one = 1;
+	ssize_t put = write(s->abandon_fd, &one, sizeof one);
+	(void)put;
+}
+
+static const struct store_ops store_ops = {
+	.open = pg_open,
+	.close = pg_close,
+	.enlist = pg_enlist,
+	.load = pg_load,
+	.follow = pg_follow,
+	.wake = wake,
+	.abandon = abandon,
+	.request = pg_request,
+	.claim = pg_claim,
+	.settle = pg_settle,
+	.retire = pg_retire,
+};
+
+static const struct builder_ops builder_ops = {
+	.worker_open = pg_worker_open,
+	.worker_close = pg_worker_close,
+	.prepare = pg_prepare,
+	.adopt = pg_adopt,
+	.build = pg_build,
+	.interrupt = pg_interrupt,
+	.statements = pg_statements,
+};
+
+const struct engine engine_postgres = {
+	.name = "postgres",
+	.store = &store_ops,
+	.builder = &builder_ops,
+};

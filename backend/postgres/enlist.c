@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The catalog's models get their permanent ids and meet their targets. */
+#include <string.h>
+
+#include "backend/postgres/pgstore.h"
+
+#define KEYS " from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as u (n, s, t, b)"
+/* Only what is missing: ON CONFLICT alone would use up an id each time. In order, so that two mounts never deadlock. */
+#define ADD                                                                                            \
+	"insert into batchfs.model (target_schema, target_table, batch_size)"                          \
+	" select distinct u.s, u.t, u.b" KEYS                                                          \
+	" where not exists (select from batchfs.model m"                                               \
+	" where m.target_schema = u.s and m.target_table = u.t and m.batch_size = u.b)"                \
+	" order by 1, 2, 3 on conflict do nothing"
+#define FIND                                                                                           \
+	"select u.n, m.id, coalesce(m.target_oid, 0)" KEYS " join batchfs.model m"                     \
+	" on m.target_schema = u.s and m.target_table = u.t and m.batch_size = u.b"
+
+/* Those that can run so far, in the catalog's order, and what is found out about each. */
+struct enlisting {
+	struct store *s;
+	struct store_target *targets;
+	struct pg_model **models;
+	struct pg_shape **shapes;
+	struct pg_known *known;
+	size_t n;
+};
+
+static int make_model(struct store *s, size_t i, struct error *why_not)
+{
+	struct pg_model *pm = &s->models[i];
+	const struct model *m = &s->config->catalog->models[i];
+	*pm = (struct pg_model){.model = m, .index = (int)i};
+	if (m->why_not)
+		return 0;
+	if (!m->relation.schema)
+		return error_set(why_not, EOPNOTSUPP, "%s names no schema for its table", m->dir);
+	auto_strbuf target = STRBUF_INIT;
+	quote_name(&target, m->relation.schema);
+	strbuf_putc(&target, '.');
+	quote_name(&target, m->relation.identifier);
+	pm->target = strbuf_detach(&target);
+	bool failed = false;
+	pm->column = plain_column(m->event_time, &failed);
+	if (!pm->target || failed)
+		return error_set(why_not, ENOMEM, "no memory for %s", m->dir);
+	int r = window_sql_parse(SQL_POSTGRES, m, NULL, &pm->sql, why_not);
+	return r == -ENOMEM ? r : r ? error_prefix(why_not, "the compiled SQL of %s: ", m->dir) : 0;
+}
+
+static int check_database(struct store *s, const char *database, const struct model *m, struct error *why_not)
+{
+	if (!m->relation.database || strcmp(m->relation.database, database) == 0)
+		return 0;
+	return error_set(why_not, EOPNOTSUPP,
+			 "%s is built into the database %s, this mount is connected to %s: name the right one in the service or "
+			 "in PGDATABASE",
+			 m->dir, m->relation.database, database);
+}
+
+static int make_models(struct enlisting *e, const char *database, struct error *err)
+{
+	struct store *s = e->s;
+	for (size_t i = 0; i < s->n; i++) {
+		struct error *why_not = &e->targets[i].why_not;
+		e->targets[i] = (struct store_target){0};
+		int r = make_model(s, i, why_not);
+		if (r == -ENOMEM) {
+			if (err)
+				*err = *why_not;
+			return r;
+		}
+		const struct model *m = s->models[i].model;
+		if (r || m->why_not || check_database(s, database, m, why_not))
+			continue;
+		e->models[e->n++] = &s->models[i];
+	}
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct id_index *x = a, *y = b;
+	return x->id != y->id ? (x->id < y->id ? -1 : 1) : x->index - y->index;
+}
+
+static void take_ids(struct enlisting *e, const PGresult *r)
+{
+	struct store *s = e->s;
+	for (int row = 0; row < PQntuples(r); row++) {
+		size_t i = (size_t)pg_int(r, row, 0);
+		e->models[i]->id = (int)pg_int(r, row, 1);
+		e->known[i].oid = (uint32_t)pg_int(r, row, 2);
+		s->by_id[s->n_ids++] = (struct id_index){.id = e->models[i]->id, .index = e->models[i]->index};
+	}
+	qsort(s->by_id, s->n_ids, sizeof *s->by_id, by_id);
+	/* The state belongs to the target: of two models that build into one, the second cannot run. */
+	size_t kept = 0;
+	for (size_t i = 0; i < s->n_ids; i++) {
+		struct pg_model *m = &s->models[s->by_id[i].index];
+		if (kept && s->by_id[kept - 1].id == s->by_id[i].id) {
+			m->id = 0;
+			error_set(&e->targets[m->index].why_not, EOPNOTSUPP, "%s builds into %s, as %s does", m->model->dir,
+				  m->target, s->models[s->by_id[kept - 1].index].model->dir);
+			continue;
+		}
+		s->by_id[kept++] = s->by_id[i];
+	}
+	s->n_ids = kept;
+}
+
+static int find_ids(struct enlisting *e, struct error *err)
+{
+	struct store *s = e->s;
+	if (!s->schema || e->n == 0)
+		return 0;
+	struct strbuf keys[4] = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, STRBUF_INIT};
+	for (size_t i = 0; i < e->n; i++) {
+		const struct model *m = e->models[i]->model;
+		pg_array_int(&keys[0], (int64_t)i);
+		pg_array_text(&keys[1], m->relation.schema);
+		pg_array_text(&keys[2], m->relation.identifier);
+		pg_array_text(&keys[3], calendar_size_name(m->batch_size));
+	}
+	struct pg_params params = {0};
+	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
+	for (int i = 0; i < 4; i++) {
+		pg_array_end(&keys[i]);
+		p.broken |= strbuf_broken(&keys[i]);
+		pg_param_text(&params, keys[i].str);
+	}
+	if (!s->config->read_only) {
+		pg_add_begin(&p);
+		pg_add(&p, ADD, &params);
+	}
+	size_t found = pg_add(&p, FIND, &params);
+	if (!s->config->read_only)
+		pg_add(&p, "commit", NULL);
+	int r = pg_run(&p, err);
+	if (!r)
+		take_ids(e, p.results[found]);
+	for (int i = 0; i < 4; i++)
+		strbuf_fini(&keys[i]);
+	return r;
+}
+
+static int meet_targets(struct enlisting *e, struct error *err)
+{
+	struct store *s = e->s;
+	int64_t until = pg_deadline(s);
+	int r = shape_read(s, &s->control, e->models, e->n, e->shapes, until, err);
+	if (!r)
+		r = accept_targets(s, &s->control, e->models, e->shapes, e->known, e->n, until, err);
+	for (size_t i = 0; i < e->n && !r; i++) {
+		struct pg_model *m = e->models[i];
+		struct store_target *target = &e->targets[m->index];
+		struct error why_not = target->why_not;
+		describe_target(m, e->shapes[i], e->known[i].adopt, target);
+		if (why_not.err)
+			target->why_not = why_not;
+		shape_keep(s, m, e->shapes[i]);
+	}
+	for (size_t i = 0; i < e->n; i++)
+		shape_put(s, e->shapes[i]);
+	return r;
+}
+
+int pg_enlist(struct store *s, struct store_target *targets, size_t n, struct error *err)
+{
+	auto_free struct pg_model **models = calloc(n + 1, sizeof *models);
+	auto_free struct pg_shape **shapes = calloc(n + 1, sizeof *shapes);
+	auto_free struct pg_known *known = calloc(n + 1, sizeof *known);
+	s->by_id = calloc(n + 1, sizeof *s->by_id);
+	if (!models || !shapes || !known || !s->by_id || n != s->n)
+		return error_set(err, ENOMEM, "no memory for %zu models", n);
+	int r = store_connect(s, true, err);
+	auto_result *database = NULL;
+	if (!r)
+		r = pg_query(&s->control, pg_deadline(s), "select pg_catalog.current_database()", NULL, &database, err);
+	if (r)
+		return r;
+	struct enlisting e = {.s = s, .targets = targets, .models = models, .shapes = shapes, .known = known};
+	r = make_models(&e, pg_text(database, 0, 0), err);
+	if (!r)
+		r = find_ids(&e, err);
+	return r ? r : meet_targets(&e, err);
+}

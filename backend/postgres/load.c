@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything recorded of the enlisted models, once: cursors over one snapshot, so in constant memory. */
+#include <string.h>
+
+#include "backend/postgres/pgstore.h"
+
+#define SNAPSHOT "select pg_catalog.pg_current_snapshot()::text"
+#define FETCH	 "fetch 5000 from batchfs_load"
+#define CLOSE	 "close batchfs_load"
+
+typedef void report_fn(struct store *s, const PGresult *r, const struct store_sink *sink);
+
+static void states_of_all(struct store *s, const PGresult *r, const struct store_sink *sink)
+{
+	report_states(s, r, sink, false);
+}
+
+static int begin(struct store *s, struct error *err)
+{
+	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
+	pg_add_begin_snapshot(&p);
+	size_t snapshot = pg_add(&p, SNAPSHOT, NULL);
+	int r = pg_run(&p, err);
+	if (r)
+		return r;
+	free(s->cursor);
+	s->cursor = strdup(pg_text(p.results[snapshot], 0, 0));
+	return s->cursor ? 0 : error_set(err, ENOMEM, "no memory to load states");
+}
+
+static int stream(struct store *s, const char *sql, const struct pg_params *params, report_fn *report,
+		  const struct store_sink *sink, struct error *err)
+{
+	auto_result *declared = NULL, *closed = NULL;
+	int r = pg_query(&s->control, pg_deadline(s), sql, params, &declared, err);
+	for (int rows = 1; rows > 0 && !r;) {
+		auto_result *some = NULL;
+		r = pg_query(&s->control, pg_deadline(s), FETCH, NULL, &some, err);
+		if (r)
+			break;
+		rows = PQntuples(some);
+		report(s, some, sink);
+	}
+	return r ? r : pg_query(&s->control, pg_deadline(s), CLOSE, NULL, &closed, err);
+}
+
+int pg_load(struct store *s, const struct store_sink *sink, struct error *err)
+{
+	if (!s->schema || s->n_ids == 0)
+		return 0;
+	int r = store_connect(s, true, err);
+	if (!r)
+		r = begin(s, err);
+	if (r)
+		return r;
+	auto_strbuf ids = STRBUF_INIT, requests = STRBUF_INIT, states = STRBUF_INIT;
+	for (size_t i = 0; i < s->n_ids; i++)
+		pg_array_int(&ids, s->by_id[i].id);
+	pg_array_end(&ids);
+	strbuf_printf(&requests,
+		      "declare batchfs_load cursor for select %s from batchfs.request r where r.model = any ($1::int[])"
+		      " and (r.open or r.id in (select s.request from batchfs.state s)) order by r.id",
+		      request_columns);
+	strbuf_printf(&states,
+		      "declare batchfs_load cursor for select %s from batchfs.state s where s.model = any ($1::int[])",
+		      state_columns);
+	if (strbuf_broken(&ids) || strbuf_broken(&requests) || strbuf_broken(&states))
+		return error_set(err, ENOMEM, "no memory to load states");
+	struct pg_params params = {0};
+	pg_param_text(&params, ids.str);
+	r = stream(s, requests.str, &params, report_requests, sink, err);
+	if (!r)
+		r = stream(s, states.str, &params, states_of_all, sink, err);
+	auto_result *done = NULL;
+	return r ? r : pg_query(&s->control, pg_deadline(s), "commit", NULL, &done, err);
+}

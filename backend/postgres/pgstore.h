@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this engine share. Threads: as backend/store.h and backend/builder.h say. */
+#ifndef BATCHFS_POSTGRES_PGSTORE_H
+#define BATCHFS_POSTGRES_PGSTORE_H
+
+#include "backend/base/cleanup.h"
+#include "backend/builder.h"
+#include "backend/postgres/pipe.h"
+
+/* What the database says of a model's target and inputs. Immutable; counted. */
+struct pg_shape {
+	unsigned refs; /* under store.lock */
+	uint32_t oid;  /* of the target; 0: there is none */
+	char kind;     /* pg_class.relkind */
+	bool indexed;  /* an index leads with event_time */
+	char *columns; /* of the target, quoted, as an insert lists them; NULL: there is none */
+	enum time_type type;   /* of the target's event_time */
+	enum time_type *types; /* one an input */
+	struct error why_not;  /* err != 0: a type that no window can be cut from, or no table */
+};
+
+struct pg_model {
+	const struct model *model;
+	int index; /* in the catalog */
+	int id;	   /* batchfs.model.id; 0: none. Constant once enlisted, as are target and sql */
+	char *target;	   /* "schema"."table" */
+	char *column;	   /* name of the event_time column, unquoted; NULL: it is an expression */
+	struct sql_template *sql;
+	uint32_t accepted; /* oid of the target that the states are of; 0: none. Under store.lock */
+	struct pg_shape *shape; /* the last one seen; may be NULL. Under store.lock */
+};
+
+/* A claim whose commit has no known fate: what it may have granted goes back to the queue. */
+struct pg_doubt {
+	int id; /* batchfs.model.id */
+	int64_t started;
+	struct pg_doubt *next;
+};
+
+struct id_index {
+	int id, index;
+};
+
+struct store {
+	const struct engine_config *config;
+	int64_t owner;	     /* random: this mount, and the origin of what its workers write */
+	struct pg_conn control;
+	unsigned ready;	     /* generation of the control connection that holds the liveness lock */
+	int64_t session;     /* random for each such connection: the origin of what it writes */
+	int wake_fd, abandon_fd;
+	pthread_mutex_t lock; /* innermost: nothing is waited for under it */
+	bool changed;	      /* something was committed since the last notice. Under lock */
+	struct pg_model *models;
+	size_t n;
+	struct id_index *by_id; /* sorted by id */
+	size_t n_ids;
+	bool schema;	/* there is a schema batchfs (without it, read only: nothing is known) */
+	char *cursor;	/* pg_snapshot up to which everything was reported; NULL: nothing */
+	bool notified;	/* another mount has said that there is news */
+	int64_t polled_at, swept_at, noticed_at; /* us, monotonic */
+	int64_t retry_at, backoff;		 /* of the control connection */
+	struct error refused;			 /* why the last connect failed */
+	int64_t last_started;			 /* of a claim: rises, so that it names the claim */
+	struct pg_doubt *doubts;
+	bool claimed; /* ever: else there is nothing of ours to put back */
+};
+
+struct worker {
+	struct store *store;
+	struct pg_conn conn;
+	struct pg_cancel cancel;
+	unsigned prepared; /* generation of the connection that has our named statements */
+};
+
+/* store.c */
+int64_t pg_deadline(const struct store *s);
+int64_t pg_random_id(void);
+/* The control connection, with the liveness lock held. Within the backoff the last refusal, unless `now`. */
+int store_connect(struct store *s, bool now, struct error *err);
+void store_changed(struct store *s);
+struct pg_model *store_model(struct store *s, int id); /* NULL: not enlisted here */
+
+/* schema.c */
+int schema_open(struct store *s, struct error *err);
+
+/* names.c */
+void quote_name(struct strbuf *b, const char *name);
+/* The column that an event_time is, folded and unquoted, or NULL: it is an expression. *failed: no memory. */
+char *plain_column(const char *event_time, bool *failed);
+/* Valid UTF-8 of at most `max` bytes; what is not becomes '?'. NULL: no memory. */
+char *clean_text(const char *text, size_t max);
+
+/* shape.c */
+int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n,
+	       struct pg_shape **out, int64_t deadline, struct error *err);
+struct pg_shape *shape_new(const struct model *m);
+struct pg_shape *shape_get(struct store *s, struct pg_model *m); /* counted; NULL: none yet */
+void shape_put(struct store *s, struct pg_shape *shape);
+void shape_keep(struct store *s, struct pg_model *m, struct pg_shape *shape); /* the model's last one; counts it */
+enum time_type shape_type(uint32_t oid);
+
+/* describe.c: the types of event_times that are expressions, or come from ephemeral models */
+int describe_types(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n,
+		   struct pg_shape **shapes, int64_t deadline, struct error *err);
+
+/* row.c: a state row and a request row as load and follow read them */
+extern const char *const state_columns, *const request_columns;
+bool state_read(struct store *s, const PGresult *r, int row, struct store_state *out, int64_t *owner);
+bool request_read(struct store *s, const PGresult *r, int row, struct store_request_row *out);
+void report_states(struct store *s, const PGresult *r, const struct store_sink *sink, bool skip_own);
+void report_requests(struct store *s, const PGresult *r, const struct store_sink *sink);
+
+/* render.c: the statements of one batch; shape's types decide the literals */
+int render_delete(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, struct strbuf *out,
+		  struct error *err);
+int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, struct strbuf *out,
+		  struct error *err);
+/* `... where et >= L and et < L` of the target */
+int render_window(const struct pg_model *m, enum time_type type, int64_t start, int64_t end, struct strbuf *out,
+		  struct error *err);
+
+/* sweep.c */
+int sweep(struct store *s, const struct store_sink *sink, struct error *err);
+
+/* grant.c: 0, or -EACCES with *err: what is missing to build into the target, with its GRANT */
+int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int64_t deadline, struct error *err);
+
+/* accept.c: which targets are those that the states are of */
+struct pg_known {
+	uint32_t oid; /* the one recorded; 0: none */
+	bool adopt;   /* out: the table is another one, or holds rows and was never met */
+};
+/* Decides for each model whose shape has a target; records what may be built into at once. */
+int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *models,
+		   struct pg_shape *const *shapes, struct pg_known *known, size_t n, int64_t deadline,
+		   struct error *err);
+void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool adopt, struct store_target *out);
+
+/* create.c: makes the target, its schema and its indexes, unless somebody else has. shape: the types of the inputs. */
+int create_target(struct worker *w, struct pg_model *m, const struct pg_shape *shape, struct error *err);
+
+/* resolve.c: what became of an attempt whose connection was lost. Waits until it is certain, or abandoned. */
+enum build_outcome resolve(struct worker *w, const struct pg_model *m, struct build_report *report,
+			   struct error *err);
+
+/* worker.c */
+/* Settings of a transaction that runs a model's SQL: the role's search_path, but pg_temp last. */
+extern const char *const worker_settings;
+int pg_worker_open(struct store *s, struct worker **out, struct error *err);
+void pg_worker_close(struct worker *w);
+void pg_interrupt(struct worker *w);
+/* Deadlocks, lost connections and the like: the same may succeed when tried again. */
+bool passing_state(const char *sqlstate);
+
+int pg_open(const struct engine_config *config, struct store **out, struct error *err);
+void pg_close(struct store *s);
+int pg_enlist(struct store *s, struct store_target *targets, size_t n, struct error *err);
+int pg_load(struct store *s, const struct store_sink *sink, struct error *err);
+int pg_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
+int pg_request(struct store *s, struct store_request *requests, size_t n, struct error *err);
+int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err);
+int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);
+int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);
+int pg_prepare(struct worker *w, int model, struct store_target *target, struct error *err);
+int pg_adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err);
+int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx, struct error *err);
+int pg_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out, struct error *err);
+
+#endif

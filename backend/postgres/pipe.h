@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Statements that travel together: queued, sent in one flush, answered in order.
+ * Everything goes through the extended protocol, one statement a message, so
+ * that no text can smuggle in a second statement.
+ */
+#ifndef BATCHFS_POSTGRES_PIPE_H
+#define BATCHFS_POSTGRES_PIPE_H
+
+#include "backend/base/strbuf.h"
+#include "backend/postgres/conn.h"
+
+/* Parameters as text; points into itself, so it must not be copied. */
+struct pg_params {
+	int n;
+	const char *value[20];
+	char text[20][CALENDAR_TIME_MAX + 4];
+};
+void pg_param_text(struct pg_params *p, const char *text); /* not copied; NULL: null */
+void pg_param_int(struct pg_params *p, int64_t value);
+void pg_param_time(struct pg_params *p, int64_t us);
+
+/* Array literals: pg_array_*() each element, then pg_array_end(), in a strbuf that was empty. */
+void pg_array_text(struct strbuf *b, const char *text);
+void pg_array_int(struct strbuf *b, int64_t value);
+void pg_array_time(struct strbuf *b, int64_t us);
+void pg_array_end(struct strbuf *b);
+
+struct pg_pipe {
+	struct pg_conn *conn;
+	int64_t deadline;
+	PGresult **results; /* one a statement, in order; NULL: no answer came */
+	size_t n, size;
+	unsigned syncs;
+	bool tolerant; /* a failing statement is the caller's to look at */
+	bool broken;   /* could not be queued */
+	bool lost;     /* out: the connection went while statements were under way */
+	int failed;    /* out: the first statement that failed; -1: none */
+};
+
+#define auto_pipe __attribute__((cleanup(pg_pipe_fini))) struct pg_pipe
+#define PG_PIPE(c, until) {.conn = (c), .deadline = (until), .failed = -1}
+void pg_pipe_fini(struct pg_pipe *p);
+
+/* Each returns the statement's number. params may be NULL. */
+size_t pg_add(struct pg_pipe *p, const char *sql, const struct pg_params *params);
+size_t pg_add_named(struct pg_pipe *p, const char *name, const struct pg_params *params);
+size_t pg_add_prepare(struct pg_pipe *p, const char *name, const char *sql);
+size_t pg_add_describe(struct pg_pipe *p, const char *name);
+/* BEGIN of a transaction of ours, with the settings every one of them has. */
+void pg_add_begin(struct pg_pipe *p);
+void pg_add_begin_snapshot(struct pg_pipe *p); /* read only, one snapshot for all statements */
+/* Ends a segment: what fails before it does not skip what comes after it. */
+void pg_add_sync(struct pg_pipe *p);
+
+/*
+ * Sends, and reads all answers. A transaction that failed is rolled back. 0, or
+ * -errno with *err from the first statement that failed (-EIO and its SQLSTATE);
+ * p->lost with -ETIMEDOUT (what was sent may have been carried out), -ECANCELED,
+ * -EINTR: the connection is closed.
+ */
+int pg_run(struct pg_pipe *p, struct error *err);
+
+/* One statement alone, for its result. */
+int pg_query(struct pg_conn *c, int64_t deadline, const char *sql, const struct pg_params *params,
+	     PGresult **out, struct error *err);
+
+#define auto_result __attribute__((cleanup(pg_result_clear))) PGresult
+void pg_result_clear(PGresult **r);
+
+/* The values of a result: 0, "" or -1 (count) where null. */
+int64_t pg_int(const PGresult *r, int row, int col);
+int64_t pg_count(const PGresult *r, int row, int col);
+int64_t pg_time(const PGresult *r, int row, int col);
+bool pg_bool(const PGresult *r, int row, int col);
+const char *pg_text(const PGresult *r, int row, int col);
+static inline bool pg_null(const PGresult *r, int row, int col)
+{
+	return PQgetisnull(r, row, col) != 0;
+}
+
+/* The server's message, its detail and its hint as one sentence each. Returns -err. */
+int pg_error(struct error *err, int code, const PGresult *r);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model is made buildable: its target is there, is the one the states are of, and may be written. */
+#include <string.h>
+
+#include "backend/postgres/pgstore.h"
+
+#define KNOWN "select coalesce(target_oid, 0) from batchfs.model where id = $1::int"
+
+/* Readers never queue behind us for longer than the lock timeout; then again. */
+#define TRIES	 20
+#define AGAIN_US 250000
+
+static int unknown_input(const struct pg_model *m, const struct pg_shape *shape, struct error *err)
+{
+	for (size_t i = 0; i < m->model->n_inputs; i++) {
+		const struct input *in = &m->model->inputs[i];
+		if (in->filtered && shape->types[i] == TIME_UNKNOWN)
+			return error_set(err, ENOENT, "%s reads %s, which is not there or has no %s: build it first",
+					 m->model->dir, in->relation.rendered, in->event_time);
+	}
+	return 0;
+}
+
+static int read_known(struct worker *w, const struct pg_model *m, struct pg_known *known, struct error *err)
+{
+	struct pg_params params = {0};
+	pg_param_int(&params, m->id);
+	auto_result *r = NULL;
+	int failed = pg_query(&w->conn, pg_deadline(w->store), KNOWN, &params, &r, err);
+	if (failed)
+		return failed;
+	known->oid = PQntuples(r) ? (uint32_t)pg_int(r, 0, 0) : 0;
+	return 0;
+}
+
+static int meet(struct worker *w, struct pg_model *m, struct pg_shape *shape, struct store_target *target,
+		struct error *err)
+{
+	struct store *s = w->store;
+	struct pg_known known = {0};
+	int r = check_rights(&w->conn, m, shape->oid, pg_deadline(s), err);
+	if (!r)
+		r = read_known(w, m, &known, err);
+	if (!r)
+		r = accept_targets(s, &w->conn, &m, &shape, &known, 1, pg_deadline(s), err);
+	if (r)
+		return r;
+	describe_target(m, shape, known.adopt, target);
+	shape_keep(s, m, shape);
+	return 0;
+}
+
+static int prepare_once(struct worker *w, struct pg_model *m, struct store_target *target, struct error *err)
+{
+	struct store *s = w->store;
+	struct pg_shape *shape = NULL;
+	int r = pg_connect(&w->conn, pg_deadline(s), err);
+	if (!r)
+		r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
+	if (!r && !shape->oid && !shape->why_not.err) {
+		r = unknown_input(m, shape, err);
+		if (!r)
+			r = create_target(w, m, shape, err);
+		shape_put(s, shape);
+		shape = NULL;
+		if (!r)
+			r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
+	}
+	if (!r && (shape->why_not.err || !shape->oid))
+		describe_target(m, shape, false, target);
+	else if (!r)
+		r = meet(w, m, shape, target, err);
+	shape_put(s, shape);
+	return r;
+}
+
+int pg_prepare(struct worker *w, int model, struct store_target *target, struct error *err)
+{
+	struct store *s = w->store;
+	struct pg_model *m = &s->models[model];
+	if (!m->sql || !m->id || s->config->read_only)
+		return error_set(err, EOPNOTSUPP, "%s cannot be built by this mount", m->model->dir);
+	pg_cancel_forget(&w->cancel);
+	pg_cancel_arm(&w->cancel, true);
+	struct error why = {0};
+	int r = 0;
+	for (int i = 0; i < TRIES; i++) {
+		r = prepare_once(w, m, target, &why);
+		bool again = r == -EIO && passing_state(why.sqlstate) && !pg_cancel_asked(&w->cancel);
+		if (!again || pg_pause(w->conn.abandon_fd, clock_monotonic_us() + AGAIN_US))
+			break;
+	}
+	pg_cancel_arm(&w->cancel, false);
+	if (r && err)
+		*err = why;
+	return r;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* State and request rows as load and follow read them. */
+#include "backend/postgres/pgstore.h"
+
+/* Of `batchfs.state s`. */
+const char *const state_columns =
+	" s.model, s.window_start, s.run, s.outcome, s.attempt,"
+	" case when s.run = 1 then s.running_since else s.started end, s.finished, s.built,"
+	" s.rows_deleted, s.rows_inserted, s.rows_outside, s.adopted, s.code, s.request, s.served,"
+	" s.sqlstate, s.message, s.owner ";
+
+/* Of `batchfs.request r`. */
+const char *const request_columns =
+	" r.id, r.seq, r.model, r.first_start, r.end_start, r.uid, r.command, r.reason, r.code, r.at, r.open ";
+
+bool state_read(struct store *s, const PGresult *r, int row, struct store_state *out, int64_t *owner)
+{
+	const struct pg_model *m = store_model(s, (int)pg_int(r, row, 0));
+	if (!m)
+		return false;
+	*out = (struct store_state){
+		.model = m->index,
+		.batch = calendar_ordinal(m->model->batch_size, pg_time(r, row, 1)),
+		.run = (enum row_run)pg_int(r, row, 2),
+		.outcome = (enum row_outcome)pg_int(r, row, 3),
+		.attempt = (uint32_t)pg_int(r, row, 4),
+		.started = pg_time(r, row, 5),
+		.finished = pg_time(r, row, 6),
+		.built = pg_time(r, row, 7),
+		.rows_deleted = pg_count(r, row, 8),
+		.rows_inserted = pg_count(r, row, 9),
+		.rows_outside = pg_count(r, row, 10),
+		.adopted = pg_bool(r, row, 11),
+		.code = pg_text(r, row, 12),
+		.request = pg_int(r, row, 13),
+		.served = pg_int(r, row, 14),
+		.sqlstate = pg_text(r, row, 15),
+		.message = pg_text(r, row, 16),
+	};
+	*owner = pg_int(r, row, 17);
+	return true;
+}
+
+bool request_read(struct store *s, const PGresult *r, int row, struct store_request_row *out)
+{
+	const struct pg_model *m = store_model(s, (int)pg_int(r, row, 2));
+	if (!m)
+		return false;
+	enum batch_size size = m->model->batch_size;
+	*out = (struct store_request_row){
+		.id = pg_int(r, row, 0),
+		.seq = pg_int(r, row, 1),
+		.model = m->index,
+		.batches = {calendar_ordinal(size, pg_time(r, row, 3)), calendar_ceil(size, pg_time(r, row, 4))},
+		.uid = (uint32_t)pg_int(r, row, 5),
+		.command = pg_text(r, row, 6),
+		.reason = pg_null(r, row, 7) ? NULL : pg_text(r, row, 7),
+		.code = pg_text(r, row, 8),
+		.at = pg_time(r, row, 9),
+		.open = pg_bool(r, row, 10),
+	};
+	return true;
+}
+
+void report_requests(struct store *s, const PGresult *r, const struct store_sink *sink)
+{
+	for (int row = 0; row < PQntuples(r); row++) {
+		struct store_request_row request;
+		if (request_read(s, r, row, &request))
+			sink->request(sink->ctx, &request);
+	}
+}
+
+/* skip_own: what our workers run is reported by them, and may have ended since this was read. */
+void report_states(struct store *s, const PGresult *r, const struct store_sink *sink, bool skip_own)
+{
+	for (int row = 0; row < PQntuples(r); row++) {
+		struct store_state state;
+		int64_t owner;
+		if (!state_read(s, r, row, &state, &owner))
+			continue;
+		if (skip_own && state.run == ROW_RUNNING && owner == s->owner)
+			continue;
+		sink->state(sink->ctx, &state);
+	}
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Outcomes without rows, and requests that have nothing left to build. */
+#include "backend/postgres/pgstore.h"
+
+/*
+ * Fenced by the attempt. Rows are locked in the order of the key; one that is still held by a
+ * transaction that is dying ends the whole with 55P03, so that the rest is not told twice.
+ */
+#define SETTLE                                                                                              \
+	"with want as materialized (select * from unnest($1::int[], $2::int[], $3::timestamptz[], $4::int[]," \
+	" $5::text[], $6::timestamptz[], $7::timestamptz[], $8::text[], $9::text[], $10::text[])"           \
+	" as w (n, model, window_start, attempt, kind, started, finished, sqlstate, message, code)),"       \
+	" held as materialized (select s.model, s.window_start, s.request from batchfs.state s join want w" \
+	" on s.model = w.model and s.window_start = w.window_start and s.attempt = w.attempt"               \
+	" where s.run = 1 order by 1, 2 for update of s),"                                                  \
+	" done as (update batchfs.state s set"                                                              \
+	" run = case when w.kind = 'failed' then 0 else 2 end,"                                             \
+	" outcome = case when w.kind = 'failed' then 2 else s.outcome end,"                                 \
+	" started = case when w.kind = 'failed' then w.started else s.started end,"                         \
+	" finished = case when w.kind = 'failed' then w.finished else s.finished end,"                      \
+	" rows_deleted = case when w.kind = 'failed' then null else s.rows_deleted end,"                    \
+	" rows_inserted = case when w.kind = 'failed' then null else s.rows_inserted end,"                  \
+	" rows_outside = case when w.kind = 'failed' then null else s.rows_outside end,"                    \
+	" adopted = s.adopted and w.kind <> 'failed',"                                                      \
+	" code = case when w.kind = 'failed' then w.code else s.code end,"                                  \
+	" interruptions = case when w.kind = 'failed' then 0 else s.interruptions end,"                     \
+	" sqlstate = case when w.kind = 'failed' then w.sqlstate else s.sqlstate end,"                      \
+	" message = case when w.kind = 'failed' then w.message else s.message end"                          \
+	" from held h join want w using (model, window_start)"                                              \
+	" where s.model = h.model and s.window_start = h.window_start"                                      \
+	" returning w.n, w.model, w.window_start, w.attempt, w.kind, w.started, w.finished, w.sqlstate,"    \
+	" w.message, s.request),"                                                                           \
+	" told as (insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, seconds, request," \
+	" sqlstate, message) select model, window_start, attempt, $11::bigint,"                             \
+	" case kind when 'requeued' then 'failed' when 'unstarted' then 'requeued' else kind end,"          \
+	" finished, case when kind <> 'unstarted' then extract(epoch from finished - started) end,"         \
+	" request, sqlstate, message from done)"                                                            \
+	" select n from done"
+
+#define RETIRE "update batchfs.request set open = false where id = any ($1::bigint[])"
+
+static const char *kind_name(enum settle_kind kind)
+{
+	switch (kind) {
+	case SETTLE_FAILED:
+		return "failed";
+	case SETTLE_REQUEUED:
+		return "requeued";
+	case SETTLE_INTERRUPTED:
+		return "interrupted";
+	case SETTLE_UNSTARTED:
+		break;
+	}
+	return "unstarted";
+}
+
+#define N_COLUMNS   10
+#define MESSAGE_MAX 1100
+
+static void add_outcome(const struct store *s, struct strbuf *a, size_t number, const struct store_outcome *o)
+{
+	const struct pg_model *m = &s->models[o->model];
+	auto_free char *message = clean_text(o->message, MESSAGE_MAX);
+	pg_array_int(&a[0], (int64_t)number);
+	pg_array_int(&a[1], m->id);
+	pg_array_time(&a[2], calendar_start(m->model->batch_size, o->batch));
+	pg_array_int(&a[3], o->attempt);
+	pg_array_text(&a[4], kind_name(o->kind));
+	pg_array_time(&a[5], o->started);
+	pg_array_time(&a[6], o->finished);
+	pg_array_text(&a[7], o->sqlstate);
+	pg_array_text(&a[8], message ? message : "");
+	pg_array_text(&a[9], m->model->code);
+}
+
+static int run_settle(struct store *s, struct strbuf *a, struct store_outcome *outcomes, struct error *err)
+{
+	struct pg_params params = {0};
+	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
+	for (int i = 0; i < N_COLUMNS; i++) {
+		pg_array_end(&a[i]);
+		p.broken |= strbuf_broken(&a[i]);
+		pg_param_text(&params, a[i].str);
+	}
+	pg_param_int(&params, s->session);
+	pg_add_begin(&p);
+	size_t settled = pg_add(&p, SETTLE, &params);
+	pg_add(&p, "commit", NULL);
+	int r = pg_run(&p, err);
+	for (int row = 0; !r && row < PQntuples(p.results[settled]); row++)
+		outcomes[pg_int(p.results[settled], row, 0)].result = 0;
+	return r;
+}
+
+int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err)
+{
+	if (s->config->read_only || !s->schema)
+		return error_set(err, EROFS, "this mount writes nothing to the warehouse");
+	int r = store_connect(s, false, err);
+	if (r || n == 0)
+		return r;
+	struct strbuf arrays[N_COLUMNS];
+	for (int i = 0; i < N_COLUMNS; i++)
+		arrays[i] = (struct strbuf)STRBUF_INIT;
+	for (size_t i = 0; i < n; i++) {
+		outcomes[i].result = -ESTALE;
+		add_outcome(s, arrays, i, &outcomes[i]);
+	}
+	r = run_settle(s, arrays, outcomes, err);
+	for (int i = 0; i < N_COLUMNS; i++)
+		strbuf_fini(&arrays[i]);
+	if (!r)
+		store_changed(s);
+	return r;
+}
+
+int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err)
+{
+	if (s->config->read_only || !s->schema)
+		return error_set(err, EROFS, "this mount writes nothing to the warehouse");
+	int r = store_connect(s, false, err);
+	if (r || n == 0)
+		return r;
+	auto_strbuf list = STRBUF_INIT;
+	for (size_t i = 0; i < n; i++)
+		pg_array_int(&list, ids[i]);
+	pg_array_end(&list);
+	if (strbuf_broken(&list))
+		return error_set(err, ENOMEM, "no memory to retire requests");
+	struct pg_params params = {0};
+	pg_param_text(&params, list.str);
+	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
+	pg_add_begin(&p);
+	pg_add(&p, RETIRE, &params);
+	pg_add(&p, "commit", NULL);
+	return pg_run(&p, err);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the database says of targets and inputs: a few queries, however many models. */
+#include <string.h>
+
+#include "backend/postgres/pgstore.h"
+
+/* By names and not by to_regclass(), which fails where a schema may not be used. An event_time is of
+ * its domain's base type. Columns that an insert may not name are left out. */
+#define FIND                                                                                                 \
+	" from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as u (n, s, t, col)"                    \
+	" join pg_catalog.pg_namespace ns on ns.nspname = u.s"                                               \
+	" join pg_catalog.pg_class c on c.relnamespace = ns.oid and c.relname = u.t"                         \
+	" left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = u.col and a.attnum > 0"  \
+	" and not a.attisdropped"                                                                            \
+	" left join pg_catalog.pg_type ty on ty.oid = a.atttypid"
+#define TYPE " case when ty.typtype = 'd' then ty.typbasetype else a.atttypid end"
+#define TARGETS                                                                                        \
+	"select u.n, c.oid, c.relkind," TYPE ", pg_catalog.format_type(a.atttypid, a.atttypmod),"      \
+	" exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisvalid"         \
+	" and i.indkey[0] = a.attnum),"                                                                \
+	" (select pg_catalog.string_agg(pg_catalog.quote_ident(l.attname), ', ' order by l.attnum)"    \
+	" from pg_catalog.pg_attribute l where l.attrelid = c.oid and l.attnum > 0"                    \
+	" and not l.attisdropped and l.attgenerated = '' and l.attidentity <> 'a')" FIND
+#define INPUTS "select u.n, c.oid," TYPE ", pg_catalog.format_type(a.atttypid, a.atttypmod)" FIND
+
+enum { OID_DATE = 1082, OID_TIMESTAMP = 1114, OID_TIMESTAMPTZ = 1184 };
+
+enum time_type shape_type(uint32_t oid)
+{
+	return oid == OID_TIMESTAMPTZ ? TIME_TIMESTAMPTZ
+	       : oid == OID_TIMESTAMP ? TIME_TIMESTAMP
+	       : oid == OID_DATE      ? TIME_DATE
+	       : oid		      ? TIME_UNSUPPORTED
+				      : TIME_UNKNOWN;
+}
+
+struct pg_shape *shape_new(const struct model *m)
+{
+	struct pg_shape *shape = calloc(1, sizeof *shape);
+	if (!shape)
+		return NULL;
+	shape->refs = 1;
+	shape->types = calloc(m->n_inputs + 1, sizeof *shape->types);
+	if (!shape->types) {
+		free(shape);
+		return NULL;
+	}
+	return shape;
+}
+
+struct pg_shape *shape_get(struct store *s, struct pg_model *m)
+{
+	LOCKED(&s->lock);
+	if (m->shape)
+		m->shape->refs++;
+	return m->shape;
+}
+
+void shape_put(struct store *s, struct pg_shape *shape)
+{
+	if (!shape)
+		return;
+	{
+		LOCKED(&s->lock);
+		if (--shape->refs > 0)
+			return;
+	}
+	free(shape->columns);
+	free(shape->types);
+	free(shape);
+}
+
+void shape_keep(struct store *s, struct pg_model *m, struct pg_shape *shape)
+{
+	struct pg_shape *was;
+	{
+		LOCKED(&s->lock);
+		was = m->shape;
+		m->shape = shape;
+		shape->refs++;
+	}
+	shape_put(s, was);
+}
+
+/* The four arrays of names that both queries take. */
+struct names {
+	struct strbuf n, schema, table, column;
+};
+
+static void add_name(struct names *a, int64_t number, const struct relation *rel, const char *column)
+{
+	pg_array_int(&a->n, number);
+	pg_array_text(&a->schema, rel->schema);
+	pg_array_text(&a->table, rel->identifier);
+	pg_array_text(&a->column, column);
+}
+
+static void add_query(struct pg_pipe *p, const char *sql, struct names *a)
+{
+	struct pg_params params = {0};
+	struct strbuf *all[] = {&a->n, &a->schema, &a->table, &a->column};
+	for (int i = 0; i < 4; i++) {
+		pg_array_end(all[i]);
+		p->broken |= strbuf_broken(all[i]);
+		pg_param_text(&params, all[i]->str);
+	}
+	pg_add(p, sql, &params);
+	for (int i = 0; i < 4; i++)
+		strbuf_fini(all[i]);
+}
+
+/* A type that windows of the model's size can be cut from. */
+static void check_type(const struct model *m, struct pg_shape *shape, enum time_type type, const struct relation *rel,
+		       const char *column, const char *type_name)
+{
+	if (shape->why_not.err)
+		return;
+	const char *name = rel->rendered ? rel->rendered : rel->identifier;
+	if (type == TIME_UNSUPPORTED)
+		error_set(&shape->why_not, EOPNOTSUPP,
+			  "event_time %s of %s is of type %s: batches can be cut from timestamptz, timestamp and date only",
+			  column, name, type_name);
+	else if (type == TIME_DATE && m->batch_size == BATCH_HOUR)
+		error_set(&shape->why_not, EOPNOTSUPP,
+			  "event_time %s of %s is of type date, which has whole days only: no batch of an hour can be cut "
+			  "from it; use batch_size day, month or year",
+			  column, name);
+}
+
+static int take_target(const struct pg_model *m, struct pg_shape *shape, const PGresult *r, int row,
+		       struct error *err)
+{
+	const struct relation *rel = &m->model->relation;
+	shape->oid = (uint32_t)pg_int(r, row, 1);
+	shape->kind = *pg_text(r, row, 2);
+	shape->type = shape_type((uint32_t)pg_int(r, row, 3));
+	shape->indexed = pg_bool(r, row, 5);
+	shape->columns = strdup(pg_text(r, row, 6));
+	if (!shape->columns)
+		return error_set(err, ENOMEM, "no memory for the columns of %s", m->target);
+	if (shape->kind != 'r' && shape->kind != 'p')
+		error_set(&shape->why_not, EOPNOTSUPP,
+			  "%s is %s: batches are built into a table; drop it, or name another one in the model", m->target,
+			  shape->kind == 'v'   ? "a view"
+			  : shape->kind == 'm' ? "a materialized view"
+			  : shape->kind == 'f' ? "a foreign table"
+					       : "no table");
+	else if (m->column && pg_null(r, row, 3))
+		error_set(&shape->why_not, EOPNOTSUPP, "%s has no column %s, which is its event_time", m->target,
+			  m->column);
+	check_type(m->model, shape, shape->type, rel, m->model->event_time, pg_text(r, row, 4));
+	return 0;
+}
+
+/* The column that an input's event_time is, or NULL where only a description tells its type. */
+static char *input_column(const struct input *in, bool *failed)
+{
+	return in->filtered && in->event_time && !in->ephemeral ? plain_column(in->event_time, failed) : NULL;
+}
+
+static int add_models(struct pg_pipe *p, struct pg_model *const *models, size_t n, struct error *err)
+{
+	struct names targets = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, STRBUF_INIT}, inputs = targets;
+	bool failed = false;
+	int64_t number = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct model *m = models[i]->model;
+		add_name(&targets, (int64_t)i, &m->relation, models[i]->column);
+		for (size_t k = 0; k < m->n_inputs; k++, number++) {
+			auto_free char *column = input_column(&m->inputs[k], &failed);
+			if (column)
+				add_name(&inputs, number, &m->inputs[k].relation, column);
+		}
+	}
+	add_query(p, TARGETS, &targets);
+	add_query(p, INPUTS, &inputs);
+	return failed ? error_set(err, ENOMEM, "no memory for %zu models", n) : 0;
+}
+
+/* Rows come in any order: the number counts the inputs of all models, one after the other. */
+static void take_inputs(struct pg_model *const *models, size_t n, struct pg_shape **shapes, const PGresult *r)
+{
+	for (int row = 0; row < PQntuples(r); row++) {
+		int64_t number = pg_int(r, row, 0);
+		size_t i = 0;
+		while (i < n && number >= (int64_t)models[i]->model->n_inputs)
+			number -= (int64_t)models[i++]->model->n_inputs;
+		if (i == n)
+			continue;
+		const struct input *in = &models[i]->model->inputs[number];
+		shapes[i]->types[number] = shape_type((uint32_t)pg_int(r, row, 2));
+		check_type(models[i]->model, shapes[i], shapes[i]->types[number], &in->relation, in->event_time,
+			   pg_text(r, row, 3));
+	}
+}
+
+int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n,
+	       struct pg_shape **out, int64_t deadline, struct error *err)
+{
+	auto_pipe p = PG_PIPE(c, deadline);
+	int r = add_models(&p, models, n, err);
+	if (!r)
+		r = pg_run(&p, err);
+	for (size_t i = 0; i < n && !r; i++) {
+		out[i] = shape_new(models[i]->model);
+		if (!out[i])
+			r = error_set(err, ENOMEM, "no memory for %zu models", n);
+	}
+	for (int row = 0; !r && row < PQntuples(p.results[0]); row++) {
+		int64_t i = pg_int(p.results[0], row, 0);
+		r = take_target(models[i], out[i], p.results[0], row, err);
+	}
+	if (!r)
+		take_inputs(models, n, out, p.results[1]);
+	if (!r)
+		r = describe_types(s, c, models, n, out, deadline, err);
+	for (size_t i = 0; i < n && r; i++) {
+		shape_put(s, out[i]);
+		out[i] = NULL;
+	}
+	return r;
+}

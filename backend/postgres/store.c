@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A store's life and its control connection. */
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+
+#include "backend/postgres/pgstore.h"
+
+#define BACKOFF_FIRST_US   100000
+#define BACKOFF_LONGEST_US 2000000
+/* close() after abandon(): how long putting back what was running may take. */
+#define LAST_WORDS_US 2000000
+
+int64_t pg_deadline(const struct store *s)
+{
+	return clock_monotonic_us() + (int64_t)s->config->timeout_s * 1000000;
+}
+
+int64_t pg_random_id(void)
+{
+	int64_t id = 0;
+	while (getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id || (id &= INT64_MAX) == 0)
+		;
+	return id;
+}
+
+void store_changed(struct store *s)
+{
+	LOCKED(&s->lock);
+	if (s->changed)
+		return;
+	s->changed = true;
+	/* follow() may be asleep for longer than a notice may wait. */
+	uint64_t one = 1;
+	ssize_t put = write(s->wake_fd, &one, sizeof one);
+	(void)put; /* full means that it is readable */
+}
+
+struct pg_model *store_model(struct store *s, int id)
+{
+	size_t low = 0, high = s->n_ids;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (s->by_id[mid].id == id)
+			return &s->models[s->by_id[mid].index];
+		if (s->by_id[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+/*
+ * We hold our lock shared and who looks for the dead tries it exclusively: so a new session
+ * of ours never waits for an old one that the server has not missed yet.
+ * The row is written again because whoever took us for dead has deleted it.
+ */
+#define LIVE_LOCK "select pg_catalog.pg_advisory_lock_shared($1::bigint)"
+#define LIVE_ROW                                           \
+	"insert into batchfs.owner (id) values ($1::bigint)" \
+	" on conflict (id) do update set since = excluded.since"
+#define LISTEN "listen batchfs"
+
+/* An older session of ours may still carry out what was sent on it: its end decides the fate of that. */
+#define OLD_SESSIONS                                                                             \
+	"select l.pid from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database" \
+	" where l.locktype = 'advisory' and l.objsubid = 1 and d.datname = pg_catalog.current_database()" \
+	" and l.classid = ($1::bigint >> 32)::oid and l.objid = ($1::bigint & 4294967295)::oid"  \
+	" and l.pid <> pg_catalog.pg_backend_pid()"
+#define END_SESSION "select pg_catalog.pg_terminate_backend($1::int)"
+#define LOOK_AGAIN_US 50000
+
+/* Our own lost claims go back; running_since names the claim. */
+#define REQUEUED_FEED                                                                              \
+	" insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at)"         \
+	" select model, window_start, attempt, 0, 'requeued', $1::timestamptz from back"
+#define DOUBT_VOID                                                                                  \
+	"with back as (update batchfs.state set run = 2 where running_since = $1::timestamptz"      \
+	" and owner = $2::bigint and model = $3::int and run = 1"                                   \
+	" returning model, window_start, attempt)" REQUEUED_FEED
+
+static int settle_doubts(struct store *s, struct error *err)
+{
+	while (s->doubts) {
+		struct pg_doubt *d = s->doubts;
+		struct pg_params all = {0};
+		pg_param_time(&all, d->started);
+		pg_param_int(&all, s->owner);
+		pg_param_int(&all, d->id);
+		auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
+		pg_add_begin(&p);
+		pg_add(&p, DOUBT_VOID, &all);
+		pg_add(&p, "commit", NULL);
+		int r = pg_run(&p, err);
+		if (r)
+			return r;
+		s->doubts = d->next;
+		free(d);
+	}
+	return 0;
+}
+
+static int take_liveness(struct store *s, struct error *err)
+{
+	struct pg_params owner = {0};
+	pg_param_int(&owner, s->owner);
+	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
+	pg_add(&p, LIVE_LOCK, &owner);
+	pg_add_sync(&p);
+	pg_add_begin(&p);
+	pg_add(&p, LIVE_ROW, &owner);
+	pg_add(&p, "commit", NULL);
+	return pg_run(&p, err);
+}
+
+static void end_session(struct store *s, int64_t pid, int64_t until)
+{
+	struct pg_params params = {0};
+	pg_param_int(&params, pid);
+	auto_pipe p = PG_PIPE(&s->control, until);
+	p.tolerant = true; /* a role that may not: the server misses the client by itself */
+	pg_add(&p, END_SESSION, &params);
+	pg_run(&p, NULL);
+}
+
+static int end_old_sessions(struct store *s, struct error *err)
+{
+	struct pg_params owner = {0};
+	pg_param_int(&owner, s->owner);
+	int64_t until = pg_deadline(s);
+	for (;;) {
+		auto_result *old = NULL;
+		int r = pg_query(&s->control, until, OLD_SESSIONS, &owner, &old, err);
+		if (r || PQntuples(old) == 0)
+			return r;
+		for (int i = 0; i < PQntuples(old) && s->control.pq; i++)
+			end_session(s, pg_int(old, i, 0), until);
+		int64_t again = clock_monotonic_us() + LOOK_AGAIN_US;
+		if (!s->control.pq || again > until)
+			return error_set(err, EHOSTUNREACH, "the server still holds on to a lost session of this mount");
+		if (pg_pause(s->abandon_fd, again))
+			return error_set(err, ECANCELED, "the warehouse has been given up");
+	}
+}
+
+static int get_ready(struct store *s, struct error *err)
+{
+	if (!s->schema || s->ready == s->control.generation)
+		return 0;
+	auto_result *listening = NULL;
+	int r = pg_query(&s->control, pg_deadline(s), LISTEN, NULL, &listening, err);
+	if (!r && !s->config->read_only)
+		r = take_liveness(s, err);
+	if (!r && !s->config->read_only)
+		r = end_old_sessions(s, err);
+	if (!r)
+		r = settle_doubts(s, err);
+	if (r) {
+		pg_disconnect(&s->control);
+		return r == -ETIMEDOUT ? error_set(err, EHOSTUNREACH, "the warehouse does not answer") : r;
+	}
+	s->session = pg_random_id();
+	s->ready = s->control.generation;
+	s->notified = true;
+	return 0;
+}
+
+int store_connect(struct store *s, bool now, struct error *err)
+{
+	int64_t at = clock_monotonic_us();
+	if (!s->control.pq && !now && at < s->retry_at) {
+		if (err)
+			*err = s->refused;
+		return -s->refused.err;
+	}
+	struct error why = {0};
+	int r = pg_connect(&s->control, pg_deadline(s), &why);
+	if (!r)
+		r = get_ready(s, &why);
+	if (!r) {
+		s->backoff = 0;
+		return 0;
+	}
+	s->backoff = s->backoff ? 2 * s->backoff : BACKOFF_FIRST_US;
+	if (s->backoff > BACKOFF_LONGEST_US)
+		s->backoff = BACKOFF_LONGEST_US;
+	s->retry_at = clock_monotonic_us() + s->backoff;
+	s->refused = why;
+	if (err)
+		*err = why;
+	return r;
+}
+
+static int open_store(struct store *s, struct error *err)
+{
+	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->abandon_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->wake_fd < 0 || s->abandon_fd < 0)
+		return error_set(err, errno, "no eventfd: %m");
+	s->control = (struct pg_conn){
+		.config = s->config, .purpose = "control", .owner = s->owner, .abandon_fd = s->abandon_fd};
+	int r = pg_connect(&s->control, pg_deadline(s), err);
+	if (!r)
+		r = schema_open(s, err);
+	return r ? r : store_connect(s, true, err);
+}
+
+int pg_open(const struct engine_config *config, struct store **out, struct error *err)
+{
+	struct store *s = calloc(1, sizeof *s);
+	if (!s)
+		return error_set(err, ENOMEM, "no memory for a warehouse");
+	*out = s;
+	s->config = config;
+	s->owner = pg_random_id();
+	s->wake_fd = s->abandon_fd = -1;
+	pthread_mutex_init(&s->lock, NULL);
+	s->models = calloc(config->catalog->n_models + 1, sizeof *s->models);
+	if (!s->models)
+		return error_set(err, ENOMEM, "no memory for %zu models", config->catalog->n_models);
+	s->n = config->catalog->n_models;
+	return open_store(s, err);
+}
+
+#define PUT_BACK                                                                            \
+	"with back as (update batchfs.state set run = 2 where owner = $2::bigint and run = 1" \
+	" returning model, window_start, attempt)" REQUEUED_FEED
+#define NO_OWNER "delete from batchfs.owner where id = $1::bigint"
+
+static void put_back(struct store *s)
+{
+	uint64_t count;
+	ssize_t got = read(s->abandon_fd, &count, sizeof count);
+	(void)got; /* nothing to read: it was not abandoned */
+	int64_t until = clock_monotonic_us() + LAST_WORDS_US;
+	if (!s->schema || s->config->read_only || pg_connect(&s->control, until, NULL))
+		return;
+	struct pg_params owner = {0}, back = {0};
+	pg_param_int(&owner, s->owner);
+	pg_param_time(&back, clock_now_us(s->config->clock));
+	pg_param_int(&back, s->owner);
+	auto_pipe p = PG_PIPE(&s->control, until);
+	pg_add_begin(&p);
+	if (s->claimed)
+		pg_add(&p, PUT_BACK, &back);
+	pg_add(&p, NO_OWNER, &owner);
+	pg_add(&p, "commit", NULL);
+	struct error err = {0};
+	if (pg_run(&p, &err))
+		log_warning(s->config->log, "what was running here will be found interrupted: %s", err.text);
+}
+
+static void free_models(struct store *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct pg_model *m = &s->models[i];
+		shape_put(s, m->shape);
+		window_sql_free(m->sql);
+		free(m->target);
+		free(m->column);
+	}
+	free(s->models);
+	free(s->by_id);
+}
+
+void pg_close(struct store *s)
+{
+	if (!s)
+		return;
+	if (s->abandon_fd >= 0)
+		put_back(s);
+	pg_disconnect(&s->control);
+	free_models(s);
+	for (struct pg_doubt *d = s->doubts, *next; d; d = next) {
+		next = d->next;
+		free(d);
+	}
+	free(s->cursor);
+	if (s->wake_fd >= 0)
+		close(s->wake_fd);
+	if (s->abandon_fd >= 0)
+		close(s->abandon_fd);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parameters, arrays and values of results, all as text. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/postgres/pipe.h"
+
+void pg_param_text(struct pg_params *p, const char *text)
+{
+	p->value[p->n++] = text;
+}
+
+void pg_param_int(struct pg_params *p, int64_t value)
+{
+	char *text = p->text[p->n];
+	snprintf(text, sizeof p->text[0], "%" PRId64, value);
+	pg_param_text(p, text);
+}
+
+static void format_time(int64_t us, char *text)
+{
+	size_t n = calendar_format_sql(us, text);
+	memcpy(text + n, "+00", sizeof "+00");
+}
+
+void pg_param_time(struct pg_params *p, int64_t us)
+{
+	char *text = p->text[p->n];
+	format_time(us, text);
+	pg_param_text(p, text);
+}
+
+static void next_element(struct strbuf *b)
+{
+	strbuf_putc(b, b->len ? ',' : '{');
+}
+
+void pg_array_text(struct strbuf *b, const char *text)
+{
+	next_element(b);
+	if (!text) {
+		strbuf_puts(b, "NULL");
+		return;
+	}
+	strbuf_putc(b, '"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			strbuf_putc(b, '\\');
+		strbuf_putc(b, *text);
+	}
+	strbuf_putc(b, '"');
+}
+
+void pg_array_int(struct strbuf *b, int64_t value)
+{
+	next_element(b);
+	strbuf_printf(b, "%" PRId64, value);
+}
+
+void pg_array_time(struct strbuf *b, int64_t us)
+{
+	char text[CALENDAR_TIME_MAX + 4];
+	format_time(us, text);
+	next_element(b);
+	strbuf_printf(b, "\"%s\"", text);
+}
+
+void pg_array_end(struct strbuf *b)
+{
+	strbuf_puts(b, b->len ? "}" : "{}");
+}
+
+void pg_result_clear(PGresult **r)
+{
+	PQclear(*r);
+}
+
+int64_t pg_int(const PGresult *r, int row, int col)
+{
+	return strtoll(PQgetvalue(r, row, col), NULL, 10);
+}
+
+int64_t pg_count(const PGresult *r, int row, int col)
+{
+	return pg_null(r, row, col) ? -1 : pg_int(r, row, col);
+}
+
+int64_t pg_time(const PGresult *r, int row, int col)
+{
+	int64_t us = 0;
+	int32_t offset = 0;
+	if (!calendar_parse_time(PQgetvalue(r, row, col), &us, &offset))
+		return 0;
+	return us - (int64_t)offset * 1000000;
+}
+
+bool pg_bool(const PGresult *r, int row, int col)
+{
+	return *PQgetvalue(r, row, col) == 't';
+}
+
+const char *pg_text(const PGresult *r, int row, int col)
+{
+	return PQgetvalue(r, row, col);
+}
+
+int pg_error(struct error *err, int code, const PGresult *r)
+{
+	static const int fields[] = {PG_DIAG_MESSAGE_PRIMARY, PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT};
+	char text[2000] = "";
+	size_t n = 0;
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		const char *part = PQresultErrorField(r, fields[i]);
+		if (!part || n >= sizeof text)
+			continue;
+		bool stopped = n > 0 && text[n - 1] == '.';
+		n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n == 0 ? "" : stopped ? " " : ". ", part);
+		if (n >= sizeof text)
+			n = sizeof text - 1;
+	}
+	if (n == 0)
+		snprintf(text, sizeof text, "%s", PQresultErrorMessage(r));
+	pg_one_line(text);
+	return error_sql(err, code, PQresultErrorField(r, PG_DIAG_SQLSTATE), "%s", text);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "backend/postgres/pgstore.h"
+
+const char *const worker_settings =
+	"select pg_catalog.set_config('row_security', 'off', true),"
+	" pg_catalog.set_config('TimeZone', 'UTC', true),"
+	" pg_catalog.set_config('DateStyle', 'ISO, MDY', true),"
+	" pg_catalog.set_config('standard_conforming_strings', 'on', true),"
+	" pg_catalog.set_config('client_min_messages', 'warning', true),"
+	" pg_catalog.set_config('lock_timeout', '5s', true),"
+	" pg_catalog.set_config('search_path', case when pg_catalog.current_setting('search_path') like '%pg_temp%'"
+	" then pg_catalog.current_setting('search_path') else pg_catalog.concat_ws(', ',"
+	" nullif(pg_catalog.current_setting('search_path'), ''), 'pg_temp') end, true)";
+
+int pg_worker_open(struct store *s, struct worker **out, struct error *err)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	if (!w)
+		return error_set(err, ENOMEM, "no memory for a worker");
+	w->store = s;
+	w->conn = (struct pg_conn){
+		.config = s->config, .purpose = "worker", .owner = s->owner, .abandon_fd = s->abandon_fd};
+	int r = pg_cancel_init(&w->cancel, &w->conn, err);
+	if (r) {
+		free(w);
+		return r;
+	}
+	w->conn.cancel = &w->cancel;
+	*out = w;
+	return 0;
+}
+
+void pg_worker_close(struct worker *w)
+{
+	if (!w)
+		return;
+	pg_disconnect(&w->conn);
+	pg_cancel_fini(&w->cancel);
+	free(w);
+}
+
+void pg_interrupt(struct worker *w)
+{
+	pg_cancel_ask(&w->cancel);
+}
+
+bool passing_state(const char *sqlstate)
+{
+	/* 57014 only where nobody asked for it: a cancel meant for another statement. */
+	static const char *const states[] = {"40001", "40P01", "55P03", "57P01", "57P02",
+					     "57P03", "53300", "58030", "57014"};
+	for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+		if (strcmp(sqlstate, states[i]) == 0)
+			return true;
+	return strncmp(sqlstate, "08", 2) == 0;
+}

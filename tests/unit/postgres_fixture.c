@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/postgres_fixture.h"
+
+#include <glob.h>
+#include <libpq-fe.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct {
+	char bin[200], dir[64];
+	PGconn *conn;
+	char *answer;
+	unsigned databases;
+} server;
+
+static void fail(const char *what, const char *why)
+{
+	fprintf(stderr, "%s: %s\n", what, why);
+	abort();
+}
+
+/* initdb and postgres refuse root. */
+static int run(const char *fmt, ...)
+{
+	char command[1000], whole[1200];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof command, fmt, ap);
+	va_end(ap);
+	snprintf(whole, sizeof whole, "%s%s >>%s/log 2>&1",
+		 geteuid() == 0 ? "setpriv --reuid=postgres --regid=postgres --clear-groups " : "", command, server.dir);
+	return system(whole);
+}
+
+static bool find_binaries(void)
+{
+	glob_t found;
+	if (glob("/usr/lib/postgresql/*/bin/initdb", 0, NULL, &found) || found.gl_pathc == 0) {
+		globfree(&found);
+		return false;
+	}
+	const char *last = found.gl_pathv[found.gl_pathc - 1];
+	snprintf(server.bin, sizeof server.bin, "%.*s", (int)(strrchr(last, '/') - last), last);
+	globfree(&found);
+	return true;
+}
+
+static void reconnect(const char *database)
+{
+	PQfinish(server.conn);
+	const char *keys[] = {"host", "user", "dbname", NULL}, *values[] = {server.dir, "postgres", database, NULL};
+	server.conn = PQconnectdbParams(keys, values, 0);
+	if (PQstatus(server.conn) != CONNECTION_OK)
+		fail("connect", PQerrorMessage(server.conn));
+}
+
+bool server_start(void)
+{
+	if (!find_binaries())
+		return false;
+	snprintf(server.dir, sizeof server.dir, "/tmp/batchfs-pg-XXXXXX");
+	if (!mkdtemp(server.dir) || chmod(server.dir, 0777))
+		fail("mkdtemp", server.dir);
+	if (run("%s/initdb -D %s/data -U postgres -A trust -E UTF8 --locale=C --no-sync", server.bin, server.dir) ||
+	    run("%s/pg_ctl -D %s/data -w -o \"-k %s -c listen_addresses='' -c fsync=off -c max_connections=30\" start",
+		server.bin, server.dir, server.dir))
+		fail("the server does not start, see its log in", server.dir);
+	setenv("PGHOST", server.dir, 1);
+	setenv("PGUSER", "postgres", 1);
+	setenv("PGDATABASE", "postgres", 1);
+	reconnect("postgres");
+	return true;
+}
+
+void server_stop(void)
+{
+	PQfinish(server.conn);
+	server.conn = NULL;
+	free(server.answer);
+	server.answer = NULL;
+	run("%s/pg_ctl -D %s/data -m immediate -w stop", server.bin, server.dir);
+	char command[100];
+	snprintf(command, sizeof command, "rm -rf %s", server.dir);
+	if (system(command))
+		fail("rm", server.dir);
+}
+
+void server_database(void)
+{
+	char name[32];
+	snprintf(name, sizeof name, "t%u", ++server.databases);
+	reconnect("postgres");
+	sql("create database %s", name);
+	setenv("PGDATABASE", name, 1);
+	reconnect(name);
+}
+
+const char *sql(const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	PGresult *r = PQexec(server.conn, text);
+	ExecStatusType status = PQresultStatus(r);
+	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+		fail(text, PQerrorMessage(server.conn));
+	free(server.answer);
+	server.answer = strdup(PQntuples(r) && PQnfields(r) ? PQgetvalue(r, 0, 0) : "");
+	PQclear(r);
+	free(text);
+	return server.answer;
+}
