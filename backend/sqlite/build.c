@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One batch is one transaction: the state row, fenced by the attempt, is its first
+ * write; rows, counts and history follow, and all of it commits or nothing does.
+ */
+#include <string.h>
+
+#include "backend/sqlite/statement.h"
+#include "backend/sqlite/target.h"
+#include "backend/sqlite/time_value.h"
+
+struct building {
+	struct worker *w;
+	const struct build_run *run;
+	build_report_fn *report;
+	void *ctx;
+	struct error unfit; /* err != 0: no batch of the run can be built, and why */
+};
+
+static int bind_named(sqlite3_stmt *stmt, const char *name, int64_t value)
+{
+	int i = sqlite3_bind_parameter_index(stmt, name);
+	return i ? sqlite3_bind_int64(stmt, i, value) : SQLITE_OK;
+}
+
+/* Runs one of our own statements with what is known of the batch by now. */
+static int run_own(struct worker *w, const char *sql, const struct build_run *run,
+		   const struct build_report *b, struct error *err)
+{
+	auto_stmt *stmt = NULL;
+	int r = worker_checked(w, err);
+	if (r == 0)
+		r = worker_prepare(w, sql, &stmt, err);
+	if (r < 0)
+		return r;
+	int code = sqlite3_bind_parameter_index(stmt, ":code");
+	bind_named(stmt, ":attempt", b->attempt);
+	bind_named(stmt, ":started", b->started);
+	bind_named(stmt, ":finished", b->finished);
+	bind_named(stmt, ":deleted", b->rows_deleted);
+	bind_named(stmt, ":inserted", b->rows_inserted);
+	bind_named(stmt, ":outside", b->rows_outside);
+	bind_named(stmt, ":request", run->request);
+	if (code)
+		sqlite3_bind_text(stmt, code, w->store->config.catalog->models[run->model].code, -1,
+				  SQLITE_STATIC);
+	return db_run(stmt, err);
+}
+
+static int run_insert(struct worker *w, const char *sql, struct error *err)
+{
+	auto_stmt *stmt = NULL;
+	int r = worker_checked(w, err);
+	if (r == 0)
+		r = worker_prepare_model(w, sql, &stmt, err);
+	w->outside = 0;
+	return r == 0 ? db_run(stmt, err) : r;
+}
+
+/* Values in the window that text comparison would put into the wrong batch are a failure, not rows. */
+static int check_inputs(struct worker *w, int model, ordinal batch, struct error *err)
+{
+	struct store *s = w->store;
+	const struct model *m = &s->config.catalog->models[model];
+	for (size_t i = 0; i < m->n_inputs; i++) {
+		auto_strbuf sql = STRBUF_INIT;
+		auto_stmt *stmt = NULL;
+		int r;
+		{
+			LOCKED(&s->lock);
+			r = input_check_sql(s, model, i, batch, &sql, err);
+		}
+		if (r == 0 && strbuf_broken(&sql))
+			r = error_set(err, ENOMEM, "no memory");
+		if (r < 0)
+			return r;
+		if (sql.len == 0)
+			continue;
+		r = worker_checked(w, err);
+		if (r == 0)
+			r = worker_prepare(w, sql.str, &stmt, err);
+		if (r == 0)
+			r = db_step(stmt, err);
+		if (r == 1)
+			return error_set(err, EINVAL,
+					 "%s: %s holds '%.60s'; an event_time in SQLite is text "
+					 "'YYYY-MM-DD[ HH:MM:SS[.ffffff]]' in UTC, or whole seconds since "
+					 "1970 as INTEGER",
+					 m->inputs[i].relation.identifier, m->inputs[i].event_time,
+					 db_text(stmt, 0));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Between two batches of a run the table may have been replaced by another program. */
+static int check_target(struct worker *w, int model, struct error *err)
+{
+	const struct model *m = &w->store->config.catalog->models[model];
+	bool known;
+	int r = target_is_known(w->db, m, target_copy(w->store, model).table_id, &known, err);
+	if (r == 0 && !known)
+		r = error_set(err, EBUSY, "the table %s was replaced by another program",
+			      m->relation.identifier);
+	return r;
+}
+
+/* Everything between BEGIN and COMMIT. -ESTALE: fenced off. */
+static int transact(struct worker *w, const struct build_run *run, const struct batch_sql *sql,
+		    struct build_report *b, struct error *err)
+{
+	int r = run_own(w, sql->text[STATEMENT_BEGIN].str, run, b, err);
+	if (r == 0)
+		r = check_target(w, run->model, err);
+	if (r == 0)
+		r = run_own(w, sql->text[STATEMENT_FENCE].str, run, b, err);
+	if (r == 0 && sqlite3_changes64(w->db) == 0)
+		r = error_set(err, ESTALE, "another attempt has taken over");
+	if (r == 0)
+		r = check_inputs(w, run->model, b->batch, err);
+	if (r == 0)
+		r = run_own(w, sql->text[STATEMENT_DELETE].str, run, b, err);
+	b->rows_deleted = sqlite3_changes64(w->db);
+	if (r == 0)
+		r = run_insert(w, sql->text[STATEMENT_INSERT].str, err);
+	b->rows_inserted = sqlite3_changes64(w->db);
+	b->rows_outside = w->outside;
+	b->finished = clock_now_us(w->store->config.clock);
+	if (r == 0)
+		r = run_own(w, sql->text[STATEMENT_STATE].str, run, b, err);
+	if (r == 0)
+		r = run_own(w, sql->text[STATEMENT_HISTORY].str, run, b, err);
+	return r;
+}
+
+/* A COMMIT that failed: whether it happened all the same is asked of the file, not guessed. */
+static bool was_committed(struct worker *w, const struct build_run *run, const struct build_report *b)
+{
+	const struct model *m = &w->store->config.catalog->models[run->model];
+	auto_stmt *stmt = NULL;
+	db_rollback(w->db);
+	return worker_prepare(w, "SELECT 1 FROM batchfs_state WHERE model = ? AND start = ? AND attempt = ?",
+			      &stmt, NULL) == 0 &&
+	       db_bind(stmt, NULL, "iii", target_copy(w->store, run->model).table_id,
+		       calendar_start(m->batch_size, b->batch), (int64_t)b->attempt) == 0 &&
+	       db_step(stmt, NULL) == 1;
+}
+
+static enum build_outcome outcome_of(int r)
+{
+	switch (r) {
+	case 0:
+		return BUILD_DONE;
+	case -ESTALE:
+		return BUILD_STALE;
+	case -EBUSY:
+		return BUILD_PASSING;
+	case -ECANCELED:
+		return BUILD_INTERRUPTED;
+	default:
+		return BUILD_FAILED;
+	}
+}
+
+static int build_batch(struct building *g, struct build_report *b, struct error *err)
+{
+	struct worker *w = g->w;
+	struct batch_sql sql;
+	if (g->unfit.err) {
+		*err = g->unfit;
+		return -err->err;
+	}
+	int r;
+	{
+		LOCKED(&w->store->lock);
+		r = batch_sql_make(w->store, g->run->model, b->batch, &sql, err);
+	}
+	if (r == 0)
+		r = transact(w, g->run, &sql, b, err);
+	if (r == 0)
+		r = worker_checked(w, err);
+	if (r == 0) {
+		r = db_exec(w->db, sql.text[STATEMENT_COMMIT].str, err);
+		if (r < 0 && was_committed(w, g->run, b))
+			r = 0;
+	}
+	db_rollback(w->db);
+	batch_sql_fini(&sql);
+	return r;
+}
+
+/* Reports one batch; whether the run goes on. */
+static bool build_one(struct building *g, uint32_t i)
+{
+	const struct clock *clock = g->w->store->config.clock;
+	struct error err = {0};
+	struct build_report b = {.outcome = BUILD_STARTED,
+				 .batch = g->run->first + i,
+				 .attempt = g->run->attempt[i],
+				 .started = clock_now_us(clock),
+				 .rows_deleted = -1,
+				 .rows_inserted = -1,
+				 .rows_outside = -1};
+	g->report(g->ctx, &b);
+	b.outcome = outcome_of(build_batch(g, &b, &err));
+	if (b.outcome != BUILD_DONE) {
+		b.finished = clock_now_us(clock);
+		b.rows_deleted = b.rows_inserted = b.rows_outside = -1;
+	}
+	if (b.outcome == BUILD_FAILED || b.outcome == BUILD_PASSING)
+		b.err = &err;
+	g->report(g->ctx, &b);
+	return b.outcome != BUILD_PASSING && b.outcome != BUILD_INTERRUPTED;
+}
+
+/* What can change between two runs: the table itself, its columns, what the event_times hold. */
+static int look_again(struct building *g, struct error *err)
+{
+	struct store *s = g->w->store;
+	const struct model *m = &s->config.catalog->models[g->run->model];
+	struct target_view view = {0};
+	int64_t last;
+	int r = target_look(g->w->db, m, true, &view, err);
+	if (r == 0 && !view.why_not.err && !(view.exists && view.known))
+		r = error_set(err, EAGAIN, "the table %s is not the one that was prepared",
+			      m->relation.identifier);
+	g->unfit = view.why_not;
+	if (r == 0 && !g->unfit.err) {
+		enum time_type *types = calloc(m->n_inputs + 1, sizeof *types);
+		r = types ? input_look(g->w->db, m, view.type, types, &last, &g->unfit, err)
+			  : error_set(err, ENOMEM, "no memory");
+		if (r == 0) {
+			target_learn(s, g->run->model, &view);
+			target_learn_inputs(s, g->run->model, types);
+		} else {
+			free(types);
+		}
+	}
+	target_view_fini(&view);
+	return r;
+}
+
+static void leave_out(struct building *g, uint32_t from)
+{
+	for (uint32_t i = from; i < g->run->count; i++) {
+		struct build_report b = {.outcome = BUILD_UNSTARTED,
+					 .batch = g->run->first + i,
+					 .attempt = g->run->attempt[i],
+					 .rows_deleted = -1,
+					 .rows_inserted = -1,
+					 .rows_outside = -1};
+		if (b.attempt)
+			g->report(g->ctx, &b);
+	}
+}
+
+int sqlite_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
+		 struct error *err)
+{
+	struct building g = {.w = w, .run = run, .report = report, .ctx = ctx};
+	struct error own = {0};
+	uint32_t i = 0;
+	if (!err)
+		err = &own;
+	int r = worker_enter(w, err);
+	if (r == 0 && w->store->config.read_only)
+		r = error_set(err, EROFS, "mounted with -o ro: nothing is built");
+	if (r == 0)
+		r = look_again(&g, err);
+	/* What keeps the run from being looked at is the first batch's outcome. */
+	if (r < 0 && r != -EAGAIN && r != -ECANCELED && r != -EROFS) {
+		g.unfit = *err;
+		r = 0;
+	}
+	for (bool on = r == 0; on && i < run->count; i++)
+		on = !run->attempt[i] || build_one(&g, i);
+	leave_out(&g, i);
+	worker_leave(w);
+	return r;
+}

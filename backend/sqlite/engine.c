@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/sqlite/private.h"
+
+static const struct store_ops store_ops = {
+	.open = sqlite_open,
+	.close = sqlite_close,
+	.enlist = sqlite_enlist,
+	.load = sqlite_load,
+	.follow = sqlite_follow,
+	.wake = sqlite_wake,
+	.abandon = sqlite_abandon,
+	.request = sqlite_request,
+	.claim = sqlite_claim,
+	.settle = sqlite_settle,
+	.retire = sqlite_retire,
+};
+
+static const struct builder_ops builder_ops = {
+	.worker_open = sqlite_worker_open,
+	.worker_close = sqlite_worker_close,
+	.prepare = sqlite_prepare,
+	.adopt = sqlite_adopt,
+	.build = sqlite_build,
+	.interrupt = sqlite_interrupt,
+	.statements = sqlite_statements,
+};
+
+const struct engine engine_sqlite = {
+	.name = "sqlite",
+	.store = &store_ops,
+	.builder = &builder_ops,
+	.max_jobs = 1,
+};

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/batch_state.h"
+#include "backend/sqlite/private.h"
+
+struct requests {
+	struct store *s;
+	struct row_reader reader;
+	sqlite3_stmt *find, *raise, *add, *reason, *covered;
+};
+
+static int requests_open(struct requests *q, struct store *s, struct error *err)
+{
+	const struct {
+		sqlite3_stmt **stmt;
+		const char *sql;
+	} all[] = {
+		{&q->find, "SELECT id, seq FROM request WHERE uuid = ?"},
+		{&q->raise, "UPDATE model SET seq = seq + 1 WHERE id = ? RETURNING seq"},
+		{&q->add, "INSERT INTO request(model, seq, range_start, range_end, expected, uid, command, "
+			  "code, at, uuid,"
+			  " reason, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'build')"},
+		{&q->reason, "UPDATE request SET reason = ? WHERE uuid = ? RETURNING id, seq"},
+		{&q->covered,
+		 "SELECT 1 FROM request WHERE model = ?1 AND open AND seq > ?2 AND range_start <= ?3"
+		 " AND range_end > ?3 LIMIT 1"},
+	};
+	q->s = s;
+	int r = reader_open(&q->reader, s->file_db, s->queue_db, err);
+	for (size_t i = 0; i < sizeof all / sizeof *all && r == 0; i++)
+		r = db_prepare(s->queue_db, all[i].sql, all[i].stmt, err);
+	return r;
+}
+
+static void requests_close(struct requests *q)
+{
+	reader_close(&q->reader);
+	sqlite3_finalize(q->find);
+	sqlite3_finalize(q->raise);
+	sqlite3_finalize(q->add);
+	sqlite3_finalize(q->reason);
+	sqlite3_finalize(q->covered);
+}
+
+/* 1: the statement has answered with id and seq; 0: no row; it is reset. */
+static int answer(sqlite3_stmt *stmt, struct store_request *rq, struct error *err)
+{
+	int r = db_step(stmt, err);
+	if (r == 1) {
+		rq->id = sqlite3_column_int64(stmt, 0);
+		rq->seq = sqlite3_column_int64(stmt, 1);
+	}
+	sqlite3_reset(stmt);
+	return r;
+}
+
+/* Whether a batch in this state is what the name claimed. What is wanted and not begun is queued. */
+static bool is_expected(const struct store_request *rq, const struct store_state *st, bool covered)
+{
+	bool same = st->attempt == rq->expected_attempt;
+	bool idle = same && st->run == ROW_IDLE && !covered;
+	switch ((enum batch_state)rq->expected) {
+	case BATCH_RUNNING:
+		return same && st->run == ROW_RUNNING;
+	case BATCH_QUEUED: /* claimed and not begun looks so too: only the mount knows */
+		return covered || st->run != ROW_IDLE;
+	case BATCH_FAILED:
+		return idle && st->outcome == OUTCOME_FAILED;
+	case BATCH_SKIPPED:
+		return idle && st->outcome == OUTCOME_SKIPPED;
+	case BATCH_PENDING:
+		return idle && st->outcome == OUTCOME_NONE;
+	case BATCH_PARTIAL:
+	case BATCH_STALE:
+	case BATCH_DONE:
+		return idle && st->outcome == OUTCOME_DONE;
+	case BATCH_STATES:
+		break;
+	}
+	return false;
+}
+
+static int check_expected(struct requests *q, struct store_request *rq, const struct target *t, int64_t start,
+			  struct error *err)
+{
+	struct batch_row row;
+	int r = reader_get(&q->reader, t, start, &row, err);
+	if (r == 0)
+		r = db_bind(q->covered, err, "iii", t->queue_id, row.state.served, start);
+	if (r == 0)
+		r = db_step(q->covered, err);
+	sqlite3_reset(q->covered);
+	if (r >= 0 && !is_expected(rq, &row.state, r == 1))
+		rq->result = error_set(&rq->err, ENOENT, "the batch is no longer %s",
+				       batch_state_name((enum batch_state)rq->expected));
+	return r < 0 ? r : 0;
+}
+
+static int add(struct requests *q, struct store_request *rq, const struct target *t, int64_t start,
+	       int64_t end, struct error *err)
+{
+	const struct model *m = &q->s->config.catalog->models[rq->model];
+	int r = db_bind(q->raise, err, "i", t->queue_id);
+	if (r == 0)
+		r = db_step(q->raise, err);
+	rq->seq = r == 1 ? sqlite3_column_int64(q->raise, 0) : 0;
+	sqlite3_reset(q->raise);
+	if (r <= 0)
+		return r < 0 ? r : error_set(err, EIO, "%s has lost the model %s", q->s->queue, m->dir);
+	r = db_bind(q->add, err, "iiiiiittibt", t->queue_id, rq->seq, start, end, (int64_t)rq->expected,
+		    (int64_t)rq->uid, rq->command, m->code, rq->at, rq->uuid, rq->reason);
+	if (r == 0)
+		r = db_run(q->add, err);
+	rq->id = sqlite3_last_insert_rowid(q->s->queue_db);
+	return r;
+}
+
+static int one_build(struct requests *q, struct store_request *rq, struct error *err)
+{
+	const struct model *m = &q->s->config.catalog->models[rq->model];
+	struct target t = target_copy(q->s, rq->model);
+	if (!t.enlisted || !t.queue_id) {
+		rq->result = error_set(&rq->err, EOPNOTSUPP, "%s cannot run on this warehouse", m->dir);
+		return 0;
+	}
+	int r = db_bind(q->find, err, "b", rq->uuid);
+	if (r == 0)
+		r = answer(q->find, rq, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	int64_t start = calendar_start(m->batch_size, rq->batches.first);
+	if (rq->expected >= 0)
+		r = check_expected(q, rq, &t, start, err);
+	return r < 0 || rq->result < 0
+		       ? r
+		       : add(q, rq, &t, start, calendar_start(m->batch_size, rq->batches.end), err);
+}
+
+static int one_reason(struct requests *q, struct store_request *rq, struct error *err)
+{
+	int r = db_bind(q->reason, err, "tb", rq->reason, rq->uuid);
+	if (r == 0)
+		r = answer(q->reason, rq, err);
+	if (r == 0)
+		rq->result = error_set(&rq->err, ENOENT, "the request is not known any more");
+	return r < 0 ? r : 0;
+}
+
+static int run(struct store *s, struct requests *q, struct store_request *requests, size_t n,
+	       struct error *err)
+{
+	int r = requests_open(q, s, err);
+	if (r == 0)
+		r = db_exec(s->queue_db, "BEGIN IMMEDIATE", err);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		requests[i].result = 0;
+		r = requests[i].kind == REQUEST_BUILD ? one_build(q, &requests[i], err)
+						      : one_reason(q, &requests[i], err);
+	}
+	requests_close(q);
+	if (r == 0)
+		r = db_exec(s->queue_db, "COMMIT", err);
+	db_rollback(s->queue_db);
+	return r;
+}
+
+int sqlite_request(struct store *s, struct store_request *requests, size_t n, struct error *err)
+{
+	struct requests q = {0};
+	int r = connect_control(s, err);
+	return r == 0 ? run(s, &q, requests, n, err) : r;
+}
+
+int sqlite_retire(struct store *s, const int64_t *ids, size_t n, struct error *err)
+{
+	auto_stmt *stmt = NULL;
+	int r = connect_control(s, err);
+	if (r == 0)
+		r = db_prepare(s->queue_db, "UPDATE request SET open = 0 WHERE id = ?", &stmt, err);
+	if (r == 0)
+		r = db_exec(s->queue_db, "BEGIN IMMEDIATE", err);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = db_bind(stmt, err, "i", ids[i]);
+		if (r == 0)
+			r = db_run(stmt, err);
+	}
+	if (r == 0)
+		r = db_exec(s->queue_db, "COMMIT", err);
+	if (s->queue_db)
+		db_rollback(s->queue_db);
+	return r;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/sqlite/statement.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "backend/sqlite/target.h"
+
+/* `TIME >= L and TIME < L` */
+static int window(struct strbuf *out, const char *time, enum time_type type, int64_t start, int64_t end,
+		  struct error *err)
+{
+	strbuf_printf(out, "%s >= ", time);
+	int r = time_literal(type, start, out, err);
+	strbuf_printf(out, " AND %s < ", time);
+	return r == 0 ? time_literal(type, end, out, err) : r;
+}
+
+/* m."event_time" where it is a column: an unqualified "name" that is no column would be a string. */
+static void time_of_query(struct strbuf *out, const struct model *m)
+{
+	auto_free char *column = bare_column(m->event_time);
+	if (!column) {
+		strbuf_puts(out, m->event_time);
+		return;
+	}
+	strbuf_puts(out, "m.");
+	db_identifier(out, column);
+}
+
+static void column_list(struct strbuf *out, char *const *columns, const char *before)
+{
+	for (size_t i = 0; columns[i]; i++) {
+		strbuf_puts(out, i ? ", " : "");
+		strbuf_puts(out, before);
+		db_identifier(out, columns[i]);
+	}
+}
+
+static int insert(const struct model *m, const struct target *t, int64_t start, int64_t end,
+		  struct strbuf *out, struct error *err)
+{
+	auto_strbuf time = STRBUF_INIT;
+	time_of_query(&time, m);
+	strbuf_puts(out, "INSERT INTO ");
+	target_name(out, m);
+	strbuf_puts(out, " (");
+	column_list(out, t->columns, "");
+	strbuf_puts(out, ")\nSELECT ");
+	column_list(out, t->columns, "m.");
+	strbuf_puts(out, " FROM (SELECT * FROM (\n");
+	int r = window_sql_render(t->sql, t->input_types, start, end, out, err);
+	/*
+	 * On a line of its own: the query may end with a comment. The LIMIT keeps SQLite from moving our
+	 * condition into the query, where it would count rows that the query itself leaves out.
+	 */
+	strbuf_puts(out, "\n) LIMIT -1) AS m WHERE CASE WHEN ");
+	if (r == 0)
+		r = window(out, time.str, t->type, start, end, err);
+	strbuf_printf(out, " AND batchfs_is_time(%s) THEN 1 ELSE batchfs_outside() END", time.str);
+	return r == 0 && strbuf_broken(&time) ? error_set(err, ENOMEM, "no memory") : r;
+}
+
+static void bookkeeping(const struct target *t, int64_t start, struct batch_sql *out)
+{
+	strbuf_puts(&out->text[STATEMENT_BEGIN], "BEGIN IMMEDIATE");
+	strbuf_printf(&out->text[STATEMENT_FENCE],
+		      "INSERT INTO batchfs_state (model, start, attempt, started, code)"
+		      " VALUES (%" PRId64 ", %" PRId64 ", :attempt, :started, :code)\n"
+		      "ON CONFLICT DO UPDATE SET attempt = excluded.attempt, started = excluded.started,"
+		      " code = excluded.code, adopted = 0 WHERE excluded.attempt > batchfs_state.attempt",
+		      t->table_id, start);
+	strbuf_printf(&out->text[STATEMENT_STATE],
+		      "UPDATE batchfs_state SET finished = :finished, rows_deleted = :deleted,"
+		      " rows_inserted = :inserted, rows_outside = :outside WHERE model = %" PRId64
+		      " AND start = %" PRId64,
+		      t->table_id, start);
+	strbuf_printf(
+		&out->text[STATEMENT_HISTORY],
+		"INSERT INTO batchfs_attempt (model, start, attempt, outcome, at, seconds, rows_deleted,"
+		" rows_inserted, request)\nVALUES (%" PRId64 ", %" PRId64
+		", :attempt, 'done', :finished, (:finished - :started) / 1e6, :deleted, :inserted, :request)",
+		t->table_id, start);
+	strbuf_puts(&out->text[STATEMENT_COMMIT], "COMMIT");
+}
+
+int batch_sql_make(struct store *s, int model, ordinal batch, struct batch_sql *out, struct error *err)
+{
+	const struct model *m = &s->config.catalog->models[model];
+	const struct target *t = &s->targets[model];
+	int64_t start = calendar_start(m->batch_size, batch), end = calendar_start(m->batch_size, batch + 1);
+	for (int i = 0; i < STATEMENTS; i++)
+		out->text[i] = (struct strbuf)STRBUF_INIT;
+	if (!t->enlisted || !t->sql)
+		return error_set(err, EOPNOTSUPP, "%s cannot run on this warehouse", m->dir);
+	if (!t->columns || !t->input_types || t->type == TIME_UNKNOWN)
+		return error_set(err, ENODATA,
+				 "the table %s does not exist yet and its columns are not known: the first "
+				 "build makes it",
+				 m->relation.identifier);
+	bookkeeping(t, start, out);
+	struct strbuf *delete = &out->text[STATEMENT_DELETE];
+	strbuf_puts(delete, "DELETE FROM ");
+	target_name(delete, m);
+	strbuf_puts(delete, " WHERE ");
+	int r = window(delete, m->event_time, t->type, start, end, err);
+	if (r == 0)
+		r = insert(m, t, start, end, &out->text[STATEMENT_INSERT], err);
+	for (int i = 0; i < STATEMENTS && r == 0; i++)
+		if (strbuf_broken(&out->text[i]))
+			r = error_set(err, ENOMEM, "no memory");
+	return r;
+}
+
+void batch_sql_fini(struct batch_sql *sql)
+{
+	for (int i = 0; i < STATEMENTS; i++)
+		strbuf_fini(&sql->text[i]);
+}
+
+int input_check_sql(struct store *s, int model, size_t input, ordinal batch, struct strbuf *out,
+		    struct error *err)
+{
+	const struct model *m = &s->config.catalog->models[model];
+	const struct input *in = &m->inputs[input];
+	if (!in->event_time || !in->filtered || in->ephemeral)
+		return 0;
+	strbuf_printf(out, "SELECT %s FROM \"main\".", in->event_time);
+	db_identifier(out, in->relation.identifier);
+	strbuf_puts(out, " WHERE ");
+	int r = window(out, in->event_time, s->targets[model].input_types[input],
+		       calendar_start(m->batch_size, batch), calendar_start(m->batch_size, batch + 1), err);
+	strbuf_printf(out, " AND NOT batchfs_is_time(%s) LIMIT 1", in->event_time);
+	return r;
+}
+
+int sqlite_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
+		      struct error *err)
+{
+	int r = 0;
+	LOCKED(&s->lock);
+	for (ordinal b = batches.first; b < batches.end && r == 0; b++) {
+		struct batch_sql sql;
+		r = batch_sql_make(s, model, b, &sql, err);
+		for (int i = 0; i < STATEMENTS && r == 0; i++) {
+			strbuf_add(out, sql.text[i].str, sql.text[i].len);
+			strbuf_puts(out, ";\n");
+		}
+		batch_sql_fini(&sql);
+	}
+	return r == 0 && strbuf_broken(out) ? error_set(err, ENOMEM, "no memory") : r;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/sqlite/private.h"
+#include "backend/sqlite/time_value.h"
+
+/* Not deterministic, so that SQLite calls it once for each row and never ahead of time. */
+static void fn_outside(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+	struct worker *w = sqlite3_user_data(ctx);
+	w->outside++;
+	sqlite3_result_int(ctx, 0);
+}
+
+static void fn_is_time(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+	sqlite3_result_int(ctx, time_value_type(args[0], NULL) != TIME_UNSUPPORTED);
+}
+
+/* (event_time, enum batch_size) -> the start of its batch in us; null where it is no time. */
+static void fn_start(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+	int64_t us;
+	enum batch_size size = (enum batch_size)sqlite3_value_int(args[1]);
+	if (time_value_type(args[0], &us) != TIME_UNSUPPORTED)
+		sqlite3_result_int64(ctx, calendar_start(size, calendar_ordinal(size, us)));
+}
+
+/* What the SQL of a model must not do. */
+static int authorize(void *ctx, int action, const char *a, const char *b, const char *db, const char *trigger)
+{
+	switch (action) {
+	case SQLITE_ATTACH:
+	case SQLITE_DETACH:
+	case SQLITE_PRAGMA:
+	case SQLITE_TRANSACTION:
+	case SQLITE_SAVEPOINT:
+		return SQLITE_DENY;
+	default:
+		return SQLITE_OK;
+	}
+}
+
+int sqlite_worker_open(struct store *s, struct worker **out, struct error *err)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	*out = w;
+	if (!w)
+		return error_set(err, ENOMEM, "no memory");
+	w->store = s;
+	w->patience = (struct patience){
+		.abandoned = &s->abandoned,
+		.wait_us = (s->config.timeout_s > 0 ? s->config.timeout_s : 10) * INT64_C(1000000),
+	};
+	return 0;
+}
+
+void sqlite_worker_close(struct worker *w)
+{
+	if (!w)
+		return;
+	sqlite3_close(w->db);
+	free(w);
+}
+
+static int connect_worker(struct worker *w, struct error *err)
+{
+	if (w->db)
+		return 0;
+	int r = connect_file(w->store, &w->patience, &w->db, err);
+	if (r < 0)
+		return r;
+	int pure = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+	if (sqlite3_create_function(w->db, "batchfs_outside", 0, SQLITE_UTF8, w, fn_outside, NULL, NULL) ||
+	    sqlite3_create_function(w->db, "batchfs_is_time", 1, pure, NULL, fn_is_time, NULL, NULL) ||
+	    sqlite3_create_function(w->db, "batchfs_start", 2, pure, NULL, fn_start, NULL, NULL))
+		return db_error(w->db, err);
+	return 0;
+}
+
+int worker_enter(struct worker *w, struct error *err)
+{
+	int r = store_usable(w->store, err);
+	if (r < 0)
+		return r;
+	{
+		LOCKED(&w->store->lock);
+		w->busy = true;
+		__atomic_store_n(&w->patience.stop, false, __ATOMIC_RELEASE);
+	}
+	return connect_worker(w, err);
+}
+
+void worker_leave(struct worker *w)
+{
+	db_rollback(w->db);
+	if (w->store->config.read_only) { /* see open_unwritten() */
+		sqlite3_close(w->db);
+		w->db = NULL;
+	}
+	LOCKED(&w->store->lock);
+	w->busy = false;
+	__atomic_store_n(&w->patience.stop, false, __ATOMIC_RELEASE);
+}
+
+/* The flag is looked at by whatever the worker waits for; between two calls it is down. */
+void sqlite_interrupt(struct worker *w)
+{
+	LOCKED(&w->store->lock);
+	if (w->busy)
+		__atomic_store_n(&w->patience.stop, true, __ATOMIC_RELEASE);
+}
+
+int worker_checked(const struct worker *w, struct error *err)
+{
+	return patience_ended(&w->patience) ? error_set(err, ECANCELED, "interrupted") : 0;
+}
+
+int worker_prepare(struct worker *w, const char *sql, sqlite3_stmt **out, struct error *err)
+{
+	sqlite3_db_config(w->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+	int r = db_prepare(w->db, sql, out, err);
+	sqlite3_db_config(w->db, SQLITE_DBCONFIG_DQS_DML, 1, NULL);
+	return r;
+}
+
+int worker_prepare_model(struct worker *w, const char *sql, sqlite3_stmt **out, struct error *err)
+{
+	sqlite3_set_authorizer(w->db, authorize, NULL);
+	int r = db_prepare(w->db, sql, out, err);
+	sqlite3_set_authorizer(w->db, NULL, NULL);
+	return r;
+}
