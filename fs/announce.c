@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "backend/base/cleanup.h"
+#include "fs/name.h"
+#include "fs/private.h"
+
+/* So many former inodes of a file (open descriptors) are kept fresh. */
+#define ALIASES_BACK 16
+
+/* The name of a range whose inode is no longer the one to use. */
+struct dropped_name {
+	TAILQ_ENTRY(dropped_name) link;
+	int model;
+	char name[RANGE_NAME_MAX];
+};
+
+static fuse_ino_t model_ino(int model)
+{
+	struct node n = {.kind = NODE_MODEL, .model = model};
+
+	return node_id(&n);
+}
+
+static void invalidate(struct fs *fs, int model, ordinal batch, uint8_t seen, unsigned alias)
+{
+	struct node n = {.kind = NODE_BATCH, .model = model, .ordinal = batch};
+	unsigned oldest = alias > ALIASES_BACK ? alias - ALIASES_BACK : 0;
+
+	for (uint8_t suffix = 0; suffix < NODE_SUFFIXES; suffix++) {
+		if (!(seen & 1u << suffix))
+			continue;
+		n.suffix = suffix;
+		for (unsigned a = oldest; a <= alias; a++) {
+			n.alias = (uint16_t)a;
+			/* -ENOENT, the kernel does not have it, is as good. */
+			fuse_lowlevel_notify_inval_inode(fs->session, node_id(&n), 0, 0);
+		}
+	}
+}
+
+/* Part of one chunk. */
+static void chunk_changed(struct fs *fs, int model, ordinal first, ordinal end, bool note_all)
+{
+	ordinal base = first - first % KNOWN_CHUNK;
+	struct batch_glance glances[KNOWN_CHUNK];
+	uint8_t suffixes[KNOWN_CHUNK];
+	struct known_view view;
+	int64_t now = clock_monotonic_us();
+
+	if (!note_all && !known_any(&fs->known, model, base))
+		return;
+	backend_glances(fs->backend, model, first, end - first, glances);
+	for (ordinal i = 0; i < end - first; i++) {
+		enum batch_state state = glances[i].state;
+		suffixes[i] = suffix_of(state);
+		courtesy_seen(&fs->courtesies, model, first + i,
+			      state == BATCH_QUEUED || state == BATCH_RUNNING, now);
+	}
+	if (!known_changed(&fs->known, model, base, first, end, suffixes, now, &view))
+		return;
+	for (ordinal o = first; o < end; o++)
+		invalidate(fs, model, o, view.seen[o - base], view.alias[o - base]);
+}
+
+void announce_changed(struct fs *fs, int model, struct ordinal_range batches)
+{
+	struct ordinal_range existing = backend_existing(fs->backend, model);
+	ordinal first = batches.first > existing.first ? batches.first : existing.first;
+	ordinal end = batches.end < existing.end ? batches.end : existing.end;
+	/* Of a large range, only what was looked up is worth the look. */
+	bool note_all = end > first && end - first <= 4 * KNOWN_CHUNK;
+
+	while (first < end) {
+		ordinal chunk_end = first - first % KNOWN_CHUNK + KNOWN_CHUNK;
+		ordinal stop = chunk_end < end ? chunk_end : end;
+		chunk_changed(fs, model, first, stop, note_all);
+		first = stop;
+	}
+	/* Attributes only: their mtime is the last change. */
+	fuse_lowlevel_notify_inval_inode(fs->session, model_ino(model), -1, 0);
+	fuse_lowlevel_notify_inval_inode(fs->session, FUSE_ROOT_ID, -1, 0);
+}
+
+void announce_recheck(struct fs *fs, int model, ordinal batch, const struct batch_glance *told)
+{
+	struct batch_glance now;
+
+	if (backend_glance(fs->backend, model, batch, &now) ||
+	    (now.state == told->state && now.built_at == told->built_at && now.size == told->size &&
+	     now.writable == told->writable))
+		return;
+	known_refresh(&fs->known, model, batch, suffix_of(now.state));
+	announce_kick(fs);
+}
+
+void announce_new_alias(struct fs *fs, const struct node *n)
+{
+	struct range range;
+
+	if (n->kind == NODE_BATCH) {
+		known_new_alias(&fs->known, n->model, n->ordinal);
+	} else if (n->kind == NODE_RANGE && ranges_new_alias(&fs->ranges, n->ordinal, &range)) {
+		struct dropped_name *d = calloc(1, sizeof(*d));
+		if (!d)
+			return;
+		d->model = range.model;
+		memcpy(d->name, range.name, sizeof(d->name));
+		LOCKED(&fs->announcer.lock);
+		TAILQ_INSERT_TAIL(&fs->announcer.dropped, d, link);
+	}
+	announce_kick(fs);
+}
+
+void announce_kick(struct fs *fs)
+{
+	LOCKED(&fs->announcer.lock);
+	fs->announcer.kicked = true;
+	pthread_cond_signal(&fs->announcer.more);
+}
+
+static void tell_names(struct fs *fs, int model, ordinal batch, uint8_t mask, bool expire)
+{
+	char name[BATCH_FILE_NAME_MAX];
+	enum batch_size size = backend_batch_size(fs->backend, model);
+
+	for (uint8_t suffix = 0; suffix < NODE_SUFFIXES; suffix++) {
+		if (!(mask & 1u << suffix))
+			continue;
+		size_t len = name_format(size, batch, suffix, name);
+		if (expire)
+			compat_expire_entry(fs->session, model_ino(model), name, len);
+		else
+			fuse_lowlevel_notify_inval_entry(fs->session, model_ino(model), name, len);
+	}
+}
+
+static void tell_chunk(struct fs *fs, const struct known_work *w)
+{
+	bool expire;
+
+	{
+		LOCKED(&fs->lock);
+		expire = fs->expire_works;
+	}
+	for (unsigned i = 0; i < KNOWN_CHUNK; i++) {
+		ordinal batch = w->base + i;
+		if (w->refresh[i])
+			invalidate(fs, w->model, batch, w->refresh[i], w->alias[i]);
+		if (w->drop[i])
+			tell_names(fs, w->model, batch, w->drop[i], false);
+		if (w->expire[i])
+			tell_names(fs, w->model, batch, w->expire[i], expire);
+	}
+}
+
+static void tell_dropped(struct fs *fs, struct dropped_names *list)
+{
+	while (!TAILQ_EMPTY(list)) {
+		struct dropped_name *d = TAILQ_FIRST(list);
+		TAILQ_REMOVE(list, d, link);
+		fuse_lowlevel_notify_inval_entry(fs->session, model_ino(d->model), d->name, strlen(d->name));
+		free(d);
+	}
+}
+
+/* Waits until there is something to tell, or `until`. Takes over the names to drop. False: the end. */
+static bool wait_for_more(struct announcer *a, int64_t until, struct dropped_names *list)
+{
+	struct timespec t = {.tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000};
+
+	LOCKED(&a->lock);
+	while (!a->kicked && !a->stop) {
+		int r = until == INT64_MAX ? pthread_cond_wait(&a->more, &a->lock)
+					   : pthread_cond_timedwait(&a->more, &a->lock, &t);
+		if (r == ETIMEDOUT)
+			break;
+	}
+	a->kicked = false;
+	TAILQ_CONCAT(list, &a->dropped, link);
+	return !a->stop;
+}
+
+static void *announcer_run(void *arg)
+{
+	struct fs *fs = arg;
+	struct dropped_names list = TAILQ_HEAD_INITIALIZER(list);
+	struct known_work work;
+	int64_t next = INT64_MAX;
+
+	while (wait_for_more(&fs->announcer, next, &list)) {
+		tell_dropped(fs, &list);
+		while (known_take(&fs->known, clock_monotonic_us(), &work, &next))
+			tell_chunk(fs, &work);
+	}
+	tell_dropped(fs, &list);
+	/* Only now: until it had answered them, lookups may have held what the notices waited for. */
+	pthread_cancel(fs->thread);
+	return NULL;
+}
+
+void announcer_init(struct announcer *a)
+{
+	pthread_condattr_t attr;
+
+	memset(a, 0, sizeof(*a));
+	TAILQ_INIT(&a->dropped);
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&a->more, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+void announcer_fini(struct announcer *a)
+{
+	while (!TAILQ_EMPTY(&a->dropped)) {
+		struct dropped_name *d = TAILQ_FIRST(&a->dropped);
+		TAILQ_REMOVE(&a->dropped, d, link);
+		free(d);
+	}
+	pthread_cond_destroy(&a->more);
+	pthread_mutex_destroy(&a->lock);
+}
+
+int announcer_start(struct fs *fs)
+{
+	int r = pthread_create(&fs->announcer.thread, NULL, announcer_run, fs);
+
+	fs->announcer.started = r == 0;
+	return -r;
+}
+
+void announcer_stop(struct fs *fs)
+{
+	LOCKED(&fs->announcer.lock);
+	fs->announcer.stop = true;
+	pthread_cond_signal(&fs->announcer.more);
+}
+
+void announcer_join(struct fs *fs)
+{
+	if (!fs->announcer.started)
+		return;
+	pthread_join(fs->announcer.thread, NULL);
+	fs->announcer.started = false;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tells the kernel what has changed. Inodes by whoever changed them, before the waiters are
+ * answered (the other order showed stale stats and cut reads); names by the announcer's thread, since the
+ * kernel waits there for the directory's lock, which a lookup holds until the FUSE thread has answered it.
+ */
+#ifndef BATCHFS_FS_ANNOUNCE_H
+#define BATCHFS_FS_ANNOUNCE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "backend/backend.h"
+#include "fs/node.h"
+
+struct fs;
+struct dropped_name;
+TAILQ_HEAD(dropped_names, dropped_name);
+
+struct announcer {
+	pthread_t thread; /* main's alone */
+	bool started;
+	pthread_mutex_t lock; /* for everything below; innermost */
+	pthread_cond_t more;  /* CLOCK_MONOTONIC */
+	struct dropped_names dropped;
+	bool kicked, stop;
+};
+
+void announcer_init(struct announcer *a);
+void announcer_fini(struct announcer *a);
+int announcer_start(struct fs *fs); /* -errno */
+void announcer_stop(struct fs *fs); /* soon, and then ends the FUSE thread */
+void announcer_join(struct fs *fs);
+
+/*
+ * The batches look different: inodes are invalidated before it returns, names once announce_kick()
+ * has been called. Never on the FUSE thread (a page that is being read is waited for).
+ */
+void announce_changed(struct fs *fs, int model, struct ordinal_range batches);
+
+/* Lets the announcer go on. */
+void announce_kick(struct fs *fs);
+
+/* Any thread. The file gets another inode: the names that lead to the old one are dropped. */
+void announce_new_alias(struct fs *fs, const struct node *n);
+
+/* FUSE thread, after an answer that said `told` of the batch: sees to it if that no longer holds. */
+void announce_recheck(struct fs *fs, int model, ordinal batch, const struct batch_glance *told);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/attr.h"
+
+#include "fs/document.h"
+#include "fs/private.h"
+
+/* glibc reads directories with a buffer of this size: 1,100 batches in one READDIRPLUS. */
+#define DIRECTORY_BLKSIZE (1 << 20)
+
+static void fill(const struct fs *fs, const struct node *n, mode_t mode, int64_t mtime_us, size_t size,
+		 struct stat *st)
+{
+	struct timespec t = {.tv_sec = mtime_us / 1000000, .tv_nsec = mtime_us % 1000000 * 1000};
+
+	if (t.tv_nsec < 0) {
+		t.tv_sec--;
+		t.tv_nsec += 1000000000;
+	}
+	*st = (struct stat){
+		.st_ino = node_ino(n),
+		.st_mode = mode & ~fs->umask,
+		.st_nlink = 1,
+		.st_uid = fs->uid,
+		.st_gid = fs->gid,
+		.st_size = (off_t)size,
+		.st_blocks = (blkcnt_t)((size + 511) / 512),
+		.st_blksize = 4096,
+		.st_atim = t,
+		.st_mtim = t,
+		.st_ctim = t,
+	};
+}
+
+static mode_t file_mode(const struct fs *fs, bool writable)
+{
+	return S_IFREG | (writable && !backend_read_only(fs->backend) ? 0666 : 0444);
+}
+
+void attr_of_batch(const struct fs *fs, const struct node *n, const struct batch_glance *glance,
+		   struct stat *st)
+{
+	fill(fs, n, file_mode(fs, glance->writable), glance->built_at, glance->size, st);
+}
+
+static int64_t root_changed_at(const struct fs *fs)
+{
+	int64_t last = 0;
+
+	for (int m = 0; m < fs->models; m++) {
+		int64_t at = backend_changed_at(fs->backend, m);
+		last = at > last ? at : last;
+	}
+	return last;
+}
+
+static int64_t changed_at(const struct fs *fs, const struct node *n)
+{
+	return n->model < 0 ? root_changed_at(fs) : backend_changed_at(fs->backend, n->model);
+}
+
+static int of_range(struct fs *fs, const struct node *n, size_t size, struct stat *st)
+{
+	struct ordinal_range batches;
+	int r = fs_batches(fs, n, &batches);
+
+	if (r)
+		return r;
+	fill(fs, n, file_mode(fs, backend_runnable(fs->backend, n->model)),
+	     backend_oldest_build(fs->backend, n->model, batches), size, st);
+	return 0;
+}
+
+int attr_of(struct fs *fs, const struct node *n, struct stat *st)
+{
+	struct batch_glance glance;
+
+	if (n->kind == NODE_ROOT || n->kind == NODE_MODEL) {
+		fill(fs, n, S_IFDIR | (backend_read_only(fs->backend) ? 0555 : 0777), changed_at(fs, n), 0,
+		     st);
+		/* find(1) takes what is above 2 for the number of directories below. */
+		st->st_nlink = n->kind == NODE_ROOT ? (nlink_t)fs->models + 2 : 2;
+		st->st_blksize = DIRECTORY_BLKSIZE;
+		return 0;
+	}
+	if (n->kind == NODE_BATCH) {
+		int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
+		if (r)
+			return r;
+		attr_of_batch(fs, n, &glance, st);
+		return 0;
+	}
+	auto_strbuf text = STRBUF_INIT;
+	int r = document_render(fs, n, &text);
+	if (r)
+		return r;
+	if (n->kind == NODE_RANGE)
+		return of_range(fs, n, text.len, st);
+	fill(fs, n, file_mode(fs, false), changed_at(fs, n), text.len, st);
+	return 0;
+}
+
+double attr_timeout(const struct node *n)
+{
+	return n->kind == NODE_ROOT || n->kind == NODE_MODEL || n->kind == NODE_BATCH ? ATTR_FOREVER_S : 0;
+}
+
+static bool in_group(fuse_req_t req, gid_t gid)
+{
+	gid_t groups[256];
+	const int max = sizeof(groups) / sizeof(groups[0]);
+
+	if (fuse_req_ctx(req)->gid == gid)
+		return true;
+	int n = fuse_req_getgroups(req, max, groups);
+	for (int i = 0; i < n && i < max; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+bool attr_may_write(const struct fs *fs, fuse_req_t req, mode_t mode)
+{
+	const struct fuse_ctx *who = fuse_req_ctx(req);
+
+	if (who->uid == 0)
+		return true;
+	if (who->uid == fs->uid)
+		return mode & S_IWUSR;
+	/* Groups are looked up (in /proc) only where they decide. */
+	if (!(mode & S_IWGRP) == !(mode & S_IWOTH))
+		return mode & S_IWOTH;
+	return mode & (in_group(req, fs->gid) ? S_IWGRP : S_IWOTH);
+}

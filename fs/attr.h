@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BATCHFS_FS_ATTR_H
+#define BATCHFS_FS_ATTR_H
+
+#include <sys/stat.h>
+
+#include "backend/backend.h"
+#include "fs/compat.h"
+#include "fs/node.h"
+
+struct fs;
+
+/* For ever, as far as the kernel is concerned: it is told of every change. */
+#define ATTR_FOREVER_S (86400.0 * 365)
+
+/* What stat shows of the file now. -errno. */
+int attr_of(struct fs *fs, const struct node *n, struct stat *st);
+
+/* The same of a batch, from a glance at it. */
+void attr_of_batch(const struct fs *fs, const struct node *n, const struct batch_glance *glance,
+		   struct stat *st);
+
+/* How long the kernel may keep them, in seconds: for ever for what it is told about, else not at all. */
+double attr_timeout(const struct node *n);
+
+/* Whether the caller of a request may write to a file of that mode. What root may do, no mode forbids. */
+bool attr_may_write(const struct fs *fs, fuse_req_t req, mode_t mode);
+
+#endif

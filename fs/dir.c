@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An entry's offset is its position: a fixed one for what is always there, then the model's
+ * number or the batch's ordinal. So nothing is listed twice or lost while names change.
+ */
+#include "fs/dir.h"
+
+#include <stdlib.h>
+
+#include "fs/attr.h"
+#include "fs/name.h"
+#include "fs/private.h"
+
+#define GLANCES 256
+
+enum { POSITION_SELF = 1, POSITION_PARENT, POSITION_FIXED, POSITION_FIRST = 16 };
+
+/* What the kernel was told of a batch. */
+struct told {
+	ordinal batch;
+	struct batch_glance glance;
+};
+
+struct listing {
+	struct fs *fs;
+	fuse_req_t req;
+	struct node dir;
+	bool plus;
+	char *buf;
+	size_t size, used;
+	struct told *told; /* with plus: room for as many as fit into buf */
+	size_t n_told;
+};
+
+/* The least that an entry takes in a READDIRPLUS: sizeof(struct fuse_direntplus). */
+#define PLUS_ENTRY_MIN 128
+
+/* False: there is no room left. */
+static bool emit(struct listing *l, const char *name, const struct fuse_entry_param *e, off_t position)
+{
+	char *at = l->buf + l->used;
+	size_t room = l->size - l->used;
+	size_t need = l->plus ? fuse_add_direntry_plus(l->req, at, room, name, e, position)
+			      : fuse_add_direntry(l->req, at, room, name, &e->attr, position);
+
+	if (need > room)
+		return false;
+	l->used += need;
+	return true;
+}
+
+/* Without attributes: the kernel looks it up when somebody wants them. */
+static bool emit_bare(struct listing *l, const char *name, struct node n, mode_t type, off_t position)
+{
+	struct fuse_entry_param e = {.attr = {.st_ino = node_ino(&n), .st_mode = type}};
+
+	return emit(l, name, &e, position);
+}
+
+static bool emit_dots(struct listing *l, off_t off)
+{
+	struct node root = {.kind = NODE_ROOT, .model = -1};
+
+	if (off < POSITION_SELF && !emit_bare(l, ".", l->dir, S_IFDIR, POSITION_SELF))
+		return false;
+	return off >= POSITION_PARENT || emit_bare(l, "..", root, S_IFDIR, POSITION_PARENT);
+}
+
+static bool emit_fixed(struct listing *l, off_t off)
+{
+	static const struct {
+		const char *name;
+		enum node_kind dir, kind;
+	} fixed[] = {
+		{".status", NODE_ROOT, NODE_ROOT_STATUS},
+		{".model", NODE_MODEL, NODE_MODEL_DOCUMENT},
+		{".status", NODE_MODEL, NODE_MODEL_STATUS},
+		{".full-refresh", NODE_MODEL, NODE_FULL_REFRESH},
+	};
+	struct node n = l->dir;
+
+	for (unsigned i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		n.kind = fixed[i].kind;
+		if (off >= POSITION_FIXED + i || fixed[i].dir != l->dir.kind)
+			continue;
+		if (n.kind == NODE_FULL_REFRESH && !backend_protected(l->fs->backend, n.model))
+			continue;
+		if (!emit_bare(l, fixed[i].name, n, S_IFREG, POSITION_FIXED + i))
+			return false;
+	}
+	return true;
+}
+
+static void list_models(struct listing *l, off_t off)
+{
+	struct node n = {.kind = NODE_MODEL};
+
+	for (n.model = off < POSITION_FIRST ? 0 : (int)(off - POSITION_FIRST) + 1; n.model < l->fs->models;
+	     n.model++) {
+		struct fuse_entry_param e = {
+			.ino = node_id(&n),
+			.attr_timeout = ATTR_FOREVER_S,
+			.entry_timeout = ATTR_FOREVER_S,
+		};
+		attr_of(l->fs, &n, &e.attr);
+		if (!emit(l, backend_model_dir(l->fs->backend, n.model), &e, POSITION_FIRST + n.model))
+			return;
+	}
+}
+
+static bool emit_batch(struct listing *l, struct node *n, const struct batch_glance *glance)
+{
+	struct fs *fs = l->fs;
+	char name[BATCH_FILE_NAME_MAX];
+	struct fuse_entry_param e = {.attr_timeout = ATTR_FOREVER_S, .entry_timeout = ATTR_FOREVER_S};
+
+	n->suffix = suffix_of(glance->state);
+	name_format(backend_batch_size(fs->backend, n->model), n->ordinal, n->suffix, name);
+	attr_of_batch(fs, n, glance, &e.attr);
+	if (l->plus) {
+		int alias = known_mark(&fs->known, n->model, n->ordinal, n->suffix);
+		if (alias >= 0) {
+			n->alias = (uint16_t)alias;
+			e.ino = node_id(n);
+			l->told[l->n_told++] = (struct told){n->ordinal, *glance};
+		}
+	}
+	return emit(l, name, &e, (off_t)POSITION_FIRST + n->ordinal);
+}
+
+static void list_batches(struct listing *l, off_t off)
+{
+	struct ordinal_range all = backend_existing(l->fs->backend, l->dir.model);
+	struct node n = {.kind = NODE_BATCH, .model = l->dir.model};
+	struct batch_glance glances[GLANCES];
+	ordinal at = all.first;
+
+	if (off >= POSITION_FIRST && off - POSITION_FIRST + 1 > (off_t)at)
+		at = (ordinal)(off - POSITION_FIRST + 1);
+	while (at < all.end) {
+		ordinal count = all.end - at < GLANCES ? all.end - at : GLANCES;
+		backend_glances(l->fs->backend, n.model, at, count, glances);
+		for (ordinal i = 0; i < count; i++) {
+			n.ordinal = at + i;
+			if (!emit_batch(l, &n, &glances[i]))
+				return;
+		}
+		at += count;
+	}
+}
+
+static void list(struct fs *fs, fuse_req_t req, const struct node *dir, size_t size, off_t off, bool plus)
+{
+	struct listing l = {.fs = fs, .req = req, .dir = *dir, .plus = plus, .size = size};
+
+	l.buf = malloc(size);
+	if (plus)
+		l.told = malloc((size / PLUS_ENTRY_MIN + 1) * sizeof(*l.told));
+	if (!l.buf || (plus && !l.told)) {
+		fuse_reply_err(req, ENOMEM);
+	} else {
+		if (emit_dots(&l, off) && emit_fixed(&l, off)) {
+			if (dir->kind == NODE_ROOT)
+				list_models(&l, off);
+			else
+				list_batches(&l, off);
+		}
+		fuse_reply_buf(req, l.buf, l.used);
+	}
+	for (size_t i = 0; i < l.n_told; i++)
+		announce_recheck(fs, dir->model, l.told[i].batch, &l.told[i].glance);
+	free(l.told);
+	free(l.buf);
+}
+
+static void start_list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
+{
+	struct fs *fs = fuse_req_userdata(req);
+	struct node dir;
+	int r = fs_node(fs, ino, &dir);
+
+	if (r == 0 && dir.kind != NODE_ROOT && dir.kind != NODE_MODEL)
+		r = -ENOTDIR;
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		list(fs, req, &dir, size, off, plus);
+}
+
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	start_list(req, ino, size, off, false);
+}
+
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	start_list(req, ino, size, off, true);
+}
+
+void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	/* At once: it would hold the directory's lock. */
+	fuse_reply_err(req, EINVAL);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/file.h"
+
+#include <fcntl.h>
+
+#include "fs/document.h"
+#include "fs/lookup.h"
+#include "fs/reason.h"
+#include "fs/trigger.h"
+
+static int check_read(struct fs *fs, const struct node *n)
+{
+	struct batch_glance glance;
+	int64_t left_us;
+
+	if (n->kind == NODE_ROOT || n->kind == NODE_MODEL)
+		return -EISDIR;
+	if (n->kind != NODE_BATCH)
+		return 0;
+	int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
+	if (r)
+		return r;
+	return lookup_holds(fs, n, &glance, &left_us) ? 0 : -ENOENT;
+}
+
+static void open_to_read(struct fs *fs, fuse_req_t req, struct fuse_file_info *fi)
+{
+	/* Older kernels take the inode's lock for a FLUSH: it would wait behind an fsync. */
+	fi->noflush = 1;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		handle_drop(&fs->handles, fi->fh);
+}
+
+static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n, struct ordinal_range batches,
+			  struct fuse_file_info *fi)
+{
+	/*
+	 * What is written is no content of the file: it must not get into the page cache. And a
+	 * buffered write keeps its page locked until it is answered, on which inval_inode would wait.
+	 */
+	fi->direct_io = 1;
+	if (!(fi->flags & O_TRUNC)) {
+		if (fuse_reply_open(req, fi) == -ENOENT)
+			handle_drop(&fs->handles, fi->fh);
+		return;
+	}
+	struct wait_for what = {.req = req, .kind = WAIT_OPEN, .node = *n, .batches = batches, .fi = *fi};
+	struct handle_writes w = {.triggered = true};
+	uint64_t fh = fi->fh, ticket;
+
+	handle_set_writes(&fs->handles, fh, &w);
+	wait_for_request(fs, &what, NULL, &ticket);
+	handle_set_ticket(&fs->handles, fh, ticket);
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs *fs = fuse_req_userdata(req);
+	bool truncate = fi->flags & O_TRUNC;
+	bool to_write = truncate || (fi->flags & O_ACCMODE) != O_RDONLY;
+	struct ordinal_range batches = {0, 0};
+	struct node n;
+	int r = fs_node(fs, ino, &n);
+
+	if (r == 0)
+		r = to_write ? trigger_check(fs, req, &n, truncate, &batches) : check_read(fs, &n);
+	if (r == 0) {
+		fi->fh = handle_new(&fs->handles);
+		if (!fi->fh)
+			r = -ENOMEM;
+	}
+	if (r)
+		fuse_reply_err(req, -r);
+	else if (to_write)
+		open_to_write(fs, req, &n, batches, fi);
+	else
+		open_to_read(fs, req, fi);
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct fs *fs = fuse_req_userdata(req);
+	auto_strbuf fresh = STRBUF_INIT;
+	struct handle_document *d = handle_document(&fs->handles, fi->fh);
+	struct strbuf *text = d ? &d->text : &fresh;
+	struct node n;
+	int r = fs_node(fs, ino, &n);
+
+	if (r == 0 && (off == 0 || !d || !d->rendered)) {
+		r = document_render(fs, &n, text);
+		if (d)
+			d->rendered = r == 0;
+	}
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	size_t start = (size_t)off < text->len ? (size_t)off : text->len;
+	size_t left = text->len - start;
+	fuse_reply_buf(req, text->str + start, size < left ? size : left);
+}
+
+/* Something is written after the request has been made: at first, its reason. */
+static void write_reason(struct fs *fs, const struct wait_for *what, struct handle_writes *w,
+			 const char *reason)
+{
+	if (w->reasoned || !reason[0]) {
+		fuse_reply_write(what->req, what->written);
+		return;
+	}
+	w->reasoned = true;
+	handle_set_writes(&fs->handles, what->fi.fh, w);
+	wait_for_reason(fs, what, w->ticket, reason);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+	      struct fuse_file_info *fi)
+{
+	struct fs *fs = fuse_req_userdata(req);
+	struct wait_for what = {.req = req, .kind = WAIT_WRITE, .written = size, .fi = {.fh = fi->fh}};
+	struct handle_writes w;
+	char reason[REASON_BYTES + 1];
+	uint64_t ticket;
+	int r = fs_node(fs, ino, &what.node);
+
+	handle_writes(&fs->handles, fi->fh, &w);
+	reason_clean(buf, size, reason);
+	if (r == 0 && w.triggered) {
+		write_reason(fs, &what, &w, reason);
+		return;
+	}
+	if (r == 0)
+		r = trigger_check(fs, req, &what.node, true, &what.batches);
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	w.triggered = true;
+	w.reasoned = reason[0] != '\0';
+	handle_set_writes(&fs->handles, fi->fh, &w);
+	wait_for_request(fs, &what, w.reasoned ? reason : NULL, &ticket);
+	handle_set_ticket(&fs->handles, fi->fh, ticket);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	fuse_reply_err(req, 0);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs *fs = fuse_req_userdata(req);
+
+	handle_drop(&fs->handles, fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct fs *fs = fuse_req_userdata(req);
+	struct wait_for what = {.req = req, .kind = WAIT_FSYNC};
+	int r = fs_node(fs, ino, &what.node);
+	bool waits = r == 0 && (what.node.kind == NODE_BATCH || what.node.kind == NODE_RANGE);
+
+	if (waits)
+		r = fs_batches(fs, &what.node, &what.batches);
+	if (r || !waits)
+		fuse_reply_err(req, -r);
+	else
+		wait_until_settled(fs, &what);
+}

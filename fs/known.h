@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel may hold of each batch: by which names it has looked the batch up (inodes
+ * are never forgotten here), which of those names may still be valid, which alias is the present
+ * one, and what the announcer has yet to tell. In chunks of neighbours, made when a name is
+ * looked up: a batch nobody looked at costs nothing, another one 2 bytes, one that
+ * changed 8. Masks have the bit 1 << suffix. Thread-safe.
+ */
+#ifndef BATCHFS_FS_KNOWN_H
+#define BATCHFS_FS_KNOWN_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "backend/calendar.h"
+
+#define KNOWN_CHUNK   256
+#define KNOWN_ECHO_US 1000000
+
+struct known_chunk;
+struct known_hot;
+TAILQ_HEAD(known_list, known_hot);
+
+struct known {
+	pthread_mutex_t lock; /* for everything below and the chunks; innermost */
+	struct known_chunk *chunks;
+	struct known_list dirty;  /* to be announced */
+	struct known_list echoes; /* to be announced once more, in the order of echo_at */
+};
+
+void known_init(struct known *k);
+void known_fini(struct known *k);
+
+/*
+ * Before the state is looked at and a name of it is given to the kernel. Returns the alias
+ * its inode number has now, or -ENOMEM.
+ */
+int known_mark(struct known *k, int model, ordinal batch, uint8_t suffix);
+
+/* A copy of what is known of the neighbours `base` .. `base + KNOWN_CHUNK - 1`; `base` is a multiple of it.
+ */
+struct known_view {
+	uint8_t seen[KNOWN_CHUNK];
+	uint16_t alias[KNOWN_CHUNK];
+};
+
+/*
+ * The batches [first, end), all of the chunk `base`, have changed: suffixes[i] is the present
+ * one of first + i. Other names that may be valid are to be expired, and everything
+ * again KNOWN_ECHO_US later: a reply that crossed the notice may have been applied after it.
+ * False: the kernel knows none of the chunk.
+ */
+bool known_changed(struct known *k, int model, ordinal base, ordinal first, ordinal end,
+		   const uint8_t *suffixes, int64_t now_us, struct known_view *out);
+
+bool known_any(struct known *k, int model, ordinal base);
+
+/* The kernel was told something of the batch that no longer holds: the announcer shall see to it. */
+void known_refresh(struct known *k, int model, ordinal batch, uint8_t suffix);
+
+/* Another inode from now on; its names are to be dropped. */
+void known_new_alias(struct known *k, int model, ordinal batch);
+
+/* What the announcer has to tell of a chunk. */
+struct known_work {
+	int model;
+	ordinal base;
+	uint8_t refresh[KNOWN_CHUNK]; /* inodes */
+	uint8_t expire[KNOWN_CHUNK];  /* names */
+	uint8_t drop[KNOWN_CHUNK];    /* names */
+	uint16_t alias[KNOWN_CHUNK];
+};
+
+/* Takes the next chunk with work, or a due echo. False: nothing; *next_us: when the next echo is due,
+ * INT64_MAX: none. */
+bool known_take(struct known *k, int64_t now_us, struct known_work *out, int64_t *next_us);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* FUSE operations, on the FUSE thread: names and attributes. */
+#ifndef BATCHFS_FS_LOOKUP_H
+#define BATCHFS_FS_LOOKUP_H
+
+#include "fs/compat.h"
+#include "fs/private.h"
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n);
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* Whether the batch goes by the suffix the node was looked up by: its state, or by courtesy for *left_us more
+ * (else INT64_MAX). */
+bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance *glance, int64_t *left_us);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/name.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct {
+	const char *text;
+	enum node_kind kind;
+} fixed[] = {
+	{".model", NODE_MODEL_DOCUMENT},
+	{".status", NODE_MODEL_STATUS},
+	{".full-refresh", NODE_FULL_REFRESH},
+};
+
+/* Cuts `tail` off the text's end. */
+static bool strip(const char *text, size_t *len, const char *tail)
+{
+	size_t n = strlen(tail);
+
+	if (*len < n || memcmp(text + *len - n, tail, n) != 0)
+		return false;
+	*len -= n;
+	return true;
+}
+
+static int parse_range(enum batch_size size, const char *text, size_t len, const char *dashes,
+		       struct name *out)
+{
+	size_t start_len = (size_t)(dashes - text);
+	enum batch_size start_size, end_size;
+	ordinal start, end;
+
+	if (!calendar_parse_name(text, start_len, &start_size, &start) ||
+	    !calendar_parse_name(dashes + 2, len - start_len - 2, &end_size, &end))
+		return -ENOENT;
+	int64_t start_us = calendar_start(start_size, start);
+	int64_t end_us = calendar_start(end_size, end);
+	if (start_us >= end_us)
+		return -EINVAL;
+	out->kind = NODE_RANGE;
+	out->batches = calendar_touched(size, start_us, end_us);
+	return 0;
+}
+
+/* A batch or a period, with or without a suffix. */
+static int parse_single(enum batch_size size, const char *text, size_t len, struct name *out)
+{
+	const char *dot = memchr(text, '.', len);
+	size_t base_len = dot ? (size_t)(dot - text) : len;
+	enum batch_size named;
+	enum batch_state state;
+	ordinal o;
+
+	if (!calendar_parse_name(text, base_len, &named, &o) || named < size)
+		return -ENOENT;
+	if (named > size) {
+		if (dot)
+			return -ENOENT;
+		out->kind = NODE_RANGE;
+		out->batches = calendar_touched(size, calendar_start(named, o), calendar_start(named, o + 1));
+		return 0;
+	}
+	if (dot) {
+		if (!batch_state_parse(dot + 1, len - base_len - 1, &state) || state == BATCH_DONE)
+			return -ENOENT;
+		out->suffix = suffix_of(state);
+	}
+	out->kind = NODE_BATCH;
+	out->batches = (struct ordinal_range){o, o + 1};
+	return 0;
+}
+
+int name_parse(enum batch_size size, const char *text, struct name *out)
+{
+	size_t len = strlen(text);
+
+	*out = (struct name){.kind = NODE_ROOT};
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (strcmp(text, fixed[i].text) == 0) {
+			out->kind = fixed[i].kind;
+			return 0;
+		}
+	bool sql = strip(text, &len, ".sql");
+	const char *dashes = memmem(text, len, "--", 2);
+	int r = dashes ? parse_range(size, text, len, dashes, out) : parse_single(size, text, len, out);
+	if (r || !sql)
+		return r;
+	if (out->suffix)
+		return -ENOENT;
+	out->kind = out->kind == NODE_BATCH ? NODE_BATCH_SQL : NODE_RANGE_SQL;
+	return 0;
+}
+
+size_t name_format(enum batch_size size, ordinal batch, uint8_t suffix, char buf[BATCH_FILE_NAME_MAX])
+{
+	size_t len = calendar_name(size, batch, buf);
+
+	if (!suffix)
+		return len;
+	const char *word = batch_state_name(suffix_state(suffix));
+	size_t word_len = strlen(word);
+	buf[len++] = '.';
+	memcpy(buf + len, word, word_len + 1);
+	return len + word_len;
+}

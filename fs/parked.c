@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/parked.h"
+
+#include <stdlib.h>
+
+#include "backend/base/cleanup.h"
+#include "fs/attr.h"
+
+void parked_disown(struct parked *p)
+{
+	bool last;
+
+	{
+		LOCKED(&p->fs->waits.lock);
+		last = --p->owners == 0;
+	}
+	if (last)
+		free(p);
+}
+
+bool parked_take(struct parked *p, int result)
+{
+	if (p->taken)
+		return false;
+	if (p->arming) {
+		if (!p->due)
+			p->result = result;
+		p->due = true;
+		return false;
+	}
+	p->taken = true;
+	p->result = result;
+	parked_unwatch(p);
+	TAILQ_REMOVE(&p->fs->waits.list, p, link);
+	return true;
+}
+
+static void answer_ok(struct parked *p)
+{
+	struct fs *fs = p->fs;
+	const struct wait_for *what = &p->what;
+	struct stat st;
+	int r;
+
+	switch (what->kind) {
+	case WAIT_OPEN:
+		if (fuse_reply_open(what->req, &what->fi) == -ENOENT)
+			handle_drop(&fs->handles, what->fi.fh);
+		break;
+	case WAIT_WRITE:
+		fuse_reply_write(what->req, what->written);
+		break;
+	case WAIT_SETATTR:
+		r = attr_of(fs, &what->node, &st);
+		/* Not to be kept: the kernel may apply it after the notice of the next change. */
+		if (r)
+			fuse_reply_err(what->req, -r);
+		else
+			fuse_reply_attr(what->req, &st, 0);
+		break;
+	case WAIT_FSYNC:
+		fuse_reply_err(what->req, 0);
+		break;
+	}
+}
+
+static void answer(struct parked *p)
+{
+	if (p->result == 0) {
+		answer_ok(p);
+	} else {
+		if (p->what.kind == WAIT_OPEN)
+			handle_drop(&p->fs->handles, p->what.fi.fh);
+		else
+			handle_undo(&p->fs->handles, p->what.fi.fh, p->is_reason);
+		fuse_reply_err(p->what.req, -p->result);
+	}
+	parked_disown(p);
+}
+
+void parked_answer(struct parked *p)
+{
+	fuse_req_interrupt_func(p->what.req, NULL, NULL);
+	answer(p);
+}
+
+/* libfuse calls it with the request's own lock held. */
+static void on_interrupt(fuse_req_t req, void *data)
+{
+	struct parked *p = data;
+	bool mine;
+
+	(void)req;
+	{
+		LOCKED(&p->fs->waits.lock);
+		mine = parked_take(p, -EINTR);
+	}
+	if (mine)
+		answer(p);
+}
+
+void parked_arm(struct parked *p)
+{
+	bool mine = false;
+
+	fuse_req_interrupt_func(p->what.req, on_interrupt, p);
+	announce_new_alias(p->fs, &p->what.node);
+	{
+		LOCKED(&p->fs->waits.lock);
+		p->arming = false;
+		if (p->due)
+			mine = parked_take(p, p->result);
+	}
+	if (mine)
+		parked_answer(p);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A parked request, for wait.c and watch.c only. */
+#ifndef BATCHFS_FS_PARKED_H
+#define BATCHFS_FS_PARKED_H
+
+#include "fs/private.h"
+
+struct parked {
+	struct fs *fs; /* these are immutable */
+	struct wait_for what;
+	bool is_reason; /* gives a reason; else it requests, or only waits */
+
+	/* Under waits.lock. */
+	unsigned owners;
+	bool taken;  /* out of the list: somebody answers it */
+	bool arming; /* it is just getting its interrupt function */
+	bool due;    /* while arming: to be answered with result */
+	int result;
+	int64_t arm_at, deadline; /* INT64_MAX: none, or done */
+	int64_t limit_at;	  /* the kernel waits no longer */
+	struct watch *watch;	  /* NULL: it does not wait for batches (yet) */
+	TAILQ_ENTRY(parked) link;
+	TAILQ_ENTRY(parked) watch_link;
+	TAILQ_ENTRY(parked) move_link;	/* never kept beyond the lock */
+	TAILQ_ENTRY(parked) taken_link; /* of whoever has taken it */
+	TAILQ_ENTRY(parked) arm_link;	/* of whoever is arming it */
+};
+
+/* Under the lock. True: the caller has taken it out, and is to answer it with `result`. */
+bool parked_take(struct parked *p, int result);
+
+/* Answers what the caller has taken, without the lock; never from within its interrupt function. It may be
+ * gone then. */
+void parked_answer(struct parked *p);
+
+/*
+ * Gives it its interrupt function and its file another inode. The caller owns it and
+ * has set `arming`, under the lock, while it was not taken.
+ */
+void parked_arm(struct parked *p);
+
+/* Without the lock. */
+void parked_disown(struct parked *p);
+
+/* Under the lock: gives up waiting for a batch. */
+void parked_unwatch(struct parked *p);
+
+/*
+ * Under the lock, of one that is not taken: waits for the first of its batches from `from` on that is
+ * not settled. True: there is none, and the caller has taken it as parked_take() does.
+ */
+bool parked_watch(struct parked *p, ordinal from);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One mount: what the files of this room share. */
+#ifndef BATCHFS_FS_PRIVATE_H
+#define BATCHFS_FS_PRIVATE_H
+
+#include "fs/announce.h"
+#include "fs/compat.h"
+#include "fs/courtesy.h"
+#include "fs/fs.h"
+#include "fs/handle.h"
+#include "fs/known.h"
+#include "fs/node.h"
+#include "fs/range.h"
+#include "fs/wait.h"
+
+struct fs {
+	/* Immutable from fs_open() on. */
+	struct backend *backend;
+	int models;
+	uid_t uid;
+	gid_t gid;
+	mode_t umask;
+	bool sync;
+	int64_t timeout_us;
+	int64_t request_limit_us; /* the kernel aborts the mount over an older request; 0: it does not */
+	struct fuse_session *session;
+	int event_fd;
+
+	/* Each with a lock of its own. No two of them are ever held together, and only waits' one around the
+	 * backend. */
+	struct known known;
+	struct courtesies courtesies;
+	struct ranges ranges;
+	struct handles handles;
+	struct waits waits;
+	struct announcer announcer;
+
+	pthread_t thread; /* the FUSE thread; set before the announcer starts */
+	bool started;
+	struct fuse_buf buf; /* the FUSE thread's, until it has been joined */
+
+	pthread_mutex_t lock; /* for everything below; innermost */
+	enum fs_stage stage;
+	bool expire_works; /* the kernel can expire an entry */
+	int result;
+};
+
+/* The batches a batch or range node stands for and that exist now. -ESTALE: not known; -ENOENT: none left. */
+int fs_batches(struct fs *fs, const struct node *n, struct ordinal_range *out);
+
+/* A nodeid that the kernel sent. -ESTALE: not ours. */
+int fs_node(struct fs *fs, fuse_ino_t ino, struct node *out);
+
+/* Has main call fs_tick(). */
+void fs_poke(struct fs *fs);
+
+/* The FUSE operations, defined in ops.c. */
+extern const struct fuse_lowlevel_ops fs_ops;
+
+#endif

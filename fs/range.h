@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Periods and ranges that were looked up, by their spelling. They do not fit into an
+ * inode number, so each gets an id (28 bits: slot and generation). Bounded: beyond RANGES_MAX
+ * the one unused for longest loses its id, and the kernel, told ESTALE, looks it up again.
+ * Thread-safe.
+ */
+#ifndef BATCHFS_FS_RANGE_H
+#define BATCHFS_FS_RANGE_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "backend/calendar.h"
+
+#define RANGES_MAX     4096
+#define RANGE_NAME_MAX 48
+
+struct range {
+	int model;
+	struct ordinal_range batches; /* not clipped to what exists */
+	uint16_t alias;		      /* of its inode now */
+	char name[RANGE_NAME_MAX];    /* as it was looked up, without ".sql" */
+};
+
+struct range_slot;
+TAILQ_HEAD(range_list, range_slot);
+
+struct ranges {
+	pthread_mutex_t lock; /* for everything below and the slots; innermost */
+	struct range_slot *by_name;
+	struct range_list by_use; /* the one unused for longest first */
+	struct range_slot *slots[RANGES_MAX];
+	uint16_t generation[RANGES_MAX];
+	unsigned used, next_free;
+};
+
+void ranges_init(struct ranges *t);
+void ranges_fini(struct ranges *t);
+
+/*
+ * The id of that spelling, made where it is new, and one lookup counted for it; *out is what it
+ * means now. -ENOMEM, -ENAMETOOLONG. The name need not end at `len`.
+ */
+int ranges_intern(struct ranges *t, int model, const char *name, size_t len, struct ordinal_range batches,
+		  uint32_t *id, struct range *out);
+
+/* False if the id is no longer known. */
+bool ranges_get(struct ranges *t, uint32_t id, struct range *out);
+
+/* The kernel has dropped `n` lookups of it. */
+void ranges_forget(struct ranges *t, uint32_t id, uint64_t n);
+
+/* Gives it another inode from now on; *out is what it was before. */
+bool ranges_new_alias(struct ranges *t, uint32_t id, struct range *out);
+
+#endif

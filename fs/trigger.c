@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/trigger.h"
+
+#include "fs/attr.h"
+
+/* Go, Node and older uutils write "now" out, from the system's clock. */
+#define NOW_US 2000000
+
+/* The batches a refusal is about. */
+static struct ordinal_range about(struct fs *fs, const struct node *n)
+{
+	struct ordinal_range batches;
+
+	if (n->kind == NODE_BATCH || n->kind == NODE_RANGE)
+		if (fs_batches(fs, n, &batches) == 0)
+			return batches;
+	if (n->model >= 0)
+		return backend_existing(fs->backend, n->model);
+	return (struct ordinal_range){0, 0};
+}
+
+static int refuse(struct fs *fs, const struct node *n, bool say, int err, const char *sentence)
+{
+	if (say)
+		backend_refuse(fs->backend, n->model, about(fs, n), err, "%s", sentence);
+	return -err;
+}
+
+static int check_suffix(struct fs *fs, const struct node *n)
+{
+	struct batch_glance glance;
+
+	if (n->kind != NODE_BATCH || !n->suffix)
+		return 0;
+	int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
+	if (r)
+		return r;
+	/* The store has the last word; this is what is known here. */
+	return suffix_of(glance.state) == n->suffix ? 0 : -ENOENT;
+}
+
+int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say,
+		  struct ordinal_range *batches)
+{
+	mode_t mode = 0666 & ~fs->umask;
+
+	if (backend_read_only(fs->backend))
+		return refuse(fs, n, say, EROFS,
+			      "The mount is read-only (-o ro): nothing is built through it.");
+	if (n->kind != NODE_BATCH && n->kind != NODE_RANGE)
+		mode = 0444;
+	else if (!backend_runnable(fs->backend, n->model))
+		mode = 0444;
+	if (!attr_may_write(fs, req, mode))
+		return refuse(fs, n, say, EACCES, "The file's mode does not let this user write to it.");
+	if (n->kind == NODE_FULL_REFRESH)
+		return refuse(
+			fs, n, say, EPERM,
+			"The model is protected against a full refresh (read .full-refresh for the reason); "
+			"touch a period or a range to rebuild a part of it.");
+	if (n->kind != NODE_BATCH && n->kind != NODE_RANGE)
+		return refuse(fs, n, say, EPERM,
+			      "Only batches, periods and ranges can be built by writing to them.");
+	int r = fs_batches(fs, n, batches);
+	if (r)
+		return r;
+	if (!backend_runnable(fs->backend, n->model))
+		return refuse(fs, n, say, EOPNOTSUPP, "The model cannot run here; its .model says why.");
+	return check_suffix(fs, n);
+}
+
+static void reply_attr(struct fs *fs, fuse_req_t req, const struct node *n)
+{
+	struct stat st;
+	int r = attr_of(fs, n, &st);
+
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &st, 0);
+}
+
+static bool is_about_now(const struct stat *attr)
+{
+	struct clock system = {.offset_us = 0};
+	int64_t now = clock_now_us(&system);
+	int64_t now_s = now / 1000000;
+
+	/* Before it is multiplied: a date may be any 64-bit number. */
+	if (attr->st_mtim.tv_sec < now_s - 10 || attr->st_mtim.tv_sec > now_s + 10)
+		return false;
+	int64_t t = attr->st_mtim.tv_sec * INT64_C(1000000) + attr->st_mtim.tv_nsec / 1000;
+	return t - now <= NOW_US && now - t <= NOW_US;
+}
+
+/* Whether the change is a request: 1, 0, or -errno. */
+static int is_trigger(struct fs *fs, const struct node *n, const struct stat *attr, int to_set)
+{
+	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		return refuse(fs, n, true, EPERM, "Mode and owner cannot be changed.");
+	if (to_set & (FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME_NOW))
+		return 1;
+	if (!(to_set & FUSE_SET_ATTR_MTIME))
+		return 0;
+	if (is_about_now(attr))
+		return 1;
+	return refuse(fs, n, true, EPERM,
+		      "An mtime is the time of the last build: it can only be set to now, which builds.");
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+{
+	struct fs *fs = fuse_req_userdata(req);
+	struct wait_for what = {.req = req, .kind = WAIT_SETATTR, .fi = {.fh = fi ? fi->fh : 0}};
+	struct handle_writes w;
+	uint64_t ticket;
+	int r = fs_node(fs, ino, &what.node);
+	bool known = handle_writes(&fs->handles, what.fi.fh, &w);
+
+	if (r == 0)
+		r = is_trigger(fs, &what.node, attr, to_set);
+	/* The handle has made its request already. */
+	if (r == 0 || (r == 1 && known && w.triggered)) {
+		reply_attr(fs, req, &what.node);
+		return;
+	}
+	if (r == 1)
+		r = trigger_check(fs, req, &what.node, true, &what.batches);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	w = (struct handle_writes){.triggered = true};
+	handle_set_writes(&fs->handles, what.fi.fh, &w);
+	wait_for_request(fs, &what, NULL, &ticket);
+	handle_set_ticket(&fs->handles, what.fi.fh, ticket);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What makes a request to build, and who may make one. FUSE thread. */
+#ifndef BATCHFS_FS_TRIGGER_H
+#define BATCHFS_FS_TRIGGER_H
+
+#include "fs/compat.h"
+#include "fs/private.h"
+
+/*
+ * Whether the caller may have the file built, and what that means. default_permissions is a
+ * second fence. -errno; with `say` the refusal is kept with its sentence.
+ */
+int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say,
+		  struct ordinal_range *batches);
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/base/cleanup.h"
+#include "fs/parked.h"
+
+void waits_init(struct waits *w)
+{
+	memset(w, 0, sizeof(*w));
+	TAILQ_INIT(&w->list);
+	w->next_us = INT64_MAX;
+	pthread_mutex_init(&w->lock, NULL);
+}
+
+void waits_fini(struct waits *w)
+{
+	pthread_mutex_destroy(&w->lock);
+}
+
+/* Under the lock: whether main is to be called earlier than it knows. */
+static bool wants_tick(struct waits *w, const struct parked *p)
+{
+	int64_t at = p->arm_at < p->deadline ? p->arm_at : p->deadline;
+
+	if (at >= w->next_us)
+		return false;
+	w->next_us = at;
+	return true;
+}
+
+static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_once)
+{
+	struct parked *p = calloc(1, sizeof(*p));
+	int64_t now = clock_monotonic_us();
+
+	if (!p)
+		return NULL;
+	p->fs = fs;
+	p->what = *what;
+	p->owners = 2;
+	p->arming = at_once;
+	p->arm_at = at_once ? INT64_MAX : now + WAIT_PARK_US;
+	p->limit_at = fs->request_limit_us ? now + fs->request_limit_us : INT64_MAX;
+	p->deadline = what->kind == WAIT_FSYNC ? INT64_MAX : now + fs->timeout_us;
+	if (p->limit_at < p->deadline)
+		p->deadline = p->limit_at;
+	return p;
+}
+
+/*
+ * Parks it; the list owns it, and the caller, who is to disown it (or has the backend do so).
+ * NULL: it has been answered, for want of memory or because of the end.
+ */
+static struct parked *park(struct fs *fs, const struct wait_for *what, bool at_once)
+{
+	struct parked *p = make(fs, what, at_once);
+	bool poke = false, closed = false;
+
+	if (p) {
+		LOCKED(&fs->waits.lock);
+		closed = fs->waits.closed;
+		if (!closed) {
+			TAILQ_INSERT_TAIL(&fs->waits.list, p, link);
+			poke = wants_tick(&fs->waits, p);
+		}
+	}
+	if (!p || closed) {
+		if (what->kind == WAIT_OPEN)
+			handle_drop(&fs->handles, what->fi.fh);
+		fuse_reply_err(what->req, p ? ECONNABORTED : ENOMEM);
+		free(p);
+		return NULL;
+	}
+	if (poke)
+		fs_poke(fs);
+	if (at_once)
+		parked_arm(p);
+	return p;
+}
+
+static void start_watching(struct parked *p)
+{
+	bool mine;
+
+	{
+		LOCKED(&p->fs->waits.lock);
+		p->deadline = p->limit_at;
+		mine = !p->taken && parked_watch(p, p->what.batches.first);
+	}
+	if (mine)
+		parked_answer(p);
+}
+
+static void settle(struct parked *p, int result)
+{
+	bool mine;
+
+	{
+		LOCKED(&p->fs->waits.lock);
+		mine = parked_take(p, result);
+	}
+	if (mine)
+		parked_answer(p);
+}
+
+/* The backend has recorded the request, or not. */
+static void on_recorded(void *ctx, int result)
+{
+	struct parked *p = ctx;
+	struct fs *fs = p->fs;
+	const struct node *n = &p->what.node;
+
+	if (result == 0) {
+		if (n->kind == NODE_BATCH && n->suffix)
+			courtesy_accepted(&fs->courtesies, n->model, n->ordinal, n->suffix,
+					  clock_monotonic_us());
+		announce_changed(fs, n->model, p->what.batches);
+	}
+	if (result == 0 && fs->sync)
+		start_watching(p);
+	else
+		settle(p, result);
+	announce_kick(fs);
+	parked_disown(p);
+}
+
+static void on_reason(void *ctx, int result)
+{
+	struct parked *p = ctx;
+
+	settle(p, result);
+	parked_disown(p);
+}
+
+void wait_for_request(struct fs *fs, const struct wait_for *what, const char *reason, uint64_t *ticket)
+{
+	const struct fuse_ctx *who = fuse_req_ctx(what->req);
+	struct backend_request r = {
+		.model = what->node.model,
+		.batches = what->batches,
+		.expected = what->node.suffix ? (int)suffix_state(what->node.suffix) : -1,
+		.uid = who->uid,
+		.pid = who->pid,
+		.reason = reason,
+		.done = on_recorded,
+	};
+
+	*ticket = 0;
+	r.ctx = park(fs, what, fs->sync);
+	if (r.ctx)
+		backend_request(fs->backend, &r, ticket);
+}
+
+void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket, const char *reason)
+{
+	struct parked *p = park(fs, what, false);
+
+	if (!p)
+		return;
+	p->is_reason = true;
+	backend_reason(fs->backend, ticket, reason, on_reason, p);
+}
+
+void wait_until_settled(struct fs *fs, const struct wait_for *what)
+{
+	int model = what->node.model;
+
+	if (backend_next_unsettled(fs->backend, model, what->batches) >= what->batches.end) {
+		fuse_reply_err(what->req, -backend_verdict(fs->backend, model, what->batches));
+		return;
+	}
+	struct parked *p = park(fs, what, true);
+	if (!p)
+		return;
+	start_watching(p);
+	parked_disown(p);
+}
+
+static void answer_all(struct parked_list *taken)
+{
+	struct parked *p;
+
+	while ((p = TAILQ_FIRST(taken))) {
+		TAILQ_REMOVE(taken, p, taken_link);
+		parked_answer(p);
+	}
+}
+
+/* Under the lock. What is overdue goes to one list, what is to be armed to the other. */
+static int64_t sort_out(struct waits *w, int64_t now_us, struct parked_list *overdue,
+			struct parked_list *slow)
+{
+	struct parked *p, *next;
+	int64_t next_us = INT64_MAX;
+
+	for (p = TAILQ_FIRST(&w->list); p; p = next) {
+		next = TAILQ_NEXT(p, link);
+		if (p->deadline <= now_us) {
+			p->deadline = INT64_MAX;
+			if (parked_take(p, -ETIMEDOUT)) {
+				TAILQ_INSERT_TAIL(overdue, p, taken_link);
+				continue;
+			}
+		}
+		if (p->arm_at <= now_us) {
+			p->arm_at = INT64_MAX;
+			p->arming = true;
+			p->owners++;
+			TAILQ_INSERT_TAIL(slow, p, arm_link);
+		}
+		int64_t at = p->arm_at < p->deadline ? p->arm_at : p->deadline;
+		next_us = at < next_us ? at : next_us;
+	}
+	return next_us;
+}
+
+int64_t wait_tick(struct fs *fs, int64_t now_us)
+{
+	struct parked_list overdue = TAILQ_HEAD_INITIALIZER(overdue);
+	struct parked_list slow = TAILQ_HEAD_INITIALIZER(slow);
+	struct parked *p;
+	int64_t next_us;
+
+	{
+		LOCKED(&fs->waits.lock);
+		next_us = fs->waits.next_us = sort_out(&fs->waits, now_us, &overdue, &slow);
+	}
+	answer_all(&overdue);
+	while ((p = TAILQ_FIRST(&slow))) {
+		TAILQ_REMOVE(&slow, p, arm_link);
+		parked_arm(p);
+		parked_disown(p);
+	}
+	return next_us;
+}
+
+void wait_close(struct fs *fs, int err)
+{
+	struct parked_list all = TAILQ_HEAD_INITIALIZER(all);
+	struct parked *p, *next;
+
+	{
+		LOCKED(&fs->waits.lock);
+		fs->waits.closed = true;
+		for (p = TAILQ_FIRST(&fs->waits.list); p; p = next) {
+			next = TAILQ_NEXT(p, link);
+			if (parked_take(p, -err))
+				TAILQ_INSERT_TAIL(&all, p, taken_link);
+		}
+	}
+	answer_all(&all);
+}

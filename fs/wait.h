@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests of the kernel that are answered later. Each has up to two owners: the list
+ * of what is parked, until somebody takes it out and answers it (exactly once), and the backend,
+ * until it has called done(). It is freed by the last.
+ *
+ * Whoever takes a request out answers it without the lock. While a request is being
+ * given its interrupt function (`arming`: libfuse's lock on the request comes before ours) others
+ * only leave their result, and the one who arms answers.
+ */
+#ifndef BATCHFS_FS_WAIT_H
+#define BATCHFS_FS_WAIT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "backend/backend.h"
+#include "fs/compat.h"
+#include "fs/node.h"
+
+/* Beyond it a parked request gets an interrupt function, and its file another inode. */
+#define WAIT_PARK_US 50000
+
+enum wait_kind { WAIT_OPEN, WAIT_WRITE, WAIT_SETATTR, WAIT_FSYNC };
+
+struct fs;
+struct parked;
+struct watch;
+TAILQ_HEAD(parked_list, parked);
+
+struct waits {
+	pthread_mutex_t lock; /* for everything below and the requests; the backend may be asked under it */
+	struct parked_list list;
+	struct watch *watches; /* who waits for which batch to settle */
+	int64_t next_us;       /* what fs_tick() last returned, or earlier: main has been poked for it */
+	bool closed;	       /* nothing is parked any more */
+};
+
+void waits_init(struct waits *w);
+void waits_fini(struct waits *w);
+
+/* What is to be answered, and about what. */
+struct wait_for {
+	fuse_req_t req;
+	enum wait_kind kind;
+	struct node node;
+	struct ordinal_range batches; /* of node.model, clipped to what exists */
+	struct fuse_file_info fi;     /* for WAIT_OPEN; of the others only fh, 0: none */
+	size_t written;		      /* for WAIT_WRITE */
+};
+
+/*
+ * FUSE thread. Requests the batches to be built and answers when that is durable; under -o sync when they are
+ * built. A request that was answered with 0 is accepted: its suffixed name resolves for an hour. *ticket is
+ * the backend's.
+ */
+void wait_for_request(struct fs *fs, const struct wait_for *what, const char *reason, uint64_t *ticket);
+
+/* FUSE thread. Gives an earlier request its reason, and answers when that is durable. */
+void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket, const char *reason);
+
+/* FUSE thread. Answers when nothing in the batches is queued or running. */
+void wait_until_settled(struct fs *fs, const struct wait_for *what);
+
+/* The batches may have settled: answers who waited for that. After announce_changed(), without any lock. */
+void wait_changed(struct fs *fs, int model, struct ordinal_range batches);
+
+/* Main. Answers what is overdue, arms what has been parked for long. Returns the next moment. */
+int64_t wait_tick(struct fs *fs, int64_t now_us);
+
+/* Answers everything, now and later, with err (positive). */
+void wait_close(struct fs *fs, int err);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What does not change, and the documents. */
+#include <string.h>
+
+#include "backend/base/cleanup.h"
+#include "tests/fake_backend/fake_private.h"
+
+int backend_models(const struct backend *b)
+{
+	return b->n;
+}
+
+int backend_find(const struct backend *b, const char *dir)
+{
+	for (int m = 0; m < b->n; m++)
+		if (strcmp(b->tables[m].model.dir, dir) == 0)
+			return m;
+	return -1;
+}
+
+const char *backend_model_dir(const struct backend *b, int model)
+{
+	return b->tables[model].model.dir;
+}
+
+enum batch_size backend_batch_size(const struct backend *b, int model)
+{
+	return b->tables[model].model.size;
+}
+
+bool backend_runnable(const struct backend *b, int model)
+{
+	return b->tables[model].model.runnable;
+}
+
+bool backend_protected(const struct backend *b, int model)
+{
+	return b->tables[model].model.protected;
+}
+
+bool backend_read_only(const struct backend *b)
+{
+	return b->read_only;
+}
+
+struct ordinal_range backend_existing(const struct backend *b, int model)
+{
+	return b->tables[model].model.existing;
+}
+
+int backend_batch_document(const struct backend *b, int model, ordinal batch, struct strbuf *out)
+{
+	char name[CALENDAR_NAME_MAX];
+	struct batch_glance g;
+	int r = backend_glance(b, model, batch, &g);
+
+	if (r)
+		return r;
+	calendar_name(b->tables[model].model.size, batch, name);
+	strbuf_printf(out, "{\"model\": \"%s\", \"batch\": \"%s\", \"state\": \"%s\", \"attempt\": %u",
+		      b->tables[model].model.dir, name, batch_state_name(g.state), g.attempt);
+	if (g.state == BATCH_FAILED) {
+		strbuf_puts(out, ", \"error\": \"");
+		strbuf_fill(out, 'x', 1000);
+		strbuf_putc(out, '"');
+	}
+	strbuf_puts(out, "}\n");
+	return 0;
+}
+
+static void count_states(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out)
+{
+	const struct fake_table *t = &b->tables[model];
+	unsigned count[BATCH_STATES] = {0};
+
+	LOCKED((pthread_mutex_t *)&b->lock);
+	for (ordinal o = batches.first; o < batches.end; o++)
+		count[t->batches[o - t->model.existing.first].state]++;
+	strbuf_printf(out, "{\"batches\": %u, \"states\": {", batches.end - batches.first);
+	for (int s = 0; s < BATCH_STATES; s++)
+		strbuf_printf(out, "%s\"%s\": %u", s ? ", " : "", batch_state_name((enum batch_state)s),
+			      count[s]);
+	strbuf_puts(out, "}}\n");
+}
+
+int backend_range_document(const struct backend *b, int model, struct ordinal_range batches,
+			   struct strbuf *out)
+{
+	count_states(b, model, batches, out);
+	return 0;
+}
+
+int backend_model_status(const struct backend *b, int model, struct strbuf *out)
+{
+	count_states(b, model, b->tables[model].model.existing, out);
+	return 0;
+}
+
+int backend_model_document(const struct backend *b, int model, struct strbuf *out)
+{
+	strbuf_printf(out, "{\"name\": \"%s\"}\n", b->tables[model].model.dir);
+	return 0;
+}
+
+int backend_root_status(const struct backend *b, struct strbuf *out)
+{
+	strbuf_printf(out, "{\"models\": %d}\n", b->n);
+	return 0;
+}
+
+int backend_full_refresh_document(const struct backend *b, int model, struct strbuf *out)
+{
+	strbuf_printf(out, "{\"protected\": %s}\n", b->tables[model].model.protected ? "true" : "false");
+	return 0;
+}
+
+int backend_sql_document(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out)
+{
+	for (ordinal o = batches.first; o < batches.end; o++)
+		strbuf_printf(out, "insert into %s select %u;\n", b->tables[model].model.dir, o);
+	return 0;
+}
