@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mountopts/mountpoint.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "backend/base/cleanup.h"
+#include "mountopts/mountinfo.h"
+
+#define DEAD_MOUNTS_MAX 16 /* that lie on each other */
+
+extern char **environ;
+
+static bool is_descriptor(const char *typed)
+{
+	int end = 0;
+	unsigned fd;
+	return sscanf(typed, "/dev/fd/%u%n", &fd, &end) == 1 && !typed[end];
+}
+
+/* Of a dead mount realpath() may fail at the last step; what lies above it is sound. */
+static char *absolute(const char *typed)
+{
+	char *whole = realpath(typed, NULL);
+	if (whole || errno != ENOTCONN)
+		return whole;
+	auto_free char *copy = strdup(typed);
+	if (!copy)
+		return NULL;
+	size_t len = strlen(copy);
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = 0;
+	char *slash = strrchr(copy, '/');
+	const char *name = slash ? slash + 1 : copy;
+	if (slash)
+		*slash = 0;
+	auto_free char *parent = realpath(!slash ? "." : *copy ? copy : "/", NULL);
+	char *path = NULL;
+	if (parent && asprintf(&path, "%s/%s", strcmp(parent, "/") ? parent : "", name) < 0)
+		path = NULL;
+	return path;
+}
+
+static socklen_t door_address(const struct mount_entry *e, struct sockaddr_un *a)
+{
+	*a = (struct sockaddr_un){.sun_family = AF_UNIX};
+	int n = snprintf(a->sun_path + 1, sizeof a->sun_path - 1, "batchfs:mount:%u:%u", e->major, e->minor);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+}
+
+/* The pid of the daemon that serves the mount; 0: not a batchfs, or not to be seen from here. */
+static pid_t served_by(const struct mount_entry *e)
+{
+	struct sockaddr_un a;
+	socklen_t len = door_address(e, &a);
+	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, len))
+		return 0;
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ? 0 : peer.pid;
+}
+
+/* A cached answer would not tell: the attributes of the root never expire. */
+static bool is_dead(const char *path)
+{
+	struct statx st;
+	return statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_TYPE, &st) && errno == ENOTCONN;
+}
+
+static int detach(const char *path, struct error *err)
+{
+	if (!umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW))
+		return 0;
+	int e = errno;
+	const char *const argv[] = {"fusermount3", "-u", "-q", "-z", "--", path, NULL};
+	pid_t child;
+	int status = -1;
+	if (e == EPERM && !posix_spawnp(&child, argv[0], NULL, NULL, (char *const *)argv, environ) &&
+	    waitpid(child, &status, 0) == child && !status)
+		return 0;
+	return error_set(err, EBUSY, "%s: a dead mount that cannot be detached (%s): try umount -l %s", path,
+			 strerror(e), path);
+}
+
+static int clear_mounts(const char *path, const struct log *log, struct error *err)
+{
+	struct mount_entry top;
+	for (int i = 0; i < DEAD_MOUNTS_MAX && mountinfo_top(path, &top); i++) {
+		if (strcmp(top.type, "fuse") != 0 && strncmp(top.type, "fuse.", 5) != 0)
+			return 0;
+		pid_t pid = served_by(&top);
+		if (pid)
+			return error_set(
+				err, EBUSY,
+				"%s: batchfs is mounted there already, process %ld: fusermount3 -u %s", path,
+				(long)pid, path);
+		if (!is_dead(path)) {
+			if (strcmp(top.type, "fuse.batchfs") != 0)
+				return 0;
+			return error_set(
+				err, EBUSY,
+				"%s: batchfs is mounted there already, by a process of another container: "
+				"fusermount3 -u %s",
+				path, path);
+		}
+		int rc = detach(path, err);
+		if (rc)
+			return rc;
+		log_warning(log, "%s: detached a dead %s mount", path, top.type);
+	}
+	return 0;
+}
+
+static int lock_directory(struct mountpoint *m, struct error *err)
+{
+	m->dir = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->dir < 0 && errno == EACCES)
+		return 0; /* whether it may be mounted on is the kernel's to say */
+	if (m->dir < 0)
+		return error_set(err, errno, "%s: %s", m->path, strerror(errno));
+	if (flock(m->dir, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+		return error_set(err, EBUSY, "%s: another batchfs is being mounted there or is just ending",
+				 m->path);
+	return 0;
+}
+
+int mountpoint_take(const char *typed, const struct log *log, struct mountpoint *out, struct error *err)
+{
+	*out = (struct mountpoint){.dir = -1, .door = -1, .passed_in = is_descriptor(typed)};
+	out->path = out->passed_in ? strdup(typed) : absolute(typed);
+	if (!out->path)
+		return error_set(err, errno, "%s: %s", typed, strerror(errno));
+	if (out->passed_in)
+		return 0;
+	int rc = clear_mounts(out->path, log, err);
+	return rc ? rc : lock_directory(out, err);
+}
+
+void mountpoint_announce(struct mountpoint *m, const struct log *log)
+{
+	struct mount_entry top;
+	if (m->passed_in || !mountinfo_top(m->path, &top))
+		return;
+	struct sockaddr_un a;
+	socklen_t len = door_address(&top, &a);
+	m->door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (m->door >= 0 && !bind(m->door, (struct sockaddr *)&a, len) && !listen(m->door, 8))
+		return;
+	log_debug(log, "%s: a second daemon will not see this one's pid: %s", m->path, strerror(errno));
+	if (m->door >= 0)
+		close(m->door);
+	m->door = -1;
+}
+
+void mountpoint_greet(struct mountpoint *m)
+{
+	int fd;
+	while ((fd = accept4(m->door, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		close(fd);
+}
+
+void mountpoint_fini(struct mountpoint *m)
+{
+	if (m->dir >= 0)
+		close(m->dir);
+	if (m->door >= 0)
+		close(m->door);
+	free(m->path);
+	*m = (struct mountpoint){.dir = -1, .door = -1};
+}

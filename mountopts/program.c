@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mountopts/program.h"
+
+#define FUSE_USE_VERSION 312
+#include <fuse_opt.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/manifest.h"
+#include "fs/fs.h"
+#include "mountopts/exit_code.h"
+#include "mountopts/launch.h"
+#include "mountopts/mountpoint.h"
+#include "mountopts/options.h"
+#include "mountopts/serve.h"
+
+struct program {
+	struct options o;
+	const struct engine *engine;
+	struct log log;
+	struct clock clock;
+	struct catalog *catalog; /* until backend_open() takes it over */
+	char *source;		 /* the manifest as mount(8) shows it */
+	struct launch launch;
+	struct mountpoint mountpoint;
+	struct backend *backend;
+	struct fs *fs;
+};
+
+/* People read it on stderr, whatever the log is: this is before, or instead of, daemonising. */
+static int fail(enum exit_code code, const struct error *err)
+{
+	static const char *const hints[] = {
+		[EXIT_USAGE] = "batchfs --help lists the options",
+		[EXIT_MANIFEST] =
+			"give the manifest.json that `dbt compile` wrote, or its directory (mostly target/)",
+		[EXIT_WAREHOUSE] = "-o service=NAME or the PG* variables say where PostgreSQL is, -o "
+				   "database=FILE where SQLite is",
+		[EXIT_MOUNTPOINT] = "a mount point is an existing directory that nothing else is using",
+		[EXIT_FUSE] = "FUSE needs /dev/fuse, and root or fusermount3; in a container: --device "
+			      "/dev/fuse --cap-add SYS_ADMIN",
+	};
+	const struct log person = {.level = LOG_LEVEL_INFO};
+	log_error(&person, "%s", err->text);
+	if (code < sizeof hints / sizeof hints[0] && hints[code])
+		log_info(&person, "%s", hints[code]);
+	return code;
+}
+
+static enum exit_code code_of_mount(int rc)
+{
+	switch (-rc) {
+	case ENOENT:
+	case ENOTDIR:
+	case ENOTCONN:
+	case EBADF:
+	case EBUSY:
+		return EXIT_MOUNTPOINT;
+	case ENODEV:
+	case EACCES:
+	case EPERM:
+		return EXIT_FUSE;
+	case EINVAL:
+		return EXIT_USAGE;
+	default:
+		return EXIT_INTERNAL;
+	}
+}
+
+/* The daemon's directory is /: what was named relative to the user's is made absolute before. */
+static int make_absolute(char **path, struct error *err)
+{
+	if (!*path || **path == '/')
+		return 0;
+	auto_free char *here = getcwd(NULL, 0);
+	char *whole = NULL;
+	if (!here || asprintf(&whole, "%s/%s", here, *path) < 0)
+		return error_set(err, errno, "%s: %s", *path, strerror(errno));
+	free(*path);
+	*path = whole;
+	return 0;
+}
+
+/* What can be known without a warehouse: while the messages still reach who typed the command. */
+static int prepare(struct program *p, const struct engine *const *engines)
+{
+	struct error err = {0};
+	if (launch_guard_stdio(&err) || make_absolute(&p->o.database, &err))
+		return fail(EXIT_INTERNAL, &err);
+	p->log.level = p->o.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+	if (p->o.now_given)
+		p->clock = clock_starting_at(p->o.now_us);
+	p->source = realpath(p->o.manifest, NULL);
+	if (manifest_load(p->source ? p->source : p->o.manifest, &p->log, &p->catalog, &err) ||
+	    options_engine(&p->o, engines, p->catalog->adapter_type, &p->engine, &err))
+		return fail(EXIT_MANIFEST, &err);
+	if (options_settle(&p->o, p->engine, &err))
+		return fail(EXIT_USAGE, &err);
+	return EXIT_OK;
+}
+
+static int open_warehouse(struct program *p, struct error *err)
+{
+	const struct backend_config config = {
+		.log = &p->log,
+		.clock = &p->clock,
+		.engine = p->engine,
+		.service = p->o.service,
+		.role = p->o.role,
+		.database = p->o.database,
+		.timeout_s = (int)p->o.timeout_s,
+		.jobs = (int)p->o.jobs,
+		.drain_s = (int)p->o.drain_s,
+		.read_only = p->o.read_only,
+		.protect = p->o.protect,
+		.version = BATCHFS_VERSION,
+	};
+	return backend_open(&config, steal(&p->catalog), &p->backend, err);
+}
+
+static int open_fs(struct program *p, struct error *err)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int rc = fuse_opt_add_arg(&args, "batchfs");
+	if (!rc && p->o.kernel.len)
+		rc = fuse_opt_add_arg(&args, "-o") || fuse_opt_add_arg(&args, p->o.kernel.str);
+	const struct fs_config config = {
+		.backend = p->backend,
+		.log = &p->log,
+		.mountpoint = p->mountpoint.path,
+		.source = p->o.fsname ? p->o.fsname : p->source,
+		.args = &args,
+		.uid = p->o.uid >= 0 ? (uid_t)p->o.uid : getuid(),
+		.gid = p->o.gid >= 0 ? (gid_t)p->o.gid : getgid(),
+		.umask = p->o.umask >= 0 ? (mode_t)p->o.umask : 022,
+		.sync = p->o.sync,
+		.allow_other = p->o.allow_other,
+		.debug = p->o.debug,
+		.timeout_s = (int)p->o.timeout_s,
+	};
+	rc = rc ? error_set(err, ENOMEM, "out of memory") : fs_open(&config, &p->fs, err);
+	fuse_opt_free_args(&args);
+	return rc;
+}
+
+/* Mounted: from here on every way out unmounts. */
+static int serve(struct program *p)
+{
+	struct error err = {0};
+	struct backend_listener listener;
+	mountpoint_announce(&p->mountpoint, &p->log);
+	if (!p->o.foreground) {
+		openlog("batchfs", LOG_PID, LOG_DAEMON);
+		p->log.to_syslog = true;
+	}
+	fs_listener(p->fs, &listener);
+	if (backend_start(p->backend, &listener, &err))
+		return fail(EXIT_INTERNAL, &err);
+	struct serve s = {
+		.log = &p->log,
+		.fs = p->fs,
+		.backend = p->backend,
+		.launch = &p->launch,
+		.mountpoint = &p->mountpoint,
+		.drain_s = (int)p->o.drain_s,
+	};
+	if (fs_start(p->fs, &err)) {
+		backend_stop(p->backend);
+		return fail(EXIT_INTERNAL, &err);
+	}
+	if (serve_run(&s, &err)) {
+		log_error(&p->log, "%s", err.text);
+		return EXIT_INTERNAL;
+	}
+	return EXIT_OK;
+}
+
+static int run(struct program *p)
+{
+	struct error err = {0};
+	int rc = mountpoint_take(p->o.mountpoint, &p->log, &p->mountpoint, &err);
+	if (rc)
+		return fail(EXIT_MOUNTPOINT, &err);
+	if (!p->o.foreground && chdir("/"))
+		log_warning(&p->log, "chdir /: %s", strerror(errno));
+	if (open_warehouse(p, &err))
+		return fail(EXIT_WAREHOUSE, &err);
+	if (serve_block_signals(&err))
+		return fail(EXIT_INTERNAL, &err);
+	rc = open_fs(p, &err);
+	if (rc)
+		return fail(code_of_mount(rc), &err);
+	int code = serve(p);
+	rc = fs_close(steal(&p->fs));
+	if (rc && code == EXIT_OK) {
+		log_error(&p->log, "%s: the mount broke: %s", p->mountpoint.path, strerror(-rc));
+		code = EXIT_INTERNAL;
+	}
+	return code;
+}
+
+static void program_fini(struct program *p)
+{
+	backend_close(p->backend);
+	mountpoint_fini(&p->mountpoint);
+	catalog_free(p->catalog);
+	free(p->source);
+	options_fini(&p->o);
+}
+
+static int print_help(const struct engine *const *engines)
+{
+	auto_strbuf text = STRBUF_INIT;
+	options_help(engines, &text);
+	return fputs(text.str, stdout) < 0 || fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+}
+
+int batchfs_main(int argc, char **argv, const struct engine *const *engines)
+{
+	struct program p = {.launch = {.fd = -1}, .mountpoint = {.dir = -1, .door = -1}};
+	struct error err = {0};
+	int code;
+	if (options_parse(argc, argv, engines, &p.o, &err)) {
+		code = fail(EXIT_USAGE, &err);
+	} else if (p.o.action == ACTION_HELP) {
+		code = print_help(engines);
+	} else if (p.o.action == ACTION_VERSION) {
+		code = puts("batchfs " BATCHFS_VERSION) < 0 || fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+	} else {
+		code = prepare(&p, engines);
+		int parent = 0;
+		if (code == EXIT_OK && p.o.action == ACTION_MOUNT && !p.o.foreground)
+			parent = launch_fork(&p.launch, &code, &err);
+		if (parent < 0)
+			code = fail(EXIT_INTERNAL, &err);
+		else if (code == EXIT_OK && p.o.action == ACTION_MOUNT && !parent)
+			code = run(&p);
+	}
+	program_fini(&p);
+	return code;
+}

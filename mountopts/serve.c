@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mountopts/serve.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "backend/base/cleanup.h"
+
+/* The drain blocks, and the main thread must go on keeping deadlines: a thread of its own. */
+struct drain {
+	struct backend *backend;
+	pthread_t thread;
+	bool begun;
+	int done; /* eventfd: written once */
+};
+
+static void signal_set(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	if (getpid() == 1)
+		sigaddset(set, SIGCHLD);
+}
+
+int serve_block_signals(struct error *err)
+{
+	sigset_t set;
+	signal_set(&set);
+	signal(SIGPIPE, SIG_IGN);
+	int rc = pthread_sigmask(SIG_BLOCK, &set, NULL);
+	return rc ? error_set(err, rc, "pthread_sigmask: %s", strerror(rc)) : 0;
+}
+
+static void *drain_main(void *arg)
+{
+	struct drain *d = arg;
+	backend_stop(d->backend);
+	uint64_t one = 1;
+	ssize_t n = write(d->done, &one, sizeof one);
+	(void)n; /* an eventfd at 0 always takes a 1 */
+	return NULL;
+}
+
+static void begin_drain(struct drain *d, const struct serve *s, const char *why)
+{
+	if (d->begun) {
+		log_info(s->log, "%s: still waiting for running batches, %d s at most", why, s->drain_s);
+		return;
+	}
+	log_info(s->log, "%s: running batches may finish for %d s", why, s->drain_s);
+	d->begun = true;
+	if (!pthread_create(&d->thread, NULL, drain_main, d))
+		return;
+	/* No thread to be had: then it waits here, and deadlines wait too. */
+	drain_main(d);
+	d->thread = 0;
+}
+
+/* As process 1 of a container we inherit every orphan. */
+static void reap(void)
+{
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+static void take_signal(int fd, struct drain *d, const struct serve *s)
+{
+	struct signalfd_siginfo info;
+	while (read(fd, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo == SIGHUP)
+			log_debug(s->log, "SIGHUP: nothing to do");
+		else if (info.ssi_signo == SIGCHLD)
+			reap();
+		else
+			begin_drain(d, s, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+	}
+}
+
+static void follow_stage(struct drain *d, const struct serve *s, enum fs_stage *seen)
+{
+	enum fs_stage stage = fs_stage(s->fs);
+	if (stage == *seen)
+		return;
+	*seen = stage;
+	if (stage == FS_SERVING) {
+		log_info(s->log, "%s: mounted, %d models", s->mountpoint->path, backend_models(s->backend));
+		launch_ready(s->launch);
+	}
+	if (stage == FS_ENDED && !d->begun)
+		begin_drain(d, s, "unmounted");
+}
+
+/* Rounded up: a deadline that is called too early spins. */
+static int wait_ms(int64_t deadline_us, int64_t now_us)
+{
+	if (deadline_us == INT64_MAX)
+		return -1;
+	int64_t ms = deadline_us > now_us ? (deadline_us - now_us + 999) / 1000 : 0;
+	return ms > 60000 ? 60000 : (int)ms;
+}
+
+static int loop(const struct serve *s, struct drain *d, int signals, struct error *err)
+{
+	enum fs_stage seen = FS_MOUNTING;
+	struct pollfd fds[] = {
+		{.fd = signals, .events = POLLIN},
+		{.fd = fs_event_fd(s->fs), .events = POLLIN},
+		{.fd = d->done, .events = POLLIN},
+		{.fd = s->mountpoint->door, .events = POLLIN},
+	};
+	for (;;) {
+		int64_t now = clock_monotonic_us();
+		int64_t deadline = fs_tick(s->fs, now);
+		follow_stage(d, s, &seen);
+		if (poll(fds, sizeof fds / sizeof fds[0], wait_ms(deadline, now)) < 0 && errno != EINTR)
+			return error_set(err, errno, "poll: %s", strerror(errno));
+		if (fds[0].revents)
+			take_signal(signals, d, s);
+		if (fds[3].revents)
+			mountpoint_greet(s->mountpoint);
+		if (fds[2].revents)
+			return 0;
+	}
+}
+
+int serve_run(struct serve *s, struct error *err)
+{
+	sigset_t set;
+	signal_set(&set);
+	auto_fd int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	auto_fd int done = eventfd(0, EFD_CLOEXEC);
+	struct drain d = {.backend = s->backend, .done = done};
+	int rc = 0;
+	if (signals < 0 || done < 0)
+		rc = error_set(err, errno, "%s: %s", signals < 0 ? "signalfd" : "eventfd", strerror(errno));
+	else
+		rc = loop(s, &d, signals, err);
+	if (d.begun && d.thread)
+		pthread_join(d.thread, NULL);
+	if (!d.begun)
+		backend_stop(s->backend);
+	return rc;
+}

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The house rules that a grep can keep: arrows between the rooms, sizes, white space, documented options."""
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("fs", "backend", "mountopts", "tests")
+SOURCES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.[ch]"))
+FILE_LINES = 400
+FUNCTION_LINES = 80
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
+
+# What a room may include of the others.
+ARROWS = {
+    "mountopts": ("mountopts/", "fs/fs.h", "backend/backend.h", "backend/manifest.h", "backend/builder.h",
+                  "backend/calendar.h", "backend/base/"),
+    "fs": ("fs/", "backend/backend.h", "backend/batch_state.h", "backend/calendar.h", "backend/base/"),
+    "backend/base": ("backend/base/",),
+    "backend": ("backend/",),
+}
+# Libraries that stay out of a room.
+FOREIGN = {
+    "mountopts": r"libpq|pg_|postgres_ext|sqlite3|jansson",
+    "fs": r"libpq|pg_|postgres_ext|sqlite3|jansson",
+    "backend/base": r"fuse|libpq|pg_|sqlite3|jansson",
+    "backend": r"fuse",
+}
+
+
+def room_of(path):
+    name = str(path.relative_to(ROOT))
+    for room in ("backend/base", "backend", "fs", "mountopts"):
+        if name.startswith(room + "/"):
+            return room
+    return "tests"
+
+
+def arrow_faults(room, text):
+    """The includes that the room may not have."""
+    faults = []
+    for bracket, name in INCLUDE.findall(text):
+        if bracket == '"' and not name.startswith(ARROWS[room]):
+            faults.append(name)
+        if bracket == "<" and re.search(FOREIGN[room], name):
+            faults.append(name)
+    return faults
+
+
+def long_functions(text):
+    """(first line, lines) of every function over the limit; the brace stands alone in column one."""
+    start, long = None, []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line == "{":
+            start = number
+        elif line.startswith("}") and start:
+            if number - start + 1 > FUNCTION_LINES:
+                long.append((start, number - start + 1))
+            start = None
+    return long
+
+
+def test_there_is_something_to_check():
+    rooms = {room_of(p) for p in SOURCES}
+    assert {"backend/base", "backend", "fs", "mountopts", "tests"} <= rooms
+
+
+def test_arrows():
+    faults = [f"{p.relative_to(ROOT)} includes {name}" for p in SOURCES if room_of(p) != "tests"
+              for name in arrow_faults(room_of(p), p.read_text())]
+    assert not faults, "\n".join(faults)
+
+
+def test_the_arrow_check_sees_a_wrong_arrow():
+    assert arrow_faults("fs", '#include "backend/store.h"\n') == ["backend/store.h"]
+    assert arrow_faults("fs", "# include <libpq-fe.h>\n") == ["libpq-fe.h"]
+    assert arrow_faults("backend", "#include <fuse_lowlevel.h>\n") == ["fuse_lowlevel.h"]
+    assert arrow_faults("backend", '#include "fs/fs.h"\n') == ["fs/fs.h"]
+    assert arrow_faults("backend/base", '#include "backend/ledger.h"\n') == ["backend/ledger.h"]
+    assert arrow_faults("mountopts", '#include "backend/store.h"\n#include <sqlite3.h>\n') == [
+        "backend/store.h", "sqlite3.h"]
+    assert arrow_faults("backend", "#include <stdio.h>\n") == []
+
+
+def test_files_are_short():
+    long = [f"{p.relative_to(ROOT)}: {n} lines" for p in SOURCES
+            if (n := len(p.read_text().splitlines())) > FILE_LINES]
+    assert not long, "\n".join(long)
+
+
+def test_functions_are_short():
+    long = [f"{p.relative_to(ROOT)}:{line}: {n} lines" for p in SOURCES
+            for line, n in long_functions(p.read_text())]
+    assert not long, "\n".join(long)
+    assert long_functions("int f(void)\n{\n" + "\tg();\n" * 79 + "}\n") == [(2, 81)]
+    assert long_functions("int f(void)\n{\n" + "\tg();\n" * 78 + "}\n") == []
+
+
+def test_sources_say_their_license():
+    bare = [str(p.relative_to(ROOT)) for p in SOURCES
+            if not p.read_text().startswith("/* SPDX-License-Identifier: Apache-2.0 */\n")]
+    assert not bare, "\n".join(bare)
+
+
+def test_one_header_guard_a_header():
+    wrong = []
+    for p in SOURCES:
+        if p.suffix == ".h":
+            guards = re.findall(r"^#ifndef (BATCHFS_\w+_H)$", p.read_text(), re.M)
+            if len(guards) != 1:
+                wrong.append(str(p.relative_to(ROOT)))
+    assert not wrong, "\n".join(wrong)
+
+
+def text_files():
+    skip = {".git", "__pycache__", ".pytest_cache", "mnt", "demo-warehouse", "samples", "fixtures", "corpus"}
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [f for f in folders if f not in skip and not f.startswith("build")]
+        for name in files:
+            path = Path(folder) / name
+            if path.suffix in {".c", ".h", ".py", ".md", ".build", ".sql", ".1", ".5", ""} and path.is_file():
+                yield path
+
+
+def test_white_space():
+    faults = []
+    for path in text_files():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            where = f"{path.relative_to(ROOT)}:{number}"
+            if line != line.rstrip():
+                faults.append(f"{where}: blanks at the end")
+            if path.suffix in {".c", ".h"} and re.match(r" +(?!\*)", line):
+                faults.append(f"{where}: indented with blanks")
+            if path.suffix in {".py", ".build"} and "\t" in line:
+                faults.append(f"{where}: a tab")
+        if text and not text.endswith("\n"):
+            faults.append(f"{path.relative_to(ROOT)}: no newline at the end")
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture(scope="module")
+def help_options():
+    binary = os.environ.get("BATCHFS", str(ROOT / "build" / "mountopts" / "batchfs"))
+    if not os.path.exists(binary):
+        if os.environ.get("BATCHFS_MUST_WORK") == "1":
+            pytest.fail(f"{binary} is not built")
+        pytest.skip(f"{binary} is not built")
+    text = subprocess.run([binary, "--help"], capture_output=True, text=True, check=True).stdout
+    ours = re.findall(r"^  ([a-z_]+)[= ]", text.split("Options:\n")[1].split("\n\n")[0], re.M)
+    theirs = re.findall(r"[a-z_]+", text.split("mount(8):\n")[1].split("\n\n")[0])
+    assert {"engine", "jobs", "ro", "now"} <= set(ours) and {"nosuid", "auto_unmount"} <= set(theirs)
+    return ours, theirs
+
+
+def test_options_stand_in_man_page_and_readme(help_options):
+    ours, theirs = help_options
+    man = (ROOT / "docs/man/batchfs.1").read_text().replace("\\-", "-")
+    readme = (ROOT / "README.md").read_text()
+    missing = [f"batchfs.1: {o}" for o in ours + theirs if not re.search(rf"\b{o}\b", man)]
+    missing += [f"README.md: {o}" for o in ours if not re.search(rf"`{o}\b", readme)]
+    assert not missing, "\n".join(missing)
+
+
+def test_nothing_is_documented_that_is_not_there(help_options):
+    ours, _ = help_options
+    man = (ROOT / "docs/man/batchfs.1").read_text().replace("\\-", "-")
+    section = man.split(".SH MOUNT OPTIONS")[1].split(".SS Of libfuse")[0]
+    named = re.findall(r"^\.TP\n\.BI? ([a-z_]+)", section, re.M)
+    assert set(named) == set(ours)
