@@ -59,6 +59,9 @@ int backend_start(struct backend *b, const struct backend_listener *listener, st
  */
 void backend_stop(struct backend *b);
 
+/* Ends the drain of a backend_stop() that is under way, on another thread: what runs goes back to the queue now. */
+void backend_hurry(struct backend *b);
+
 /* After backend_stop(), or instead of backend_start(). NULL is fine. */
 void backend_close(struct backend *b);
 

@@ -51,7 +51,8 @@ static void *drain_main(void *arg)
 static void begin_drain(struct drain *d, const struct serve *s, const char *why)
 {
 	if (d->begun) {
-		log_info(s->log, "%s: still waiting for running batches, %d s at most", why, s->drain_s);
+		log_info(s->log, "%s again: what still runs goes back to the queue", why);
+		backend_hurry(s->backend);
 		return;
 	}
 	log_info(s->log, "%s: running batches may finish for %d s", why, s->drain_s);

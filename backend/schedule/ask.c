@@ -147,9 +147,9 @@ static void read_command(struct ask *a)
 
 /*
  * What may be sent now, in order. Requests on a model that is being adopted wait for the end of
- * that; where it cannot be adopted they go to `refused`.
+ * that; where it cannot be adopted they go to `stuck`.
  */
-static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue *refused)
+static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue *stuck)
 {
 	LOCKED(&b->lock);
 	struct ask_queue later = STAILQ_HEAD_INITIALIZER(later);
@@ -159,7 +159,7 @@ static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue 
 		STAILQ_REMOVE_HEAD(&b->asks, link);
 		bool adopting = b->models[a->request.model].adopting;
 		if (adopting && !model_runs(b, a->request.model)) {
-			STAILQ_INSERT_TAIL(refused, a, link);
+			STAILQ_INSERT_TAIL(stuck, a, link);
 		} else if (n == ASKS_AT_ONCE || adopting) {
 			STAILQ_INSERT_TAIL(&later, a, link);
 		} else {
@@ -232,9 +232,9 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 
 void asks_send(struct backend *b)
 {
-	struct ask_queue taken = STAILQ_HEAD_INITIALIZER(taken), refused = STAILQ_HEAD_INITIALIZER(refused);
-	size_t n = take(b, &taken, &refused);
-	refuse_all(b, &refused);
+	struct ask_queue taken = STAILQ_HEAD_INITIALIZER(taken), stuck = STAILQ_HEAD_INITIALIZER(stuck);
+	size_t n = take(b, &taken, &stuck);
+	refuse_all(b, &stuck);
 	if (n == 0)
 		return;
 	struct error e = {0};

@@ -141,20 +141,29 @@ static bool all_idle(const struct backend *b)
 	return true;
 }
 
-/* Whether nothing was under way any more before the time was over. */
-static bool wait_idle(struct backend *b, int64_t us)
+/* Outcomes leave without a signal: they are looked at again this often. */
+#define LOOK_AGAIN_US 20000
+
+/* Whether nothing was under way any more before the time was over (or, in the drain, somebody hurried). */
+static bool wait_idle(struct backend *b, int64_t us, bool drain)
 {
-	struct timespec until = moment_in(us);
+	int64_t end = clock_monotonic_us() + us;
 	LOCKED(&b->lock);
 	while (!all_idle(b) || !STAILQ_EMPTY(&b->outcomes)) {
-		/* Outcomes leave without a signal: look again soon. */
-		struct timespec soon = moment_in(20000);
-		bool last = soon.tv_sec > until.tv_sec || (soon.tv_sec == until.tv_sec && soon.tv_nsec > until.tv_nsec);
-		int r = pthread_cond_timedwait(&b->idle, &b->lock, last ? &until : &soon);
-		if (r == ETIMEDOUT && last)
-			return all_idle(b) && STAILQ_EMPTY(&b->outcomes);
+		int64_t left = end - clock_monotonic_us();
+		if (left <= 0 || (drain && b->hurry))
+			return false;
+		struct timespec until = moment_in(left < LOOK_AGAIN_US ? left : LOOK_AGAIN_US);
+		pthread_cond_timedwait(&b->idle, &b->lock, &until);
 	}
 	return true;
+}
+
+void backend_hurry(struct backend *b)
+{
+	LOCKED(&b->lock);
+	b->hurry = true;
+	pthread_cond_broadcast(&b->idle);
 }
 
 static void interrupt_all(struct backend *b)
@@ -205,11 +214,11 @@ void backend_stop(struct backend *b)
 		control_wake(b);
 		pthread_cond_broadcast(&b->slow_wake);
 	}
-	if (!wait_idle(b, (int64_t)b->config.drain_s * 1000000)) {
+	if (!wait_idle(b, (int64_t)b->config.drain_s * 1000000, true)) {
 		log_info(b->config.log, "the drain is over: what still runs goes back to the queue");
 		interrupt_all(b);
 	}
-	if (!wait_idle(b, SETTLE_US))
+	if (!wait_idle(b, SETTLE_US, false))
 		log_warning(b->config.log, "the warehouse does not answer: what was running will be found interrupted");
 	b->config.engine->store->abandon(b->store);
 	end_threads(b);

@@ -102,6 +102,7 @@ struct backend {
 	unsigned n_refusals; /* ever */
 	struct error warehouse; /* err != 0: cannot be reached, and why */
 	bool stopping, control_done;
+	bool hurry; /* the drain is over */
 	bool woken; /* something is to be done: the control thread shall not sleep */
 
 	pthread_t control, slow;
