@@ -78,7 +78,7 @@ struct model {
 	const char *original_path; /* original_file_path: for messages */
 	const char *compiled;	   /* the SQL, unfiltered; NULL only where why_not says so */
 	const char *checksum;	   /* of the node; "" if the manifest has none */
-	char code[17];		   /* hash of what decides a batch's rows: compiled, relation, event_time, inputs */
+	char code[17]; /* hash of what decides a batch's rows: compiled, relation, event_time, inputs */
 	const struct index_config *indexes;
 	size_t n_indexes;
 	bool unlogged;
@@ -87,20 +87,39 @@ struct model {
 	size_t n_inputs;
 	const struct upstream *upstreams;
 	size_t n_upstreams;
-	int node;	     /* index into catalog.nodes */
-	const char *why_not; /* NULL: runnable natively; else a sentence for each reason: what, why, what to do */
+	int node; /* index into catalog.nodes */
+	const char *
+		why_not; /* NULL: runnable natively; else a sentence for each reason: what, why, what to do */
 };
 
-/* Every enabled node and source of the graph, for selection. */
+/* Of a versioned model, beside the latest_version that its YAML names. */
+enum version_age { VERSION_NONE, VERSION_LATEST, VERSION_OLD, VERSION_PRERELEASE, VERSION_UNCLEAR };
+
+/*
+ * Everything enabled of dbt's graph, for selection: models, seeds, snapshots,
+ * sources, and what only hangs on to them (tests, analyses, exposures, metrics
+ * and so on), which `@x` and `+x` walk too.
+ */
 struct node {
 	const char *unique_id, *name, *package, *resource_type;
 	const char *version;	  /* NULL: none */
 	const char *materialized; /* NULL: none */
 	const char **fqn, **tags; /* NULL-terminated */
 	const char *path;	  /* original_file_path */
+	const char *patch_path;	  /* the YAML file that describes it; NULL: none */
 	const char *source_name;  /* sources only, else NULL */
-	int model;		  /* index into catalog.models, else -1 */
-	const int *parents;	  /* indexes of nodes, ascending */
+	const char *access;	  /* models only, else NULL */
+	const char *test;	  /* generic tests: the test's own name (`unique`), else NULL */
+	/*
+	 * What `config.` can select: a line break, then "KEY.PATH=text" for each string
+	 * (of a list: for each of its strings), "KEY.PATH!true" and "!false", each with a
+	 * line break behind it. Left out is what no selection can say: null, numbers,
+	 * a text with a blank or a comma in it (but of group), a key that is no word.
+	 */
+	const char *config;
+	enum version_age age;
+	int model;	    /* index into catalog.models, else -1 */
+	const int *parents; /* indexes of nodes, ascending */
 	size_t n_parents;
 };
 

@@ -91,8 +91,8 @@ struct sql_template;
 
 /*
  * `native`: what the engine calls each input's relation (model->inputs order), or NULL
- * to keep what is written; it also replaces unfiltered mentions, never an ephemeral's. Of inputs
- * with the same `rendered` the first that has an event_time says how its mentions are filtered.
+ * to keep what is written; it also replaces unfiltered mentions, never an ephemeral's. Where several
+ * inputs have the same `rendered`, a mention gets the window of the first that marks it as filtered.
  * 0, -ENOMEM, or -EINVAL with *err when the text cannot be taken apart safely (unterminated quote,
  * parentheses that do not match, more than one statement, a relation where no subquery can stand,
  * mentions other than input.mentions says). A trailing ';' is dropped; what is rendered ends with a

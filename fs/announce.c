@@ -24,7 +24,8 @@ static fuse_ino_t model_ino(int model)
 	return node_id(&n);
 }
 
-static void invalidate(struct fs *fs, int model, ordinal batch, uint8_t seen, unsigned alias)
+/* off: 0, attributes and content; -1, attributes only. */
+static void invalidate(struct fs *fs, int model, ordinal batch, uint8_t seen, unsigned alias, off_t off)
 {
 	struct node n = {.kind = NODE_BATCH, .model = model, .ordinal = batch};
 	unsigned oldest = alias > ALIASES_BACK ? alias - ALIASES_BACK : 0;
@@ -36,7 +37,7 @@ static void invalidate(struct fs *fs, int model, ordinal batch, uint8_t seen, un
 		for (unsigned a = oldest; a <= alias; a++) {
 			n.alias = (uint16_t)a;
 			/* -ENOENT, the kernel does not have it, is as good. */
-			fuse_lowlevel_notify_inval_inode(fs->session, node_id(&n), 0, 0);
+			fuse_lowlevel_notify_inval_inode(fs->session, node_id(&n), off, 0);
 		}
 	}
 }
@@ -62,7 +63,7 @@ static void chunk_changed(struct fs *fs, int model, ordinal first, ordinal end, 
 	if (!known_changed(&fs->known, model, base, first, end, suffixes, now, &view))
 		return;
 	for (ordinal o = first; o < end; o++)
-		invalidate(fs, model, o, view.seen[o - base], view.alias[o - base]);
+		invalidate(fs, model, o, view.seen[o - base], view.alias[o - base], 0);
 }
 
 void announce_changed(struct fs *fs, int model, struct ordinal_range batches)
@@ -82,6 +83,20 @@ void announce_changed(struct fs *fs, int model, struct ordinal_range batches)
 	/* Attributes only: their mtime is the last change. */
 	fuse_lowlevel_notify_inval_inode(fs->session, model_ino(model), -1, 0);
 	fuse_lowlevel_notify_inval_inode(fs->session, FUSE_ROOT_ID, -1, 0);
+}
+
+void announce_attributes(struct fs *fs, int model, struct ordinal_range batches)
+{
+	struct known_view view;
+
+	for (ordinal o = batches.first; o < batches.end;) {
+		ordinal base = o - o % KNOWN_CHUNK, stop = base + KNOWN_CHUNK;
+		bool known = known_peek(&fs->known, model, base, &view);
+		stop = stop < batches.end ? stop : batches.end;
+		for (; o < stop; o++)
+			if (known)
+				invalidate(fs, model, o, view.seen[o - base], view.alias[o - base], -1);
+	}
 }
 
 void announce_recheck(struct fs *fs, int model, ordinal batch, const struct batch_glance *told)
@@ -148,7 +163,7 @@ static void tell_chunk(struct fs *fs, const struct known_work *w)
 	for (unsigned i = 0; i < KNOWN_CHUNK; i++) {
 		ordinal batch = w->base + i;
 		if (w->refresh[i])
-			invalidate(fs, w->model, batch, w->refresh[i], w->alias[i]);
+			invalidate(fs, w->model, batch, w->refresh[i], w->alias[i], 0);
 		if (w->drop[i])
 			tell_names(fs, w->model, batch, w->drop[i], false);
 		if (w->expire[i])

@@ -39,6 +39,12 @@ void announcer_join(struct fs *fs);
  */
 void announce_changed(struct fs *fs, int model, struct ordinal_range batches);
 
+/*
+ * Any thread, the FUSE thread too: the kernel asks for the batches' attributes again. For whoever answers
+ * from the state alone, since the one who changed it may not have come to announce_changed() yet.
+ */
+void announce_attributes(struct fs *fs, int model, struct ordinal_range batches);
+
 /* Lets the announcer go on. */
 void announce_kick(struct fs *fs);
 

@@ -124,8 +124,10 @@ int64_t courtesy_left(struct courtesies *c, int model, ordinal batch, uint8_t su
 		return 0;
 	if (y->accepted & bit)
 		left = y->accepted_at + COURTESY_ACCEPTED_US - now_us;
-	if (passing && (y->busy || y->settled_at)) {
-		int64_t settled_left = (y->busy ? now_us : y->settled_at) + COURTESY_SETTLED_US - now_us;
+	if (y->busy && suffix == suffix_of(BATCH_QUEUED))
+		left = left > COURTESY_SETTLED_US ? left : COURTESY_SETTLED_US;
+	if (passing && y->settled_at && !y->busy) {
+		int64_t settled_left = y->settled_at + COURTESY_SETTLED_US - now_us;
 		left = settled_left > left ? settled_left : left;
 	}
 	return left > 0 ? left : 0;

@@ -2,8 +2,8 @@
 /*
  * The two courtesies by which a suffixed name resolves although the batch is no longer
  * in that state: a name by which a request was accepted, for an hour; `.queued` and
- * `.running`, until 30 s after the batch has settled, so that `for f in *.queued; do sync $f; done`
- * meets no ENOENT when one of them begins. For stat, cat and sync only.
+ * `.running`, until 30 s after the batch has settled (`.queued` when it runs meanwhile, so that
+ * `for f in *.queued; do sync $f; done` meets no ENOENT). For stat, cat and sync only.
  * Bounded: beyond COURTESIES_MAX batches the oldest courtesy ends early. Thread-safe.
  */
 #ifndef BATCHFS_FS_COURTESY_H

@@ -122,6 +122,8 @@ static bool emit_batch(struct listing *l, struct node *n, const struct batch_gla
 		if (alias >= 0) {
 			n->alias = (uint16_t)alias;
 			e.ino = node_id(n);
+			if (known_is_fresh(&fs->known, n->model, n->ordinal, n->suffix))
+				e.attr_timeout = 0;
 			l->told[l->n_told++] = (struct told){n->ordinal, *glance};
 		}
 	}

@@ -65,7 +65,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (r == 0)
 		r = to_write ? trigger_check(fs, req, &n, truncate, &batches) : check_read(fs, &n);
 	if (r == 0) {
-		fi->fh = handle_new(&fs->handles);
+		fi->fh = handle_new(&fs->handles, ino);
 		if (!fi->fh)
 			r = -ENOMEM;
 	}

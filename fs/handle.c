@@ -13,6 +13,7 @@ struct handle_slot {
 	uint32_t generation;
 	uint32_t index;
 	bool used;
+	uint64_t ino;
 	struct handle_slot *next_free;
 	struct handle_document document;
 	struct handle_writes writes;
@@ -65,7 +66,7 @@ static struct handle_slot *add(struct handles *t)
 	return s;
 }
 
-uint64_t handle_new(struct handles *t)
+uint64_t handle_new(struct handles *t, uint64_t ino)
 {
 	LOCKED(&t->lock);
 	struct handle_slot *s = t->free;
@@ -76,6 +77,7 @@ uint64_t handle_new(struct handles *t)
 	if (!s)
 		return 0;
 	s->used = true;
+	s->ino = ino;
 	s->document.rendered = false;
 	s->writes = (struct handle_writes){.triggered = false};
 	return (uint64_t)s->generation << 32 | (s->index + 1);
@@ -95,6 +97,15 @@ void handle_drop(struct handles *t, uint64_t fh)
 	s->generation++;
 	s->next_free = t->free;
 	t->free = s;
+}
+
+bool handle_is_open(struct handles *t, uint64_t ino)
+{
+	LOCKED(&t->lock);
+	for (size_t i = 0; i < t->n; i++)
+		if (t->slots[i]->used && t->slots[i]->ino == ino)
+			return true;
+	return false;
 }
 
 struct handle_document *handle_document(struct handles *t, uint64_t fh)

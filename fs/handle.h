@@ -39,9 +39,12 @@ struct handles {
 void handles_init(struct handles *t);
 void handles_fini(struct handles *t);
 
-/* 0: no memory. */
-uint64_t handle_new(struct handles *t);
+/* Of a file with that inode number. 0: no memory. */
+uint64_t handle_new(struct handles *t, uint64_t ino);
 void handle_drop(struct handles *t, uint64_t fh);
+
+/* Whether a file with that inode number is open. Looks at all that are. */
+bool handle_is_open(struct handles *t, uint64_t ino);
 
 /* FUSE thread only. NULL: not known. Valid until it is dropped. */
 struct handle_document *handle_document(struct handles *t, uint64_t fh);

@@ -23,6 +23,7 @@ struct known_hot {
 	uint8_t refresh[KNOWN_CHUNK];
 	uint8_t echo[KNOWN_CHUNK];
 	uint16_t alias[KNOWN_CHUNK];
+	uint8_t fresh[KNOWN_CHUNK]; /* inodes of that alias that the kernel may not have */
 	int64_t echo_at;
 	bool dirty, echoing; /* in which lists it is */
 	TAILQ_ENTRY(known_hot) dirty_link, echo_link;
@@ -117,10 +118,40 @@ int known_mark(struct known *k, int model, ordinal batch, uint8_t suffix)
 	return c->hot ? c->hot->alias[i] : 0;
 }
 
+bool known_is_fresh(struct known *k, int model, ordinal batch, uint8_t suffix)
+{
+	LOCKED(&k->lock);
+	const struct known_chunk *c = find(k, model, base_of(batch));
+	return c && c->hot && c->hot->fresh[batch % KNOWN_CHUNK] >> suffix & 1;
+}
+
+void known_confirm(struct known *k, int model, ordinal batch, uint8_t suffix, uint16_t alias)
+{
+	unsigned i = batch % KNOWN_CHUNK;
+
+	LOCKED(&k->lock);
+	struct known_chunk *c = find(k, model, base_of(batch));
+	if (c && c->hot && c->hot->alias[i] == alias)
+		c->hot->fresh[i] &= (uint8_t) ~(1u << suffix);
+}
+
 bool known_any(struct known *k, int model, ordinal base)
 {
 	LOCKED(&k->lock);
 	return find(k, model, base) != NULL;
+}
+
+bool known_peek(struct known *k, int model, ordinal base, struct known_view *out)
+{
+	LOCKED(&k->lock);
+	const struct known_chunk *c = find(k, model, base);
+	if (!c)
+		return false;
+	memset(out, 0, sizeof(*out));
+	memcpy(out->seen, c->seen, sizeof(out->seen));
+	if (c->hot)
+		memcpy(out->alias, c->hot->alias, sizeof(out->alias));
+	return true;
 }
 
 /* Only valid under the lock. The names of the batch that are no longer right. */
@@ -180,6 +211,7 @@ void known_new_alias(struct known *k, int model, ordinal batch)
 	if (!h)
 		return;
 	h->alias[i] = (uint16_t)((h->alias[i] + 1) & NODE_ALIAS_MAX);
+	h->fresh[i] = UINT8_MAX;
 	h->drop[i] |= c->seen[i];
 	make_dirty(k, h);
 }

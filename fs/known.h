@@ -38,6 +38,15 @@ void known_fini(struct known *k);
  */
 int known_mark(struct known *k, int model, ordinal batch, uint8_t suffix);
 
+/*
+ * Whether the kernel may not have the inode of that name yet, since its alias is new. It must not be told
+ * attributes to keep then: until it has applied that reply, a notice finds no inode, and is lost.
+ */
+bool known_is_fresh(struct known *k, int model, ordinal batch, uint8_t suffix);
+
+/* The kernel has asked by that inode: it has it. */
+void known_confirm(struct known *k, int model, ordinal batch, uint8_t suffix, uint16_t alias);
+
 /* A copy of what is known of the neighbours `base` .. `base + KNOWN_CHUNK - 1`; `base` is a multiple of it.
  */
 struct known_view {
@@ -55,6 +64,9 @@ bool known_changed(struct known *k, int model, ordinal base, ordinal first, ordi
 		   const uint8_t *suffixes, int64_t now_us, struct known_view *out);
 
 bool known_any(struct known *k, int model, ordinal base);
+
+/* What is known of a chunk, as known_changed() tells it. False: nothing. */
+bool known_peek(struct known *k, int model, ordinal base, struct known_view *out);
 
 /* The kernel was told something of the batch that no longer holds: the announcer shall see to it. */
 void known_refresh(struct known *k, int model, ordinal batch, uint8_t suffix);

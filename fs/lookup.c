@@ -77,6 +77,8 @@ static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
 	n->alias = (uint16_t)alias;
 	struct fuse_entry_param e = {.ino = node_id(n)};
 	e.entry_timeout = e.attr_timeout = left_us == INT64_MAX ? ATTR_FOREVER_S : (double)left_us / 1e6;
+	if (known_is_fresh(&fs->known, n->model, n->ordinal, n->suffix))
+		e.attr_timeout = 0;
 	attr_of_batch(fs, n, &glance, &e.attr);
 	fuse_reply_entry(req, &e);
 	announce_recheck(fs, n->model, n->ordinal, &glance);
@@ -176,6 +178,21 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 	fuse_reply_none(req);
 }
 
+/*
+ * A name that no longer holds is still believed in until the announcer has come to it; its
+ * attributes are not (announce_changed). So this is where [ -e X.failed ] is answered in the meantime: ESTALE
+ * makes the kernel look the name up again. An open file keeps its attributes.
+ */
+static bool is_outdated(struct fs *fs, fuse_ino_t ino, const struct node *n)
+{
+	struct batch_glance glance;
+	int64_t left_us;
+
+	if (n->kind != NODE_BATCH || !n->suffix || backend_glance(fs->backend, n->model, n->ordinal, &glance))
+		return false;
+	return !lookup_holds(fs, n, &glance, &left_us) && !handle_is_open(&fs->handles, ino);
+}
+
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
@@ -183,6 +200,10 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct stat st;
 	int r = fs_node(fs, ino, &n);
 
+	if (r == 0 && n.kind == NODE_BATCH)
+		known_confirm(&fs->known, n.model, n.ordinal, n.suffix, n.alias);
+	if (r == 0 && is_outdated(fs, ino, &n))
+		r = -ESTALE;
 	if (r == 0)
 		r = attr_of(fs, &n, &st);
 	if (r)

@@ -88,8 +88,10 @@ static void start_watching(struct parked *p)
 		p->deadline = p->limit_at;
 		mine = !p->taken && parked_watch(p, p->what.batches.first);
 	}
-	if (mine)
-		parked_answer(p);
+	if (!mine)
+		return;
+	announce_attributes(p->fs, p->what.node.model, p->what.batches);
+	parked_answer(p);
 }
 
 static void settle(struct parked *p, int result)
@@ -167,6 +169,7 @@ void wait_until_settled(struct fs *fs, const struct wait_for *what)
 	int model = what->node.model;
 
 	if (backend_next_unsettled(fs->backend, model, what->batches) >= what->batches.end) {
+		announce_attributes(fs, model, what->batches);
 		fuse_reply_err(what->req, -backend_verdict(fs->backend, model, what->batches));
 		return;
 	}

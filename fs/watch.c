@@ -125,6 +125,8 @@ void wait_changed(struct fs *fs, int model, struct ordinal_range batches)
 	}
 	while ((p = TAILQ_FIRST(&through))) {
 		TAILQ_REMOVE(&through, p, taken_link);
+		/* What settled them may be another change than the one that was announced. */
+		announce_attributes(fs, model, p->what.batches);
 		parked_answer(p);
 	}
 }

@@ -88,8 +88,8 @@ void ledger_info(const struct ledger *l, int model, ordinal batch, struct batch_
 	}
 }
 
-enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch, uint32_t *attempt, int64_t *built,
-			       size_t *text)
+enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch, uint32_t *attempt,
+			       int64_t *built, size_t *text)
 {
 	const struct model_state *m = &l->models[model];
 	const struct cell *c = cell_find(m, batch);
@@ -137,7 +137,8 @@ struct ledger_run ledger_next_run(struct ledger *l, int model, uint32_t most)
 	ordinal first = m->queued_hint < m->begin ? m->begin : m->queued_hint;
 	while (first < end && !claimable(cell_find(m, first))) {
 		const struct cell *c = cell_find(m, first);
-		/* A running batch that is asked for again is queued, but not yet claimable: the hint stays. */
+		/* A running batch that is asked for again is queued, but not yet claimable: the hint stays.
+		 */
 		if (!(c && c->queued) && m->queued_hint == first)
 			m->queued_hint++;
 		first++;

@@ -7,8 +7,8 @@
 
 #include "backend/postgres/pgstore.h"
 
-#define RECORD                                                                          \
-	"update batchfs.model m set target_oid = u.oid from unnest($1::int[], $2::oid[])" \
+#define RECORD                                                                                               \
+	"update batchfs.model m set target_oid = u.oid from unnest($1::int[], $2::oid[])"                    \
 	" as u (id, oid) where m.id = u.id and m.target_oid is null"
 
 #define AT_ONCE 64
@@ -60,7 +60,8 @@ static void set_accepted(struct store *s, struct pg_model *m, uint32_t oid)
 	m->accepted = oid;
 }
 
-static int record(struct pg_conn *c, struct strbuf *ids, struct strbuf *oids, int64_t deadline, struct error *err)
+static int record(struct pg_conn *c, struct strbuf *ids, struct strbuf *oids, int64_t deadline,
+		  struct error *err)
 {
 	if (ids->len == 0)
 		return 0;
@@ -95,7 +96,8 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 			known[i].adopt = known[i].oid != shapes[i]->oid;
 		else
 			known[i].adopt = rows[i] == ROWS_SOME;
-		/* What may not be read is looked at again by prepare(), which names the right that is missing. */
+		/* What may not be read is looked at again by prepare(), which names the right that is
+		 * missing. */
 		if (!known[i].adopt && rows[i] != ROWS_NOT_READABLE)
 			accepted = shapes[i]->oid;
 		if (accepted && !known[i].oid && models[i]->id) {
@@ -107,12 +109,16 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 	return r || s->config->read_only ? r : record(c, &ids, &oids, deadline, err);
 }
 
-void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool adopt, struct store_target *out)
+void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool adopt,
+		     struct store_target *out)
 {
-	*out = (struct store_target){
-		.exists = shape->oid != 0, .adopt = adopt, .event_time_type = shape->type, .why_not = shape->why_not};
+	*out = (struct store_target){.exists = shape->oid != 0,
+				     .adopt = adopt,
+				     .event_time_type = shape->type,
+				     .why_not = shape->why_not};
 	if (shape->oid && m->column && !shape->indexed && !shape->why_not.err)
 		snprintf(out->note, sizeof out->note,
-			 "no index of %s leads with its event_time, so that each batch reads all of it: CREATE INDEX ON %s (%s)",
+			 "no index of %s leads with its event_time, so that each batch reads all of it: "
+			 "CREATE INDEX ON %s (%s)",
 			 m->target, m->target, m->model->event_time);
 }

@@ -7,31 +7,33 @@
 
 #include "backend/postgres/pgstore.h"
 
-#define LOCK	  "select coalesce(target_oid, 0) = $2::bigint from batchfs.model where id = $1::int for update"
+#define LOCK "select coalesce(target_oid, 0) = $2::bigint from batchfs.model where id = $1::int for update"
 /*
  * What is put back to the queue (or runs elsewhere, and will find the table changed) has been asked for and
  * is still to be built; that a request is answered for a batch is kept as long as the request is open, or a
  * new mount would build the batch again. Nothing else of the other table's states stays.
  */
-#define FORGET                                                                                             \
-	"delete from batchfs.state s where s.model = $1::int and s.run = 0 and not exists"                 \
-	" (select from batchfs.request r where r.model = s.model and r.open"                               \
+#define FORGET                                                                                               \
+	"delete from batchfs.state s where s.model = $1::int and s.run = 0 and not exists"                   \
+	" (select from batchfs.request r where r.model = s.model and r.open"                                 \
 	" and r.first_start <= s.window_start and r.end_start > s.window_start and r.seq <= s.served)"
-#define BLANK                                                                                              \
-	"update batchfs.state set outcome = 0, adopted = false, started = null, finished = null, built = null," \
-	" rows_deleted = null, rows_inserted = null, rows_outside = null, code = '', sqlstate = '', message = ''" \
+#define BLANK                                                                                                \
+	"update batchfs.state set outcome = 0, adopted = false, started = null, finished = null, built = "   \
+	"null,"                                                                                              \
+	" rows_deleted = null, rows_inserted = null, rows_outside = null, code = '', sqlstate = '', "        \
+	"message = ''"                                                                                       \
 	" where model = $1::int"
-#define ADOPT                                                                                              \
-	"insert into batchfs.state (model, window_start, outcome, adopted, started, finished, built)"      \
-	" select $1::int, w, 1, true, $3::timestamptz, $3::timestamptz, $3::timestamptz"                   \
-	" from unnest($2::timestamptz[]) as w on conflict (model, window_start) do update set"             \
-	" outcome = 1, adopted = true, started = excluded.started, finished = excluded.finished,"          \
+#define ADOPT                                                                                                \
+	"insert into batchfs.state (model, window_start, outcome, adopted, started, finished, built)"        \
+	" select $1::int, w, 1, true, $3::timestamptz, $3::timestamptz, $3::timestamptz"                     \
+	" from unnest($2::timestamptz[]) as w on conflict (model, window_start) do update set"               \
+	" outcome = 1, adopted = true, started = excluded.started, finished = excluded.finished,"            \
 	" built = excluded.built"
-#define RECORD                                                                                    \
-	"update batchfs.model set target_oid = nullif($2::bigint, 0)::oid, adopted_at = $3::timestamptz" \
+#define RECORD                                                                                               \
+	"update batchfs.model set target_oid = nullif($2::bigint, 0)::oid, adopted_at = $3::timestamptz"     \
 	" where id = $1::int"
-#define TELL                                                                                      \
-	"insert into batchfs.attempt (model, origin, outcome, at)"                                \
+#define TELL                                                                                                 \
+	"insert into batchfs.attempt (model, origin, outcome, at)"                                           \
 	" values ($1::int, $2::bigint, 'adopted', $3::timestamptz)"
 
 /* The start of the window that `x` lies in, as a timestamp in UTC. */
@@ -53,19 +55,20 @@ static void put_next(struct strbuf *sql, const char *size, enum time_type type)
 }
 
 /* From begin to now, which leaves out what is null or infinite. */
-static int put_bounds(const struct store *s, const struct pg_model *m, enum time_type type, struct strbuf *sql,
-		      struct error *err)
+static int put_bounds(const struct store *s, const struct pg_model *m, enum time_type type,
+		      struct strbuf *sql, struct error *err)
 {
 	enum batch_size size = m->model->batch_size;
 	ordinal first = calendar_ordinal(size, m->model->begin);
 	ordinal last = calendar_ordinal(size, clock_now_us(s->config->clock));
-	int64_t start = calendar_start(size, first), end = calendar_start(size, last >= first ? last + 1 : first);
+	int64_t start = calendar_start(size, first),
+		end = calendar_start(size, last >= first ? last + 1 : first);
 	return render_window(m, type, start, end, sql, err);
 }
 
 /* One descent of the index a window: min() of what lies behind the window before. */
-static int write_skip_scan(const struct store *s, const struct pg_model *m, enum time_type type, struct strbuf *sql,
-			   struct error *err)
+static int write_skip_scan(const struct store *s, const struct pg_model *m, enum time_type type,
+			   struct strbuf *sql, struct error *err)
 {
 	const char *size = calendar_size_name(m->model->batch_size);
 	auto_strbuf least = STRBUF_INIT;
@@ -86,8 +89,8 @@ static int write_skip_scan(const struct store *s, const struct pg_model *m, enum
 	return r;
 }
 
-static int write_pass(const struct store *s, const struct pg_model *m, enum time_type type, struct strbuf *sql,
-		      struct error *err)
+static int write_pass(const struct store *s, const struct pg_model *m, enum time_type type,
+		      struct strbuf *sql, struct error *err)
 {
 	auto_strbuf column = STRBUF_INIT;
 	strbuf_printf(&column, "(%s)", m->model->event_time);
@@ -100,8 +103,8 @@ static int write_pass(const struct store *s, const struct pg_model *m, enum time
 }
 
 /* The starts of the windows that hold rows. */
-static int find_windows(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, PGresult **out,
-			struct error *err)
+static int find_windows(struct worker *w, const struct pg_model *m, const struct pg_shape *shape,
+			PGresult **out, struct error *err)
 {
 	auto_strbuf sql = STRBUF_INIT;
 	bool skip = m->column && shape->indexed;
@@ -127,19 +130,20 @@ static void report_found(struct store *s, const struct pg_model *m, const PGresu
 {
 	sink->forget(sink->ctx, m->index);
 	for (int row = 0; windows && row < PQntuples(windows); row++) {
-		struct store_state state = {.model = m->index,
-					    .batch = calendar_ordinal(m->model->batch_size, pg_time(windows, row, 0)),
-					    .outcome = OUTCOME_DONE,
-					    .started = now,
-					    .finished = now,
-					    .built = now,
-					    .rows_deleted = -1,
-					    .rows_inserted = -1,
-					    .rows_outside = -1,
-					    .adopted = true,
-					    .code = "",
-					    .sqlstate = "",
-					    .message = ""};
+		struct store_state state = {
+			.model = m->index,
+			.batch = calendar_ordinal(m->model->batch_size, pg_time(windows, row, 0)),
+			.outcome = OUTCOME_DONE,
+			.started = now,
+			.finished = now,
+			.built = now,
+			.rows_deleted = -1,
+			.rows_inserted = -1,
+			.rows_outside = -1,
+			.adopted = true,
+			.code = "",
+			.sqlstate = "",
+			.message = ""};
 		sink->state(sink->ctx, &state);
 	}
 }
@@ -208,8 +212,8 @@ static int report_recorded(struct worker *w, const struct pg_model *m, const str
 	return 0;
 }
 
-static int record(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, const PGresult *windows,
-		  const struct store_sink *sink, struct error *err)
+static int record(struct worker *w, const struct pg_model *m, const struct pg_shape *shape,
+		  const PGresult *windows, const struct store_sink *sink, struct error *err)
 {
 	int64_t now = clock_now_us(w->store->config->clock);
 	if (w->store->config->read_only) {

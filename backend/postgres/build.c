@@ -1,39 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Builds a run of batches, each in one transaction of two flushes:
- *
- *   BEGIN, settings, fence (the state row, first write of all), DELETE, INSERT
- *   counts into the state row, history, COMMIT
- *
- * Two, so that the counts that only the answers tell are committed with the rows, and a
- * daemon that is killed never leaves a batch that commits by itself.
- */
-#include <stdlib.h>
+/* Builds a run of batches, oldest first, each in its own transaction (batch.h). */
 #include <string.h>
 
-#include "backend/postgres/pgstore.h"
-
-#define BEGIN  "begin isolation level read committed read write"
-#define NAMED_SETTINGS "batchfs_settings"
-#define NAMED_FENCE    "batchfs_fence"
-#define NAMED_FINISH   "batchfs_finish"
-
-/* Nothing was hit: another attempt has taken over. The division fails (22012) and ends the transaction. */
-#define FENCE                                                                                          \
-	"with u as (update batchfs.state set run = 0, outcome = 1, started = $4::timestamptz,"         \
-	" code = $5, adopted = false, interruptions = 0, sqlstate = '', message = ''"                  \
-	" where model = $1::int and window_start = $2::timestamptz and attempt = $3::int and run = 1"  \
-	" returning 1) select 1 / count(*) from u"
-#define FINISH                                                                                              \
-	"with u as (update batchfs.state set finished = $4::timestamptz, built = $4::timestamptz,"          \
-	" rows_deleted = $5::bigint, rows_inserted = $6::bigint, rows_outside ="                            \
-	" coalesce(nullif(pg_catalog.current_setting('batchfs.rows_outside', true), ''), '0')::bigint"      \
-	" where model = $1::int and window_start = $2::timestamptz"                                         \
-	" returning attempt, started, rows_outside, request),"                                              \
-	" told as (insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, seconds," \
-	" rows_deleted, rows_inserted, rows_outside, request) select $1::int, $2::timestamptz, attempt, $3::bigint," \
-	" 'done', $4::timestamptz, extract(epoch from $4::timestamptz - started), $5::bigint, $6::bigint,"  \
-	" rows_outside, request from u) select rows_outside from u"
+#include "backend/postgres/batch.h"
 
 struct build {
 	struct worker *w;
@@ -42,157 +11,109 @@ struct build {
 	const struct build_run *run;
 	build_report_fn *report;
 	void *ctx;
+	struct batch slots[2];
+	struct batch *open; /* its rows are in, its end is not sent; NULL: none */
 };
 
-static int prepare_statements(struct worker *w, struct error *err)
+/* Reports how a batch has ended; true: the run goes on. */
+static bool ended(struct build *b, struct batch *x, enum build_outcome outcome)
 {
-	if (w->prepared == w->conn.generation)
-		return 0;
-	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
-	pg_add_prepare(&p, NAMED_SETTINGS, worker_settings);
-	pg_add_prepare(&p, NAMED_FENCE, FENCE);
-	pg_add_prepare(&p, NAMED_FINISH, FINISH);
-	int r = pg_run(&p, err);
-	if (!r)
-		w->prepared = w->conn.generation;
-	return r;
-}
-
-static void put_key(const struct build *b, const struct build_report *report, struct pg_params *params)
-{
-	pg_param_int(params, b->m->id);
-	pg_param_time(params, calendar_start(b->m->model->batch_size, report->batch));
-}
-
-/* What an error means for the batch, where the connection still stands. */
-static enum build_outcome judge(const struct build *b, const struct error *err)
-{
-	if (strcmp(err->sqlstate, "57014") == 0 && pg_cancel_asked(&b->w->cancel))
-		return BUILD_INTERRUPTED;
-	return passing_state(err->sqlstate) ? BUILD_PASSING : BUILD_FAILED;
-}
-
-static enum build_outcome judge_lost(const struct build *b, struct build_report *report, int r, struct error *err)
-{
-	/* Abandoned, or interrupted without reaching the server: no COMMIT was sent. */
-	if (r == -ECANCELED || r == -EINTR)
-		return BUILD_INTERRUPTED;
-	return resolve(b->w, b->m, report, err);
-}
-
-static void explain(const struct build *b, struct error *err)
-{
-	struct error why = {0};
-	if (strcmp(err->sqlstate, "42501") == 0 && b->w->conn.pq &&
-	    check_rights(&b->w->conn, b->m, b->shape->oid, pg_deadline(b->w->store), &why) == -EACCES)
-		*err = why;
-}
-
-static enum build_outcome replace_rows(const struct build *b, struct build_report *report, struct error *err)
-{
-	auto_strbuf remove = STRBUF_INIT, insert = STRBUF_INIT;
-	if (render_delete(b->m, b->shape, report->batch, &remove, err) ||
-	    render_insert(b->m, b->shape, report->batch, &insert, err))
-		return BUILD_FAILED;
-	struct pg_params fence = {0};
-	put_key(b, report, &fence);
-	pg_param_int(&fence, report->attempt);
-	pg_param_time(&fence, report->started);
-	pg_param_text(&fence, b->m->model->code);
-	auto_pipe p = PG_PIPE(&b->w->conn, PG_NO_DEADLINE);
-	p.broken = strbuf_broken(&remove) || strbuf_broken(&insert);
-	pg_add(&p, BEGIN, NULL);
-	pg_add_named(&p, NAMED_SETTINGS, NULL);
-	size_t fenced = pg_add_named(&p, NAMED_FENCE, &fence);
-	size_t removed = pg_add(&p, remove.str, NULL);
-	size_t inserted = pg_add(&p, insert.str, NULL);
-	pg_cancel_arm(&b->w->cancel, true);
-	int r = pg_run(&p, err);
-	pg_cancel_arm(&b->w->cancel, false);
-	if (r && p.lost)
-		return judge_lost(b, report, r, err);
-	if (r && p.failed == (int)fenced && strcmp(err->sqlstate, "22012") == 0)
-		return BUILD_STALE;
-	if (r) {
-		enum build_outcome outcome = judge(b, err);
-		explain(b, err);
-		return outcome;
-	}
-	report->rows_deleted = strtoll(PQcmdTuples(p.results[removed]), NULL, 10);
-	report->rows_inserted = strtoll(PQcmdTuples(p.results[inserted]), NULL, 10);
-	return BUILD_DONE;
-}
-
-static enum build_outcome undo(const struct build *b, struct error *err)
-{
-	auto_result *undone = NULL;
-	pg_query(&b->w->conn, pg_deadline(b->w->store), "rollback", NULL, &undone, NULL);
-	error_set(err, EINTR, "interrupted");
-	return BUILD_INTERRUPTED;
-}
-
-/* Not armed: an interrupt that comes now is too late. */
-static enum build_outcome commit(const struct build *b, struct build_report *report, struct error *err)
-{
-	report->finished = clock_now_us(b->w->store->config->clock);
-	struct pg_params params = {0};
-	put_key(b, report, &params);
-	pg_param_int(&params, b->w->store->owner);
-	pg_param_time(&params, report->finished);
-	pg_param_int(&params, report->rows_deleted);
-	pg_param_int(&params, report->rows_inserted);
-	auto_pipe p = PG_PIPE(&b->w->conn, PG_NO_DEADLINE);
-	size_t finished = pg_add_named(&p, NAMED_FINISH, &params);
-	size_t committed = pg_add(&p, "commit", NULL);
-	int r = pg_run(&p, err);
-	/* Abandoned while the answer to COMMIT is out: nobody is left to be told, the row says it. */
-	if (r && p.lost)
-		return judge_lost(b, report, r, err);
-	if (r)
-		return judge(b, err);
-	if (strcmp(PQcmdStatus(p.results[committed]), "COMMIT") != 0) {
-		error_set(err, EIO, "the transaction was rolled back at its COMMIT");
-		return BUILD_FAILED;
-	}
-	report->rows_outside = pg_int(p.results[finished], 0, 0);
-	return BUILD_DONE;
-}
-
-static enum build_outcome build_batch(const struct build *b, struct build_report *report, struct error *err)
-{
-	/* A transaction of an earlier batch that was resolved has taken the connection with it. */
-	int r = pg_connect(&b->w->conn, pg_deadline(b->w->store), err);
-	if (!r)
-		r = prepare_statements(b->w, err);
-	if (r)
-		return r == -ECANCELED ? BUILD_INTERRUPTED : BUILD_PASSING;
-	enum build_outcome outcome = replace_rows(b, report, err);
-	/* Resolved as done: it is committed. */
-	if (outcome != BUILD_DONE || report->finished)
-		return outcome;
-	return pg_cancel_asked(&b->w->cancel) ? undo(b, err) : commit(b, report, err);
-}
-
-static enum build_outcome build_one(const struct build *b, uint32_t i)
-{
-	const struct clock *clock = b->w->store->config->clock;
-	struct error err = {0};
-	struct build_report report = {.outcome = BUILD_STARTED,
-				      .batch = b->run->first + i,
-				      .attempt = b->run->attempt[i],
-				      .started = clock_now_us(clock),
-				      .rows_deleted = -1,
-				      .rows_inserted = -1,
-				      .rows_outside = -1};
-	b->report(b->ctx, &report);
-	report.outcome = build_batch(b, &report, &err);
-	if (report.outcome == BUILD_DONE)
+	x->report.outcome = outcome;
+	if (outcome == BUILD_DONE)
 		store_changed(b->w->store);
 	else
-		report.finished = clock_now_us(clock);
-	report.err = err.err ? &err : NULL;
-	b->report(b->ctx, &report);
-	return report.outcome;
+		x->report.finished = clock_now_us(b->w->store->config->clock);
+	x->report.err = outcome != BUILD_DONE && x->err.err ? &x->err : NULL;
+	b->report(b->ctx, &x->report);
+	batch_fini(x);
+	return outcome != BUILD_PASSING && outcome != BUILD_INTERRUPTED;
+}
+
+/* Alone: nothing else is on the way. */
+static enum build_outcome rows_alone(struct build *b, struct batch *x)
+{
+	bool again = false;
+	int r = pg_connect(&b->w->conn, pg_deadline(b->w->store), &x->err);
+	if (!r && b->w->prepared != b->w->conn.generation)
+		r = batch_prepare(b->w, &x->err);
+	if (r)
+		return r == -ECANCELED ? BUILD_INTERRUPTED : BUILD_PASSING;
+	batch_send_rows(x);
+	enum build_outcome outcome = batch_read_rows(x, &again);
+	/* Lost while it was sent: no answer, no COMMIT, but who knows how much of it has arrived. */
+	return again ? resolve(b->w, b->m, &x->report, &x->err) : outcome;
+}
+
+static bool end_alone(struct build *b)
+{
+	struct batch *x = b->open;
+	b->open = NULL;
+	if (!x)
+		return true;
+	batch_send_end(x);
+	return ended(b, x, batch_read_end(x, true));
+}
+
+/* What was sent of a batch that is not to be built any more. */
+static void take_back(struct batch *x)
+{
+	bool again;
+	auto_result *undone = NULL;
+	if (batch_read_rows(x, &again) == BUILD_DONE)
+		pg_query(&x->w->conn, pg_deadline(x->w->store), "rollback", NULL, &undone, NULL);
+}
+
+/* Ends the open batch while the next one's rows travel behind it. *sent: they did, and the connection stands.
+ */
+static bool end_before(struct build *b, struct batch *next, bool *sent)
+{
+	struct batch *before = b->open;
+	b->open = NULL;
+	batch_send_end(before);
+	if (!before->end.lost)
+		batch_send_rows(next);
+	bool with_next = !before->end.lost && !next->rows.lost;
+	enum build_outcome outcome = batch_read_end(before, !with_next);
+	/* Where it was lost, a new connection may stand by now, on which nothing was sent. */
+	*sent = with_next && !before->end.lost;
+	return ended(b, before, outcome);
+}
+
+/* *begun: `next` was, and is reported here or open now. True: the run goes on. */
+static bool advance(struct build *b, struct batch *next, bool *begun)
+{
+	enum build_outcome outcome = BUILD_UNSTARTED;
+	bool sent = false, again = true;
+	*begun = !b->open || end_before(b, next, &sent);
+	if (!*begun) {
+		if (sent)
+			take_back(next);
+		batch_fini(next);
+		return false;
+	}
+	b->report(b->ctx, &next->report);
+	if (sent)
+		outcome = batch_read_rows(next, &again);
+	if (again) {
+		next->err = (struct error){0};
+		outcome = rows_alone(b, next);
+	}
+	if (outcome != BUILD_DONE)
+		return ended(b, next, outcome);
+	b->open = next;
+	return true;
+}
+
+/* A batch whose statements cannot be written (a date column cut inside a day). */
+static bool fail_unwritten(struct build *b, struct batch *x, bool *begun)
+{
+	*begun = end_alone(b);
+	if (!*begun) {
+		batch_fini(x);
+		return false;
+	}
+	b->report(b->ctx, &x->report);
+	return ended(b, x, BUILD_FAILED);
 }
 
 /* Every batch from `i` on that has an attempt gets this outcome without having begun. */
@@ -212,23 +133,31 @@ static void leave(const struct build *b, uint32_t i, enum build_outcome outcome,
 		if (!report.attempt)
 			continue;
 		b->report(b->ctx, &report);
-		if (outcome == BUILD_PASSING)
+		if (outcome == BUILD_PASSING) {
 			outcome = BUILD_UNSTARTED;
+			err = NULL;
+		}
 	}
 }
 
-static void build_all(const struct build *b)
+static void build_all(struct build *b)
 {
 	uint32_t i = 0;
-	for (; i < b->run->count && !pg_cancel_asked(&b->w->cancel); i++) {
+	bool on = true;
+	for (; on && i < b->run->count && !pg_cancel_asked(&b->w->cancel); i++) {
 		if (!b->run->attempt[i])
 			continue;
-		enum build_outcome outcome = build_one(b, i);
-		if (outcome == BUILD_PASSING || outcome == BUILD_INTERRUPTED) {
-			i++;
+		struct batch *next = b->open == &b->slots[0] ? &b->slots[1] : &b->slots[0];
+		bool begun = true;
+		if (batch_init(next, b->w, b->m, b->shape, b->run->first + i, b->run->attempt[i]))
+			on = advance(b, next, &begun);
+		else
+			on = fail_unwritten(b, next, &begun);
+		if (!begun)
 			break;
-		}
 	}
+	/* Interrupted between two batches: what is complete is not thrown away. */
+	end_alone(b);
 	leave(b, i, BUILD_UNSTARTED, NULL);
 }
 
@@ -239,9 +168,9 @@ static int look(struct build *b, struct error *err)
 	struct store *s = w->store;
 	int r = pg_connect(&w->conn, pg_deadline(s), err);
 	if (!r)
-		r = prepare_statements(w, err);
-	if (!r)
 		r = shape_read(s, &w->conn, &b->m, 1, &b->shape, pg_deadline(s), err);
+	if (!r)
+		r = batch_prepare(w, err);
 	if (r)
 		return r;
 	uint32_t accepted;
@@ -255,9 +184,11 @@ static int look(struct build *b, struct error *err)
 	return 0;
 }
 
-int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx, struct error *err)
+int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
+	     struct error *err)
 {
-	struct build b = {.w = w, .m = &w->store->models[run->model], .run = run, .report = report, .ctx = ctx};
+	struct build b = {
+		.w = w, .m = &w->store->models[run->model], .run = run, .report = report, .ctx = ctx};
 	struct error why = {0};
 	pg_cancel_forget(&w->cancel);
 	int r = look(&b, &why);

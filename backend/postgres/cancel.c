@@ -4,7 +4,7 @@
 #include "backend/base/cleanup.h"
 #include "backend/postgres/pipe.h"
 
-#define REPEAT_US 1000000
+#define REPEAT_US	1000000
 #define SIDE_TIMEOUT_US 2000000
 /* Then the connection is dropped: before its COMMIT is sent, that rolls back for certain. */
 #define UNREACHED_MAX 5
@@ -75,8 +75,8 @@ int pg_cancel_due(struct pg_cancel *x, const struct pg_conn *c, int64_t now, int
 		auto_result *r = NULL;
 		int failed = pg_connect(&x->side, now + SIDE_TIMEOUT_US, NULL);
 		if (!failed)
-			failed = pg_query(&x->side, now + SIDE_TIMEOUT_US, "select pg_catalog.pg_cancel_backend($1::int)",
-					  &params, &r, NULL);
+			failed = pg_query(&x->side, now + SIDE_TIMEOUT_US,
+					  "select pg_catalog.pg_cancel_backend($1::int)", &params, &r, NULL);
 		if (failed && ++x->unreached >= UNREACHED_MAX)
 			return -EINTR;
 		x->next_try = clock_monotonic_us() + REPEAT_US;

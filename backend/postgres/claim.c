@@ -2,28 +2,30 @@
 /* Claims: nobody is waited for. What another holds is not granted this time. */
 #include "backend/postgres/pgstore.h"
 
-#define MAKE_ROWS                                                                             \
-	"insert into batchfs.state (model, window_start)"                                     \
+#define MAKE_ROWS                                                                                            \
+	"insert into batchfs.state (model, window_start)"                                                    \
 	" select $1::int, w from unnest($2::timestamptz[]) as w on conflict do nothing"
 
 /*
  * The model's row is locked against requests (and freezes): every request with a seq up to the one
  * read here was committed before, so that the build that follows answers it.
  */
-#define GRANT                                                                                               \
-	"with m as materialized (select seq from batchfs.model where id = $1::int for share skip locked),"  \
-	" free as materialized (select s.window_start from batchfs.state s"                                 \
-	" where s.model = $1::int and s.window_start = any ($2::timestamptz[])"                             \
-	" and s.run <> 1 and (s.run = 2 or s.served < $3::bigint) and exists (select from m)"               \
-	" order by s.window_start for update skip locked),"                                                 \
-	" mine as (update batchfs.state s set run = 1, attempt = s.attempt + 1, owner = $4::bigint,"        \
-	" served = m.seq, request = case when $5::bigint = 0 then s.request else $5::bigint end,"           \
-	" running_since = $6::timestamptz from free, m"                                                     \
-	" where s.model = $1::int and s.window_start = free.window_start"                                   \
-	" returning s.window_start, s.attempt, s.served),"                                                  \
-	" told as (insert into batchfs.attempt (model, window_start, last_start, origin, outcome, at, request)" \
-	" select $1::int, min(window_start), max(window_start), $7::bigint, 'started', $6::timestamptz, $5::bigint" \
-	" from mine having count(*) > 0)"                                                                   \
+#define GRANT                                                                                                \
+	"with m as materialized (select seq from batchfs.model where id = $1::int for share skip locked),"   \
+	" free as materialized (select s.window_start from batchfs.state s"                                  \
+	" where s.model = $1::int and s.window_start = any ($2::timestamptz[])"                              \
+	" and s.run <> 1 and (s.run = 2 or s.served < $3::bigint) and exists (select from m)"                \
+	" order by s.window_start for update skip locked),"                                                  \
+	" mine as (update batchfs.state s set run = 1, attempt = s.attempt + 1, owner = $4::bigint,"         \
+	" served = m.seq, request = case when $5::bigint = 0 then s.request else $5::bigint end,"            \
+	" running_since = $6::timestamptz from free, m"                                                      \
+	" where s.model = $1::int and s.window_start = free.window_start"                                    \
+	" returning s.window_start, s.attempt, s.served),"                                                   \
+	" told as (insert into batchfs.attempt (model, window_start, last_start, origin, outcome, at, "      \
+	"request)"                                                                                           \
+	" select $1::int, min(window_start), max(window_start), $7::bigint, 'started', $6::timestamptz, "    \
+	"$5::bigint"                                                                                         \
+	" from mine having count(*) > 0)"                                                                    \
 	" select window_start, attempt, served from mine"
 
 /* Rises with every claim, so that it names the one whose commit was lost. */

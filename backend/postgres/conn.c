@@ -20,7 +20,7 @@ static const char *const session_settings[] = {
 	"select set_config('idle_in_transaction_session_timeout', '60s', false)",
 	"select set_config('idle_session_timeout', '0', false)",
 };
-#define N_SETTINGS (sizeof session_settings / sizeof *session_settings)
+#define N_SETTINGS    (sizeof session_settings / sizeof *session_settings)
 #define OLDEST_SERVER 130000
 
 void pg_one_line(char *text)
@@ -116,7 +116,8 @@ static PGconn *start(const struct pg_conn *c)
 			      "tcp_user_timeout",
 			      c->config->service ? "service" : NULL,
 			      NULL};
-	const char *values[] = {name, "UTF8", "primary", "1", "10", "3", "3", "20000", c->config->service, NULL};
+	const char *values[] = {name, "UTF8",  "primary",	   "1", "10", "3",
+				"3",  "20000", c->config->service, NULL};
 	return PQconnectStartParams(keys, values, 0);
 }
 
@@ -150,9 +151,11 @@ static int handshake(struct pg_conn *c, int64_t deadline, struct error *err)
 static int check_server(const struct pg_conn *c, const PGresult *r, struct error *err)
 {
 	if (pg_int(r, 0, 0) != PQbackendPID(c->pq))
-		return error_set(err, EOPNOTSUPP,
-				 "the connection goes through a pooler (such as pgbouncer), which hands out one session to "
-				 "several clients; name the server itself in the service or in PGHOST and PGPORT");
+		return error_set(
+			err, EOPNOTSUPP,
+			"the connection goes through a pooler (such as pgbouncer), which hands out one "
+			"session to "
+			"several clients; name the server itself in the service or in PGHOST and PGPORT");
 	if (PQserverVersion(c->pq) < OLDEST_SERVER)
 		return error_set(err, EOPNOTSUPP, "the server is PostgreSQL %d, 13 or later is needed",
 				 PQserverVersion(c->pq) / 10000);
@@ -213,6 +216,7 @@ int pg_connect(struct pg_conn *c, int64_t deadline, struct error *err)
 		return r == -ETIMEDOUT ? error_set(err, EHOSTUNREACH, "the warehouse does not answer") : r;
 	}
 	c->generation++;
+	c->kept = 0;
 	return 0;
 }
 

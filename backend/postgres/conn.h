@@ -26,6 +26,7 @@ struct pg_conn {
 	int abandon_fd;		  /* readable for ever once abandoned; not ours to close */
 	struct pg_cancel *cancel; /* NULL: nobody interrupts it */
 	unsigned generation;	  /* rises with every connection made */
+	unsigned kept;		  /* bit i: the server has prepared statement i of pg_add_kept() */
 };
 
 /*
@@ -35,7 +36,8 @@ struct pg_conn {
 int pg_connect(struct pg_conn *c, int64_t deadline, struct error *err);
 void pg_disconnect(struct pg_conn *c);
 
-/* 0: the socket is ready for `events` (poll's). -ETIMEDOUT, -ECANCELED, -EINTR (interrupted, and the server not reached). */
+/* 0: the socket is ready for `events` (poll's). -ETIMEDOUT, -ECANCELED, -EINTR (interrupted, and the server
+ * not reached). */
 int pg_wait(struct pg_conn *c, short events, int64_t deadline);
 
 /* Sleeps until the deadline. -ECANCELED when abandoned. */

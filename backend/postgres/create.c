@@ -17,13 +17,14 @@
 	" where c.relnamespace = ns.oid and c.relname = $2)"                                                 \
 	" from (select $1::text as name) n left join pg_catalog.pg_namespace ns on ns.nspname = n.name"
 #define FIND                                                                                                 \
-	"select c.oid, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) from pg_catalog.pg_class c" \
+	"select c.oid, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) from "                    \
+	"pg_catalog.pg_class c"                                                                              \
 	" join pg_catalog.pg_namespace ns on ns.oid = c.relnamespace"                                        \
 	" left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = $3 and a.attnum > 0"     \
 	" where ns.nspname = $1 and c.relname = $2"
 /* Where another table was known, adopt() is to void its states, and records this one then. */
-#define RECORD                                                                                           \
-	"update batchfs.model set created_by_us = true, target_oid = coalesce(target_oid, $2::oid)"      \
+#define RECORD                                                                                               \
+	"update batchfs.model set created_by_us = true, target_oid = coalesce(target_oid, $2::oid)"          \
 	" where id = $1::int"
 
 static int roll_back(struct pg_conn *c, int64_t until, int r)
@@ -55,18 +56,22 @@ static int look(struct worker *w, const struct pg_model *m, bool *schema, int64_
 	if (pg_bool(f, 0, 5))
 		return 1;
 	if (*schema && !pg_bool(f, 0, 2))
-		return error_sql(err, EACCES, "42501", "%s may not make the schema %s: GRANT CREATE ON DATABASE %s TO %s", user,
+		return error_sql(err, EACCES, "42501",
+				 "%s may not make the schema %s: GRANT CREATE ON DATABASE %s TO %s", user,
 				 m->model->relation.schema, pg_text(f, 0, 4), user);
 	if (!*schema && !pg_bool(f, 0, 1))
-		return error_sql(err, EACCES, "42501", "%s may not make the table %s: GRANT USAGE, CREATE ON SCHEMA \"%s\" TO %s",
+		return error_sql(err, EACCES, "42501",
+				 "%s may not make the table %s: GRANT USAGE, CREATE ON SCHEMA \"%s\" TO %s",
 				 user, m->target, m->model->relation.schema, user);
 	return 0;
 }
 
-static int write_table(const struct pg_model *m, const struct pg_shape *shape, struct strbuf *sql, struct error *err)
+static int write_table(const struct pg_model *m, const struct pg_shape *shape, struct strbuf *sql,
+		       struct error *err)
 {
 	/* An empty window: nothing is read, the columns are the query's. */
-	int64_t start = calendar_start(m->model->batch_size, calendar_ordinal(m->model->batch_size, m->model->begin));
+	int64_t start =
+		calendar_start(m->model->batch_size, calendar_ordinal(m->model->batch_size, m->model->begin));
 	strbuf_printf(sql, "create %stable %s as\n", m->model->unlogged ? "unlogged " : "", m->target);
 	int r = window_sql_render(m->sql, shape->types, start, start, sql, err);
 	strbuf_puts(sql, "\nwith no data");
@@ -90,7 +95,8 @@ static void add_index(struct pg_pipe *p, const struct pg_model *m, const struct 
 	pg_add(p, sql.str, NULL);
 }
 
-/* Whether one of the config's indexes serves a batch's DELETE; a BRIN index did not (facts/postgres.md §2). */
+/* Whether one of the config's indexes serves a batch's DELETE; a BRIN index did not (facts/postgres.md §2).
+ */
 static bool leads_with_event_time(const struct pg_model *m)
 {
 	for (size_t i = 0; i < m->model->n_indexes; i++) {
@@ -102,8 +108,8 @@ static bool leads_with_event_time(const struct pg_model *m)
 	return false;
 }
 
-static int make(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, bool schema, int64_t until,
-		struct error *err)
+static int make(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, bool schema,
+		int64_t until, struct error *err)
 {
 	auto_strbuf table = STRBUF_INIT, namespace = STRBUF_INIT, index = STRBUF_INIT;
 	int r = write_table(m, shape, &table, err);
@@ -126,7 +132,8 @@ static int make(struct worker *w, const struct pg_model *m, const struct pg_shap
 }
 
 /* Checked before the commit: a table that no batch can be built into must not stay behind. */
-static int check_made(struct worker *w, const struct pg_model *m, uint32_t *oid, int64_t until, struct error *err)
+static int check_made(struct worker *w, const struct pg_model *m, uint32_t *oid, int64_t until,
+		      struct error *err)
 {
 	struct pg_params names = {0};
 	pg_param_text(&names, m->model->relation.schema);
@@ -140,8 +147,9 @@ static int check_made(struct worker *w, const struct pg_model *m, uint32_t *oid,
 	if (!m->column)
 		return 0;
 	if (pg_null(made, 0, 1))
-		return error_set(err, EOPNOTSUPP, "the query of %s yields no column %s, which is its event_time", m->model->dir,
-				 m->column);
+		return error_set(err, EOPNOTSUPP,
+				 "the query of %s yields no column %s, which is its event_time",
+				 m->model->dir, m->column);
 	return 0;
 }
 

@@ -71,12 +71,14 @@ static void take_answer(const struct pg_model *m, struct pg_shape *shape, int64_
 		shape->types[input] = type;
 	if (type == TIME_UNSUPPORTED && !shape->why_not.err)
 		error_set(&shape->why_not, EOPNOTSUPP,
-			  "event_time %s of %s is of a type from which no batches can be cut: timestamptz, timestamp and "
+			  "event_time %s of %s is of a type from which no batches can be cut: timestamptz, "
+			  "timestamp and "
 			  "date can",
 			  what, of);
 	if (type == TIME_DATE && m->model->batch_size == BATCH_HOUR && !shape->why_not.err)
 		error_set(&shape->why_not, EOPNOTSUPP,
-			  "event_time %s of %s is of type date, which has whole days only: no batch of an hour can be cut "
+			  "event_time %s of %s is of type date, which has whole days only: no batch of an "
+			  "hour can be cut "
 			  "from it; use batch_size day, month or year",
 			  what, of);
 }

@@ -5,15 +5,15 @@
 #include "backend/postgres/pgstore.h"
 
 #define KEYS " from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as u (n, s, t, b)"
-/* Only what is missing: ON CONFLICT alone would use up an id each time. In order, so that two mounts never deadlock. */
-#define ADD                                                                                            \
-	"insert into batchfs.model (target_schema, target_table, batch_size)"                          \
-	" select distinct u.s, u.t, u.b" KEYS                                                          \
-	" where not exists (select from batchfs.model m"                                               \
-	" where m.target_schema = u.s and m.target_table = u.t and m.batch_size = u.b)"                \
+/* Only what is missing: ON CONFLICT alone would use up an id each time. In order, so that two mounts never
+ * deadlock. */
+#define ADD                                                                                                  \
+	"insert into batchfs.model (target_schema, target_table, batch_size)"                                \
+	" select distinct u.s, u.t, u.b" KEYS " where not exists (select from batchfs.model m"               \
+	" where m.target_schema = u.s and m.target_table = u.t and m.batch_size = u.b)"                      \
 	" order by 1, 2, 3 on conflict do nothing"
-#define FIND                                                                                           \
-	"select u.n, m.id, coalesce(m.target_oid, 0)" KEYS " join batchfs.model m"                     \
+#define FIND                                                                                                 \
+	"select u.n, m.id, coalesce(m.target_oid, 0)" KEYS " join batchfs.model m"                           \
 	" on m.target_schema = u.s and m.target_table = u.t and m.batch_size = u.b"
 
 /* Those that can run so far, in the catalog's order, and what is found out about each. */
@@ -53,7 +53,8 @@ static int check_database(struct store *s, const char *database, const struct mo
 	if (!m->relation.database || strcmp(m->relation.database, database) == 0)
 		return 0;
 	return error_set(why_not, EOPNOTSUPP,
-			 "%s is built into the database %s, this mount is connected to %s: name the right one in the service or "
+			 "%s is built into the database %s, this mount is connected to %s: name the right "
+			 "one in the service or "
 			 "in PGDATABASE",
 			 m->dir, m->relation.database, database);
 }
@@ -91,7 +92,8 @@ static void take_ids(struct enlisting *e, const PGresult *r)
 		size_t i = (size_t)pg_int(r, row, 0);
 		e->models[i]->id = (int)pg_int(r, row, 1);
 		e->known[i].oid = (uint32_t)pg_int(r, row, 2);
-		s->by_id[s->n_ids++] = (struct id_index){.id = e->models[i]->id, .index = e->models[i]->index};
+		s->by_id[s->n_ids++] =
+			(struct id_index){.id = e->models[i]->id, .index = e->models[i]->index};
 	}
 	qsort(s->by_id, s->n_ids, sizeof *s->by_id, by_id);
 	/* The state belongs to the target: of two models that build into one, the second cannot run. */
@@ -100,8 +102,8 @@ static void take_ids(struct enlisting *e, const PGresult *r)
 		struct pg_model *m = &s->models[s->by_id[i].index];
 		if (kept && s->by_id[kept - 1].id == s->by_id[i].id) {
 			m->id = 0;
-			error_set(&e->targets[m->index].why_not, EOPNOTSUPP, "%s builds into %s, as %s does", m->model->dir,
-				  m->target, s->models[s->by_id[kept - 1].index].model->dir);
+			error_set(&e->targets[m->index].why_not, EOPNOTSUPP, "%s builds into %s, as %s does",
+				  m->model->dir, m->target, s->models[s->by_id[kept - 1].index].model->dir);
 			continue;
 		}
 		s->by_id[kept++] = s->by_id[i];
@@ -176,7 +178,8 @@ int pg_enlist(struct store *s, struct store_target *targets, size_t n, struct er
 	int r = store_connect(s, true, err);
 	auto_result *database = NULL;
 	if (!r)
-		r = pg_query(&s->control, pg_deadline(s), "select pg_catalog.current_database()", NULL, &database, err);
+		r = pg_query(&s->control, pg_deadline(s), "select pg_catalog.current_database()", NULL,
+			     &database, err);
 	if (r)
 		return r;
 	struct enlisting e = {.s = s, .targets = targets, .models = models, .shapes = shapes, .known = known};

@@ -13,23 +13,24 @@
 #define NOTICE_US 100000
 
 #define SNAPSHOT "select pg_catalog.pg_current_snapshot()::text"
-/* Of batchfs.attempt or batchfs.request x. Ours is known here; what an older session of ours left may not be. */
-#define NEWS                                                                                                \
-	" x.xid >= pg_catalog.pg_snapshot_xmin($1::pg_snapshot)"                                            \
-	" and not pg_catalog.pg_visible_in_snapshot(x.xid, $1::pg_snapshot)"                                \
+/* Of batchfs.attempt or batchfs.request x. Ours is known here; what an older session of ours left may not be.
+ */
+#define NEWS                                                                                                 \
+	" x.xid >= pg_catalog.pg_snapshot_xmin($1::pg_snapshot)"                                             \
+	" and not pg_catalog.pg_visible_in_snapshot(x.xid, $1::pg_snapshot)"                                 \
 	" and x.origin <> $2::bigint and x.origin <> $3::bigint "
 #define ADOPTED "select distinct x.model from batchfs.attempt x where x.window_start is null and " NEWS
 /* The states that the news are about. */
-#define TOUCHED                                                                                             \
-	" from (select distinct x.model, x.window_start, coalesce(x.last_start, x.window_start) as last"    \
-	" from batchfs.attempt x where x.window_start is not null and " NEWS ") a"                          \
-	" join batchfs.state s on s.model = a.model"                                                        \
+#define TOUCHED                                                                                              \
+	" from (select distinct x.model, x.window_start, coalesce(x.last_start, x.window_start) as last"     \
+	" from batchfs.attempt x where x.window_start is not null and " NEWS ") a"                           \
+	" join batchfs.state s on s.model = a.model"                                                         \
 	" and s.window_start >= a.window_start and s.window_start <= a.last "
-#define REQUESTS                                                                                            \
-	" from batchfs.request r where r.id in (select x.id from batchfs.request x where" NEWS              \
+#define REQUESTS                                                                                             \
+	" from batchfs.request r where r.id in (select x.id from batchfs.request x where" NEWS               \
 	" union all select s.request" TOUCHED ") order by r.id"
 #define OF_ADOPTED " from batchfs.state s where s.model = any ($1::int[])"
-#define OF_ADOPTED_REQUESTS                                                                       \
+#define OF_ADOPTED_REQUESTS                                                                                  \
 	" from batchfs.request r where r.id in (select s.request" OF_ADOPTED ") order by r.id"
 
 static void drain(int fd)
@@ -54,7 +55,8 @@ static int take_notices(struct store *s)
 }
 
 /* A model that somebody has adopted: everything anew. */
-static int report_adopted(struct store *s, const PGresult *models, const struct store_sink *sink, struct error *err)
+static int report_adopted(struct store *s, const PGresult *models, const struct store_sink *sink,
+			  struct error *err)
 {
 	if (PQntuples(models) == 0)
 		return 0;
@@ -123,7 +125,8 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	return r;
 }
 
-/* One notice for everything that was committed here in the last 100 ms, never inside a batch's transaction. */
+/* One notice for everything that was committed here in the last 100 ms, never inside a batch's transaction.
+ */
 static int give_notice(struct store *s, int64_t now, int64_t *next, struct error *err)
 {
 	{
@@ -143,7 +146,8 @@ static int give_notice(struct store *s, int64_t now, int64_t *next, struct error
 }
 
 /* Does what is due; *next: when something will be. *reported: others may have done something. */
-static int do_due(struct store *s, const struct store_sink *sink, int64_t *next, bool *reported, struct error *err)
+static int do_due(struct store *s, const struct store_sink *sink, int64_t *next, bool *reported,
+		  struct error *err)
 {
 	int64_t now = clock_monotonic_us();
 	int r = take_notices(s);

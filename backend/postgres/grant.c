@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/postgres/pgstore.h"
 
-#define RIGHTS                                                                                              \
-	"select pg_catalog.concat_ws(', ',"                                                                 \
-	" case when not has_table_privilege($1::oid, 'SELECT') then 'SELECT' end,"                          \
-	" case when not has_table_privilege($1::oid, 'INSERT') then 'INSERT' end,"                          \
-	" case when not has_table_privilege($1::oid, 'DELETE') then 'DELETE' end),"                         \
-	" pg_catalog.quote_ident(current_user), pg_catalog.row_security_active($1::oid),"                   \
-	" has_schema_privilege(c.relnamespace, 'USAGE'), c.relnamespace::regnamespace::text"                \
+#define RIGHTS                                                                                               \
+	"select pg_catalog.concat_ws(', ',"                                                                  \
+	" case when not has_table_privilege($1::oid, 'SELECT') then 'SELECT' end,"                           \
+	" case when not has_table_privilege($1::oid, 'INSERT') then 'INSERT' end,"                           \
+	" case when not has_table_privilege($1::oid, 'DELETE') then 'DELETE' end),"                          \
+	" pg_catalog.quote_ident(current_user), pg_catalog.row_security_active($1::oid),"                    \
+	" has_schema_privilege(c.relnamespace, 'USAGE'), c.relnamespace::regnamespace::text"                 \
 	" from pg_catalog.pg_class c where c.oid = $1::oid"
 
-int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int64_t deadline, struct error *err)
+int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int64_t deadline,
+		 struct error *err)
 {
 	struct pg_params params = {0};
 	pg_param_int(&params, oid);
@@ -20,14 +21,16 @@ int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int6
 		return failed;
 	const char *missing = pg_text(r, 0, 0), *user = pg_text(r, 0, 1);
 	if (!pg_bool(r, 0, 3))
-		return error_sql(err, EACCES, "42501", "%s may not use the schema of %s: GRANT USAGE ON SCHEMA %s TO %s", user,
+		return error_sql(err, EACCES, "42501",
+				 "%s may not use the schema of %s: GRANT USAGE ON SCHEMA %s TO %s", user,
 				 m->target, pg_text(r, 0, 4), user);
 	if (*missing)
-		return error_sql(err, EACCES, "42501", "%s may not build into %s: GRANT %s ON %s TO %s", user, m->target,
-				 missing, m->target, user);
+		return error_sql(err, EACCES, "42501", "%s may not build into %s: GRANT %s ON %s TO %s", user,
+				 m->target, missing, m->target, user);
 	if (pg_bool(r, 0, 2))
 		return error_sql(err, EACCES, "42501",
-				 "row level security hides rows of %s from %s, so replacing a batch would leave rows behind: "
+				 "row level security hides rows of %s from %s, so replacing a batch would "
+				 "leave rows behind: "
 				 "ALTER ROLE %s BYPASSRLS, or let the table's owner build",
 				 m->target, user, user);
 	return 0;

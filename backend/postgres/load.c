@@ -58,11 +58,13 @@ int pg_load(struct store *s, const struct store_sink *sink, struct error *err)
 		pg_array_int(&ids, s->by_id[i].id);
 	pg_array_end(&ids);
 	strbuf_printf(&requests,
-		      "declare batchfs_load cursor for select %s from batchfs.request r where r.model = any ($1::int[])"
+		      "declare batchfs_load cursor for select %s from batchfs.request r where r.model = any "
+		      "($1::int[])"
 		      " and (r.open or r.id in (select s.request from batchfs.state s)) order by r.id",
 		      request_columns);
 	strbuf_printf(&states,
-		      "declare batchfs_load cursor for select %s from batchfs.state s where s.model = any ($1::int[])",
+		      "declare batchfs_load cursor for select %s from batchfs.state s where s.model = any "
+		      "($1::int[])",
 		      state_columns);
 	if (strbuf_broken(&ids) || strbuf_broken(&requests) || strbuf_broken(&states))
 		return error_set(err, ENOMEM, "no memory to load states");

@@ -9,11 +9,11 @@
 
 /* What the database says of a model's target and inputs. Immutable; counted. */
 struct pg_shape {
-	unsigned refs; /* under store.lock */
-	uint32_t oid;  /* of the target; 0: there is none */
-	char kind;     /* pg_class.relkind */
-	bool indexed;  /* an index leads with event_time */
-	char *columns; /* of the target, quoted, as an insert lists them; NULL: there is none */
+	unsigned refs;	       /* under store.lock */
+	uint32_t oid;	       /* of the target; 0: there is none */
+	char kind;	       /* pg_class.relkind */
+	bool indexed;	       /* an index leads with event_time */
+	char *columns;	       /* of the target, quoted, as an insert lists them; NULL: there is none */
 	enum time_type type;   /* of the target's event_time */
 	enum time_type *types; /* one an input */
 	struct error why_not;  /* err != 0: a type that no window can be cut from, or no table */
@@ -21,12 +21,12 @@ struct pg_shape {
 
 struct pg_model {
 	const struct model *model;
-	int index; /* in the catalog */
-	int id;	   /* batchfs.model.id; 0: none. Constant once enlisted, as are target and sql */
-	char *target;	   /* "schema"."table" */
-	char *column;	   /* name of the event_time column, unquoted; NULL: it is an expression */
+	int index;    /* in the catalog */
+	int id;	      /* batchfs.model.id; 0: none. Constant once enlisted, as are target and sql */
+	char *target; /* "schema"."table" */
+	char *column; /* name of the event_time column, unquoted; NULL: it is an expression */
 	struct sql_template *sql;
-	uint32_t accepted; /* oid of the target that the states are of; 0: none. Under store.lock */
+	uint32_t accepted;	/* oid of the target that the states are of; 0: none. Under store.lock */
 	struct pg_shape *shape; /* the last one seen; may be NULL. Under store.lock */
 };
 
@@ -43,10 +43,10 @@ struct id_index {
 
 struct store {
 	const struct engine_config *config;
-	int64_t owner;	     /* random: this mount, and the origin of what its workers write */
+	int64_t owner; /* random: this mount, and the origin of what its workers write */
 	struct pg_conn control;
-	unsigned ready;	     /* generation of the control connection that holds the liveness lock */
-	int64_t session;     /* random for each such connection: the origin of what it writes */
+	unsigned ready;	 /* generation of the control connection that holds the liveness lock */
+	int64_t session; /* random for each such connection: the origin of what it writes */
 	int wake_fd, abandon_fd;
 	pthread_mutex_t lock; /* innermost: nothing is waited for under it */
 	bool changed;	      /* something was committed since the last notice. Under lock */
@@ -54,9 +54,9 @@ struct store {
 	size_t n;
 	struct id_index *by_id; /* sorted by id */
 	size_t n_ids;
-	bool schema;	/* there is a schema batchfs (without it, read only: nothing is known) */
-	char *cursor;	/* pg_snapshot up to which everything was reported; NULL: nothing */
-	bool notified;	/* another mount has said that there is news */
+	bool schema;   /* there is a schema batchfs (without it, read only: nothing is known) */
+	char *cursor;  /* pg_snapshot up to which everything was reported; NULL: nothing */
+	bool notified; /* another mount has said that there is news */
 	int64_t polled_at, swept_at, noticed_at; /* us, monotonic */
 	int64_t retry_at, backoff;		 /* of the control connection */
 	struct error refused;			 /* why the last connect failed */
@@ -70,6 +70,7 @@ struct worker {
 	struct pg_conn conn;
 	struct pg_cancel cancel;
 	unsigned prepared; /* generation of the connection that has our named statements */
+	unsigned runs;	   /* built since */
 };
 
 /* store.c */
@@ -96,7 +97,8 @@ int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *model
 struct pg_shape *shape_new(const struct model *m);
 struct pg_shape *shape_get(struct store *s, struct pg_model *m); /* counted; NULL: none yet */
 void shape_put(struct store *s, struct pg_shape *shape);
-void shape_keep(struct store *s, struct pg_model *m, struct pg_shape *shape); /* the model's last one; counts it */
+void shape_keep(struct store *s, struct pg_model *m,
+		struct pg_shape *shape); /* the model's last one; counts it */
 enum time_type shape_type(uint32_t oid);
 
 /* describe.c: the types of event_times that are expressions, or come from ephemeral models */
@@ -116,14 +118,15 @@ int render_delete(const struct pg_model *m, const struct pg_shape *shape, ordina
 int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, struct strbuf *out,
 		  struct error *err);
 /* `... where et >= L and et < L` of the target */
-int render_window(const struct pg_model *m, enum time_type type, int64_t start, int64_t end, struct strbuf *out,
-		  struct error *err);
+int render_window(const struct pg_model *m, enum time_type type, int64_t start, int64_t end,
+		  struct strbuf *out, struct error *err);
 
 /* sweep.c */
 int sweep(struct store *s, const struct store_sink *sink, struct error *err);
 
 /* grant.c: 0, or -EACCES with *err: what is missing to build into the target, with its GRANT */
-int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int64_t deadline, struct error *err);
+int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int64_t deadline,
+		 struct error *err);
 
 /* accept.c: which targets are those that the states are of */
 struct pg_known {
@@ -134,9 +137,11 @@ struct pg_known {
 int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *models,
 		   struct pg_shape *const *shapes, struct pg_known *known, size_t n, int64_t deadline,
 		   struct error *err);
-void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool adopt, struct store_target *out);
+void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool adopt,
+		     struct store_target *out);
 
-/* create.c: makes the target, its schema and its indexes, unless somebody else has. shape: the types of the inputs. */
+/* create.c: makes the target, its schema and its indexes, unless somebody else has. shape: the types of the
+ * inputs. */
 int create_target(struct worker *w, struct pg_model *m, const struct pg_shape *shape, struct error *err);
 
 /* resolve.c: what became of an attempt whose connection was lost. Waits until it is certain, or abandoned. */
@@ -146,6 +151,8 @@ enum build_outcome resolve(struct worker *w, const struct pg_model *m, struct bu
 /* worker.c */
 /* Settings of a transaction that runs a model's SQL: the role's search_path, but pg_temp last. */
 extern const char *const worker_settings;
+/* The same for the session, so that a batch's transaction only has to make sure of them. */
+extern const char *const worker_session;
 int pg_worker_open(struct store *s, struct worker **out, struct error *err);
 void pg_worker_close(struct worker *w);
 void pg_interrupt(struct worker *w);
@@ -163,7 +170,9 @@ int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct 
 int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);
 int pg_prepare(struct worker *w, int model, struct store_target *target, struct error *err);
 int pg_adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err);
-int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx, struct error *err);
-int pg_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out, struct error *err);
+int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
+	     struct error *err);
+int pg_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
+		  struct error *err);
 
 #endif

@@ -5,20 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BEGIN_WRITE "begin isolation level read committed read write"
+#define BEGIN_WRITE    "begin isolation level read committed read write"
 #define BEGIN_SNAPSHOT "begin isolation level repeatable read read only"
 
 /* With row level security on, replacing 100 rows left 150 and no error: off turns that into 42501.
  * A request is durable when it is acknowledged, whatever the role's default is. */
-#define SETTINGS                                                                                         \
-	"select pg_catalog.set_config('row_security', 'off', true),"                                     \
-	" pg_catalog.set_config('TimeZone', 'UTC', true),"                                               \
-	" pg_catalog.set_config('DateStyle', 'ISO, MDY', true),"                                         \
-	" pg_catalog.set_config('standard_conforming_strings', 'on', true),"                             \
-	" pg_catalog.set_config('client_min_messages', 'warning', true),"                                \
-	" pg_catalog.set_config('lock_timeout', '1s', true),"                                            \
-	" pg_catalog.set_config('synchronous_commit', case when"                                         \
-	" pg_catalog.current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then 'on'" \
+#define SETTINGS                                                                                             \
+	"select pg_catalog.set_config('row_security', 'off', true),"                                         \
+	" pg_catalog.set_config('TimeZone', 'UTC', true),"                                                   \
+	" pg_catalog.set_config('DateStyle', 'ISO, MDY', true),"                                             \
+	" pg_catalog.set_config('standard_conforming_strings', 'on', true),"                                 \
+	" pg_catalog.set_config('client_min_messages', 'warning', true),"                                    \
+	" pg_catalog.set_config('lock_timeout', '1s', true),"                                                \
+	" pg_catalog.set_config('synchronous_commit', case when"                                             \
+	" pg_catalog.current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then 'on'"    \
 	" else pg_catalog.current_setting('synchronous_commit') end, true)"
 
 static bool keep_slot(struct pg_pipe *p)
@@ -68,6 +68,22 @@ size_t pg_add_prepare(struct pg_pipe *p, const char *name, const char *sql)
 size_t pg_add_describe(struct pg_pipe *p, const char *name)
 {
 	return keep_slot(p) ? queued(p, PQsendDescribePrepared(p->conn->pq, name)) : 0;
+}
+
+size_t pg_add_kept(struct pg_pipe *p, unsigned which, const char *sql, const struct pg_params *params)
+{
+	static const char *const names[] = {"batchfs_kept_0", "batchfs_kept_1"};
+	if (!(p->conn->kept & 1u << which))
+		p->preparing[which] = 1 + pg_add_prepare(p, names[which], sql);
+	return pg_add_named(p, names[which], params);
+}
+
+/* Prepared statements outlive the transaction, also one that has failed later. */
+static void note_kept(struct pg_pipe *p)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (p->preparing[i] && PQresultStatus(p->results[p->preparing[i] - 1]) == PGRES_COMMAND_OK)
+			p->conn->kept |= 1u << i;
 }
 
 void pg_add_begin(struct pg_pipe *p)
@@ -125,7 +141,8 @@ static bool is_error(const PGresult *r)
 	return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE || status == PGRES_NONFATAL_ERROR;
 }
 
-/* The server ends the session with these: the answer to a COMMIT may be one of them although it is committed. */
+/* The server ends the session with these: the answer to a COMMIT may be one of them although it is committed.
+ */
 static bool ends_session(const PGresult *r)
 {
 	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
@@ -181,10 +198,13 @@ static int gone(struct pg_pipe *p, int r, struct error *err)
 {
 	p->lost = true;
 	char text[2000];
-	snprintf(text, sizeof text, "%s", p->failed >= 0 ? PQresultErrorMessage(p->results[p->failed])
-							 : PQerrorMessage(p->conn->pq));
+	snprintf(text, sizeof text, "%s",
+		 p->failed >= 0 ? PQresultErrorMessage(p->results[p->failed])
+		 : p->conn->pq	? PQerrorMessage(p->conn->pq)
+				: "it was closed");
 	pg_one_line(text);
-	const char *state = p->failed >= 0 ? PQresultErrorField(p->results[p->failed], PG_DIAG_SQLSTATE) : NULL;
+	const char *state =
+		p->failed >= 0 ? PQresultErrorField(p->results[p->failed], PG_DIAG_SQLSTATE) : NULL;
 	pg_disconnect(p->conn);
 	if (r == -ECANCELED)
 		return error_set(err, ECANCELED, "the warehouse has been given up");
@@ -192,21 +212,34 @@ static int gone(struct pg_pipe *p, int r, struct error *err)
 		return error_set(err, EINTR, "interrupted");
 	if (r == -ETIMEDOUT)
 		return error_set(err, ETIMEDOUT, "the warehouse has not answered in time");
-	return error_sql(err, ETIMEDOUT, state ? state : "08006", "the connection to the warehouse was lost: %s", text);
+	return error_sql(err, ETIMEDOUT, state ? state : "08006",
+			 "the connection to the warehouse was lost: %s", text);
+}
+
+int pg_send(struct pg_pipe *p, struct error *err)
+{
+	pg_add_sync(p);
+	int r = p->broken ? -ECONNRESET : flush(p->conn, p->deadline);
+	return r ? gone(p, r, err) : 0;
+}
+
+int pg_receive(struct pg_pipe *p, bool last, struct error *err)
+{
+	int r = p->conn->pq ? read_all(p) : -ECONNRESET;
+	if (r)
+		return gone(p, r, err);
+	note_kept(p);
+	if (last)
+		roll_back(p);
+	if (p->failed < 0 || p->tolerant)
+		return 0;
+	return pg_error(err, EIO, p->results[p->failed]);
 }
 
 int pg_run(struct pg_pipe *p, struct error *err)
 {
-	pg_add_sync(p);
-	int r = p->broken ? -ECONNRESET : flush(p->conn, p->deadline);
-	if (!r)
-		r = read_all(p);
-	if (r)
-		return gone(p, r, err);
-	roll_back(p);
-	if (p->failed < 0 || p->tolerant)
-		return 0;
-	return pg_error(err, EIO, p->results[p->failed]);
+	int r = pg_send(p, err);
+	return r ? r : pg_receive(p, true, err);
 }
 
 void pg_pipe_fini(struct pg_pipe *p)

@@ -15,7 +15,8 @@ static int unknown_input(const struct pg_model *m, const struct pg_shape *shape,
 	for (size_t i = 0; i < m->model->n_inputs; i++) {
 		const struct input *in = &m->model->inputs[i];
 		if (in->filtered && shape->types[i] == TIME_UNKNOWN)
-			return error_set(err, ENOENT, "%s reads %s, which is not there or has no %s: build it first",
+			return error_set(err, ENOENT,
+					 "%s reads %s, which is not there or has no %s: build it first",
 					 m->model->dir, in->relation.rendered, in->event_time);
 	}
 	return 0;

@@ -9,8 +9,9 @@
  * A row that the query yields outside its window (or without an event_time) is counted and left out,
  * in the same pass and without keeping the rows. The setting is the transaction's: it starts empty.
  */
-#define COUNT_OUTSIDE                                                                                      \
-	"set_config('batchfs.rows_outside', (coalesce(nullif(current_setting('batchfs.rows_outside', true), ''), " \
+#define COUNT_OUTSIDE                                                                                        \
+	"set_config('batchfs.rows_outside', (coalesce(nullif(current_setting('batchfs.rows_outside', "       \
+	"true), ''), "                                                                                       \
 	"'0')::bigint + 1)::text, true) is null"
 
 static void put_event_time(const struct pg_model *m, struct strbuf *out)
@@ -19,8 +20,8 @@ static void put_event_time(const struct pg_model *m, struct strbuf *out)
 	strbuf_printf(out, m->column ? "%s" : "(%s)", m->model->event_time);
 }
 
-int render_window(const struct pg_model *m, enum time_type type, int64_t start, int64_t end, struct strbuf *out,
-		  struct error *err)
+int render_window(const struct pg_model *m, enum time_type type, int64_t start, int64_t end,
+		  struct strbuf *out, struct error *err)
 {
 	put_event_time(m, out);
 	strbuf_puts(out, " >= ");
@@ -34,8 +35,8 @@ int render_window(const struct pg_model *m, enum time_type type, int64_t start, 
 	return r ? error_prefix(err, "%s, event_time %s: ", m->target, m->model->event_time) : 0;
 }
 
-static int render_batch_window(const struct pg_model *m, enum time_type type, ordinal batch, struct strbuf *out,
-			       struct error *err)
+static int render_batch_window(const struct pg_model *m, enum time_type type, ordinal batch,
+			       struct strbuf *out, struct error *err)
 {
 	enum batch_size size = m->model->batch_size;
 	return render_window(m, type, calendar_start(size, batch), calendar_start(size, batch + 1), out, err);
@@ -56,8 +57,8 @@ int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordina
 	if (strcmp(shape->columns, "*") != 0)
 		strbuf_printf(out, "(%s) ", shape->columns);
 	strbuf_printf(out, "select %s from (\n", shape->columns);
-	int r = window_sql_render(m->sql, shape->types, calendar_start(size, batch), calendar_start(size, batch + 1), out,
-				  err);
+	int r = window_sql_render(m->sql, shape->types, calendar_start(size, batch),
+				  calendar_start(size, batch + 1), out, err);
 	if (r)
 		return r;
 	/* A newline: the query may end in a comment. */
@@ -66,7 +67,8 @@ int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordina
 	if (r)
 		return r;
 	strbuf_puts(out, " then true else " COUNT_OUTSIDE " end");
-	return strbuf_broken(out) ? error_set(err, ENOMEM, "no memory for the statements of %s", m->target) : 0;
+	return strbuf_broken(out) ? error_set(err, ENOMEM, "no memory for the statements of %s", m->target)
+				  : 0;
 }
 
 /* What stands for what is not known before the target and its inputs are there. */
@@ -98,7 +100,8 @@ static bool all_known(const struct model *m, const struct pg_shape *seen)
 	return true;
 }
 
-int pg_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out, struct error *err)
+int pg_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
+		  struct error *err)
 {
 	struct pg_model *m = &s->models[model];
 	if (!m->sql)
@@ -106,7 +109,8 @@ int pg_statements(struct store *s, int model, struct ordinal_range batches, stru
 	struct pg_shape *seen = shape_get(s, m), *shape = assumed(m->model, seen);
 	int r = shape ? 0 : error_set(err, ENOMEM, "no memory for the statements of %s", m->target);
 	if (shape && !all_known(m->model, seen))
-		strbuf_puts(out, "-- the target or an input is not there yet: its columns are shown as *, its times as "
+		strbuf_puts(out, "-- the target or an input is not there yet: its columns are shown as *, "
+				 "its times as "
 				 "timestamptz\n");
 	for (ordinal batch = batches.first; !r && batch < batches.end; batch++) {
 		strbuf_puts(out, "begin isolation level read committed read write;\n");

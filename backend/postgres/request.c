@@ -14,35 +14,42 @@
 
 /* The words that RECORD compares with. */
 static const char *const expected_words[BATCH_STATES] = {
-	[BATCH_RUNNING] = "running", [BATCH_QUEUED] = "queued",	  [BATCH_FAILED] = "failed", [BATCH_SKIPPED] = "skipped",
-	[BATCH_PENDING] = "pending", [BATCH_PARTIAL] = "partial", [BATCH_STALE] = "stale",   [BATCH_DONE] = "done",
+	[BATCH_RUNNING] = "running", [BATCH_QUEUED] = "queued",	  [BATCH_FAILED] = "failed",
+	[BATCH_SKIPPED] = "skipped", [BATCH_PENDING] = "pending", [BATCH_PARTIAL] = "partial",
+	[BATCH_STALE] = "stale",     [BATCH_DONE] = "done",
 };
 
 /*
  * $12 is what the batch must still be: '' anything, 'running', 'queued', or idle with an outcome.
  * queued: put back, or an open request wants it that it was not built for.
  */
-#define RECORD                                                                                              \
-	"with old as (select r.id, r.seq from batchfs.request r where r.uuid = $1::uuid),"                  \
-	" now as (select coalesce(s.run, 0) as run, coalesce(s.outcome, 0) as outcome,"                     \
-	" coalesce(s.attempt, 0) as attempt, coalesce(s.run, 0) = 2 or exists (select from batchfs.request r" \
-	" where r.model = $2::int and r.open and r.first_start <= $3::timestamptz"                          \
-	" and r.end_start > $3::timestamptz and r.seq > coalesce(s.served, 0)) as queued"                   \
-	" from (select $2::int as model, $3::timestamptz as window_start) w"                                \
-	" left join batchfs.state s using (model, window_start)),"                                          \
-	" granted as (select from now where not exists (select from old) and ($12 = '' or attempt = $13::int and" \
-	" case $12 when 'running' then run = 1 when 'queued' then run <> 1 and queued"                      \
-	" when 'failed' then run = 0 and not queued and outcome = 2"                                        \
-	" when 'skipped' then run = 0 and not queued and outcome = 3"                                       \
-	" when 'pending' then run = 0 and not queued and outcome = 0"                                       \
-	" else run = 0 and not queued and outcome = 1 end)),"                                               \
-	" bumped as (update batchfs.model m set seq = m.seq + 1 from granted where m.id = $2::int returning m.seq)," \
-	" new as (insert into batchfs.request (uuid, model, seq, kind, first_start, end_start, expected, uid, command," \
-	" reason, code, at, origin) select $1::uuid, $2::int, b.seq, 'build', $3::timestamptz, $4::timestamptz," \
-	" nullif($12, ''), $5::bigint, $6, $7, $8, $9::timestamptz, $10::bigint from bumped b returning id, seq)" \
+#define RECORD                                                                                               \
+	"with old as (select r.id, r.seq from batchfs.request r where r.uuid = $1::uuid),"                   \
+	" now as (select coalesce(s.run, 0) as run, coalesce(s.outcome, 0) as outcome,"                      \
+	" coalesce(s.attempt, 0) as attempt, coalesce(s.run, 0) = 2 or exists (select from batchfs.request " \
+	"r"                                                                                                  \
+	" where r.model = $2::int and r.open and r.first_start <= $3::timestamptz"                           \
+	" and r.end_start > $3::timestamptz and r.seq > coalesce(s.served, 0)) as queued"                    \
+	" from (select $2::int as model, $3::timestamptz as window_start) w"                                 \
+	" left join batchfs.state s using (model, window_start)),"                                           \
+	" granted as (select from now where not exists (select from old) and ($12 = '' or attempt = "        \
+	"$13::int and"                                                                                       \
+	" case $12 when 'running' then run = 1 when 'queued' then run <> 1 and queued"                       \
+	" when 'failed' then run = 0 and not queued and outcome = 2"                                         \
+	" when 'skipped' then run = 0 and not queued and outcome = 3"                                        \
+	" when 'pending' then run = 0 and not queued and outcome = 0"                                        \
+	" else run = 0 and not queued and outcome = 1 end)),"                                                \
+	" bumped as (update batchfs.model m set seq = m.seq + 1 from granted where m.id = $2::int "          \
+	"returning m.seq),"                                                                                  \
+	" new as (insert into batchfs.request (uuid, model, seq, kind, first_start, end_start, expected, "   \
+	"uid, command,"                                                                                      \
+	" reason, code, at, origin) select $1::uuid, $2::int, b.seq, 'build', $3::timestamptz, "             \
+	"$4::timestamptz,"                                                                                   \
+	" nullif($12, ''), $5::bigint, $6, $7, $8, $9::timestamptz, $10::bigint from bumped b returning "    \
+	"id, seq)"                                                                                           \
 	" select id, seq, $11::int from old union all select id, seq, $11::int from new"
 
-#define GIVE_REASON                                                                                        \
+#define GIVE_REASON                                                                                          \
 	"update batchfs.request set reason = $2, xid = pg_catalog.pg_current_xact_id(), origin = $3::bigint" \
 	" where uuid = $1::uuid returning id, seq"
 
@@ -106,7 +113,8 @@ static void answer(const struct store *s, struct store_request *q, const PGresul
 		q->seq = pg_int(r, 0, 1);
 		q->result = 0;
 	} else if (q->kind == REQUEST_REASON) {
-		q->result = error_set(&q->err, ENOENT, "%s: the request that was to be given a reason is not recorded", dir);
+		q->result = error_set(&q->err, ENOENT,
+				      "%s: the request that was to be given a reason is not recorded", dir);
 	} else {
 		q->result = error_set(&q->err, ENOENT, "%s: the batch is no longer %s", dir,
 				      expected_words[q->expected]);

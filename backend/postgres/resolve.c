@@ -7,8 +7,9 @@
 
 #include "backend/postgres/pgstore.h"
 
-#define LOOK                                                                                                \
-	"select run, outcome, attempt, finished, rows_deleted, rows_inserted, rows_outside from batchfs.state" \
+#define LOOK                                                                                                 \
+	"select run, outcome, attempt, finished, rows_deleted, rows_inserted, rows_outside from "            \
+	"batchfs.state"                                                                                      \
 	" where model = $1::int and window_start = $2::timestamptz for update"
 
 #define AGAIN_US   100000
@@ -29,7 +30,8 @@ static enum build_outcome verdict(const PGresult *r, struct build_report *report
 	return BUILD_DONE;
 }
 
-static int look(struct worker *w, const struct pg_model *m, struct build_report *report, enum build_outcome *outcome)
+static int look(struct worker *w, const struct pg_model *m, struct build_report *report,
+		enum build_outcome *outcome)
 {
 	struct pg_params params = {0};
 	pg_param_int(&params, m->id);
@@ -58,7 +60,8 @@ enum build_outcome resolve(struct worker *w, const struct pg_model *m, struct bu
 			return outcome;
 		}
 		if (pg_pause(w->conn.abandon_fd, clock_monotonic_us() + pause)) {
-			error_set(err, ECANCELED, "the warehouse was given up before the fate of the batch was known");
+			error_set(err, ECANCELED,
+				  "the warehouse was given up before the fate of the batch was known");
 			return BUILD_INTERRUPTED;
 		}
 	}

@@ -10,8 +10,8 @@ const char *const state_columns =
 	" s.sqlstate, s.message, s.owner ";
 
 /* Of `batchfs.request r`. */
-const char *const request_columns =
-	" r.id, r.seq, r.model, r.first_start, r.end_start, r.uid, r.command, r.reason, r.code, r.at, r.open ";
+const char *const request_columns = " r.id, r.seq, r.model, r.first_start, r.end_start, r.uid, r.command, "
+				    "r.reason, r.code, r.at, r.open ";
 
 bool state_read(struct store *s, const PGresult *r, int row, struct store_state *out, int64_t *owner)
 {
@@ -51,7 +51,8 @@ bool request_read(struct store *s, const PGresult *r, int row, struct store_requ
 		.id = pg_int(r, row, 0),
 		.seq = pg_int(r, row, 1),
 		.model = m->index,
-		.batches = {calendar_ordinal(size, pg_time(r, row, 3)), calendar_ceil(size, pg_time(r, row, 4))},
+		.batches = {calendar_ordinal(size, pg_time(r, row, 3)),
+			    calendar_ceil(size, pg_time(r, row, 4))},
 		.uid = (uint32_t)pg_int(r, row, 5),
 		.command = pg_text(r, row, 6),
 		.reason = pg_null(r, row, 7) ? NULL : pg_text(r, row, 7),

@@ -14,12 +14,12 @@
 	" and not a.attisdropped"                                                                            \
 	" left join pg_catalog.pg_type ty on ty.oid = a.atttypid"
 #define TYPE " case when ty.typtype = 'd' then ty.typbasetype else a.atttypid end"
-#define TARGETS                                                                                        \
-	"select u.n, c.oid, c.relkind," TYPE ", pg_catalog.format_type(a.atttypid, a.atttypmod),"      \
-	" exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisvalid"         \
-	" and i.indkey[0] = a.attnum),"                                                                \
-	" (select pg_catalog.string_agg(pg_catalog.quote_ident(l.attname), ', ' order by l.attnum)"    \
-	" from pg_catalog.pg_attribute l where l.attrelid = c.oid and l.attnum > 0"                    \
+#define TARGETS                                                                                              \
+	"select u.n, c.oid, c.relkind," TYPE ", pg_catalog.format_type(a.atttypid, a.atttypmod),"            \
+	" exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisvalid"               \
+	" and i.indkey[0] = a.attnum),"                                                                      \
+	" (select pg_catalog.string_agg(pg_catalog.quote_ident(l.attname), ', ' order by l.attnum)"          \
+	" from pg_catalog.pg_attribute l where l.attrelid = c.oid and l.attnum > 0"                          \
 	" and not l.attisdropped and l.attgenerated = '' and l.attidentity <> 'a')" FIND
 #define INPUTS "select u.n, c.oid," TYPE ", pg_catalog.format_type(a.atttypid, a.atttypmod)" FIND
 
@@ -95,7 +95,7 @@ static void add_name(struct names *a, int64_t number, const struct relation *rel
 	pg_array_text(&a->column, column);
 }
 
-static void add_query(struct pg_pipe *p, const char *sql, struct names *a)
+static size_t add_query(struct pg_pipe *p, unsigned which, const char *sql, struct names *a)
 {
 	struct pg_params params = {0};
 	struct strbuf *all[] = {&a->n, &a->schema, &a->table, &a->column};
@@ -104,25 +104,28 @@ static void add_query(struct pg_pipe *p, const char *sql, struct names *a)
 		p->broken |= strbuf_broken(all[i]);
 		pg_param_text(&params, all[i]->str);
 	}
-	pg_add(p, sql, &params);
+	size_t added = pg_add_kept(p, which, sql, &params);
 	for (int i = 0; i < 4; i++)
 		strbuf_fini(all[i]);
+	return added;
 }
 
 /* A type that windows of the model's size can be cut from. */
-static void check_type(const struct model *m, struct pg_shape *shape, enum time_type type, const struct relation *rel,
-		       const char *column, const char *type_name)
+static void check_type(const struct model *m, struct pg_shape *shape, enum time_type type,
+		       const struct relation *rel, const char *column, const char *type_name)
 {
 	if (shape->why_not.err)
 		return;
 	const char *name = rel->rendered ? rel->rendered : rel->identifier;
 	if (type == TIME_UNSUPPORTED)
 		error_set(&shape->why_not, EOPNOTSUPP,
-			  "event_time %s of %s is of type %s: batches can be cut from timestamptz, timestamp and date only",
+			  "event_time %s of %s is of type %s: batches can be cut from timestamptz, timestamp "
+			  "and date only",
 			  column, name, type_name);
 	else if (type == TIME_DATE && m->batch_size == BATCH_HOUR)
 		error_set(&shape->why_not, EOPNOTSUPP,
-			  "event_time %s of %s is of type date, which has whole days only: no batch of an hour can be cut "
+			  "event_time %s of %s is of type date, which has whole days only: no batch of an "
+			  "hour can be cut "
 			  "from it; use batch_size day, month or year",
 			  column, name);
 }
@@ -139,15 +142,17 @@ static int take_target(const struct pg_model *m, struct pg_shape *shape, const P
 	if (!shape->columns)
 		return error_set(err, ENOMEM, "no memory for the columns of %s", m->target);
 	if (shape->kind != 'r' && shape->kind != 'p')
-		error_set(&shape->why_not, EOPNOTSUPP,
-			  "%s is %s: batches are built into a table; drop it, or name another one in the model", m->target,
-			  shape->kind == 'v'   ? "a view"
-			  : shape->kind == 'm' ? "a materialized view"
-			  : shape->kind == 'f' ? "a foreign table"
-					       : "no table");
+		error_set(
+			&shape->why_not, EOPNOTSUPP,
+			"%s is %s: batches are built into a table; drop it, or name another one in the model",
+			m->target,
+			shape->kind == 'v'   ? "a view"
+			: shape->kind == 'm' ? "a materialized view"
+			: shape->kind == 'f' ? "a foreign table"
+					     : "no table");
 	else if (m->column && pg_null(r, row, 3))
-		error_set(&shape->why_not, EOPNOTSUPP, "%s has no column %s, which is its event_time", m->target,
-			  m->column);
+		error_set(&shape->why_not, EOPNOTSUPP, "%s has no column %s, which is its event_time",
+			  m->target, m->column);
 	check_type(m->model, shape, shape->type, rel, m->model->event_time, pg_text(r, row, 4));
 	return 0;
 }
@@ -158,7 +163,13 @@ static char *input_column(const struct input *in, bool *failed)
 	return in->filtered && in->event_time && !in->ephemeral ? plain_column(in->event_time, failed) : NULL;
 }
 
-static int add_models(struct pg_pipe *p, struct pg_model *const *models, size_t n, struct error *err)
+/* The numbers of the two queries in the pipe. */
+struct asked {
+	size_t targets, inputs;
+};
+
+static int add_models(struct pg_pipe *p, struct pg_model *const *models, size_t n, struct asked *asked,
+		      struct error *err)
 {
 	struct names targets = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, STRBUF_INIT}, inputs = targets;
 	bool failed = false;
@@ -172,8 +183,8 @@ static int add_models(struct pg_pipe *p, struct pg_model *const *models, size_t 
 				add_name(&inputs, number, &m->inputs[k].relation, column);
 		}
 	}
-	add_query(p, TARGETS, &targets);
-	add_query(p, INPUTS, &inputs);
+	asked->targets = add_query(p, 0, TARGETS, &targets);
+	asked->inputs = add_query(p, 1, INPUTS, &inputs);
 	return failed ? error_set(err, ENOMEM, "no memory for %zu models", n) : 0;
 }
 
@@ -189,8 +200,8 @@ static void take_inputs(struct pg_model *const *models, size_t n, struct pg_shap
 			continue;
 		const struct input *in = &models[i]->model->inputs[number];
 		shapes[i]->types[number] = shape_type((uint32_t)pg_int(r, row, 2));
-		check_type(models[i]->model, shapes[i], shapes[i]->types[number], &in->relation, in->event_time,
-			   pg_text(r, row, 3));
+		check_type(models[i]->model, shapes[i], shapes[i]->types[number], &in->relation,
+			   in->event_time, pg_text(r, row, 3));
 	}
 }
 
@@ -198,7 +209,8 @@ int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *model
 	       struct pg_shape **out, int64_t deadline, struct error *err)
 {
 	auto_pipe p = PG_PIPE(c, deadline);
-	int r = add_models(&p, models, n, err);
+	struct asked asked;
+	int r = add_models(&p, models, n, &asked, err);
 	if (!r)
 		r = pg_run(&p, err);
 	for (size_t i = 0; i < n && !r; i++) {
@@ -206,12 +218,13 @@ int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *model
 		if (!out[i])
 			r = error_set(err, ENOMEM, "no memory for %zu models", n);
 	}
-	for (int row = 0; !r && row < PQntuples(p.results[0]); row++) {
-		int64_t i = pg_int(p.results[0], row, 0);
-		r = take_target(models[i], out[i], p.results[0], row, err);
+	const PGresult *targets = r ? NULL : p.results[asked.targets];
+	for (int row = 0; !r && row < PQntuples(targets); row++) {
+		int64_t i = pg_int(targets, row, 0);
+		r = take_target(models[i], out[i], targets, row, err);
 	}
 	if (!r)
-		take_inputs(models, n, out, p.results[1]);
+		take_inputs(models, n, out, p.results[asked.inputs]);
 	if (!r)
 		r = describe_types(s, c, models, n, out, deadline, err);
 	for (size_t i = 0; i < n && r; i++) {

@@ -57,27 +57,27 @@ struct pg_model *store_model(struct store *s, int id)
  * The row is written again because whoever took us for dead has deleted it.
  */
 #define LIVE_LOCK "select pg_catalog.pg_advisory_lock_shared($1::bigint)"
-#define LIVE_ROW                                           \
-	"insert into batchfs.owner (id) values ($1::bigint)" \
+#define LIVE_ROW                                                                                             \
+	"insert into batchfs.owner (id) values ($1::bigint)"                                                 \
 	" on conflict (id) do update set since = excluded.since"
 #define LISTEN "listen batchfs"
 
 /* An older session of ours may still carry out what was sent on it: its end decides the fate of that. */
-#define OLD_SESSIONS                                                                             \
-	"select l.pid from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database" \
-	" where l.locktype = 'advisory' and l.objsubid = 1 and d.datname = pg_catalog.current_database()" \
-	" and l.classid = ($1::bigint >> 32)::oid and l.objid = ($1::bigint & 4294967295)::oid"  \
+#define OLD_SESSIONS                                                                                         \
+	"select l.pid from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database"        \
+	" where l.locktype = 'advisory' and l.objsubid = 1 and d.datname = pg_catalog.current_database()"    \
+	" and l.classid = ($1::bigint >> 32)::oid and l.objid = ($1::bigint & 4294967295)::oid"              \
 	" and l.pid <> pg_catalog.pg_backend_pid()"
-#define END_SESSION "select pg_catalog.pg_terminate_backend($1::int)"
+#define END_SESSION   "select pg_catalog.pg_terminate_backend($1::int)"
 #define LOOK_AGAIN_US 50000
 
 /* Our own lost claims go back; running_since names the claim. */
-#define REQUEUED_FEED                                                                              \
-	" insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at)"         \
+#define REQUEUED_FEED                                                                                        \
+	" insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at)"                   \
 	" select model, window_start, attempt, 0, 'requeued', $1::timestamptz from back"
-#define DOUBT_VOID                                                                                  \
-	"with back as (update batchfs.state set run = 2 where running_since = $1::timestamptz"      \
-	" and owner = $2::bigint and model = $3::int and run = 1"                                   \
+#define DOUBT_VOID                                                                                           \
+	"with back as (update batchfs.state set run = 2 where running_since = $1::timestamptz"               \
+	" and owner = $2::bigint and model = $3::int and run = 1"                                            \
 	" returning model, window_start, attempt)" REQUEUED_FEED
 
 static int settle_doubts(struct store *s, struct error *err)
@@ -138,7 +138,8 @@ static int end_old_sessions(struct store *s, struct error *err)
 			end_session(s, pg_int(old, i, 0), until);
 		int64_t again = clock_monotonic_us() + LOOK_AGAIN_US;
 		if (!s->control.pq || again > until)
-			return error_set(err, EHOSTUNREACH, "the server still holds on to a lost session of this mount");
+			return error_set(err, EHOSTUNREACH,
+					 "the server still holds on to a lost session of this mount");
 		if (pg_pause(s->abandon_fd, again))
 			return error_set(err, ECANCELED, "the warehouse has been given up");
 	}
@@ -223,8 +224,8 @@ int pg_open(const struct engine_config *config, struct store **out, struct error
 	return open_store(s, err);
 }
 
-#define PUT_BACK                                                                            \
-	"with back as (update batchfs.state set run = 2 where owner = $2::bigint and run = 1" \
+#define PUT_BACK                                                                                             \
+	"with back as (update batchfs.state set run = 2 where owner = $2::bigint and run = 1"                \
 	" returning model, window_start, attempt)" REQUEUED_FEED
 #define NO_OWNER "delete from batchfs.owner where id = $1::bigint"
 

@@ -116,7 +116,11 @@ int pg_error(struct error *err, int code, const PGresult *r)
 		if (!part || n >= sizeof text)
 			continue;
 		bool stopped = n > 0 && text[n - 1] == '.';
-		n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n == 0 ? "" : stopped ? " " : ". ", part);
+		n += (size_t)snprintf(text + n, sizeof text - n, "%s%s",
+				      n == 0	? ""
+				      : stopped ? " "
+						: ". ",
+				      part);
 		if (n >= sizeof text)
 			n = sizeof text - 1;
 	}

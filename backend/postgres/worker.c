@@ -3,16 +3,21 @@
 
 #include "backend/postgres/pgstore.h"
 
-const char *const worker_settings =
-	"select pg_catalog.set_config('row_security', 'off', true),"
-	" pg_catalog.set_config('TimeZone', 'UTC', true),"
-	" pg_catalog.set_config('DateStyle', 'ISO, MDY', true),"
-	" pg_catalog.set_config('standard_conforming_strings', 'on', true),"
-	" pg_catalog.set_config('client_min_messages', 'warning', true),"
-	" pg_catalog.set_config('lock_timeout', '5s', true),"
-	" pg_catalog.set_config('search_path', case when pg_catalog.current_setting('search_path') like '%pg_temp%'"
-	" then pg_catalog.current_setting('search_path') else pg_catalog.concat_ws(', ',"
-	" nullif(pg_catalog.current_setting('search_path'), ''), 'pg_temp') end, true)";
+/* Of a transaction, or (false) of the session. */
+#define SETTINGS(local)                                                                                      \
+	"select pg_catalog.set_config('row_security', 'off', " local "),"                                    \
+	" pg_catalog.set_config('TimeZone', 'UTC', " local "),"                                              \
+	" pg_catalog.set_config('DateStyle', 'ISO, MDY', " local "),"                                        \
+	" pg_catalog.set_config('standard_conforming_strings', 'on', " local "),"                            \
+	" pg_catalog.set_config('client_min_messages', 'warning', " local "),"                               \
+	" pg_catalog.set_config('lock_timeout', '5s', " local "),"                                           \
+	" pg_catalog.set_config('search_path', case when pg_catalog.current_setting('search_path') like "    \
+	"'%pg_temp%'"                                                                                        \
+	" then pg_catalog.current_setting('search_path') else pg_catalog.concat_ws(', ',"                    \
+	" nullif(pg_catalog.current_setting('search_path'), ''), 'pg_temp') end, " local ")"
+
+const char *const worker_settings = SETTINGS("true");
+const char *const worker_session = SETTINGS("false");
 
 int pg_worker_open(struct store *s, struct worker **out, struct error *err)
 {

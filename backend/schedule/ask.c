@@ -55,8 +55,9 @@ static int ask_queue(struct backend *b, struct ask *a)
 		if (a->request.expected >= 0) {
 			int64_t built;
 			size_t text;
-			enum batch_state now = ledger_glance(b->ledger, a->request.model, a->request.batches.first,
-							     &a->request.expected_attempt, &built, &text);
+			enum batch_state now =
+				ledger_glance(b->ledger, a->request.model, a->request.batches.first,
+					      &a->request.expected_attempt, &built, &text);
 			if ((int)now != a->request.expected)
 				return -ENOENT;
 		}
@@ -71,14 +72,17 @@ static int refused(struct backend *b, const struct backend_request *r)
 {
 	const char *dir = b->catalog->models[r->model].dir;
 	if (b->config.read_only)
-		return backend_refuse(b, r->model, r->batches, EROFS, "%s: this mount is read only (-o ro)", dir);
-	const char *why_not;
+		return backend_refuse(b, r->model, r->batches, EROFS, "%s: this mount is read only (-o ro)",
+				      dir);
+	struct error why = {0};
 	{
 		LOCKED(&b->lock);
-		why_not = model_why_not(b, r->model);
+		const char *why_not = model_why_not(b, r->model);
+		if (why_not)
+			error_set(&why, EOPNOTSUPP, "%s", why_not);
 	}
-	if (why_not)
-		return backend_refuse(b, r->model, r->batches, EOPNOTSUPP, "%s", why_not);
+	if (why.err)
+		return backend_refuse(b, r->model, r->batches, EOPNOTSUPP, "%s", why.text);
 	struct ordinal_range existing = backend_existing(b, r->model);
 	if (r->batches.first < existing.first || r->batches.end > existing.end ||
 	    r->batches.first >= r->batches.end)
@@ -111,8 +115,8 @@ void backend_request(struct backend *b, const struct backend_request *r, uint64_
 	}
 }
 
-void backend_reason(struct backend *b, uint64_t ticket, const char *reason, void (*done)(void *ctx, int result),
-		    void *ctx)
+void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
+		    void (*done)(void *ctx, int result), void *ctx)
 {
 	struct ticket known;
 	{
@@ -177,7 +181,8 @@ static void refuse_all(struct backend *b, struct ask_queue *asks)
 	while ((a = STAILQ_FIRST(asks))) {
 		STAILQ_REMOVE_HEAD(asks, link);
 		backend_refuse(b, a->request.model, a->request.batches, EOPNOTSUPP,
-			       "%s cannot be adopted; its .model says why", b->catalog->models[a->request.model].dir);
+			       "%s cannot be adopted; its .model says why",
+			       b->catalog->models[a->request.model].dir);
 		a->done(a->ctx, -EOPNOTSUPP);
 		ask_free(a);
 	}
@@ -206,7 +211,8 @@ static void record(struct backend *b, struct ask *a, const struct store_request 
 		if (t->number == a->ticket)
 			t->id = r->id;
 		if (ledger_put_request(b->ledger, &row) < 0)
-			log_error(b->config.log, "no memory for a request of %s", b->catalog->models[r->model].dir);
+			log_error(b->config.log, "no memory for a request of %s",
+				  b->catalog->models[r->model].dir);
 	}
 	touch_model(b, r->model);
 }
@@ -223,7 +229,8 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 			record(b, a, r);
 			changed(b, r->model, r->batches);
 		} else if (result != -ENOENT) {
-			backend_refuse(b, r->model, r->batches, -result, "%s", err < 0 ? e->text : r->err.text);
+			backend_refuse(b, r->model, r->batches, -result, "%s",
+				       err < 0 ? e->text : r->err.text);
 		}
 		a->done(a->ctx, result);
 		ask_free(a);

@@ -61,7 +61,8 @@ static void adopt(struct backend *b, struct worker *worker, int model)
 		control_wake(b);
 	}
 	if (r < 0 && r != -ECANCELED && (news || !refused))
-		log_warning(b->config.log, "%s cannot be adopted yet: %s", b->catalog->models[model].dir, err.text);
+		log_warning(b->config.log, "%s cannot be adopted yet: %s", b->catalog->models[model].dir,
+			    err.text);
 	/* Whether it may be built shows in the mode of its batches. */
 	if (news)
 		changed(b, model, plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock)));

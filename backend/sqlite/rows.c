@@ -114,8 +114,14 @@ void merge_rows(const struct target *t, const struct done_row *done, const struc
 		out->state.adopted = done->adopted;
 		out->state.code = done->code;
 	}
-	if (tried_holds)
+	if (tried_holds) {
 		put_tried(out, done, tried);
+	} else if (tried && tried->run == ROW_REQUEUED) {
+		/* Put back before the table was adopted: it was asked for, whatever the table is. */
+		out->state.run = ROW_REQUEUED;
+		out->state.request = tried->request;
+		out->state.served = tried->served;
+	}
 }
 
 int reader_open(struct row_reader *r, sqlite3 *file, sqlite3 *queue, struct error *err)

@@ -20,10 +20,7 @@ enum edit_kind {
 /* A relation that the model reads: of inputs that share it, one. */
 struct source {
 	const char *rendered;
-	const char *event_time; /* NULL: not filtered */
-	const char *mentions;
 	const char *native; /* NULL: as written */
-	size_t input;	    /* whose event_time it is */
 	char *alias;
 	struct sql_mention *found;
 	size_t n_found;
@@ -35,6 +32,7 @@ struct edit {
 	enum edit_kind kind;
 	bool alias; /* our alias follows */
 	const struct source *source;
+	size_t input; /* EDIT_FILTER: whose window it is */
 };
 
 struct parser {
@@ -114,22 +112,29 @@ static int collect_sources(struct parser *p, const char *const *native)
 			if (rc < 0)
 				return rc;
 		}
-		if (!s->mentions)
-			s->mentions = in->mentions;
-		if (!s->event_time && in->event_time) {
-			s->event_time = in->event_time;
-			s->input = i;
-		}
 	}
 	return 0;
 }
 
-/* The mark of the k-th mention outside of definitions; behind the last one '\0', which no mention can have.
- */
-static bool has_window(const struct source *s, const struct sql_mention *m, size_t k)
+static bool stands_for(const struct input *in, const struct source *s)
 {
-	return s->event_time && m->code && !m->column && !m->definition &&
-	       (!s->mentions || s->mentions[k] == 'f');
+	return strcmp(in->relation.rendered, s->rendered) == 0;
+}
+
+/*
+ * The input whose window the k-th mention outside of definitions gets; -1: none. Behind the last mark
+ * stands '\0', which no mention can have.
+ */
+static int window_of(const struct parser *p, const struct source *s, const struct sql_mention *m, size_t k)
+{
+	if (!m->code || m->column || m->definition)
+		return -1;
+	for (size_t i = 0; i < p->model->n_inputs; i++) {
+		const struct input *in = &p->model->inputs[i];
+		if (in->event_time && stands_for(in, s) && (!in->mentions || in->mentions[k] == 'f'))
+			return (int)i;
+	}
+	return -1;
 }
 
 /* Counts what input.mentions counts; a difference means that filters would go to the wrong places. */
@@ -139,12 +144,16 @@ static int check_marks(struct parser *p, const struct source *s)
 
 	for (size_t i = 0; i < s->n_found; i++)
 		outside += !s->found[i].definition;
-	if (!s->mentions || strlen(s->mentions) == outside)
-		return 0;
-	return error_set(p->err, EINVAL,
-			 "%s is named %zu times in the compiled SQL and %zu times in the model's source, "
-			 "so it is not certain which of them the window belongs to",
-			 s->rendered, outside, strlen(s->mentions));
+	for (size_t i = 0; i < p->model->n_inputs; i++) {
+		const struct input *in = &p->model->inputs[i];
+		if (in->mentions && stands_for(in, s) && strlen(in->mentions) != outside)
+			return error_set(
+				p->err, EINVAL,
+				"%s is named %zu times in the compiled SQL and %zu times in the model's "
+				"source, so it is not certain which of them the window belongs to",
+				s->rendered, outside, strlen(in->mentions));
+	}
+	return 0;
 }
 
 static bool has_user_alias(const struct parser *p, const struct sql_mention *m)
@@ -161,7 +170,7 @@ static bool has_user_alias(const struct parser *p, const struct sql_mention *m)
 	return t->kind == SQL_QUOTED || (t->kind == SQL_STRING && p->dialect == SQL_SQLITE);
 }
 
-static int edit_table(struct parser *p, const struct source *s, const struct sql_mention *m, bool filter)
+static int edit_table(struct parser *p, const struct source *s, const struct sql_mention *m, int input)
 {
 	size_t token = scan_find(&p->scan, m->start);
 
@@ -173,9 +182,10 @@ static int edit_table(struct parser *p, const struct source *s, const struct sql
 	p->edits[p->n_edits++] = (struct edit){
 		.start = m->start,
 		.len = m->len,
-		.kind = filter ? EDIT_FILTER : EDIT_NAME,
+		.kind = input >= 0 ? EDIT_FILTER : EDIT_NAME,
 		.alias = !has_user_alias(p, m) && !scan_is_word(&p->scan, token - 1, "in"),
 		.source = s,
+		.input = input >= 0 ? (size_t)input : 0,
 	};
 	return 0;
 }
@@ -188,7 +198,7 @@ static void edit_column(struct parser *p, const struct source *s, const struct s
 {
 	if (!s->native && (m->definition || !s->filtered))
 		return;
-	p->edits[p->n_edits++] = (struct edit){m->start, m->len, EDIT_COLUMN, false, s};
+	p->edits[p->n_edits++] = (struct edit){m->start, m->len, EDIT_COLUMN, false, s, 0};
 }
 
 static int edit_source(struct parser *p, struct source *s)
@@ -196,20 +206,20 @@ static int edit_source(struct parser *p, struct source *s)
 	int rc = check_marks(p, s);
 
 	for (size_t i = 0, k = 0; rc == 0 && i < s->n_found; i++) {
-		s->filtered |= has_window(s, &s->found[i], k);
+		s->filtered |= window_of(p, s, &s->found[i], k) >= 0;
 		k += !s->found[i].definition;
 	}
 	for (size_t i = 0, k = 0; rc == 0 && i < s->n_found; i++) {
 		const struct sql_mention *m = &s->found[i];
-		bool filter = has_window(s, m, k);
+		int input = window_of(p, s, m, k);
 		k += !m->definition;
 		/* Behind a trailing ';' there are only comments. */
 		if (!m->code || m->start >= p->scan.len)
 			continue;
 		if (m->column)
 			edit_column(p, s, m);
-		else if (filter || s->native)
-			rc = edit_table(p, s, m, filter);
+		else if (input >= 0 || s->native)
+			rc = edit_table(p, s, m, input);
 	}
 	return rc;
 }
@@ -243,18 +253,18 @@ static int collect_edits(struct parser *p)
 	return rc;
 }
 
-static int add_hole(struct sql_template *t, const struct source *s, size_t at)
+static int add_hole(struct sql_template *t, const struct edit *e, const struct input *in, size_t at)
 {
 	struct sql_hole *h = &t->holes[t->n_holes++];
 
-	*h = (struct sql_hole){.at = at, .input = s->input};
-	h->event_time = strdup(s->event_time);
-	h->relation = strdup(s->rendered);
+	*h = (struct sql_hole){.at = at, .input = e->input};
+	h->event_time = strdup(in->event_time);
+	h->relation = strdup(in->relation.rendered);
 	return h->event_time && h->relation ? 0 : -ENOMEM;
 }
 
 /* What stands in the place of an edit; the engine's name, or the text as it was written. */
-static int write_edit(const struct edit *e, const char *sql, struct strbuf *b, struct sql_template *t)
+static int write_edit(const struct parser *p, const struct edit *e, struct strbuf *b, struct sql_template *t)
 {
 	int rc = 0;
 
@@ -267,10 +277,10 @@ static int write_edit(const struct edit *e, const char *sql, struct strbuf *b, s
 	if (e->source->native)
 		strbuf_puts(b, e->source->native);
 	else
-		strbuf_add(b, sql + e->start, e->len);
+		strbuf_add(b, p->scan.sql + e->start, e->len);
 	if (e->kind == EDIT_FILTER) {
 		strbuf_puts(b, " where ");
-		rc = add_hole(t, e->source, b->len);
+		rc = add_hole(t, e, &p->model->inputs[e->input], b->len);
 		strbuf_putc(b, ')');
 	}
 	if (e->alias) {
@@ -294,7 +304,7 @@ static int write_template(struct parser *p, struct sql_template *t)
 	for (size_t i = 0; rc == 0 && i < p->n_edits; i++) {
 		const struct edit *e = &p->edits[i];
 		strbuf_add(&b, sql + done, e->start - done);
-		rc = write_edit(e, sql, &b, t);
+		rc = write_edit(p, e, &b, t);
 		done = e->start + e->len;
 	}
 	strbuf_add(&b, sql + done, p->scan.len - done);

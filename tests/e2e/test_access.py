@@ -166,8 +166,9 @@ def test_read_only_shows_what_others_have_built(ready, warehouse, mount):
 
 
 def append(path):
-    with open(path, "a") as f:
-        f.write("why")
+    """Unbuffered: close() would write once more what could not be written."""
+    with open(path, "ab", buffering=0) as f:
+        f.write(b"why")
 
 
 def test_sync_makes_every_write_wait(project, warehouse, mount):

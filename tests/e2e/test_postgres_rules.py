@@ -251,8 +251,8 @@ def test_jobs_run_side_by_side(project, warehouse, mount, jobs):
         return sorted(batch for batch, state in m.states("sessions").items() if state == "running")
 
     wait_until(lambda: len(running()) == jobs, what=f"{jobs} batches run")
-    active = warehouse.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'insert into%%'")
-    assert active == [(jobs,)]
+    active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'insert into%'"
+    wait_until(lambda: warehouse.sql(active) == [(jobs,)], what=f"{jobs} queries run at once")
     assert running() == [f"2024-09-0{day}" for day in range(1, jobs + 1)]
     hold.open()
     m.sync("sessions", "2024-09")

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/fake_backend/fake_private.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,9 +215,20 @@ void backend_stop(struct backend *b)
 
 static void add_request(struct backend *b, struct fake_request *q)
 {
-	LOCKED(&b->lock);
-	TAILQ_INSERT_TAIL(&b->requests, q, link);
-	pthread_cond_broadcast(&b->work);
+	bool stopped;
+
+	{
+		LOCKED(&b->lock);
+		stopped = b->stop;
+		if (!stopped)
+			TAILQ_INSERT_TAIL(&b->requests, q, link);
+		pthread_cond_broadcast(&b->work);
+	}
+	if (stopped) {
+		q->r.done(q->r.ctx, -ECANCELED);
+		free(q->reason);
+		free(q);
+	}
 }
 
 void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket)
@@ -285,6 +294,17 @@ unsigned fake_requests(struct backend *b)
 {
 	LOCKED(&b->lock);
 	return b->recorded;
+}
+
+unsigned fake_held(struct backend *b)
+{
+	const struct fake_request *q;
+	unsigned n = 0;
+
+	LOCKED(&b->lock);
+	TAILQ_FOREACH(q, &b->requests, link)
+	n++;
+	return n;
 }
 
 char *fake_last_reason(struct backend *b)
@@ -372,18 +392,4 @@ int64_t backend_changed_at(const struct backend *b, int model)
 {
 	LOCKED(lock_of(b));
 	return b->tables[model].changed_at;
-}
-
-int backend_refuse(struct backend *b, int model, struct ordinal_range batches, int err, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	LOCKED(&b->lock);
-	free(b->refusal);
-	b->refusal = strdup(text);
-	return -err;
 }

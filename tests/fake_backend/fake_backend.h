@@ -30,10 +30,11 @@ void fake_set_failing(struct backend *b, int model, ordinal batch, bool failing)
 /* As if another mount had done it: with a notice. */
 void fake_set_state(struct backend *b, int model, ordinal batch, enum batch_state state);
 
-/* Builds that have ended, of all batches; requests that were recorded; the last reason and refusal (to be
- * freed). */
+/* Builds that have ended, of all batches; requests that were recorded, that are held; the last reason and
+ * refusal (to be freed). */
 unsigned fake_builds(struct backend *b);
 unsigned fake_requests(struct backend *b);
+unsigned fake_held(struct backend *b);
 char *fake_last_reason(struct backend *b);
 char *fake_last_refusal(struct backend *b);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What does not change, and the documents. */
+/* What does not change, the documents and the refusals. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/base/cleanup.h"
@@ -119,4 +122,19 @@ int backend_sql_document(const struct backend *b, int model, struct ordinal_rang
 	for (ordinal o = batches.first; o < batches.end; o++)
 		strbuf_printf(out, "insert into %s select %u;\n", b->tables[model].model.dir, o);
 	return 0;
+}
+
+int backend_refuse(struct backend *b, int model, struct ordinal_range batches, int err, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	LOCKED(&b->lock);
+	free(b->refusal);
+	b->refusal = text;
+	return -err;
 }

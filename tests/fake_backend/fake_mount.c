@@ -2,7 +2,8 @@
 /*
  * fake_mount MOUNTPOINT [sync] [ro] [debug] [timeout=S] [umask=OCTAL] [many]: fs/ over the fake backend.
  * Reads commands from stdin, answers each with a line: hold requests|builds    release requests|builds
- * fail|heal MODEL ORDINAL-FROM-0    state MODEL N STATE count (builds, requests)    reason    refusal    quit
+ * fail|heal MODEL ORDINAL-FROM-0    state MODEL N STATE count (builds, requests, requests held)    reason
+ * refusal    quit
  */
 #define FUSE_USE_VERSION 313
 #include <fuse3/fuse_opt.h>
@@ -77,7 +78,7 @@ static bool obey(struct backend *b, int64_t next, char *line)
 	} else if (m >= 0 && strcmp(word, "state") == 0 && batch_state_parse(state, strlen(state), &s)) {
 		fake_set_state(b, m, o, s);
 	} else if (strcmp(word, "count") == 0) {
-		printf("%u %u\n", fake_builds(b), fake_requests(b));
+		printf("%u %u %u\n", fake_builds(b), fake_requests(b), fake_held(b));
 		return true;
 	} else if (strcmp(word, "next") == 0) {
 		printf("%d\n", wait_ms(next));

@@ -33,7 +33,8 @@ static int run(const char *fmt, ...)
 	vsnprintf(command, sizeof command, fmt, ap);
 	va_end(ap);
 	snprintf(whole, sizeof whole, "%s%s >>%s/log 2>&1",
-		 geteuid() == 0 ? "setpriv --reuid=postgres --regid=postgres --clear-groups " : "", command, server.dir);
+		 geteuid() == 0 ? "setpriv --reuid=postgres --regid=postgres --clear-groups " : "", command,
+		 server.dir);
 	return system(whole);
 }
 
@@ -53,7 +54,8 @@ static bool find_binaries(void)
 static void reconnect(const char *database)
 {
 	PQfinish(server.conn);
-	const char *keys[] = {"host", "user", "dbname", NULL}, *values[] = {server.dir, "postgres", database, NULL};
+	const char *keys[] = {"host", "user", "dbname", NULL},
+		   *values[] = {server.dir, "postgres", database, NULL};
 	server.conn = PQconnectdbParams(keys, values, 0);
 	if (PQstatus(server.conn) != CONNECTION_OK)
 		fail("connect", PQerrorMessage(server.conn));
@@ -66,8 +68,10 @@ bool server_start(void)
 	snprintf(server.dir, sizeof server.dir, "/tmp/batchfs-pg-XXXXXX");
 	if (!mkdtemp(server.dir) || chmod(server.dir, 0777))
 		fail("mkdtemp", server.dir);
-	if (run("%s/initdb -D %s/data -U postgres -A trust -E UTF8 --locale=C --no-sync", server.bin, server.dir) ||
-	    run("%s/pg_ctl -D %s/data -w -o \"-k %s -c listen_addresses='' -c fsync=off -c max_connections=30\" start",
+	if (run("%s/initdb -D %s/data -U postgres -A trust -E UTF8 --locale=C --no-sync", server.bin,
+		server.dir) ||
+	    run("%s/pg_ctl -D %s/data -w -o \"-k %s -c listen_addresses='' -c fsync=off -c "
+		"max_connections=30\" start",
 		server.bin, server.dir, server.dir))
 		fail("the server does not start, see its log in", server.dir);
 	setenv("PGHOST", server.dir, 1);

@@ -12,7 +12,8 @@ void server_stop(void);
 /* A new empty database, which PGDATABASE names from then on. */
 void server_database(void);
 
-/* Runs SQL as the superuser; the first value of its last result, "" if there is none. Valid until the next call. */
+/* Runs SQL as the superuser; the first value of its last result, "" if there is none. Valid until the next
+ * call. */
 const char *sql(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

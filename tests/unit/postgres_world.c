@@ -52,9 +52,15 @@ void world_model(struct world *w, int i, const char *table, const char *compiled
 		 const char *event_time)
 {
 	static const struct relation sources[] = {
-		{.schema = (char *)"src", .identifier = (char *)"events", .rendered = (char *)"\"src\".\"events\""},
-		{.schema = (char *)"src", .identifier = (char *)"days", .rendered = (char *)"\"src\".\"days\""},
-		{.schema = (char *)"src", .identifier = (char *)"local", .rendered = (char *)"\"src\".\"local\""},
+		{.schema = (char *)"src",
+		 .identifier = (char *)"events",
+		 .rendered = (char *)"\"src\".\"events\""},
+		{.schema = (char *)"src",
+		 .identifier = (char *)"days",
+		 .rendered = (char *)"\"src\".\"days\""},
+		{.schema = (char *)"src",
+		 .identifier = (char *)"local",
+		 .rendered = (char *)"\"src\".\"local\""},
 	};
 	static const char *const none[] = {NULL};
 	for (size_t k = 0; k < 3; k++)
@@ -96,7 +102,8 @@ void world_init(struct world *w)
 void world_source(void)
 {
 	sql("create schema src; create table src.events (ts timestamptz, k int, v text);"
-	    "insert into src.events select timestamptz '2024-09-01 00:00+00' + d * interval '1 day' + k * interval '2 hours',"
+	    "insert into src.events select timestamptz '2024-09-01 00:00+00' + d * interval '1 day' + k * "
+	    "interval '2 hours',"
 	    " k, 'v' from generate_series(0, 4) d, generate_series(0, 9) k; create index on src.events (ts)");
 }
 
@@ -182,7 +189,8 @@ static void see_report(void *ctx, const struct build_report *r)
 int build_claim(struct world *w, const struct store_claim *c)
 {
 	struct error err = {0};
-	struct build_run run = {.model = c->model, .first = c->first, .count = c->count, .request = c->request};
+	struct build_run run = {
+		.model = c->model, .first = c->first, .count = c->count, .request = c->request};
 	memcpy(run.attempt, c->attempt, sizeof run.attempt);
 	w->started = 0;
 	return engine_postgres.builder->build(w->worker, &run, see_report, w, &err);
@@ -203,4 +211,11 @@ int settle_day(struct world *w, int model, int n, uint32_t attempt, enum settle_
 	if (engine_postgres.store->settle(w->store, &o, 1, &err))
 		fail_msg("%s", err.text);
 	return o.result;
+}
+
+uint32_t build_days(struct world *w, int model, int first, int count, struct store_claim *c)
+{
+	uint32_t granted = claim_days(w, model, first, count, c);
+	assert_int_equal(build_claim(w, c), 0);
+	return granted;
 }

@@ -46,14 +46,17 @@ void world_model(struct world *w, int i, const char *table, const char *compiled
 		 const char *event_time);
 /* src.events: ten rows a day from 2024-09-01 to 2024-09-05, k from 0 to 9. */
 void world_source(void);
-void world_open(struct world *w);   /* open, enlist, load, worker; each must succeed */
+void world_open(struct world *w); /* open, enlist, load, worker; each must succeed */
 void world_close(struct world *w);
 void world_prepare(struct world *w, int model);
 
 ordinal day(int n); /* days since BEGIN */
-int request_days(struct world *w, int model, int first, int end, int expected, uint32_t attempt, int64_t *seq);
+int request_days(struct world *w, int model, int first, int end, int expected, uint32_t attempt,
+		 int64_t *seq);
 uint32_t claim_days(struct world *w, int model, int first, int count, struct store_claim *c);
 int build_claim(struct world *w, const struct store_claim *c);
+/* Claims and builds days; how many were granted. */
+uint32_t build_days(struct world *w, int model, int first, int count, struct store_claim *c);
 int settle_day(struct world *w, int model, int n, uint32_t attempt, enum settle_kind kind);
 struct seen_state *state_of(struct world *w, int model, int n);
 

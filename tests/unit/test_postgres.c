@@ -77,8 +77,11 @@ static void same_uuid_counts_once(void **state)
 	struct world *w = *state;
 	world_open(w);
 	struct error err = {0};
-	struct store_request q = {
-		.uuid = {1, 2, 3}, .batches = {day(0), day(1)}, .expected = -1, .command = "a\xff", .reason = "\xc3"};
+	struct store_request q = {.uuid = {1, 2, 3},
+				  .batches = {day(0), day(1)},
+				  .expected = -1,
+				  .command = "a\xff",
+				  .reason = "\xc3"};
 	struct store_request again = q;
 	assert_int_equal(store()->request(w->store, &q, 1, &err), 0);
 	assert_int_equal(store()->request(w->store, &again, 1, &err), 0);
@@ -127,7 +130,8 @@ static void claims_grant_once(void **state)
 	assert_int_equal(settle_day(w, 0, 1, a.attempt[0] + 1, SETTLE_FAILED), -ESTALE);
 	assert_int_equal(settle_day(w, 0, 1, a.attempt[0], SETTLE_UNSTARTED), 0);
 	assert_int_equal(settle_day(w, 0, 1, a.attempt[0], SETTLE_UNSTARTED), -ESTALE);
-	assert_string_equal(sql("select count(*) from batchfs.attempt where outcome in ('failed', 'done')"), "0");
+	assert_string_equal(sql("select count(*) from batchfs.attempt where outcome in ('failed', 'done')"),
+			    "0");
 	/* What was served is not granted, what was put back is. */
 	struct store_claim c = {.first = day(0), .count = 4, .request = 0, .wanted = seq, .started = 1};
 	struct error err = {0};
@@ -135,7 +139,8 @@ static void claims_grant_once(void **state)
 	assert_int_equal(store()->claim(other->store, &c, 1, &err), 0);
 	assert_int_equal(c.attempt[0], 0);
 	assert_int_equal(c.attempt[1], a.attempt[0] + 1);
-	assert_string_equal(sql("select request from batchfs.state order by window_start offset 1 limit 1"), "1");
+	assert_string_equal(sql("select request from batchfs.state order by window_start offset 1 limit 1"),
+			    "1");
 	world_close(other);
 	free(other);
 	assert_string_equal(sql("select count(*) from batchfs.state where run = 2"), "2");
@@ -252,8 +257,9 @@ static void a_server_that_hangs_is_given_up(void **state)
 	struct world *w = *state;
 	w->config.timeout_s = 1;
 	world_open(w);
-	pid_t pid = (pid_t)atoi(sql("select pid from pg_stat_activity where application_name like 'batchfs:%%:control'"
-				    " and datname = current_database()"));
+	pid_t pid = (pid_t)atoi(
+		sql("select pid from pg_stat_activity where application_name like 'batchfs:%%:control'"
+		    " and datname = current_database()"));
 	assert_int_equal(kill(pid, SIGSTOP), 0);
 	struct store_request q = {.uuid = {5}, .batches = {day(0), day(1)}, .expected = -1, .at = 1};
 	struct error err = {0};
@@ -317,7 +323,8 @@ static void missing_rights_name_their_grant(void **state)
 	store()->close(w->store);
 	sql("grant usage on schema batchfs to app");
 	assert_int_equal(store()->open(&w->config, &w->store, &err), -EACCES);
-	assert_non_null(strstr(err.text, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA batchfs TO app"));
+	assert_non_null(strstr(
+		err.text, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA batchfs TO app"));
 	store()->close(w->store);
 	w->store = NULL;
 	sql("grant select, insert, update, delete on all tables in schema batchfs to app");

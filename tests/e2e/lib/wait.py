@@ -5,7 +5,7 @@ import time
 
 # A sanitizer makes everything several times slower; a limit that is reached is a failure, never a pass.
 SLOWER = int(os.environ.get("BATCHFS_SLOWER", "1"))
-LIMIT = 60 * SLOWER
+LIMIT = 30 * SLOWER
 
 
 def wait_until(condition, timeout=LIMIT, what=None, alive=None):

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One batch's transaction, in two parts that travel apart:
+ *
+ *   rows   BEGIN, fence (the state row: first write of all), DELETE, INSERT
+ *   end    counts into the state row, history, COMMIT
+ *
+ * Two, so that the counts that only the answers tell are committed with the rows, and a
+ * daemon that is killed never leaves a batch that commits by itself. The end of one batch
+ * and the rows of the next travel together.
+ */
+#ifndef BATCHFS_POSTGRES_BATCH_H
+#define BATCHFS_POSTGRES_BATCH_H
+
+#include "backend/postgres/pgstore.h"
+
+struct batch {
+	struct worker *w;
+	struct pg_model *m;
+	const struct pg_shape *shape;
+	struct build_report report;
+	struct error err;
+	struct strbuf remove, insert;
+	struct pg_pipe rows, end;
+	size_t fenced, removed, inserted, finished, committed;
+};
+
+/* Before each run, and on a new connection: has the statements prepared. Needs a connection. */
+int batch_prepare(struct worker *w, struct error *err);
+
+/* report: its batch and attempt. False: the statements cannot be written, batch.err says why. */
+bool batch_init(struct batch *x, struct worker *w, struct pg_model *m, const struct pg_shape *shape,
+		ordinal day, uint32_t attempt);
+void batch_fini(struct batch *x);
+
+/* Queue and send; a failure shows when the answer is read. */
+void batch_send_rows(struct batch *x);
+void batch_send_end(struct batch *x);
+
+/* DONE: the rows are in, and the end may be sent. Can be interrupted. *again: the failure is the batch's
+ * before it. */
+enum build_outcome batch_read_rows(struct batch *x, bool *again);
+/* last: no rows of another batch are on the way. What is not known of a COMMIT is found out. */
+enum build_outcome batch_read_end(struct batch *x, bool last);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What fs/ remembers: inode numbers, ranges, names the kernel knows, courtesies, open files. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fs/courtesy.h"
+#include "fs/handle.h"
+#include "fs/known.h"
+#include "fs/node.h"
+#include "fs/range.h"
+
+#define FAILED	suffix_of(BATCH_FAILED)
+#define QUEUED	suffix_of(BATCH_QUEUED)
+#define RUNNING suffix_of(BATCH_RUNNING)
+#define BIT(s)	(1u << (s))
+
+static void assert_round_trip(struct node n)
+{
+	struct node out;
+
+	assert_true(node_parse(node_id(&n), &out));
+	assert_int_equal(out.kind, n.kind);
+	assert_int_equal(out.model, n.model);
+	assert_int_equal(out.ordinal, n.ordinal);
+	assert_int_equal(out.suffix, n.suffix);
+	assert_int_equal(out.alias, n.alias);
+}
+
+static void test_node_round_trip(void **state)
+{
+	assert_round_trip((struct node){NODE_BATCH, 7, 738885, 3, 5});
+	assert_round_trip((struct node){NODE_MODEL, 0, 0, 0, 0});
+	assert_round_trip((struct node){NODE_RANGE_SQL, NODE_MODELS_MAX - 1, NODE_ORDINAL_MAX,
+					NODE_SUFFIXES - 1, NODE_ALIAS_MAX});
+}
+
+static void test_node_ino_is_the_files(void **state)
+{
+	struct node bare = {NODE_BATCH, 0, 1, 0, 0}, failed = {NODE_BATCH, 0, 1, FAILED, 9};
+	struct node other = {NODE_BATCH, 0, 2, 0, 0};
+
+	assert_int_equal(node_ino(&bare), node_ino(&failed));
+	assert_int_not_equal(node_id(&bare), node_id(&failed));
+	assert_int_not_equal(node_ino(&bare), node_ino(&other));
+}
+
+static void test_node_refuses_what_it_did_not_make(void **state)
+{
+	struct node out, status = {NODE_ROOT_STATUS, -1, 0, 0, 0};
+
+	assert_true(node_parse(1, &out));
+	assert_int_equal(out.kind, NODE_ROOT);
+	assert_true(node_parse(node_id(&status), &out));
+	assert_int_equal(out.model, -1);
+	assert_false(node_parse(0, &out));
+	assert_false(node_parse(2, &out));
+	assert_false(node_parse(UINT64_MAX, &out));
+	assert_false(node_parse((uint64_t)NODE_BATCH << 16, &out)); /* a batch of no model */
+}
+
+static void test_ranges(void **state)
+{
+	struct ranges t;
+	struct range r;
+	uint32_t a, b, c;
+
+	ranges_init(&t);
+	assert_int_equal(ranges_intern(&t, 0, "2024-09.sql", 7, (struct ordinal_range){1, 31}, &a, &r), 0);
+	assert_string_equal(r.name, "2024-09");
+	assert_int_equal(ranges_intern(&t, 0, "2024-09", 7, (struct ordinal_range){1, 31}, &b, &r), 0);
+	assert_int_equal(a, b);
+	assert_int_equal(ranges_intern(&t, 1, "2024-09", 7, (struct ordinal_range){1, 31}, &c, &r), 0);
+	assert_int_not_equal(a, c);
+	ranges_forget(&t, a, 1);
+	assert_true(ranges_get(&t, a, &r));
+	assert_int_equal(r.batches.end, 31);
+	ranges_forget(&t, a, 1);
+	assert_false(ranges_get(&t, a, &r));
+	/* The slot may be used again, the id not. */
+	assert_int_equal(ranges_intern(&t, 0, "2024-09", 7, (struct ordinal_range){1, 31}, &b, &r), 0);
+	assert_int_not_equal(a, b);
+	assert_true(ranges_new_alias(&t, b, &r));
+	assert_int_equal(r.alias, 0);
+	assert_true(ranges_get(&t, b, &r));
+	assert_int_equal(r.alias, 1);
+	ranges_fini(&t);
+}
+
+static void test_ranges_are_bounded(void **state)
+{
+	struct ranges t;
+	struct range r;
+	char name[32];
+	uint32_t first = 0, second = 0, id;
+
+	ranges_init(&t);
+	for (int i = 0; i < RANGES_MAX; i++) {
+		int len = snprintf(name, sizeof(name), "range %d", i);
+		assert_int_equal(
+			ranges_intern(&t, 0, name, (size_t)len, (struct ordinal_range){0, 1}, &id, &r), 0);
+		assert_true(id <= NODE_ORDINAL_MAX);
+		first = i == 0 ? id : first;
+		second = i == 1 ? id : second;
+	}
+	assert_true(ranges_get(&t, first, &r)); /* used now: the second is the oldest */
+	assert_int_equal(ranges_intern(&t, 0, "one more", 8, (struct ordinal_range){0, 1}, &id, &r), 0);
+	assert_true(ranges_get(&t, first, &r));
+	assert_false(ranges_get(&t, second, &r));
+	assert_int_equal(ranges_intern(&t, 0, name, RANGE_NAME_MAX, (struct ordinal_range){0, 1}, &id, &r),
+			 -ENAMETOOLONG);
+	ranges_fini(&t);
+}
+
+static void test_known_tells_of_old_names(void **state)
+{
+	const ordinal base = 10 * KNOWN_CHUNK, batch = base + 5;
+	struct known k;
+	struct known_view view;
+	struct known_work work;
+	uint8_t queued = QUEUED;
+	int64_t next;
+
+	known_init(&k);
+	assert_false(known_changed(&k, 0, base, batch, batch + 1, &queued, 0, &view));
+	assert_int_equal(known_mark(&k, 0, batch, 0), 0);
+	assert_int_equal(known_mark(&k, 0, batch, FAILED), 0);
+	assert_true(known_changed(&k, 0, base, batch, batch + 1, &queued, 0, &view));
+	assert_int_equal(view.seen[5], BIT(0) | BIT(FAILED));
+	assert_true(known_take(&k, 0, &work, &next));
+	assert_int_equal(work.base, base);
+	assert_int_equal(work.expire[5], BIT(FAILED));
+	assert_int_equal(work.refresh[5], 0);
+	/* Told once; and again by the echo. */
+	assert_false(known_take(&k, 0, &work, &next));
+	assert_int_equal(next, KNOWN_ECHO_US);
+	assert_true(known_take(&k, KNOWN_ECHO_US, &work, &next));
+	assert_int_equal(work.expire[5], BIT(FAILED));
+	assert_int_equal(work.refresh[5], BIT(0) | BIT(FAILED));
+	assert_false(known_take(&k, KNOWN_ECHO_US, &work, &next));
+	assert_int_equal(next, INT64_MAX);
+	known_fini(&k);
+}
+
+static void test_known_keeps_the_present_name(void **state)
+{
+	struct known k;
+	struct known_view view;
+	struct known_work work;
+	uint8_t failed = FAILED;
+	int64_t next;
+
+	known_init(&k);
+	known_mark(&k, 3, 7, FAILED);
+	assert_true(known_changed(&k, 3, 0, 7, 8, &failed, 0, &view));
+	assert_true(known_take(&k, 0, &work, &next));
+	assert_int_equal(work.expire[7], 0);
+	known_refresh(&k, 3, 7, QUEUED);
+	assert_true(known_take(&k, 0, &work, &next));
+	assert_int_equal(work.expire[7], BIT(FAILED));
+	assert_int_equal(work.refresh[7], BIT(FAILED));
+	known_fini(&k);
+}
+
+static void test_known_alias(void **state)
+{
+	struct known k;
+	struct known_work work;
+	int64_t next;
+
+	known_init(&k);
+	known_mark(&k, 0, 7, 0);
+	known_new_alias(&k, 0, 7);
+	assert_int_equal(known_mark(&k, 0, 7, FAILED), 1);
+	assert_int_equal(known_mark(&k, 0, 8, FAILED), 0);
+	assert_true(known_take(&k, 0, &work, &next));
+	assert_int_equal(work.drop[7], BIT(0));
+	assert_int_equal(work.alias[7], 1);
+	known_fini(&k);
+}
+
+static void test_courtesy_of_an_accepted_name(void **state)
+{
+	struct courtesies c;
+
+	courtesies_init(&c);
+	assert_int_equal(courtesy_left(&c, 0, 1, FAILED, 10), 0);
+	courtesy_accepted(&c, 0, 1, FAILED, 10);
+	assert_int_equal(courtesy_left(&c, 0, 1, FAILED, 10), COURTESY_ACCEPTED_US);
+	assert_int_equal(courtesy_left(&c, 0, 1, FAILED, 10 + COURTESY_ACCEPTED_US), 0);
+	assert_int_equal(courtesy_left(&c, 0, 1, suffix_of(BATCH_PENDING), 10), 0);
+	assert_int_equal(courtesy_left(&c, 0, 2, FAILED, 10), 0);
+	assert_int_equal(courtesy_left(&c, 1, 1, FAILED, 10), 0);
+	courtesies_fini(&c);
+}
+
+static void test_courtesy_of_the_settled(void **state)
+{
+	struct courtesies c;
+
+	courtesies_init(&c);
+	/* It was never seen busy: nothing has settled. */
+	courtesy_seen(&c, 0, 1, false, 5);
+	assert_int_equal(courtesy_left(&c, 0, 1, QUEUED, 5), 0);
+	courtesy_seen(&c, 0, 1, true, 10);
+	assert_int_equal(courtesy_left(&c, 0, 1, QUEUED, 10), COURTESY_SETTLED_US);
+	assert_int_equal(courtesy_left(&c, 0, 1, RUNNING, 10), 0);
+	courtesy_seen(&c, 0, 1, false, 20);
+	assert_int_equal(courtesy_left(&c, 0, 1, QUEUED, 20), COURTESY_SETTLED_US);
+	assert_int_equal(courtesy_left(&c, 0, 1, RUNNING, 21), COURTESY_SETTLED_US - 1);
+	assert_int_equal(courtesy_left(&c, 0, 1, FAILED, 20), 0);
+	assert_int_equal(courtesy_left(&c, 0, 1, QUEUED, 20 + COURTESY_SETTLED_US), 0);
+	courtesies_fini(&c);
+}
+
+static void test_courtesies_are_bounded(void **state)
+{
+	struct courtesies c;
+
+	courtesies_init(&c);
+	for (ordinal o = 0; o <= COURTESIES_MAX; o++)
+		courtesy_accepted(&c, 0, o, FAILED, 10);
+	assert_int_equal(c.count, COURTESIES_MAX);
+	assert_int_equal(courtesy_left(&c, 0, 0, FAILED, 10), 0);
+	assert_true(courtesy_left(&c, 0, COURTESIES_MAX, FAILED, 10) > 0);
+	/* What is over goes with the next. */
+	courtesy_accepted(&c, 0, 0, FAILED, 10 + COURTESY_ACCEPTED_US);
+	assert_int_equal(c.count, 1);
+	courtesies_fini(&c);
+}
+
+static void test_handles(void **state)
+{
+	struct handles t;
+	struct handle_writes w;
+
+	handles_init(&t);
+	uint64_t a = handle_new(&t, 11), b = handle_new(&t, 12), c = handle_new(&t, 12);
+	assert_true(a && b && c && a != b && b != c);
+	assert_false(handle_writes(&t, 0, &w));
+	assert_null(handle_document(&t, 99));
+	handle_set_writes(&t, a, &(struct handle_writes){.triggered = true, .reasoned = true});
+	handle_set_ticket(&t, a, 7);
+	assert_true(handle_writes(&t, a, &w));
+	assert_true(w.triggered && w.ticket == 7);
+	handle_undo(&t, a, true);
+	handle_writes(&t, a, &w);
+	assert_true(w.triggered && !w.reasoned);
+	assert_true(handle_is_open(&t, 11));
+	handle_drop(&t, a);
+	assert_false(handle_is_open(&t, 11));
+	assert_true(handle_is_open(&t, 12));
+	/* The slot is used again; the old number stays unknown, and nothing is left in it. */
+	uint64_t d = handle_new(&t, 13);
+	assert_int_equal((uint32_t)d, (uint32_t)a);
+	assert_int_not_equal(d, a);
+	assert_false(handle_writes(&t, a, &w));
+	handle_set_ticket(&t, a, 9);
+	assert_true(handle_writes(&t, d, &w));
+	assert_false(w.triggered);
+	assert_int_equal(w.ticket, 0);
+	assert_false(handle_document(&t, d)->rendered);
+	handles_fini(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_node_round_trip),
+		cmocka_unit_test(test_node_ino_is_the_files),
+		cmocka_unit_test(test_node_refuses_what_it_did_not_make),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_ranges_are_bounded),
+		cmocka_unit_test(test_known_tells_of_old_names),
+		cmocka_unit_test(test_known_keeps_the_present_name),
+		cmocka_unit_test(test_known_alias),
+		cmocka_unit_test(test_courtesy_of_an_accepted_name),
+		cmocka_unit_test(test_courtesy_of_the_settled),
+		cmocka_unit_test(test_courtesies_are_bounded),
+		cmocka_unit_test(test_handles),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
