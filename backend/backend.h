@@ -59,7 +59,8 @@ int backend_start(struct backend *b, const struct backend_listener *listener, st
  */
 void backend_stop(struct backend *b);
 
-/* Ends the drain of a backend_stop() that is under way, on another thread: what runs goes back to the queue now. */
+/* Ends the drain of a backend_stop() that is under way, on another thread: what runs goes back to the queue
+ * now. */
 void backend_hurry(struct backend *b);
 
 /* After backend_stop(), or instead of backend_start(). NULL is fine. */
@@ -88,7 +89,8 @@ struct batch_glance {
 /* -ENOENT where the batch does not exist now. */
 int backend_glance(const struct backend *b, int model, ordinal batch, struct batch_glance *out);
 
-/* n glances of neighbours from `first` in one go: for listings. The caller stays inside backend_existing(). */
+/* n glances of neighbours from `first` in one go: for listings. The caller stays inside backend_existing().
+ */
 void backend_glances(const struct backend *b, int model, ordinal first, size_t n, struct batch_glance *out);
 
 /* Of a range: mtime is the oldest build of what is built; 0: nothing is. */
@@ -116,8 +118,8 @@ struct backend_request {
 void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket);
 
 /* Gives an earlier request its reason. done() as above. */
-void backend_reason(struct backend *b, uint64_t ticket, const char *reason, void (*done)(void *ctx, int result),
-		    void *ctx);
+void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
+		    void (*done)(void *ctx, int result), void *ctx);
 
 /*
  * The first batch of the range that is queued or running; range.end: all have settled.
@@ -129,12 +131,14 @@ int backend_verdict(const struct backend *b, int model, struct ordinal_range bat
 
 /* Documents: JSON with a newline at the end, appended to out. 0 or -errno. */
 int backend_batch_document(const struct backend *b, int model, ordinal batch, struct strbuf *out);
-int backend_range_document(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out);
+int backend_range_document(const struct backend *b, int model, struct ordinal_range batches,
+			   struct strbuf *out);
 int backend_model_document(const struct backend *b, int model, struct strbuf *out);
 int backend_model_status(const struct backend *b, int model, struct strbuf *out);
 int backend_root_status(const struct backend *b, struct strbuf *out);
 int backend_full_refresh_document(const struct backend *b, int model, struct strbuf *out);
-int backend_sql_document(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out);
+int backend_sql_document(const struct backend *b, int model, struct ordinal_range batches,
+			 struct strbuf *out);
 
 /* Keeps a refusal that fs/ decided as the model's (model >= 0) last_refusal, and logs it. Returns -err. */
 int backend_refuse(struct backend *b, int model, struct ordinal_range batches, int err, const char *fmt, ...)

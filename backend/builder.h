@@ -57,7 +57,8 @@ struct builder_ops {
 	/*
 	 * The target was built by somebody else: the batches whose window holds rows become done,
 	 * adopted; everything else known of the model is void. Reports through sink (forget, then states).
-	 * With read_only it only reports. No batch of the model is in flight; takes as long as one pass may take.
+	 * -EAGAIN: the target has gone. With read_only it only reports. No batch of the model is in flight;
+	 * takes as long as one pass may take.
 	 */
 	int (*adopt)(struct worker *w, int model, const struct store_sink *sink, struct error *err);
 

@@ -154,28 +154,34 @@ bool calendar_is_midnight(int64_t us)
 	return us % US_PER_DAY == 0;
 }
 
+static char *put_digits(char *at, int number, int digits)
+{
+	for (int i = digits; i-- > 0; number /= 10)
+		at[i] = (char)('0' + number % 10);
+	return at + digits;
+}
+
+/* By hand: a listing of 26,000 batches spent half of its time in snprintf. */
 size_t calendar_name(enum batch_size size, ordinal o, char *buf)
 {
 	int64_t rest;
 	struct date d = split(calendar_start(size, o), &rest);
-	int n = 0;
+	char *end = put_digits(buf, d.year, 4);
 
-	switch (size) {
-	case BATCH_HOUR:
-		n = snprintf(buf, CALENDAR_NAME_MAX, "%04d-%02d-%02dT%02d", d.year, d.month, d.day,
-			     (int)(rest / US_PER_HOUR));
-		break;
-	case BATCH_DAY:
-		n = snprintf(buf, CALENDAR_NAME_MAX, "%04d-%02d-%02d", d.year, d.month, d.day);
-		break;
-	case BATCH_MONTH:
-		n = snprintf(buf, CALENDAR_NAME_MAX, "%04d-%02d", d.year, d.month);
-		break;
-	case BATCH_YEAR:
-		n = snprintf(buf, CALENDAR_NAME_MAX, "%04d", d.year);
-		break;
+	if (size != BATCH_YEAR) {
+		*end++ = '-';
+		end = put_digits(end, d.month, 2);
 	}
-	return (size_t)n;
+	if (size == BATCH_DAY || size == BATCH_HOUR) {
+		*end++ = '-';
+		end = put_digits(end, d.day, 2);
+	}
+	if (size == BATCH_HOUR) {
+		*end++ = 'T';
+		end = put_digits(end, (int)(rest / US_PER_HOUR), 2);
+	}
+	*end = '\0';
+	return (size_t)(end - buf);
 }
 
 /* What is left of a text that is being read. */

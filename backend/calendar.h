@@ -18,10 +18,10 @@ enum batch_size { BATCH_HOUR, BATCH_DAY, BATCH_MONTH, BATCH_YEAR };
 /* Fits in 27 bits for every size. */
 typedef uint32_t ordinal;
 
-#define CALENDAR_MIN_US (-62135596800000000) /* 0001-01-01T00:00:00Z */
-#define CALENDAR_END_US 253402300800000000   /* 10000-01-01T00:00:00Z, exclusive */
-#define CALENDAR_NAME_MAX 16		     /* a batch name and its NUL: "2024-09-17T16" */
-#define CALENDAR_TIME_MAX 32		     /* an ISO 8601 time and its NUL */
+#define CALENDAR_MIN_US	  (-62135596800000000) /* 0001-01-01T00:00:00Z */
+#define CALENDAR_END_US	  253402300800000000   /* 10000-01-01T00:00:00Z, exclusive */
+#define CALENDAR_NAME_MAX 16		       /* a batch name and its NUL: "2024-09-17T16" */
+#define CALENDAR_TIME_MAX 32		       /* an ISO 8601 time and its NUL */
 
 /* Half open: [first, end). Empty where first >= end. */
 struct ordinal_range {

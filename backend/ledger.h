@@ -26,10 +26,10 @@ struct batch_info {
 	int64_t started, finished; /* us, of what runs, else of the last outcome; 0: none */
 	int64_t rows_deleted, rows_inserted, rows_outside; /* of the last outcome; -1: not known */
 	bool adopted;
-	int64_t built;		    /* finished of the last successful build or adoption; 0: none */
-	bool requested_again;	    /* running, and queued once more */
-	const struct requester *by; /* NULL: nobody known */
-	const char *code;	    /* built with; "" not known */
+	int64_t built;			/* finished of the last successful build or adoption; 0: none */
+	bool requested_again;		/* running, and queued once more */
+	const struct requester *by;	/* NULL: nobody known */
+	const char *code;		/* built with; "" not known */
 	const char *sqlstate, *message; /* of a failure; "" */
 };
 
@@ -47,7 +47,8 @@ int ledger_put_state(struct ledger *l, const struct store_state *s);
 void ledger_forget(struct ledger *l, int model); /* all states of the model; its requests stay */
 
 /* What this mount does. A claimed batch shows as queued until it has begun. */
-void ledger_claimed(struct ledger *l, int model, ordinal batch, uint32_t attempt, int64_t served, int64_t request);
+void ledger_claimed(struct ledger *l, int model, ordinal batch, uint32_t attempt, int64_t served,
+		    int64_t request);
 void ledger_started(struct ledger *l, int model, ordinal batch, int64_t started);
 /* What this mount has claimed has come to an end: as put_state, but asked for by who the claim was for. */
 int ledger_settled(struct ledger *l, const struct store_state *s);
@@ -63,8 +64,8 @@ void ledger_info(const struct ledger *l, int model, ordinal batch, struct batch_
 enum batch_state ledger_state(const struct ledger *l, int model, ordinal batch);
 
 /* What a listing needs, cheaply. text: bytes that the batch's document holds beyond its fixed part. */
-enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch, uint32_t *attempt, int64_t *built,
-			       size_t *text);
+enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch, uint32_t *attempt,
+			       int64_t *built, size_t *text);
 
 /* The first batch of the range that is queued or running, or range.end. */
 ordinal ledger_next_unsettled(const struct ledger *l, int model, struct ordinal_range range);
@@ -77,7 +78,8 @@ struct ledger_run {
 };
 struct ledger_run ledger_next_run(struct ledger *l, int model, uint32_t most);
 
-size_t ledger_queued(const struct ledger *l, int model);  /* not claimed yet, running ones that are asked for again included */
+size_t ledger_queued(const struct ledger *l,
+		     int model); /* not claimed yet, running ones that are asked for again included */
 size_t ledger_running(const struct ledger *l, int model); /* claimed or running, on any mount */
 
 /*

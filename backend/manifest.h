@@ -114,7 +114,7 @@ struct node {
 	 * What `config.` can select: a line break, then "KEY.PATH=text" for each string
 	 * (of a list: for each of its strings), "KEY.PATH!true" and "!false", each with a
 	 * line break behind it. Left out is what no selection can say: null, numbers,
-	 * a text with a blank or a comma in it (but of group), a key that is no word.
+	 * begin, a text with a blank or a comma in it (but of group), a key that is no word.
 	 */
 	const char *config;
 	enum version_age age;

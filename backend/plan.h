@@ -10,7 +10,7 @@
 
 /* What decides about a model apart from the ledger. */
 struct plan_gate {
-	bool open;	/* prepared, not being adopted, not backing off */
+	bool open;	 /* prepared, not being adopted, not backing off */
 	bool unprepared; /* its target must be prepared first, with nothing of it in flight */
 };
 
@@ -26,13 +26,15 @@ struct plan_next {
 	bool prepare; /* no run: the model is to be prepared */
 	struct ledger_run run;
 };
-struct plan_next plan_next(struct ledger *l, const struct catalog *c, const struct plan_gate *gates, unsigned jobs,
-			   size_t *turn);
+struct plan_next plan_next(struct ledger *l, const struct catalog *c, const struct plan_gate *gates,
+			   unsigned jobs, size_t *turn);
 
-/* Batches that exist: from the one that holds begin to the one that holds now. Empty where begin lies ahead. */
+/* Batches that exist: from the one that holds begin to the one that holds now. Empty where begin lies ahead.
+ */
 struct ordinal_range plan_existing(const struct model *m, int64_t now);
 
-/* Why `bringing the model up to date` builds a batch in this state; NULL: it does not. newest: the last existing batch. */
+/* Why `bringing the model up to date` builds a batch in this state; NULL: it does not. newest: the last
+ * existing batch. */
 const char *plan_run_reason(const struct model *m, enum batch_state state, ordinal batch, ordinal newest);
 
 #endif

@@ -43,11 +43,11 @@ struct engine_config {
 
 /* What the store found out about a model's target. */
 struct store_target {
-	bool exists;			 /* the target table is there */
-	bool adopt;			 /* it is there and not the one that was known: builder.adopt() comes first */
-	enum time_type event_time_type;	 /* TIME_UNKNOWN while it is not there */
-	struct error why_not;		 /* err != 0: cannot run on this warehouse; the sentence says why */
-	char note[256];			 /* "": nothing to note; else for .model, e.g. a missing index */
+	bool exists; /* the target table is there */
+	bool adopt;  /* it is there and not the one that was known: builder.adopt() comes first */
+	enum time_type event_time_type; /* TIME_UNKNOWN while it is not there */
+	struct error why_not;		/* err != 0: cannot run on this warehouse; the sentence says why */
+	char note[256];			/* "": nothing to note; else for .model, e.g. a missing index */
 };
 
 /* What a batch's row says is going on, apart from its last outcome. */
@@ -63,12 +63,12 @@ struct store_state {
 	uint32_t attempt; /* of what runs or ran last; 0: never (adopted) */
 	int64_t started;  /* of the running attempt, else of the outcome; us, our clock */
 	int64_t finished; /* of the outcome; 0: none */
-	int64_t built;	  /* finished of the last successful build or adoption, whatever came after; 0: none */
+	int64_t built; /* finished of the last successful build or adoption, whatever came after; 0: none */
 	int64_t rows_deleted, rows_inserted, rows_outside; /* of the outcome; -1: not known */
 	bool adopted;
-	const char *code;    /* the model's code it was built with; "" where adopted */
-	int64_t request;     /* id of the request that the last attempt served; 0: none */
-	int64_t served;	     /* every request of the model with a seq up to this is answered for this batch */
+	const char *code; /* the model's code it was built with; "" where adopted */
+	int64_t request;  /* id of the request that the last attempt served; 0: none */
+	int64_t served;	  /* every request of the model with a seq up to this is answered for this batch */
 	const char *sqlstate, *message; /* of a failure; "" */
 };
 
@@ -83,12 +83,13 @@ struct store_request {
 	enum request_kind kind;
 	int model;
 	struct ordinal_range batches;
-	int expected;		   /* compare-and-swap on a single batch: the enum batch_state its name claimed; -1: none */
+	int expected; /* compare-and-swap on a single batch: the enum batch_state its name claimed; -1: none
+		       */
 	uint32_t expected_attempt; /* the attempt that went with it in memory */
 	uint32_t uid;
-	char command[16];	   /* /proc/PID/comm; "" unknown */
-	const char *reason;	   /* NULL: none */
-	int64_t at;		   /* our clock */
+	char command[16];   /* /proc/PID/comm; "" unknown */
+	const char *reason; /* NULL: none */
+	int64_t at;	    /* our clock */
 
 	int result;  /* 0, or -errno; -ENOENT: no longer in the expected state */
 	int64_t id;  /* permanent */
@@ -121,17 +122,19 @@ struct store_sink {
 struct store_claim {
 	int model;
 	ordinal first;
-	uint32_t count;			/* at most CLAIM_MAX */
-	int64_t request;		/* id of the request they are built for; 0: keep the row's (a batch that was put back) */
-	int64_t wanted;			/* highest seq that wants them: a batch served up to it is not granted */
-	int64_t started;		/* our clock */
-	uint32_t attempt[CLAIM_MAX];	/* out: the attempt number, 0: not granted (held or built by another) */
-	int64_t served;			/* out: the model's seq at the claim: what the granted batches now answer */
+	uint32_t count;	 /* at most CLAIM_MAX */
+	int64_t request; /* id of the request they are built for; 0: keep the row's (a batch that was put
+			    back) */
+	int64_t wanted;	 /* highest seq that wants them: a batch served up to it is not granted */
+	int64_t started; /* our clock */
+	uint32_t attempt[CLAIM_MAX]; /* out: the attempt number, 0: not granted (held or built by another) */
+	int64_t served; /* out: the model's seq at the claim: what the granted batches now answer */
 };
 
 enum settle_kind {
-	SETTLE_FAILED,	    /* the batch failed for good */
-	SETTLE_REQUEUED,    /* the attempt failed in passing (deadlock, lost connection): it will be tried again */
+	SETTLE_FAILED,	 /* the batch failed for good */
+	SETTLE_REQUEUED, /* the attempt failed in passing (deadlock, lost connection): it will be tried again
+			  */
 	SETTLE_INTERRUPTED, /* the daemon stopped it: back to the queue */
 	SETTLE_UNSTARTED,   /* claimed and never begun: back to the queue, no attempt counts */
 };
@@ -155,13 +158,16 @@ struct store_ops {
 	 */
 	int (*open)(const struct engine_config *config, struct store **out, struct error *err);
 
-	/* No other call may be under way. Batches still marked as running here go back to the queue. NULL is fine. */
+	/* No other call may be under way. Batches still marked as running here go back to the queue. NULL is
+	 * fine. */
 	void (*close)(struct store *s);
 
-	/* Fills targets[i] for catalog model i (n == catalog->n_models); one transaction. Models with a why_not are passed over. */
+	/* Fills targets[i] for catalog model i (n == catalog->n_models); one transaction. Models with a
+	 * why_not are passed over. */
 	int (*enlist)(struct store *s, struct store_target *targets, size_t n, struct error *err);
 
-	/* Streams what is recorded of the enlisted models, in constant memory: requests first, then states. Once, after enlist. */
+	/* Streams what is recorded of the enlisted models, in constant memory: requests first, then states.
+	 * Once, after enlist. */
 	int (*load)(struct store *s, const struct store_sink *sink, struct error *err);
 
 	/*
@@ -173,7 +179,8 @@ struct store_ops {
 	/* Ends a follow() that is under way, or the next one; async-signal-unsafe, never blocks. */
 	void (*wake)(struct store *s);
 
-	/* From then on every call that is under way or comes, on any thread, gives up within a moment with -ECANCELED. Never blocks. */
+	/* From then on every call that is under way or comes, on any thread, gives up within a moment with
+	 * -ECANCELED. Never blocks. */
 	void (*abandon)(struct store *s);
 
 	/* All n in one commit, durable when it returns 0; each is answered alone in its result. */
@@ -184,7 +191,8 @@ struct store_ops {
 
 	/*
 	 * Records outcomes, one commit. Each is answered alone. After a failure nothing is recorded (or
-	 * the fate is unknown): settle them again. That is so, too, while a lost transaction holds one of the rows.
+	 * the fate is unknown): settle them again. That is so, too, while a lost transaction holds one of the
+	 * rows.
 	 */
 	int (*settle)(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 

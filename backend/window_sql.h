@@ -7,9 +7,8 @@
  *     (select * from REL where EVENT_TIME >= L and EVENT_TIME < L) ALIAS
  *
  * with literals of the column's real type, and without the alias where the user
- * has given one; ALIAS is the relation's quoted identifier. Strings, comments, dollar quotes and quoted identifiers are
- * never touched; `REL.column` becomes `ALIAS.column`.
- * Pure but for allocation.
+ * has given one; ALIAS is the relation's quoted identifier. Strings, comments, dollar quotes and quoted
+ * identifiers are never touched; `REL.column` becomes `ALIAS.column`. Pure but for allocation.
  */
 #ifndef BATCHFS_WINDOW_SQL_H
 #define BATCHFS_WINDOW_SQL_H
@@ -49,12 +48,12 @@ int time_literal(enum time_type type, int64_t us, struct strbuf *out, struct err
 /* The lexer, shared with the manifest's check of mentions. */
 enum sql_token_kind {
 	SQL_END,
-	SQL_SPACE,   /* white space and comments (nested in PostgreSQL) */
-	SQL_WORD,    /* identifier or keyword, unquoted */
-	SQL_QUOTED,  /* "identifier"; in SQLite also `x` and [x] */
-	SQL_STRING,  /* '..', E'..', B'..', U&'..', $tag$..$tag$ */
+	SQL_SPACE,  /* white space and comments (nested in PostgreSQL) */
+	SQL_WORD,   /* identifier or keyword, unquoted */
+	SQL_QUOTED, /* "identifier"; in SQLite also `x` and [x] */
+	SQL_STRING, /* '..', E'..', B'..', U&'..', $tag$..$tag$ */
 	SQL_NUMBER,
-	SQL_PUNCT,   /* one byte */
+	SQL_PUNCT, /* one byte */
 };
 struct sql_token {
 	enum sql_token_kind kind;
@@ -78,14 +77,14 @@ struct sql_mention {
 	size_t start, len; /* of the relation itself, without a column */
 	bool code;	   /* false: in a comment, a string or inside a quoted identifier */
 	bool column;	   /* code only: a column or '*' follows, as in REL.id */
-	bool definition;   /* inside the body of a `__dbt__cte__NAME as (...)`: input.mentions leaves it out */
+	bool definition; /* inside the body of a `__dbt__cte__NAME as (...)`: input.mentions leaves it out */
 };
 /*
  * All mentions in the order of the text; the first `max` of them go to out. Returns how many there
  * are. The name that a __dbt__cte__ definition begins with is none. No allocation.
  */
-size_t sql_mentions(enum sql_dialect dialect, const char *sql, const char *rendered,
-		    struct sql_mention *out, size_t max);
+size_t sql_mentions(enum sql_dialect dialect, const char *sql, const char *rendered, struct sql_mention *out,
+		    size_t max);
 
 struct sql_template;
 
@@ -99,8 +98,8 @@ struct sql_template;
  * newline, so that it can stand in parentheses. The template refers to nothing of the model, and
  * any number of threads may render it.
  */
-int window_sql_parse(enum sql_dialect dialect, const struct model *model,
-		     const char *const *native, struct sql_template **out, struct error *err);
+int window_sql_parse(enum sql_dialect dialect, const struct model *model, const char *const *native,
+		     struct sql_template **out, struct error *err);
 void window_sql_free(struct sql_template *t); /* NULL is fine */
 
 /*

@@ -41,24 +41,24 @@ static inline pthread_mutex_t *cleanup_lock(pthread_mutex_t *m)
 }
 
 #define auto_free __attribute__((cleanup(cleanup_free)))
-#define auto_fd __attribute__((cleanup(cleanup_fd)))
+#define auto_fd	  __attribute__((cleanup(cleanup_fd)))
 #define auto_file __attribute__((cleanup(cleanup_file)))
 
 #define CLEANUP_JOIN_(a, b) a##b
-#define CLEANUP_JOIN(a, b) CLEANUP_JOIN_(a, b)
+#define CLEANUP_JOIN(a, b)  CLEANUP_JOIN_(a, b)
 
 /* Holds a pthread mutex until the end of the scope. */
-#define LOCKED(mutex)                                                      \
-	__attribute__((cleanup(cleanup_unlock), unused)) pthread_mutex_t   \
-		*CLEANUP_JOIN(locked_, __LINE__) = cleanup_lock(mutex)
+#define LOCKED(mutex)                                                                                        \
+	__attribute__((cleanup(cleanup_unlock), unused)) pthread_mutex_t *CLEANUP_JOIN(locked_, __LINE__) =  \
+		cleanup_lock(mutex)
 
 /* Returns *p and clears it, so that its auto_free finds nothing to free. */
-#define steal(p)                               \
-	(__extension__({                       \
-		__typeof__(p) steal_p_ = (p);  \
-		__typeof__(*p) steal_v_ = *steal_p_; \
-		*steal_p_ = NULL;              \
-		steal_v_;                      \
+#define steal(p)                                                                                             \
+	(__extension__({                                                                                     \
+		__typeof__(p) steal_p_ = (p);                                                                \
+		__typeof__(*p) steal_v_ = *steal_p_;                                                         \
+		*steal_p_ = NULL;                                                                            \
+		steal_v_;                                                                                    \
 	}))
 
 #endif

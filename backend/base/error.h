@@ -17,8 +17,7 @@ struct error {
 };
 
 /* Each returns -err, so that `return error_set(e, EINVAL, ...)` reads well. */
-int error_set(struct error *e, int err, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int error_set(struct error *e, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int error_sql(struct error *e, int err, const char *sqlstate, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

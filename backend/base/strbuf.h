@@ -18,9 +18,12 @@ struct strbuf {
 };
 
 extern char strbuf_empty[1];
-#define STRBUF_INIT {.str = strbuf_empty}
+#define STRBUF_INIT                                                                                          \
+	{                                                                                                    \
+		.str = strbuf_empty                                                                          \
+	}
 
-void strbuf_fini(struct strbuf *b); /* may be used again afterwards */
+void strbuf_fini(struct strbuf *b);  /* may be used again afterwards */
 void strbuf_clear(struct strbuf *b); /* keeps the memory */
 void strbuf_add(struct strbuf *b, const char *text, size_t len);
 void strbuf_puts(struct strbuf *b, const char *text);

@@ -28,7 +28,8 @@ static struct requester_entry *requester_new(uint32_t uid, const char *command, 
 	return e;
 }
 
-const struct requester *requester_intern(struct ledger *l, uint32_t uid, const char *command, const char *reason)
+const struct requester *requester_intern(struct ledger *l, uint32_t uid, const char *command,
+					 const char *reason)
 {
 	char *key = NULL;
 	/* '+' tells an empty reason from none. */

@@ -64,7 +64,7 @@ struct open_request {
 
 struct model_state {
 	const struct model *model;
-	ordinal begin;	     /* chunk 0 starts here */
+	ordinal begin;	       /* chunk 0 starts here */
 	struct chunk **chunks; /* NULL entries: nothing known */
 	size_t n_chunks;
 	TAILQ_HEAD(request_list, open_request) requests; /* by seq, rising */
@@ -106,10 +106,10 @@ struct batch_key {
 /* What few batches have. */
 struct detail {
 	struct batch_key key;
-	int64_t started;      /* of the attempt that runs; 0: none does */
-	uint32_t attempt;     /* the claimed or running one */
+	int64_t started;	    /* of the attempt that runs; 0: none does */
+	uint32_t attempt;	    /* the claimed or running one */
 	const struct requester *by; /* of the claimed or running attempt */
-	int64_t built;	      /* last successful build, where the outcome is none or not done */
+	int64_t built;		    /* last successful build, where the outcome is none or not done */
 	int64_t rows_inserted, rows_deleted, rows_outside; /* -1: as the cell says (outside: 0) */
 	char sqlstate[6];
 	char *message; /* NULL: none */
@@ -141,7 +141,8 @@ void detail_message(struct ledger *l, struct detail *d, const char *sqlstate, co
 void details_forget(struct ledger *l, int model);
 
 /* origins.c */
-const struct requester *requester_intern(struct ledger *l, uint32_t uid, const char *command, const char *reason);
+const struct requester *requester_intern(struct ledger *l, uint32_t uid, const char *command,
+					 const char *reason);
 uint16_t origin_intern(struct ledger *l, struct model_state *m, const struct requester *by, const char *code);
 struct known_request *known_find(const struct ledger *l, int64_t id);
 struct known_request *known_make(struct ledger *l, const struct store_request_row *r);

@@ -28,7 +28,8 @@ bool request_wants(const struct model_state *m, ordinal batch, int64_t *request,
 	return last != NULL;
 }
 
-/* Its id goes to those that the store shall retire; no memory for that: it is found again at the next load. */
+/* Its id goes to those that the store shall retire; no memory for that: it is found again at the next load.
+ */
 static void finish(struct ledger *l, struct model_state *m, struct open_request *r)
 {
 	TAILQ_REMOVE(&m->requests, r, link);

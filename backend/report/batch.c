@@ -60,16 +60,18 @@ static json_t *batch_object(const struct report_batch *r)
 	const struct model *m = r->model;
 	bool ended = i->finished && i->started;
 	json_t *o = json_pack(
-		"{s:s, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:n, s:b, s:b, s:o, s:b, s:s}",
-		"model", m->dir, "batch", json_name(m, r->batch), "state", batch_state_name(i->state), "start",
-		json_instant(calendar_start(m->batch_size, r->batch)), "end",
-		json_instant(calendar_start(m->batch_size, r->batch + 1)), "attempt", (json_int_t)i->attempt, "rows_deleted",
-		json_count(i->rows_deleted), "rows_inserted", json_count(i->rows_inserted), "rows_outside",
-		json_count(i->rows_outside), "started_at", json_time(i->started), "finished_at", json_time(i->finished),
-		"seconds", ended && !i->adopted ? json_seconds(i->finished - i->started) : json_null(), "requested_by",
-		requested_by(i), "reason", text_value(i->by ? i->by->reason : NULL), "error", error_value(i), "because",
-		"adopted", i->adopted, "frozen", 0, "code", code_value(r), "requested_again", i->requested_again,
-		"engine", r->engine);
+		"{s:s, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:n, s:b, s:b, "
+		"s:o, s:b, s:s}",
+		"model", m->dir, "batch", json_name(m, r->batch), "state", batch_state_name(i->state),
+		"start", json_instant(calendar_start(m->batch_size, r->batch)), "end",
+		json_instant(calendar_start(m->batch_size, r->batch + 1)), "attempt", (json_int_t)i->attempt,
+		"rows_deleted", json_count(i->rows_deleted), "rows_inserted", json_count(i->rows_inserted),
+		"rows_outside", json_count(i->rows_outside), "started_at", json_time(i->started),
+		"finished_at", json_time(i->finished), "seconds",
+		ended && !i->adopted ? json_seconds(i->finished - i->started) : json_null(), "requested_by",
+		requested_by(i), "reason", text_value(i->by ? i->by->reason : NULL), "error", error_value(i),
+		"because", "adopted", i->adopted, "frozen", 0, "code", code_value(r), "requested_again",
+		i->requested_again, "engine", r->engine);
 	if (o && json_object_set_new(o, "last_refusal", json_refusal(r->refusal)) < 0) {
 		json_decref(o);
 		return NULL;

@@ -7,11 +7,11 @@
 
 #include "backend/report/report.h"
 
-json_t *json_text(const char *text);	/* NULL or "": null; what is no UTF-8 is replaced */
+json_t *json_text(const char *text); /* NULL or "": null; what is no UTF-8 is replaced */
 json_t *json_instant(int64_t us);
-json_t *json_time(int64_t us);		/* 0: not known, null */
-json_t *json_seconds(int64_t us);	/* milliseconds are kept */
-json_t *json_count(int64_t n);		/* negative: null */
+json_t *json_time(int64_t us);	  /* 0: not known, null */
+json_t *json_seconds(int64_t us); /* milliseconds are kept */
+json_t *json_count(int64_t n);	  /* negative: null */
 json_t *json_name(const struct model *m, ordinal batch);
 json_t *json_refusal(const struct report_refusal *r); /* NULL: null */
 json_t *json_strings(const char *const *list);	      /* NULL-terminated */

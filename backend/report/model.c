@@ -13,9 +13,9 @@ static json_t *inputs(const struct model *m)
 	json_t *array = json_array();
 	for (size_t i = 0; array && i < m->n_inputs; i++) {
 		const struct input *in = &m->inputs[i];
-		json_array_append_new(array, json_pack("{s:o, s:o, s:b}", "relation", json_text(in->relation.rendered),
-						       "event_time", json_text(in->event_time), "filtered",
-						       in->filtered));
+		json_array_append_new(array, json_pack("{s:o, s:o, s:b}", "relation",
+						       json_text(in->relation.rendered), "event_time",
+						       json_text(in->event_time), "filtered", in->filtered));
 	}
 	return array;
 }
@@ -46,29 +46,34 @@ static json_t *protected_by(const struct report_model *r)
 int report_model(const struct report_model *r, struct strbuf *out)
 {
 	const struct model *m = r->model;
-	json_t *o = json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}",
-		"name", m->name, "package", m->package, "unique_id", m->unique_id, "relation",
-		json_text(m->relation.rendered), "event_time", json_text(m->event_time), "event_time_type",
-		json_text(time_type_name(r->event_time_type)), "batch_size", json_text(m->batch_size_text), "begin",
-		m->begin == INT64_MAX ? json_null() : json_instant(m->begin), "lookback", (int)m->lookback, "strategy",
-		json_text(m->strategy), "unique_key", unique_key(m), "concurrent_batches", tristate(m->concurrent_batches),
-		"full_refresh", tristate(m->full_refresh), "protected", protected_by(r), "tags", json_strings(m->tags),
-		"inputs", inputs(m), "runnable", r->why_not == NULL, "why_not", json_text(r->why_not), "notes", notes(r));
+	json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
+			      "s:o, s:b, s:o, s:o}",
+			      "name", m->name, "package", m->package, "unique_id", m->unique_id, "relation",
+			      json_text(m->relation.rendered), "event_time", json_text(m->event_time),
+			      "event_time_type", json_text(time_type_name(r->event_time_type)), "batch_size",
+			      json_text(m->batch_size_text), "begin",
+			      m->begin == INT64_MAX ? json_null() : json_instant(m->begin), "lookback",
+			      (int)m->lookback, "strategy", json_text(m->strategy), "unique_key",
+			      unique_key(m), "concurrent_batches", tristate(m->concurrent_batches),
+			      "full_refresh", tristate(m->full_refresh), "protected", protected_by(r), "tags",
+			      json_strings(m->tags), "inputs", inputs(m), "runnable", r->why_not == NULL,
+			      "why_not", json_text(r->why_not), "notes", notes(r));
 	return json_finish(o, out);
 }
 
 int report_full_refresh(const struct model *m, const char *by, const struct report_refusal *refusal,
 			struct strbuf *out)
 {
-	json_t *o = json_pack(
-		"{s:s, s:s, s:o, s:o}", "model", m->dir, "protected", by, "message",
-		json_sprintf("A full refresh of %s is refused to everybody, root too, because %s. A bounded rebuild is "
-			     "allowed and leaves the rest of the table as it is: touch a batch, a period such as 2024-09 or a "
-			     "range such as 2024-09-01--2024-09-04 in this directory.",
-			     m->dir,
-			     strcmp(by, "config") == 0 ? "its dbt config says full_refresh: false"
-						       : "this mount was made with -o protect"),
-		"last_refusal", json_refusal(refusal));
+	json_t *o =
+		json_pack("{s:s, s:s, s:o, s:o}", "model", m->dir, "protected", by, "message",
+			  json_sprintf("A full refresh of %s is refused to everybody, root too, because %s. "
+				       "A bounded rebuild is "
+				       "allowed and leaves the rest of the table as it is: touch a batch, a "
+				       "period such as 2024-09 or a "
+				       "range such as 2024-09-01--2024-09-04 in this directory.",
+				       m->dir,
+				       strcmp(by, "config") == 0 ? "its dbt config says full_refresh: false"
+								 : "this mount was made with -o protect"),
+			  "last_refusal", json_refusal(refusal));
 	return json_finish(o, out);
 }

@@ -3,7 +3,8 @@
 
 #include "backend/report/json.h"
 
-static void count_build(struct report_summary *s, ordinal batch, const struct batch_info *info, const char *reason)
+static void count_build(struct report_summary *s, ordinal batch, const struct batch_info *info,
+			const char *reason)
 {
 	enum batch_state state;
 	if (s->build == 0)
@@ -59,7 +60,8 @@ static json_t *states(const struct report_summary *s)
 {
 	json_t *o = json_object();
 	for (int i = 0; o && i < BATCH_STATES; i++)
-		json_object_set_new(o, batch_state_name((enum batch_state)i), json_integer((json_int_t)s->states[i]));
+		json_object_set_new(o, batch_state_name((enum batch_state)i),
+				    json_integer((json_int_t)s->states[i]));
 	return o;
 }
 
@@ -88,18 +90,23 @@ static json_t *would_build(const struct report_summary *s, const struct model *m
 {
 	bool named = m && s->build, judged = s->known > 0;
 	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "batches", (json_int_t)s->build, "rows",
-			 s->build == 0 ? json_integer(0) : judged ? json_integer(expected(s->known_rows, s)) : json_null(),
+			 s->build == 0 ? json_integer(0)
+			 : judged      ? json_integer(expected(s->known_rows, s))
+				       : json_null(),
 			 "seconds",
-			 s->build == 0 ? json_real(0) : judged ? json_seconds(expected(s->known_us, s)) : json_null(),
+			 s->build == 0 ? json_real(0)
+			 : judged      ? json_seconds(expected(s->known_us, s))
+				       : json_null(),
 			 "first", named ? json_name(m, s->first) : json_null(), "last",
 			 named ? json_name(m, s->last) : json_null(), "why", why(s));
 }
 
-static json_t *summary(const struct report_summary *s, const struct model *m, const struct report_refusal *refusal)
+static json_t *summary(const struct report_summary *s, const struct model *m,
+		       const struct report_refusal *refusal)
 {
 	bool failed = m && s->states[BATCH_FAILED];
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:[], s:o, s:o}", "batches", (json_int_t)s->batches, "states",
-			 states(s), "would_build", would_build(s, m), "first_failed",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:[], s:o, s:o}", "batches", (json_int_t)s->batches,
+			 "states", states(s), "would_build", would_build(s, m), "first_failed",
 			 failed ? json_name(m, s->first_failed) : json_null(), "last_failed",
 			 failed ? json_name(m, s->last_failed) : json_null(), "frozen", "last_finished_at",
 			 json_time(s->last_finished), "last_refusal", json_refusal(refusal));
@@ -113,14 +120,14 @@ int report_range(const struct report_summary *s, const struct model *m, const st
 
 static json_t *mount_object(const struct report_mount *m)
 {
-	return json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:n, s:o}", "version", m->version, "engine", m->engine, "pid",
-			 (json_int_t)m->pid, "since", json_time(m->since), "manifest", m->manifest,
-			 "manifest_loaded_at", json_time(m->loaded_at), "manifest_error", "warehouse",
-			 json_text(m->warehouse_error ? m->warehouse_error : "connected"));
+	return json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:n, s:o}", "version", m->version, "engine",
+			 m->engine, "pid", (json_int_t)m->pid, "since", json_time(m->since), "manifest",
+			 m->manifest, "manifest_loaded_at", json_time(m->loaded_at), "manifest_error",
+			 "warehouse", json_text(m->warehouse_error ? m->warehouse_error : "connected"));
 }
 
-int report_root(const struct catalog *c, const struct report_summary *summaries, const struct report_refusal *refusal,
-		const struct report_mount *mount, struct strbuf *out)
+int report_root(const struct catalog *c, const struct report_summary *summaries,
+		const struct report_refusal *refusal, const struct report_mount *mount, struct strbuf *out)
 {
 	struct report_summary all = {0};
 	json_t *models = json_object();

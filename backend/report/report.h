@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The documents: plain facts in, JSON text out. Times are ISO 8601 in UTC with a Z, what is
- * not known is null, batches are named bare; keys are never renamed. Every function appends one JSON value and
- * a newline to `out` and returns 0 or -ENOMEM.
+ * not known is null, batches are named bare; keys are never renamed. Every function appends one JSON value
+ * and a newline to `out` and returns 0 or -ENOMEM.
  */
 #ifndef BATCHFS_REPORT_H
 #define BATCHFS_REPORT_H
@@ -12,7 +12,7 @@
 
 /* A refused operation, as last_refusal shows it. */
 struct report_refusal {
-	int model; /* -1: none */
+	int model;		      /* -1: none */
 	struct ordinal_range batches; /* empty: the model as a whole */
 	int64_t at;
 	int err; /* positive errno */
@@ -38,11 +38,13 @@ struct report_summary {
 	size_t build, why[BATCH_STATES], why_lookback, why_asked;
 	size_t known; /* of what would be built: how many have a last build to judge by */
 	int64_t known_rows, known_us;
-	ordinal first, last, first_failed, last_failed; /* first/last: of what would be built; valid where the counts say so */
+	ordinal first, last, first_failed,
+		last_failed; /* first/last: of what would be built; valid where the counts say so */
 	int64_t last_finished;
 };
 
-/* Adds one batch. reason: why it would be built, NULL: it would not; "requested" for a range that is asked for. */
+/* Adds one batch. reason: why it would be built, NULL: it would not; "requested" for a range that is asked
+ * for. */
 void report_count(struct report_summary *s, ordinal batch, const struct batch_info *info, const char *reason);
 
 /* Adds one summary to another; the ordinals are not carried over. */
@@ -56,8 +58,8 @@ struct report_mount {
 	int64_t pid, since, loaded_at;
 };
 /* summaries: one a model, in catalog order; refusal: the last one of all */
-int report_root(const struct catalog *c, const struct report_summary *summaries, const struct report_refusal *refusal,
-		const struct report_mount *mount, struct strbuf *out);
+int report_root(const struct catalog *c, const struct report_summary *summaries,
+		const struct report_refusal *refusal, const struct report_mount *mount, struct strbuf *out);
 
 struct report_model {
 	const struct model *model;

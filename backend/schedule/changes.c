@@ -26,7 +26,8 @@ static void sink_request(void *ctx, const struct store_request_row *r)
 	{
 		LOCKED(&b->lock);
 		if (ledger_put_request(b->ledger, r) < 0)
-			log_error(b->config.log, "no memory for a request of %s", b->catalog->models[r->model].dir);
+			log_error(b->config.log, "no memory for a request of %s",
+				  b->catalog->models[r->model].dir);
 		touch_model(b, r->model);
 	}
 	if (r->open)
@@ -39,7 +40,8 @@ static void sink_state(void *ctx, const struct store_state *s)
 	{
 		LOCKED(&b->lock);
 		if (ledger_put_state(b->ledger, s) < 0)
-			log_error(b->config.log, "no memory for a batch of %s", b->catalog->models[s->model].dir);
+			log_error(b->config.log, "no memory for a batch of %s",
+				  b->catalog->models[s->model].dir);
 		touch_model(b, s->model);
 	}
 	changed(b, s->model, (struct ordinal_range){s->batch, s->batch + 1});

@@ -2,9 +2,9 @@
 /* The control thread: the only one that talks to the store. */
 #include "backend/schedule/private.h"
 
-#define FOLLOW_MS	1000
-#define SOON_MS		20
-#define PAUSE_FIRST_US	100000
+#define FOLLOW_MS	 1000
+#define SOON_MS		 20
+#define PAUSE_FIRST_US	 100000
 #define PAUSE_LONGEST_US 1000000
 
 static bool ended(struct backend *b)
@@ -74,7 +74,8 @@ static int turn(struct backend *b, struct error *err)
 	return r < 0 ? r : retire(b, err);
 }
 
-/* While the warehouse is away a request is answered at once all the same: the store tries and says why not. */
+/* While the warehouse is away a request is answered at once all the same: the store tries and says why not.
+ */
 static void pause_control(struct backend *b, int64_t us)
 {
 	struct timespec until = moment_in(us);

@@ -75,7 +75,8 @@ static int enlist(struct backend *b, struct error *err)
 	return r;
 }
 
-int backend_open(const struct backend_config *config, struct catalog *catalog, struct backend **out, struct error *err)
+int backend_open(const struct backend_config *config, struct catalog *catalog, struct backend **out,
+		 struct error *err)
 {
 	struct backend *b = backend_new(config, catalog);
 	if (!b || !b->models || !b->workers || !b->ledger) {
@@ -219,7 +220,8 @@ void backend_stop(struct backend *b)
 		interrupt_all(b);
 	}
 	if (!wait_idle(b, SETTLE_US, false))
-		log_warning(b->config.log, "the warehouse does not answer: what was running will be found interrupted");
+		log_warning(b->config.log,
+			    "the warehouse does not answer: what was running will be found interrupted");
 	b->config.engine->store->abandon(b->store);
 	end_threads(b);
 	b->threads = false;

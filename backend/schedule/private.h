@@ -69,23 +69,24 @@ struct model_runtime {
 	char *why_not, *note; /* what the store says of it; NULL: nothing */
 	enum time_type event_time_type;
 	bool prepared, preparing, adopting;
-	struct error *prepare_error; /* why the last prepare failed: the next run fails with it; NULL: it did not */
-	int64_t not_before;	    /* monotonic: backing off */
-	unsigned passing;	    /* failures in passing, one after the other */
+	struct error *
+		prepare_error; /* why the last prepare failed: the next run fails with it; NULL: it did not */
+	int64_t not_before;    /* monotonic: backing off */
+	unsigned passing;      /* failures in passing, one after the other */
 	int64_t changed_at;
-	uint64_t generation; /* rises with every change */
+	uint64_t generation;	       /* rises with every change */
 	struct report_summary summary; /* of everything that exists, as of: */
 	uint64_t summary_generation;   /* 0: none yet */
 	ordinal summary_end;
 };
 
 struct backend {
-	struct backend_config config;	   /* immutable */
+	struct backend_config config;	    /* immutable */
 	struct engine_config engine_config; /* immutable */
-	struct catalog *catalog;	   /* immutable */
-	struct store *store;		   /* the control thread's; wake() and abandon() anybody's */
-	struct backend_listener listener;  /* immutable once threads run */
-	int64_t since;			   /* immutable */
+	struct catalog *catalog;	    /* immutable */
+	struct store *store;		    /* the control thread's; wake() and abandon() anybody's */
+	struct backend_listener listener;   /* immutable once threads run */
+	int64_t since;			    /* immutable */
 
 	pthread_mutex_t lock;
 	pthread_cond_t idle;   /* a worker has become idle, or the control thread has ended */
@@ -99,7 +100,7 @@ struct backend {
 	uint64_t last_ticket;
 	struct ticket tickets[TICKETS_KEPT]; /* ring by number */
 	struct report_refusal refusals[REFUSALS_KEPT];
-	unsigned n_refusals; /* ever */
+	unsigned n_refusals;	/* ever */
 	struct error warehouse; /* err != 0: cannot be reached, and why */
 	bool stopping, control_done;
 	bool hurry; /* the drain is over */
@@ -118,8 +119,9 @@ static inline pthread_mutex_t *lock_of(const struct backend *b)
 }
 
 /* changes.c */
-void changed(struct backend *b, int model, struct ordinal_range batches); /* without the lock: tells the listener */
-void touch_model(struct backend *b, int model);			  /* with the lock: generation and time move on */
+void changed(struct backend *b, int model,
+	     struct ordinal_range batches);	/* without the lock: tells the listener */
+void touch_model(struct backend *b, int model); /* with the lock: generation and time move on */
 const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink);
 
 /* ask.c, on the control thread */

@@ -46,23 +46,25 @@ static void adopt(struct backend *b, struct worker *worker, int model)
 	struct store_sink sink;
 	struct error err = {0};
 	int r = b->config.engine->builder->adopt(worker, model, backend_sink(b, &sink), &err);
-	bool refused = r == -EACCES || r == -EOPNOTSUPP, news;
+	bool refused = r == -EACCES || r == -EOPNOTSUPP, news, again;
 	{
 		LOCKED(&b->lock);
 		struct model_runtime *m = &b->models[model];
 		const char *why_not = refused ? err.text : "";
+		again = m->not_before != 0;
 		news = strcmp(m->why_not ? m->why_not : "", why_not) != 0;
 		model_refuses(m, why_not);
-		m->adopting = r < 0;
-		if (r < 0)
-			m->not_before = clock_monotonic_us() + RETRY_US;
+		/* -EAGAIN: the target has gone; the next request prepares a new one. */
+		m->adopting = r < 0 && r != -EAGAIN;
+		m->prepared &= r != -EAGAIN;
+		m->not_before = m->adopting ? clock_monotonic_us() + RETRY_US : 0;
 		touch_model(b, model);
 		b->woken = true;
 		control_wake(b);
 	}
-	if (r < 0 && r != -ECANCELED && (news || !refused))
-		log_warning(b->config.log, "%s cannot be adopted yet: %s", b->catalog->models[model].dir,
-			    err.text);
+	if (r < 0 && r != -ECANCELED)
+		log_write(b->config.log, news || !again ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG,
+			  "%s cannot be adopted yet: %s", b->catalog->models[model].dir, err.text);
 	/* Whether it may be built shows in the mode of its batches. */
 	if (news)
 		changed(b, model, plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock)));

@@ -30,7 +30,8 @@ static void start(struct job_worker *w, enum job_kind kind, const struct build_r
 /* Puts what was granted into the ledger and down for the worker; what was not is another mount's. */
 static void grant(struct backend *b, struct job_worker *w, const struct store_claim *c)
 {
-	struct build_run run = {.model = c->model, .first = c->first, .count = c->count, .request = c->request};
+	struct build_run run = {
+		.model = c->model, .first = c->first, .count = c->count, .request = c->request};
 	uint32_t granted = 0;
 	{
 		LOCKED(&b->lock);
@@ -51,7 +52,8 @@ static void grant(struct backend *b, struct job_worker *w, const struct store_cl
 }
 
 /* The next piece of work and a worker for it; false: there is none, or it was only a prepare. */
-static bool next_claim(struct backend *b, struct plan_gate *gate, struct store_claim *claim, struct job_worker **w)
+static bool next_claim(struct backend *b, struct plan_gate *gate, struct store_claim *claim,
+		       struct job_worker **w)
 {
 	LOCKED(&b->lock);
 	for (;;) {

@@ -2,7 +2,8 @@
 /* A worker's thread: takes the job that the control thread has put down, does it, becomes idle. */
 #include "backend/schedule/private.h"
 
-/* "Tried again 5 times": failures in passing of a model, one after the other, before a batch fails for good. */
+/* "Tried again 5 times": failures in passing of a model, one after the other, before a batch fails for good.
+ */
 #define PASSING_MAX   5
 #define BACKOFF_US    100000
 #define LONGEST_SHIFT 5
@@ -58,7 +59,8 @@ static enum settle_kind passing(struct backend *b, int model)
 		m->passing = 0;
 		return SETTLE_FAILED;
 	}
-	m->not_before = clock_monotonic_us() + ((int64_t)BACKOFF_US << (n < LONGEST_SHIFT ? n : LONGEST_SHIFT));
+	m->not_before =
+		clock_monotonic_us() + ((int64_t)BACKOFF_US << (n < LONGEST_SHIFT ? n : LONGEST_SHIFT));
 	return SETTLE_REQUEUED;
 }
 
@@ -138,7 +140,8 @@ static void prepare(struct job_worker *w)
 	auto_free struct error *err = calloc(1, sizeof *err);
 	int r = b->config.engine->builder->prepare(w->worker, model, &target, err);
 	if (r < 0)
-		log_warning(b->config.log, "%s cannot be prepared: %s", b->catalog->models[model].dir, err ? err->text : "no memory");
+		log_warning(b->config.log, "%s cannot be prepared: %s", b->catalog->models[model].dir,
+			    err ? err->text : "no memory");
 	bool away = r == -ECONNREFUSED || r == -EHOSTUNREACH || r == -ETIMEDOUT || r == -ECANCELED;
 	LOCKED(&b->lock);
 	struct model_runtime *m = &b->models[model];

@@ -7,7 +7,8 @@
 #include "backend/schedule/private.h"
 
 /* With the lock. The newest refusal that concerns the batches; model -1: of all. NULL: none is kept. */
-static const struct report_refusal *refusal_of(const struct backend *b, int model, struct ordinal_range batches)
+static const struct report_refusal *refusal_of(const struct backend *b, int model,
+					       struct ordinal_range batches)
 {
 	unsigned kept = b->n_refusals < REFUSALS_KEPT ? b->n_refusals : REFUSALS_KEPT;
 	for (unsigned i = 1; i <= kept; i++) {
@@ -52,7 +53,8 @@ int backend_batch_document(const struct backend *b, int model, ordinal batch, st
 	return report_batch(&r, text, out);
 }
 
-int backend_range_document(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out)
+int backend_range_document(const struct backend *b, int model, struct ordinal_range batches,
+			   struct strbuf *out)
 {
 	struct report_summary s = {0};
 	LOCKED(lock_of(b));
@@ -88,7 +90,8 @@ int backend_model_status(const struct backend *b, int model, struct strbuf *out)
 	int64_t now = clock_now_us(b->config.clock);
 	LOCKED(lock_of(b));
 	const struct report_summary *s = summary_of((struct backend *)b, model, now);
-	return report_range(s, &b->catalog->models[model], refusal_of(b, model, (struct ordinal_range){0, 0}), out);
+	return report_range(s, &b->catalog->models[model], refusal_of(b, model, (struct ordinal_range){0, 0}),
+			    out);
 }
 
 int backend_root_status(const struct backend *b, struct strbuf *out)

@@ -25,15 +25,17 @@ static int one_day(PGconn *c, char *const *argv, int day)
 {
 	char update[512], del[512], insert[1024], window[256];
 	snprintf(window, sizeof window,
-		 "event_time >= timestamptz '%s 00:00+00' + interval '%d days' and event_time < timestamptz '%s 00:00+00' + "
+		 "event_time >= timestamptz '%s 00:00+00' + interval '%d days' and event_time < timestamptz "
+		 "'%s 00:00+00' + "
 		 "interval '%d days'",
 		 argv[5], day, argv[5], day + 1);
 	snprintf(update, sizeof update,
-		 "UPDATE %s SET status = 'done', finished = clock_timestamp(), attempt = attempt + 1 WHERE day = date '%s' + %d",
+		 "UPDATE %s SET status = 'done', finished = clock_timestamp(), attempt = attempt + 1 WHERE "
+		 "day = date '%s' + %d",
 		 argv[4], argv[5], day);
 	snprintf(del, sizeof del, "DELETE FROM %s WHERE %s", argv[2], window);
-	snprintf(insert, sizeof insert, "INSERT INTO %s SELECT id, event_time, val FROM %s WHERE %s", argv[2], argv[3],
-		 window);
+	snprintf(insert, sizeof insert, "INSERT INTO %s SELECT id, event_time, val FROM %s WHERE %s", argv[2],
+		 argv[3], window);
 	return run(c, "BEGIN") && run(c, update) && run(c, del) && run(c, insert) && run(c, "COMMIT");
 }
 

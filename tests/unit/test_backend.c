@@ -22,19 +22,30 @@
 #define DAYS 40
 
 static const char manifest[] =
-	"{\"metadata\": {\"dbt_schema_version\": \"https://schemas.getdbt.com/dbt/manifest/v12.json\", \"project_name\": \"p\","
-	" \"adapter_type\": \"sqlite\", \"dbt_version\": \"1.9.0\", \"generated_at\": \"2024-01-01T00:00:00Z\"},"
-	"\"nodes\": {\"seed.p.raw\": {\"resource_type\": \"seed\", \"name\": \"raw\", \"package_name\": \"p\", \"unique_id\": \"seed.p.raw\","
-	" \"database\": null, \"schema\": \"main\", \"alias\": \"raw\", \"relation_name\": \"\\\"main\\\".\\\"raw\\\"\", \"fqn\": [\"p\", \"raw\"],"
-	" \"config\": {\"event_time\": \"ts\", \"enabled\": true, \"materialized\": \"seed\"}, \"checksum\": {\"name\": \"x\", \"checksum\": \"1\"}},"
-	"\"model.p.m\": {\"resource_type\": \"model\", \"name\": \"m\", \"package_name\": \"p\", \"unique_id\": \"model.p.m\", \"language\": \"sql\","
-	" \"database\": null, \"schema\": \"main\", \"alias\": \"m\", \"relation_name\": \"\\\"main\\\".\\\"m\\\"\", \"fqn\": [\"p\", \"m\"],"
-	" \"original_file_path\": \"models/m.sql\", \"depends_on\": {\"nodes\": [\"seed.p.raw\"], \"macros\": []},"
+	"{\"metadata\": {\"dbt_schema_version\": \"https://schemas.getdbt.com/dbt/manifest/v12.json\", "
+	"\"project_name\": \"p\","
+	" \"adapter_type\": \"sqlite\", \"dbt_version\": \"1.9.0\", \"generated_at\": "
+	"\"2024-01-01T00:00:00Z\"},"
+	"\"nodes\": {\"seed.p.raw\": {\"resource_type\": \"seed\", \"name\": \"raw\", \"package_name\": "
+	"\"p\", \"unique_id\": \"seed.p.raw\","
+	" \"database\": null, \"schema\": \"main\", \"alias\": \"raw\", \"relation_name\": "
+	"\"\\\"main\\\".\\\"raw\\\"\", \"fqn\": [\"p\", \"raw\"],"
+	" \"config\": {\"event_time\": \"ts\", \"enabled\": true, \"materialized\": \"seed\"}, \"checksum\": "
+	"{\"name\": \"x\", \"checksum\": \"1\"}},"
+	"\"model.p.m\": {\"resource_type\": \"model\", \"name\": \"m\", \"package_name\": \"p\", "
+	"\"unique_id\": \"model.p.m\", \"language\": \"sql\","
+	" \"database\": null, \"schema\": \"main\", \"alias\": \"m\", \"relation_name\": "
+	"\"\\\"main\\\".\\\"m\\\"\", \"fqn\": [\"p\", \"m\"],"
+	" \"original_file_path\": \"models/m.sql\", \"depends_on\": {\"nodes\": [\"seed.p.raw\"], "
+	"\"macros\": []},"
 	" \"raw_code\": \"select id, ts, 10 / val as val from {{ ref('raw') }}\", \"compiled\": true,"
-	" \"compiled_code\": \"select id, ts, 10 / val as val from \\\"main\\\".\\\"raw\\\"\", \"checksum\": {\"name\": \"x\", \"checksum\": \"2\"},"
-	" \"config\": {\"enabled\": true, \"materialized\": \"incremental\", \"incremental_strategy\": \"microbatch\", \"event_time\": \"ts\","
+	" \"compiled_code\": \"select id, ts, 10 / val as val from \\\"main\\\".\\\"raw\\\"\", \"checksum\": "
+	"{\"name\": \"x\", \"checksum\": \"2\"},"
+	" \"config\": {\"enabled\": true, \"materialized\": \"incremental\", \"incremental_strategy\": "
+	"\"microbatch\", \"event_time\": \"ts\","
 	" \"batch_size\": \"day\", \"begin\": \"2024-01-01T00:00:00\", \"lookback\": 1}}},"
-	"\"sources\": {}, \"parent_map\": {\"model.p.m\": [\"seed.p.raw\"], \"seed.p.raw\": []}, \"child_map\": {}, \"disabled\": {}}";
+	"\"sources\": {}, \"parent_map\": {\"model.p.m\": [\"seed.p.raw\"], \"seed.p.raw\": []}, "
+	"\"child_map\": {}, \"disabled\": {}}";
 
 struct fixture {
 	char dir[64], manifest[96], database[96];
@@ -212,7 +223,8 @@ static void a_failure_is_shown_and_mended(void **state)
 	settle(f, 2, 3);
 	assert_int_equal(state_of(f, 2), BATCH_FAILED);
 	assert_int_equal(backend_verdict(f->b, 0, (struct ordinal_range){f->first + 2, f->first + 3}), -EIO);
-	sql(f, "CREATE TABLE raw (id INTEGER, ts TEXT, val INTEGER); INSERT INTO raw VALUES (1, '2024-01-03', 2)");
+	sql(f, "CREATE TABLE raw (id INTEGER, ts TEXT, val INTEGER); INSERT INTO raw VALUES (1, "
+	       "'2024-01-03', 2)");
 	assert_int_equal(ask_and_wait(f, 2, 3, BATCH_FAILED), 0);
 	settle(f, 2, 3);
 	assert_int_equal(state_of(f, 2), BATCH_DONE);

@@ -19,7 +19,10 @@ static ordinal first_day;
 
 static int set_up(void **state)
 {
-	models[0] = (struct model){.dir = "a", .batch_size = BATCH_DAY, .begin = BEGIN, .lookback = 1,
+	models[0] = (struct model){.dir = "a",
+				   .batch_size = BATCH_DAY,
+				   .begin = BEGIN,
+				   .lookback = 1,
 				   .concurrent_batches = TRI_UNSET};
 	models[1] = models[0];
 	models[1].dir = "b";
