@@ -24,15 +24,16 @@ static uint32_t run_length(const struct ledger *l, int model, unsigned jobs)
 	return n < 1 ? 1 : (uint32_t)n;
 }
 
-struct plan_next plan_next(struct ledger *l, const struct catalog *c, const struct plan_gate *gates, unsigned jobs,
-			   size_t *turn)
+struct plan_next plan_next(struct ledger *l, const struct catalog *c, const struct plan_gate *gates,
+			   unsigned jobs, size_t *turn)
 {
 	struct plan_next next = {.model = -1};
 	for (size_t i = 0; i < c->n_models; i++) {
 		int model = (int)((*turn + i) % c->n_models);
 		const struct model *m = &c->models[model];
 		bool alone = gates[model].unprepared || plan_serial(m);
-		if (!gates[model].open || ledger_queued(l, model) == 0 || (alone && ledger_running(l, model) > 0))
+		if (!gates[model].open || ledger_queued(l, model) == 0 ||
+		    (alone && ledger_running(l, model) > 0))
 			continue;
 		if (gates[model].unprepared) {
 			next.prepare = true;

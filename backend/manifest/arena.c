@@ -16,8 +16,16 @@ struct arena_chunk {
 	_Alignas(max_align_t) char bytes[];
 };
 
+void arena_seal(struct arena *a)
+{
+	free(a->interned);
+	a->interned = NULL;
+	a->n_interned = a->size_interned = 0;
+}
+
 void arena_fini(struct arena *a)
 {
+	arena_seal(a);
 	while (a->chunks) {
 		struct arena_chunk *next = a->chunks->next;
 		free(a->chunks);
@@ -78,6 +86,58 @@ char *arena_strndup(struct arena *a, const char *text, size_t len)
 char *arena_strdup(struct arena *a, const char *text)
 {
 	return text ? arena_strndup(a, text, strlen(text)) : NULL;
+}
+
+/* The slot that holds the text, or the free one where it belongs. */
+static const char **slot(const struct arena *a, const char *text, size_t len)
+{
+	size_t hash = len;
+	for (size_t i = 0; i < len; i++)
+		hash = hash * 31 + (unsigned char)text[i];
+	hash ^= hash >> 17;
+	for (size_t i = hash & (a->size_interned - 1);; i = (i + 1) & (a->size_interned - 1)) {
+		const char *there = a->interned[i];
+		if (!there || (strncmp(there, text, len) == 0 && !there[len]))
+			return &a->interned[i];
+	}
+}
+
+/* At most half full, so that a search ends soon. */
+static bool grow(struct arena *a)
+{
+	struct arena old = *a;
+	if (a->n_interned < a->size_interned / 2)
+		return true;
+	a->size_interned = old.size_interned ? old.size_interned * 2 : 1024;
+	a->interned = calloc(a->size_interned, sizeof(*a->interned));
+	if (!a->interned) {
+		*a = old;
+		a->broken = true;
+		return false;
+	}
+	for (size_t i = 0; i < old.size_interned; i++) {
+		if (old.interned[i])
+			*slot(a, old.interned[i], strlen(old.interned[i])) = old.interned[i];
+	}
+	free(old.interned);
+	return true;
+}
+
+const char *arena_internn(struct arena *a, const char *text, size_t len)
+{
+	if (a->broken || !grow(a))
+		return NULL;
+	const char **at = slot(a, text, len);
+	if (!*at) {
+		*at = arena_strndup(a, text, len);
+		a->n_interned += *at != NULL;
+	}
+	return *at;
+}
+
+const char *arena_intern(struct arena *a, const char *text)
+{
+	return text ? arena_internn(a, text, strlen(text)) : NULL;
 }
 
 char *arena_vprintf(struct arena *a, const char *fmt, va_list args)

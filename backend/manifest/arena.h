@@ -16,6 +16,8 @@ struct arena_chunk;
 struct arena {
 	struct arena_chunk *chunks;
 	bool broken;
+	const char **interned; /* a hash table while loading; NULL: none yet, or sealed */
+	size_t n_interned, size_interned;
 };
 
 void arena_fini(struct arena *a);
@@ -26,6 +28,14 @@ void *arena_alloc(struct arena *a, size_t count, size_t size);
 /* NULL for NULL. */
 char *arena_strdup(struct arena *a, const char *text);
 char *arena_strndup(struct arena *a, const char *text, size_t len);
+
+/* The one copy of an equal text: for what thousands of nodes say alike. NULL for NULL. */
+const char *arena_intern(struct arena *a, const char *text);
+const char *arena_internn(struct arena *a, const char *text, size_t len);
+
+/* Frees what only loading needs; the texts stay. */
+void arena_seal(struct arena *a);
+
 char *arena_vprintf(struct arena *a, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

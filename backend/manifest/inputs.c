@@ -98,6 +98,9 @@ int load_inputs(struct loader *l, struct model *m, bool **windowed)
 	m->inputs = inputs;
 	for (size_t i = 0; i < n->n_parents; i++) {
 		struct input *in = &inputs[m->n_inputs];
+		/* A function of the warehouse, say. */
+		if (!node_is_relation(&l->nodes[n->parents[i]]))
+			continue;
 		int r = load_input(l, m, n->parents[i], in);
 		if (r)
 			return r;

@@ -148,7 +148,7 @@ int get_strings(const struct place *in, const char *key, struct arena *a, const 
 		int r = json_is_array(value) ? check_text(&at, index, item) : check_text(in, key, item);
 		if (r)
 			return r;
-		list[i] = arena_strdup(a, json_string_value(item));
+		list[i] = arena_intern(a, json_string_value(item));
 	}
 	*out = list;
 	return a->broken ? error_set(in->err, ENOMEM, "%s: no memory", in->file) : 0;

@@ -65,19 +65,27 @@ static int load_metadata(struct loader *l)
 
 static int open_maps(struct loader *l)
 {
-	json_t *nodes, *sources;
-	int r = get_object(&l->root, "nodes", &nodes);
-	if (!r && !nodes)
-		r = place_wrong(&l->root, "nodes", json_object_get(l->root.object, "nodes"), "not an object");
-	if (!r)
-		r = get_object(&l->root, "sources", &sources);
-	if (!r)
-		r = get_object(&l->root, "macros", &l->macros);
-	if (r)
-		return r;
-	l->nodes_at = place_under(&l->root, "nodes", nodes);
-	l->sources_at = place_under(&l->root, "sources", sources);
-	return 0;
+	static const char *const keys[MAP_COUNT] = {
+		[MAP_NODES] = "nodes",
+		[MAP_SOURCES] = "sources",
+		[MAP_EXPOSURES] = "exposures",
+		[MAP_METRICS] = "metrics",
+		[MAP_SEMANTIC_MODELS] = "semantic_models",
+		[MAP_SAVED_QUERIES] = "saved_queries",
+		[MAP_UNIT_TESTS] = "unit_tests",
+		[MAP_FUNCTIONS] = "functions",
+	};
+	for (size_t i = 0; i < MAP_COUNT; i++) {
+		json_t *map;
+		int r = get_object(&l->root, keys[i], &map);
+		if (!r && !map && i == MAP_NODES)
+			r = place_wrong(&l->root, keys[i], json_object_get(l->root.object, keys[i]),
+					"not an object");
+		if (r)
+			return r;
+		l->maps[i] = place_under(&l->root, keys[i], map);
+	}
+	return get_object(&l->root, "macros", &l->macros);
 }
 
 static int load_model(struct loader *l, struct model *m, unsigned *seen)
@@ -133,6 +141,8 @@ int catalog_from_json(json_t *root, const char *path, const struct log *log, str
 	int r = loader_check(&l);
 	if (!r)
 		r = load_all(&l);
+	free(l.json);
+	arena_seal(l.arena);
 	if (r) {
 		catalog_free(&owned->catalog);
 		return r;

@@ -91,7 +91,10 @@ static void leave_out(struct loader *l)
 
 int load_models(struct loader *l)
 {
-	l->models = arena_alloc(l->arena, l->n_nodes + 1, sizeof(*l->models));
+	size_t most = 0;
+	for (size_t i = 0; i < l->n_nodes; i++)
+		most += is_microbatch(l, i);
+	l->models = arena_alloc(l->arena, most + 1, sizeof(*l->models));
 	for (size_t i = 0; l->models && i < l->n_nodes; i++) {
 		const struct node *n = &l->nodes[i];
 		if (!is_microbatch(l, i))

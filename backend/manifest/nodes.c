@@ -2,31 +2,63 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/base/cleanup.h"
 #include "backend/manifest/private.h"
 
-static const char *const graph_types[] = {"model", "seed", "snapshot", "source"};
+static const struct {
+	const char *name;
+	enum node_map map;
+	bool relation;
+} graph_types[] = {
+	{"model", MAP_NODES, true},
+	{"seed", MAP_NODES, true},
+	{"snapshot", MAP_NODES, true},
+	{"test", MAP_NODES, false},
+	{"analysis", MAP_NODES, false},
+	{"operation", MAP_NODES, false},
+	{"sql_operation", MAP_NODES, false},
+	{"source", MAP_SOURCES, true},
+	{"exposure", MAP_EXPOSURES, false},
+	{"metric", MAP_METRICS, false},
+	{"semantic_model", MAP_SEMANTIC_MODELS, false},
+	{"saved_query", MAP_SAVED_QUERIES, false},
+	{"unit_test", MAP_UNIT_TESTS, false},
+	{"function", MAP_FUNCTIONS, false},
+};
+#define GRAPH_TYPES (sizeof(graph_types) / sizeof(*graph_types))
 
 bool node_is(const struct node *n, const char *resource_type)
 {
 	return strcmp(n->resource_type, resource_type) == 0;
 }
 
+/* Index into graph_types; GRAPH_TYPES: none of the graph. */
+static size_t find_type(const char *resource_type)
+{
+	size_t i = 0;
+	while (i < GRAPH_TYPES && strcmp(graph_types[i].name, resource_type) != 0)
+		i++;
+	return i;
+}
+
+bool node_is_relation(const struct node *n)
+{
+	return graph_types[find_type(n->resource_type)].relation;
+}
+
 struct place loader_place(const struct loader *l, size_t node)
 {
-	const struct place *up = node_is(&l->nodes[node], "source") ? &l->sources_at : &l->nodes_at;
+	const struct place *up = &l->maps[graph_types[find_type(l->nodes[node].resource_type)].map];
 	return place_under(up, l->nodes[node].unique_id, l->json[node]);
 }
 
-/* The graph's name of the node's resource type; NULL: none of the graph (tests, analyses, operations). */
-static int graph_type(const struct place *at, const char **type)
+/* The graph's name of the resource type that stands in this map; NULL: none of the graph. */
+static int graph_type(const struct place *at, enum node_map map, const char **type)
 {
 	const char *text;
 	int r = need_string(at, "resource_type", &text);
-	*type = NULL;
-	for (size_t i = 0; !r && i < sizeof(graph_types) / sizeof(*graph_types); i++) {
-		if (strcmp(text, graph_types[i]) == 0)
-			*type = graph_types[i];
-	}
+	size_t i = r ? GRAPH_TYPES : find_type(text);
+	*type = i < GRAPH_TYPES && graph_types[i].map == map ? graph_types[i].name : NULL;
 	return r;
 }
 
@@ -40,8 +72,9 @@ static int by_id(const void *a, const void *b)
 	return strcmp(((const struct found *)a)->id, ((const struct found *)b)->id);
 }
 
-static int collect(const struct place *in, struct found *found, size_t *n)
+static int collect(const struct loader *l, enum node_map map, struct found *found, size_t *n)
 {
+	const struct place *in = &l->maps[map];
 	const char *id;
 	json_t *value;
 	json_object_foreach(in->object, id, value)
@@ -51,7 +84,7 @@ static int collect(const struct place *in, struct found *found, size_t *n)
 		struct place at = place_under(in, id, value);
 		json_t *config;
 		const char *type;
-		int r = graph_type(&at, &type);
+		int r = graph_type(&at, map, &type);
 		if (!r)
 			r = get_object(&at, "config", &config);
 		if (r)
@@ -76,7 +109,7 @@ static int load_version(struct loader *l, const struct place *at, const char **o
 	}
 	const char *text;
 	int r = get_string(at, "version", &text);
-	*out = arena_strdup(l->arena, text);
+	*out = arena_intern(l->arena, text);
 	return r;
 }
 
@@ -96,7 +129,7 @@ static int load_strings(struct loader *l, const struct place *at, struct node *n
 		int r = (texts[i].needed ? need_string : get_string)(at, texts[i].key, &text);
 		if (r)
 			return r;
-		*texts[i].to = arena_strdup(l->arena, text);
+		*texts[i].to = arena_intern(l->arena, text);
 	}
 	if (!node_is(n, "source"))
 		n->source_name = NULL;
@@ -115,7 +148,7 @@ static int load_node(struct loader *l, size_t i)
 	/* A NUL in a name is models.c's to judge: it costs that model, not the manifest. */
 	if (!json_is_string(name))
 		return place_wrong(&at, "name", name, "not a string");
-	n->name = arena_strdup(l->arena, json_string_value(name));
+	n->name = arena_intern(l->arena, json_string_value(name));
 	n->model = -1;
 	int r = load_strings(l, &at, n);
 	if (!r)
@@ -130,8 +163,8 @@ static int load_node(struct loader *l, size_t i)
 		struct place config_at = place_under(&at, "config", config);
 		r = get_string(&config_at, "materialized", &materialized);
 	}
-	n->materialized = arena_strdup(l->arena, materialized);
-	return r;
+	n->materialized = arena_intern(l->arena, materialized);
+	return r ? r : load_selectable(l, &at, n);
 }
 
 static int by_number(const void *a, const void *b)
@@ -193,15 +226,19 @@ int find_node(const struct loader *l, const char *unique_id)
 
 int load_nodes(struct loader *l)
 {
-	size_t most = json_object_size(l->nodes_at.object) + json_object_size(l->sources_at.object);
-	struct found *found = arena_alloc(l->arena, most + 1, sizeof(*found));
+	size_t most = 0;
+	for (size_t i = 0; i < MAP_COUNT; i++)
+		most += json_object_size(l->maps[i].object);
+	auto_free struct found *found = calloc(most + 1, sizeof(*found));
 	l->nodes = arena_alloc(l->arena, most + 1, sizeof(*l->nodes));
-	l->json = arena_alloc(l->arena, most + 1, sizeof(*l->json));
+	l->json = calloc(most + 1, sizeof(*l->json));
+	if (!found || !l->json)
+		l->arena->broken = true;
 	if (l->arena->broken)
 		return loader_check(l);
-	int r = collect(&l->nodes_at, found, &l->n_nodes);
-	if (!r)
-		r = collect(&l->sources_at, found, &l->n_nodes);
+	int r = 0;
+	for (size_t i = 0; !r && i < MAP_COUNT; i++)
+		r = collect(l, (enum node_map)i, found, &l->n_nodes);
 	qsort(found, l->n_nodes, sizeof(*found), by_id);
 	for (size_t i = 0; !r && i < l->n_nodes; i++) {
 		l->nodes[i].unique_id = arena_strdup(l->arena, found[i].id);

@@ -13,16 +13,29 @@
 #include "backend/manifest/json.h"
 #include "backend/window_sql.h"
 
+/* The manifest's objects that hold nodes of the graph. */
+enum node_map {
+	MAP_NODES,
+	MAP_SOURCES,
+	MAP_EXPOSURES,
+	MAP_METRICS,
+	MAP_SEMANTIC_MODELS,
+	MAP_SAVED_QUERIES,
+	MAP_UNIT_TESTS,
+	MAP_FUNCTIONS,
+	MAP_COUNT
+};
+
 struct loader {
 	struct catalog *catalog;
 	struct arena *arena; /* the catalog's */
 	const struct log *log;
 	const char *dir; /* that holds the manifest */
 	enum sql_dialect dialect;
-	struct place root, nodes_at, sources_at;
+	struct place root, maps[MAP_COUNT];
 	json_t *macros; /* NULL: the manifest has none */
 	struct node *nodes;
-	json_t **json; /* of nodes[i] */
+	json_t **json; /* of nodes[i]; freed once loaded */
 	size_t n_nodes;
 	struct model *models;
 	size_t n_models;
@@ -48,6 +61,10 @@ struct place loader_place(const struct loader *l, size_t node);
 int load_nodes(struct loader *l);
 int find_node(const struct loader *l, const char *unique_id); /* -1: not in the graph */
 bool node_is(const struct node *n, const char *resource_type);
+bool node_is_relation(const struct node *n); /* a model can read rows of it */
+
+/* selectable.c: what only selection wants of a node */
+int load_selectable(struct loader *l, const struct place *at, struct node *n);
 
 /* models.c: which nodes are microbatch models, and their directories' names */
 int load_models(struct loader *l);

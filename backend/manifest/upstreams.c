@@ -59,7 +59,6 @@ static void follow(struct walk *w, int node, bool windowed)
 
 int load_upstreams(struct loader *l, struct model *m, const bool *windowed, unsigned *seen)
 {
-	const struct node *self = &l->nodes[m->node];
 	auto_free int *stack = calloc(l->n_nodes + 1, sizeof(*stack));
 	struct walk w = {.l = l, .seen = seen, .stack = stack};
 	w.out = calloc(l->n_models + 1, sizeof(*w.out));
@@ -69,8 +68,8 @@ int load_upstreams(struct loader *l, struct model *m, const bool *windowed, unsi
 		return loader_check(l);
 	}
 	w.stamp = seen[l->n_nodes];
-	for (size_t i = 0; i < self->n_parents; i++)
-		follow(&w, self->parents[i], windowed[i]);
+	for (size_t i = 0; i < m->n_inputs; i++)
+		follow(&w, find_node(l, m->inputs[i].unique_id), windowed[i]);
 	seen[l->n_nodes] = w.stamp;
 	struct upstream *kept = arena_alloc(l->arena, w.n + 1, sizeof(*kept));
 	if (kept && w.n)

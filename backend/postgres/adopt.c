@@ -250,6 +250,8 @@ int pg_adopt(struct worker *w, int model, const struct store_sink *sink, struct 
 	if (!r)
 		r = record(w, m, shape, windows, sink, err);
 	pg_cancel_arm(&w->cancel, false);
+	if (r && pg_cancel_asked(&w->cancel))
+		r = error_set(err, ECANCELED, "interrupted while %s was adopted", m->target);
 	if (!r) {
 		store_changed(s);
 		shape_keep(s, m, shape);

@@ -128,12 +128,18 @@ int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	struct pg_doubt *doubts = NULL;
 	s->claimed = true;
-	r = send_claims(s, &p, claims, n, &doubts, err);
+	struct error why = {0};
+	r = send_claims(s, &p, claims, n, &doubts, &why);
 	if (r && !p.lost && p.syncs == 0)
 		pg_disconnect(&s->control); /* half of it is queued */
 	keep_doubts(s, doubts, r && p.lost);
-	if (r)
+	if (r && !p.lost && passing_state(why.sqlstate))
+		return 0; /* another mount was at it just now: nothing is granted this time */
+	if (r) {
+		if (err)
+			*err = why;
 		return r;
+	}
 	for (size_t i = 0; i < n; i++)
 		take_grant(&s->models[claims[i].model], &claims[i], p.results[2 + 2 * i + 1]);
 	store_changed(s);

@@ -92,6 +92,8 @@ int pg_prepare(struct worker *w, int model, struct store_target *target, struct 
 			break;
 	}
 	pg_cancel_arm(&w->cancel, false);
+	if (r && pg_cancel_asked(&w->cancel))
+		r = error_set(&why, ECANCELED, "interrupted while %s was made ready", m->target);
 	if (r && err)
 		*err = why;
 	return r;

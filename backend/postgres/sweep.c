@@ -31,7 +31,8 @@
 	" told as (insert into batchfs.attempt"                                                              \
 	" (model, window_start, attempt, origin, outcome, at, seconds, request, message)"                    \
 	" select s.model, s.window_start, s.attempt, $3::bigint, 'interrupted', $2::timestamptz,"            \
-	" greatest(extract(epoch from $2::timestamptz - s.running_since), 0), s.request, $4 from s)"
+	" greatest(extract(epoch from $2::timestamptz - s.running_since), 0), s.request,"                    \
+	" case when s.run = 0 then $4 end from s)"
 
 #define MESSAGE "interrupted 4 times: the program or its server ended while this batch was being built"
 

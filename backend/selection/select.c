@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/selection/private.h"
+
+/* One flag a node, in each. */
+struct sets {
+	size_t n;
+	bool *one;  /* of the criterion at hand */
+	bool *word; /* of the intersection at hand */
+	bool *more; /* room for `2+x+1`, whose two sides start from x alone */
+	bool *included, *excluded;
+	bool *all; /* the memory of the others */
+};
+
+static int sets_init(struct sets *s, size_t n, struct error *err)
+{
+	bool *all = calloc(5 * n + 1, sizeof(*all));
+	*s = (struct sets){.n = n,
+			   .all = all,
+			   .one = all,
+			   .word = all + n,
+			   .more = all + 2 * n,
+			   .included = all + 3 * n,
+			   .excluded = all + 4 * n};
+	return all ? 0 : error_set(err, ENOMEM, "no memory for a selection");
+}
+
+static void unite(bool *set, const bool *with, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		set[i] |= with[i];
+}
+
+static void intersect(bool *set, const bool *with, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		set[i] &= with[i];
+}
+
+/* The criterion's nodes and what its `@` and `+` add, into s->one. */
+static int evaluate(struct graph *g, const struct criterion *c, struct sets *s, struct error *err)
+{
+	int r = match_nodes(g->catalog, c, s->one, err);
+	if (r)
+		return r;
+	memcpy(s->more, s->one, s->n);
+	if (c->childrens_parents) {
+		graph_add_children(g, s->one, DEPTH_ALL);
+		graph_add_parents(g, s->one, DEPTH_ALL);
+		/* Whatever a `+` beside the `@` reaches is among these. */
+		return 0;
+	}
+	graph_add_parents(g, s->one, c->parents);
+	graph_add_children(g, s->more, c->children);
+	unite(s->one, s->more, s->n);
+	return 0;
+}
+
+static int combine(struct graph *g, const struct expression *e, struct sets *s, struct error *err)
+{
+	for (size_t i = 0; i < s->n; i++)
+		s->included[i] = !e->included;
+	for (size_t i = 0; i < e->n; i++) {
+		const struct criterion *c = &e->criteria[i];
+		int r = evaluate(g, c, s, err);
+		if (r)
+			return r;
+		if (c->intersects)
+			intersect(s->word, s->one, s->n);
+		else
+			memcpy(s->word, s->one, s->n);
+		if (i + 1 == e->n || !e->criteria[i + 1].intersects)
+			unite(c->excluded ? s->excluded : s->included, s->word, s->n);
+	}
+	for (size_t i = 0; i < s->n; i++)
+		s->included[i] = s->included[i] && !s->excluded[i];
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Is another package's model called the same? */
+static bool ambiguous(const struct catalog *c, const struct node *n)
+{
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		const struct node *other = &c->nodes[i];
+		if (strcmp(other->name, n->name) == 0 && strcmp(other->resource_type, "model") == 0 &&
+		    strcmp(other->package, n->package) != 0)
+			return true;
+	}
+	return false;
+}
+
+static char *name_model(const struct catalog *c, const struct node *n)
+{
+	bool both = ambiguous(c, n);
+	char *name;
+	int len = asprintf(&name, "%s%s%s%s%s", both ? n->package : "", both ? "." : "", n->name,
+			   n->version ? ".v" : "", n->version ? n->version : "");
+	return len < 0 ? NULL : name;
+}
+
+static int fill(struct graph *g, const bool *set, struct selection *out)
+{
+	const struct catalog *c = g->catalog;
+	out->nodes = calloc(c->n_nodes + 1, sizeof(*out->nodes));
+	out->models = calloc(c->n_models + 1, sizeof(*out->models));
+	out->not_rebuilt = calloc(c->n_nodes + 1, sizeof(*out->not_rebuilt));
+	if (!out->nodes || !out->models || !out->not_rebuilt)
+		return -ENOMEM;
+	graph_sort(g);
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		const struct node *n = &c->nodes[g->queue[i]];
+		if (set[g->queue[i]] && n->model >= 0)
+			out->models[out->n_models++] = n->model;
+	}
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		const struct node *n = &c->nodes[i];
+		if (!set[i])
+			continue;
+		out->nodes[out->n_nodes++] = (int)i;
+		if (n->model >= 0 || strcmp(n->resource_type, "model") != 0)
+			continue;
+		char *name = name_model(c, n);
+		if (!name)
+			return -ENOMEM;
+		out->not_rebuilt[out->n_not_rebuilt++] = name;
+	}
+	qsort(out->not_rebuilt, out->n_not_rebuilt, sizeof(*out->not_rebuilt), by_text);
+	return 0;
+}
+
+int selection_resolve(const struct catalog *c, const char *expression, struct selection *out,
+		      struct error *err)
+{
+	struct expression parsed;
+	struct graph graph = {0};
+	struct sets sets = {0};
+	*out = (struct selection){0};
+	int r = parse_expression(expression, &parsed, err);
+	if (!r)
+		r = graph_init(&graph, c, err);
+	if (!r)
+		r = sets_init(&sets, c->n_nodes, err);
+	if (!r)
+		r = combine(&graph, &parsed, &sets, err);
+	if (!r && fill(&graph, sets.included, out))
+		r = error_set(err, ENOMEM, "no memory for a selection");
+	if (r)
+		selection_fini(out);
+	free(sets.all);
+	graph_fini(&graph);
+	expression_fini(&parsed);
+	return r;
+}
+
+void selection_fini(struct selection *s)
+{
+	for (size_t i = 0; i < s->n_not_rebuilt; i++)
+		free(s->not_rebuilt[i]);
+	free(s->nodes);
+	free(s->models);
+	free(s->not_rebuilt);
+	*s = (struct selection){0};
+}
