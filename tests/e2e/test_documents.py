@@ -225,9 +225,8 @@ def test_a_model(project, warehouse, mount):
     assert (bare["protected"], bare["tags"]) == (False, [])
 
 
+@pytest.mark.parametrize("engine", ["postgres"])
 def test_a_missing_index_is_noted(project, warehouse, mount):
-    if warehouse.engine != "postgres":
-        pytest.skip("notes on indexes are PostgreSQL's")
     make_events(warehouse)
     add_sessions(project)
     warehouse.sql("CREATE TABLE an.sessions AS SELECT * FROM an.events WHERE false")
