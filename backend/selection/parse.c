@@ -186,7 +186,7 @@ static const char *bad_value(const struct criterion *c)
 
 static int parse_criterion(const struct span *raw, struct criterion *c, struct error *err)
 {
-	struct span rest = *raw, method;
+	struct span rest = *raw, method = {0};
 	take_prefix(&rest, c);
 	bool named = split_method(&rest, &method);
 	bool suffix = take_suffix(&rest, c);
