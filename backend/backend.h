@@ -39,6 +39,9 @@ struct backend_config {
 struct backend_listener {
 	void *ctx;
 	void (*changed)(void *ctx, int model, struct ordinal_range batches);
+	/* What was queued or running in [first, end) was cancelled: those who wait for it get ECANCELED.
+	 * Before changed(). */
+	void (*cancelled)(void *ctx, int model, struct ordinal_range batches);
 };
 
 struct catalog;
@@ -99,14 +102,23 @@ int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_
 /* Last change of anything in the model, us. */
 int64_t backend_changed_at(const struct backend *b, int model);
 
+/* Batches of one model: a range, all of them or those that are in one of some states at the moment of the
+ * call. */
+struct backend_part {
+	int model;
+	struct ordinal_range batches;
+	unsigned states; /* 1u << enum batch_state; 0: whatever state they are in */
+};
+
 /*
  * A request to build. It is answered exactly once by done(), from another thread
  * (or, for what can be refused at once, before backend_request() returns): 0 when it
  * is durable, or -errno.
  */
 struct backend_request {
-	int model;
-	struct ordinal_range batches;
+	const struct backend_part *parts; /* copied */
+	size_t n_parts;
+	bool run;     /* of the parts only what bringing the models up to date builds (`dbt run`) */
 	int expected; /* enum batch_state that a suffixed name claimed, single batches only; -1: none */
 	uid_t uid;
 	pid_t pid;	    /* who asks: /proc/PID/comm is read later; 0: unknown */
@@ -122,17 +134,30 @@ void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
 		    void (*done)(void *ctx, int result), void *ctx);
 
 /*
+ * Takes what is queued in the parts out of the queue and ends what runs; a batch goes back to the state it
+ * had. Returns at once, when that is handed over: 0, or -EPERM where nothing is queued or running, -EROFS.
+ */
+int backend_cancel(struct backend *b, const struct backend_part *parts, size_t n_parts, uid_t uid, pid_t pid);
+
+/* How many batches the parts hold now. */
+size_t backend_count(const struct backend *b, const struct backend_part *parts, size_t n_parts);
+
+/*
  * The first batch of the range that is queued or running; range.end: all have settled.
  */
 ordinal backend_next_unsettled(const struct backend *b, int model, struct ordinal_range batches);
 
-/* What sync answers for a settled range: 0, -EIO, -ENODATA (a single batch that was never built). */
-int backend_verdict(const struct backend *b, int model, struct ordinal_range batches);
+/*
+ * What sync answers for what has settled: 0, -EIO (something failed or was skipped), -ENODATA (a single
+ * batch that was never built, or a `.pending` set that is not empty).
+ */
+int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts);
 
 /* Documents: JSON with a newline at the end, appended to out. 0 or -errno. */
 int backend_batch_document(const struct backend *b, int model, ordinal batch, struct strbuf *out);
-int backend_range_document(const struct backend *b, int model, struct ordinal_range batches,
-			   struct strbuf *out);
+/* Of the parts together. run: what would be built is what backend_request.run builds. */
+int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
+			   bool run, struct strbuf *out);
 int backend_model_document(const struct backend *b, int model, struct strbuf *out);
 int backend_model_status(const struct backend *b, int model, struct strbuf *out);
 int backend_root_status(const struct backend *b, struct strbuf *out);

@@ -65,7 +65,8 @@ struct builder_ops {
 	/*
 	 * Builds a run, oldest first, and reports STARTED and then one outcome for each batch that has
 	 * an attempt; the fate of a commit that was in doubt is resolved before it is reported. After a
-	 * PASSING or INTERRUPTED batch the rest is UNSTARTED; a FAILED one does not stop the rest.
+	 * FAILED, PASSING or INTERRUPTED batch the rest is UNSTARTED: what reads a failed one is skipped
+	 * before it starts.
 	 * 0, or -EAGAIN: the target is missing or not the one that was prepared: nothing was begun
 	 * (every batch UNSTARTED), call prepare() first.
 	 */

@@ -56,6 +56,23 @@ void ledger_requeued(struct ledger *l, int model, ordinal batch);
 /* The claim was lost to another attempt: what is known of the batch comes from the store. */
 void ledger_released(struct ledger *l, int model, ordinal batch);
 
+/*
+ * A queued batch was skipped, or a batch was cancelled: every request up to o->wanted is answered for it.
+ */
+int ledger_skipped(struct ledger *l, const struct store_outcome *o);
+void ledger_cancelled(struct ledger *l, const struct store_outcome *o);
+
+/*
+ * Counts failures with the same SQLSTATE in a request, one after the other; a done batch (sqlstate NULL)
+ * begins anew. Returns the count.
+ */
+unsigned ledger_equal_failures(struct ledger *l, int64_t request, const char *sqlstate);
+unsigned ledger_failures(const struct ledger *l, int64_t request); /* the count as it is */
+
+/* Calls fn for what the request still waits for. */
+void ledger_remaining(const struct ledger *l, int64_t request,
+		      void (*fn)(void *ctx, int model, ordinal batch), void *ctx);
+
 /* Gives a request its reason. */
 void ledger_set_reason(struct ledger *l, int64_t request, const char *reason);
 
@@ -67,6 +84,24 @@ enum batch_state ledger_state(const struct ledger *l, int model, ordinal batch);
 enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch, uint32_t *attempt,
 			       int64_t *built, size_t *text);
 
+/* Cheaply, for the comparison of two builds: when the last successful build began and ended; 0: never, or it
+ * is not the last outcome. */
+void ledger_build_times(const struct ledger *l, int model, ordinal batch, int64_t *started,
+			int64_t *finished);
+
+/* The end of the latest successful build of the model, at least; 0: none. */
+int64_t ledger_latest_build(const struct ledger *l, int model);
+
+/* All batches of which something is known: [begin, end). */
+struct ordinal_range ledger_known(const struct ledger *l, int model);
+
+/* Whether it is queued and this mount has not claimed it and nobody runs it; *request and *wanted as for a
+ * claim. */
+bool ledger_waits(const struct ledger *l, int model, ordinal batch, int64_t *request, int64_t *wanted);
+
+/* The highest seq of a request that waits for the batch; 0: none does. */
+void ledger_newest_wish(const struct ledger *l, int model, ordinal batch, int64_t *wanted);
+
 /* The first batch of the range that is queued or running, or range.end. */
 ordinal ledger_next_unsettled(const struct ledger *l, int model, struct ordinal_range range);
 
@@ -76,7 +111,10 @@ struct ledger_run {
 	uint32_t count;
 	int64_t request, wanted; /* as store_claim has them; the same for all of the run */
 };
-struct ledger_run ledger_next_run(struct ledger *l, int model, uint32_t most);
+typedef bool ledger_ready_fn(const void *ctx, int model, ordinal batch);
+/* Requests of the model take turns; within one the oldest that is ready comes first. */
+struct ledger_run ledger_next_run(struct ledger *l, int model, uint32_t most, ledger_ready_fn *ready,
+				  const void *ctx);
 
 size_t ledger_queued(const struct ledger *l,
 		     int model); /* not claimed yet, running ones that are asked for again included */

@@ -5,9 +5,103 @@
  * and not so much that another model, or a cancel, waits long for its turn. */
 #define RUN_TARGET_US 250000
 
+struct scope {
+	const struct ledger *ledger;
+	const struct catalog *catalog;
+};
+
 bool plan_serial(const struct model *m)
 {
 	return m->reads_itself || m->concurrent_batches == TRI_FALSE;
+}
+
+struct ordinal_range plan_reads(const struct ledger *l, const struct catalog *c, int model, ordinal batch,
+				const struct upstream *upstream)
+{
+	enum batch_size size = c->models[model].batch_size;
+	if (!upstream->windowed)
+		return ledger_known(l, upstream->model);
+	return calendar_touched(c->models[upstream->model].batch_size, calendar_start(size, batch),
+				calendar_start(size, batch + 1));
+}
+
+struct ordinal_range plan_read_by(const struct ledger *l, const struct catalog *c, int model,
+				  const struct upstream *upstream, struct ordinal_range batches)
+{
+	enum batch_size size = c->models[upstream->model].batch_size;
+	if (!upstream->windowed)
+		return ledger_known(l, model);
+	return calendar_touched(c->models[model].batch_size, calendar_start(size, batches.first),
+				calendar_start(size, batches.end));
+}
+
+static bool settled(const struct ledger *l, int model, struct ordinal_range range)
+{
+	return range.first >= range.end || ledger_next_unsettled(l, model, range) >= range.end;
+}
+
+bool plan_ready(const struct ledger *l, const struct catalog *c, int model, ordinal batch)
+{
+	const struct model *m = &c->models[model];
+	if (m->reads_itself &&
+	    !settled(l, model, (struct ordinal_range){ledger_known(l, model).first, batch}))
+		return false;
+	for (size_t i = 0; i < m->n_upstreams; i++) {
+		const struct upstream *u = &m->upstreams[i];
+		if (u->model != model && !settled(l, u->model, plan_reads(l, c, model, batch, u)))
+			return false;
+	}
+	return true;
+}
+
+void plan_readers(const struct ledger *l, const struct catalog *c, int model, ordinal batch,
+		  plan_reader_fn *fn, void *ctx)
+{
+	struct ordinal_range known = ledger_known(l, model);
+	if (c->models[model].reads_itself && batch + 1 < known.end)
+		fn(ctx, model, (struct ordinal_range){batch + 1, known.end}, false);
+	for (size_t i = 0; i < c->n_models; i++) {
+		const struct model *m = &c->models[i];
+		for (size_t j = 0; (int)i != model && j < m->n_upstreams; j++) {
+			const struct upstream *u = &m->upstreams[j];
+			if (u->model == model)
+				fn(ctx, (int)i,
+				   plan_read_by(l, c, (int)i, u, (struct ordinal_range){batch, batch + 1}),
+				   u->windowed);
+		}
+	}
+}
+
+bool plan_stale(const struct ledger *l, const struct catalog *c, int model, ordinal batch, plan_cause_fn *fn,
+		void *ctx)
+{
+	const struct model *m = &c->models[model];
+	int64_t began, ended, input_began, input_built;
+	bool stale = false;
+	if (m->n_upstreams == 0)
+		return false;
+	ledger_build_times(l, model, batch, &began, &ended);
+	for (size_t i = 0; i < m->n_upstreams && began; i++) {
+		const struct upstream *u = &m->upstreams[i];
+		if (!u->windowed || u->model == model || ledger_latest_build(l, u->model) <= began)
+			continue;
+		struct ordinal_range reads = plan_reads(l, c, model, batch, u);
+		for (ordinal o = reads.first; o < reads.end && !(stale && !fn); o++) {
+			ledger_build_times(l, u->model, o, &input_began, &input_built);
+			if (input_built <= began)
+				continue;
+			stale = true;
+			if (fn)
+				fn(ctx, u->model, o);
+		}
+	}
+	return stale;
+}
+
+enum batch_state plan_state(const struct ledger *l, const struct catalog *c, int model, ordinal batch)
+{
+	enum batch_state state = ledger_state(l, model, batch);
+	return state == BATCH_DONE && plan_stale(l, c, model, batch, NULL, NULL) ? BATCH_STALE : state;
 }
 
 static uint32_t run_length(const struct ledger *l, int model, unsigned jobs)
@@ -24,9 +118,16 @@ static uint32_t run_length(const struct ledger *l, int model, unsigned jobs)
 	return n < 1 ? 1 : (uint32_t)n;
 }
 
+static bool ready(const void *ctx, int model, ordinal batch)
+{
+	const struct scope *s = ctx;
+	return plan_ready(s->ledger, s->catalog, model, batch);
+}
+
 struct plan_next plan_next(struct ledger *l, const struct catalog *c, const struct plan_gate *gates,
 			   unsigned jobs, size_t *turn)
 {
+	const struct scope scope = {.ledger = l, .catalog = c};
 	struct plan_next next = {.model = -1};
 	for (size_t i = 0; i < c->n_models; i++) {
 		int model = (int)((*turn + i) % c->n_models);
@@ -35,13 +136,13 @@ struct plan_next plan_next(struct ledger *l, const struct catalog *c, const stru
 		if (!gates[model].open || ledger_queued(l, model) == 0 ||
 		    (alone && ledger_running(l, model) > 0))
 			continue;
-		if (gates[model].unprepared) {
-			next.prepare = true;
-		} else {
-			next.run = ledger_next_run(l, model, run_length(l, model, jobs));
-			if (next.run.count == 0)
-				continue;
-		}
+		/* The claimed batches of a run that reads itself come one after the other: one is ready at a
+		 * time. */
+		uint32_t most = gates[model].unprepared ? 1 : run_length(l, model, jobs);
+		next.run = ledger_next_run(l, model, most, ready, &scope);
+		if (next.run.count == 0)
+			continue;
+		next.prepare = gates[model].unprepared;
 		next.model = model;
 		*turn = (size_t)model + 1;
 		return next;

@@ -137,6 +137,8 @@ enum settle_kind {
 			  */
 	SETTLE_INTERRUPTED, /* the daemon stopped it: back to the queue */
 	SETTLE_UNSTARTED,   /* claimed and never begun: back to the queue, no attempt counts */
+	SETTLE_SKIPPED,	    /* only queued, and not built because what it reads has failed */
+	SETTLE_CANCELLED,   /* taken out of the queue, or ended: the outcome stays what it was */
 };
 
 /* An outcome without rows. Done is not among them: a builder commits it with the rows. */
@@ -144,7 +146,10 @@ struct store_outcome {
 	enum settle_kind kind;
 	int model;
 	ordinal batch;
-	uint32_t attempt;
+	uint32_t attempt; /* SKIPPED and CANCELLED: 0: it was only queued, no attempt is ended; out: the row's
+			   */
+	int64_t wanted;	  /* with attempt 0: every request up to this seq is answered for the batch */
+	int64_t request;  /* with attempt 0: the one that is answered, for the history; 0: not known */
 	int64_t started, finished;
 	const char *sqlstate, *message; /* "" where there is none */
 	int result;			/* out: 0, -ESTALE: another attempt has taken over, nothing written */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +11,7 @@
 /* So many former inodes of a file (open descriptors) are kept fresh. */
 #define ALIASES_BACK 16
 
-/* The name of a range whose inode is no longer the one to use. */
+/* The name of a range or a verb whose inode is no longer the one to use. */
 struct dropped_name {
 	TAILQ_ENTRY(dropped_name) link;
 	int model;
@@ -111,6 +112,24 @@ void announce_recheck(struct fs *fs, int model, ordinal batch, const struct batc
 	announce_kick(fs);
 }
 
+uint16_t announce_run_alias(struct fs *fs, int model)
+{
+	LOCKED(&fs->lock);
+	return fs->run_alias[model];
+}
+
+static void drop_name(struct fs *fs, int model, const char *name)
+{
+	struct dropped_name *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return;
+	d->model = model;
+	snprintf(d->name, sizeof(d->name), "%s", name);
+	LOCKED(&fs->announcer.lock);
+	TAILQ_INSERT_TAIL(&fs->announcer.dropped, d, link);
+}
+
 void announce_new_alias(struct fs *fs, const struct node *n)
 {
 	struct range range;
@@ -118,13 +137,13 @@ void announce_new_alias(struct fs *fs, const struct node *n)
 	if (n->kind == NODE_BATCH) {
 		known_new_alias(&fs->known, n->model, n->ordinal);
 	} else if (n->kind == NODE_RANGE && ranges_new_alias(&fs->ranges, n->ordinal, &range)) {
-		struct dropped_name *d = calloc(1, sizeof(*d));
-		if (!d)
-			return;
-		d->model = range.model;
-		memcpy(d->name, range.name, sizeof(d->name));
-		LOCKED(&fs->announcer.lock);
-		TAILQ_INSERT_TAIL(&fs->announcer.dropped, d, link);
+		drop_name(fs, range.model, range.name);
+	} else if (n->kind == NODE_RUN) {
+		{
+			LOCKED(&fs->lock);
+			fs->run_alias[n->model] = (uint16_t)((fs->run_alias[n->model] + 1) & NODE_ALIAS_MAX);
+		}
+		drop_name(fs, n->model, ".run");
 	}
 	announce_kick(fs);
 }

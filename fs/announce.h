@@ -51,6 +51,9 @@ void announce_kick(struct fs *fs);
 /* Any thread. The file gets another inode: the names that lead to the old one are dropped. */
 void announce_new_alias(struct fs *fs, const struct node *n);
 
+/* Of the inode that .run has now. */
+uint16_t announce_run_alias(struct fs *fs, int model);
+
 /* FUSE thread, after an answer that said `told` of the batch: sees to it if that no longer holds. */
 void announce_recheck(struct fs *fs, int model, ordinal batch, const struct batch_glance *told);
 

@@ -60,13 +60,13 @@ static int64_t changed_at(const struct fs *fs, const struct node *n)
 
 static int of_range(struct fs *fs, const struct node *n, size_t size, struct stat *st)
 {
-	struct ordinal_range batches;
-	int r = fs_batches(fs, n, &batches);
+	struct backend_part part;
+	int r = fs_part(fs, n, &part);
 
 	if (r)
 		return r;
 	fill(fs, n, file_mode(fs, backend_runnable(fs->backend, n->model)),
-	     backend_oldest_build(fs->backend, n->model, batches), size, st);
+	     backend_oldest_build(fs->backend, n->model, part.batches), size, st);
 	return 0;
 }
 
@@ -89,13 +89,19 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 		attr_of_batch(fs, n, &glance, st);
 		return 0;
 	}
+	if (n->kind == NODE_PROGRESS) {
+		/* As in /proc: who believes in no size reads to the end. */
+		fill(fs, n, file_mode(fs, false), changed_at(fs, n), 0, st);
+		return 0;
+	}
 	auto_strbuf text = STRBUF_INIT;
 	int r = document_render(fs, n, &text);
 	if (r)
 		return r;
 	if (n->kind == NODE_RANGE)
 		return of_range(fs, n, text.len, st);
-	fill(fs, n, file_mode(fs, false), changed_at(fs, n), text.len, st);
+	bool writable = n->kind == NODE_RUN && backend_runnable(fs->backend, n->model);
+	fill(fs, n, file_mode(fs, writable), changed_at(fs, n), text.len, st);
 	return 0;
 }
 

@@ -76,6 +76,7 @@ static bool emit_fixed(struct listing *l, off_t off)
 		{".model", NODE_MODEL, NODE_MODEL_DOCUMENT},
 		{".status", NODE_MODEL, NODE_MODEL_STATUS},
 		{".full-refresh", NODE_MODEL, NODE_FULL_REFRESH},
+		{".run", NODE_MODEL, NODE_RUN},
 	};
 	struct node n = l->dir;
 

@@ -21,14 +21,14 @@ void document_pad(struct strbuf *out, size_t size)
 
 static int render_batches(struct fs *fs, const struct node *n, struct strbuf *out)
 {
-	struct ordinal_range batches;
-	int r = fs_batches(fs, n, &batches);
+	struct backend_part part;
+	int r = fs_part(fs, n, &part);
 
 	if (r)
 		return r;
-	if (n->kind == NODE_RANGE)
-		return backend_range_document(fs->backend, n->model, batches, out);
-	return backend_sql_document(fs->backend, n->model, batches, out);
+	if (n->kind == NODE_RANGE || n->kind == NODE_RUN)
+		return backend_parts_document(fs->backend, &part, 1, n->kind == NODE_RUN, out);
+	return backend_sql_document(fs->backend, n->model, part.batches, out);
 }
 
 static int render(struct fs *fs, const struct node *n, struct strbuf *out)
@@ -47,7 +47,10 @@ static int render(struct fs *fs, const struct node *n, struct strbuf *out)
 	case NODE_BATCH_SQL:
 	case NODE_RANGE:
 	case NODE_RANGE_SQL:
+	case NODE_RUN:
 		return render_batches(fs, n, out);
+	case NODE_PROGRESS:
+		return 0;
 	case NODE_ROOT:
 	case NODE_MODEL:
 	case NODE_KINDS:

@@ -5,6 +5,7 @@
 
 #include "fs/document.h"
 #include "fs/lookup.h"
+#include "fs/progress.h"
 #include "fs/reason.h"
 #include "fs/trigger.h"
 
@@ -31,8 +32,26 @@ static void open_to_read(struct fs *fs, fuse_req_t req, struct fuse_file_info *f
 		handle_drop(&fs->handles, fi->fh);
 }
 
-static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n, struct ordinal_range batches,
-			  struct fuse_file_info *fi)
+static void open_progress(struct fs *fs, fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
+{
+	struct backend_part part;
+	struct progress *p = NULL;
+	int r = fs_part(fs, n, &part);
+
+	if (r == 0)
+		r = progress_new(fs->backend, &part, &p);
+	if (r) {
+		handle_drop(&fs->handles, fi->fh);
+		fuse_reply_err(req, -r);
+		return;
+	}
+	handle_set_progress(&fs->handles, fi->fh, p);
+	fi->direct_io = 1;
+	open_to_read(fs, req, fi);
+}
+
+static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n,
+			  const struct backend_part *part, struct fuse_file_info *fi)
 {
 	/*
 	 * What is written is no content of the file: it must not get into the page cache. And a
@@ -44,7 +63,7 @@ static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n, s
 			handle_drop(&fs->handles, fi->fh);
 		return;
 	}
-	struct wait_for what = {.req = req, .kind = WAIT_OPEN, .node = *n, .batches = batches, .fi = *fi};
+	struct wait_for what = {.req = req, .kind = WAIT_OPEN, .node = *n, .part = *part, .fi = *fi};
 	struct handle_writes w = {.triggered = true};
 	uint64_t fh = fi->fh, ticket;
 
@@ -58,12 +77,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct fs *fs = fuse_req_userdata(req);
 	bool truncate = fi->flags & O_TRUNC;
 	bool to_write = truncate || (fi->flags & O_ACCMODE) != O_RDONLY;
-	struct ordinal_range batches = {0, 0};
+	struct backend_part part;
 	struct node n;
 	int r = fs_node(fs, ino, &n);
 
 	if (r == 0)
-		r = to_write ? trigger_check(fs, req, &n, truncate, &batches) : check_read(fs, &n);
+		r = to_write ? trigger_check(fs, req, &n, truncate, &part) : check_read(fs, &n);
 	if (r == 0) {
 		fi->fh = handle_new(&fs->handles, ino);
 		if (!fi->fh)
@@ -72,7 +91,9 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (r)
 		fuse_reply_err(req, -r);
 	else if (to_write)
-		open_to_write(fs, req, &n, batches, fi);
+		open_to_write(fs, req, &n, &part, fi);
+	else if (n.kind == NODE_PROGRESS)
+		open_progress(fs, req, &n, fi);
 	else
 		open_to_read(fs, req, fi);
 }
@@ -80,12 +101,23 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
+	struct progress *progress = handle_progress(&fs->handles, fi->fh);
 	auto_strbuf fresh = STRBUF_INIT;
 	struct handle_document *d = handle_document(&fs->handles, fi->fh);
 	struct strbuf *text = d ? &d->text : &fresh;
 	struct node n;
 	int r = fs_node(fs, ino, &n);
 
+	if (r == 0 && progress) {
+		struct wait_for what = {.req = req,
+					.kind = WAIT_READ,
+					.node = n,
+					.size = size,
+					.off = off,
+					.progress = progress};
+		progress_read(fs, &what, fi->flags & O_NONBLOCK);
+		return;
+	}
 	if (r == 0 && (off == 0 || !d || !d->rendered)) {
 		r = document_render(fs, &n, text);
 		if (d)
@@ -104,8 +136,9 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 static void write_reason(struct fs *fs, const struct wait_for *what, struct handle_writes *w,
 			 const char *reason)
 {
-	if (w->reasoned || !reason[0]) {
-		fuse_reply_write(what->req, what->written);
+	/* Without a ticket nothing had to be built. */
+	if (w->reasoned || !reason[0] || !w->ticket) {
+		fuse_reply_write(what->req, what->size);
 		return;
 	}
 	w->reasoned = true;
@@ -117,7 +150,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 	      struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
-	struct wait_for what = {.req = req, .kind = WAIT_WRITE, .written = size, .fi = {.fh = fi->fh}};
+	struct wait_for what = {.req = req, .kind = WAIT_WRITE, .size = size, .fi = {.fh = fi->fh}};
 	struct handle_writes w;
 	char reason[REASON_BYTES + 1];
 	uint64_t ticket;
@@ -130,7 +163,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		return;
 	}
 	if (r == 0)
-		r = trigger_check(fs, req, &what.node, true, &what.batches);
+		r = trigger_check(fs, req, &what.node, true, &what.part);
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
@@ -160,10 +193,10 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 	struct fs *fs = fuse_req_userdata(req);
 	struct wait_for what = {.req = req, .kind = WAIT_FSYNC};
 	int r = fs_node(fs, ino, &what.node);
-	bool waits = r == 0 && (what.node.kind == NODE_BATCH || what.node.kind == NODE_RANGE);
+	bool waits = r == 0 && node_builds(&what.node);
 
 	if (waits)
-		r = fs_batches(fs, &what.node, &what.batches);
+		r = fs_part(fs, &what.node, &what.part);
 	if (r || !waits)
 		fuse_reply_err(req, -r);
 	else

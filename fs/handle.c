@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/progress.h"
 
 /* A longer document's memory is given back when its file is closed. */
 #define KEEP_BYTES 4096
@@ -17,6 +18,7 @@ struct handle_slot {
 	struct handle_slot *next_free;
 	struct handle_document document;
 	struct handle_writes writes;
+	struct progress *progress;
 };
 
 void handles_init(struct handles *t)
@@ -29,6 +31,7 @@ void handles_fini(struct handles *t)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		strbuf_fini(&t->slots[i]->document.text);
+		progress_free(t->slots[i]->progress);
 		free(t->slots[i]);
 	}
 	free(t->slots);
@@ -93,10 +96,29 @@ void handle_drop(struct handles *t, uint64_t fh)
 		strbuf_fini(&s->document.text);
 	else
 		strbuf_clear(&s->document.text);
+	progress_free(s->progress);
+	s->progress = NULL;
 	s->used = false;
 	s->generation++;
 	s->next_free = t->free;
 	t->free = s;
+}
+
+void handle_set_progress(struct handles *t, uint64_t fh, struct progress *p)
+{
+	LOCKED(&t->lock);
+	struct handle_slot *s = find(t, fh);
+	if (s)
+		s->progress = p;
+	else
+		progress_free(p);
+}
+
+struct progress *handle_progress(struct handles *t, uint64_t fh)
+{
+	LOCKED(&t->lock);
+	struct handle_slot *s = find(t, fh);
+	return s ? s->progress : NULL;
 }
 
 bool handle_is_open(struct handles *t, uint64_t ino)

@@ -28,6 +28,7 @@ struct handle_writes {
 };
 
 struct handle_slot;
+struct progress;
 
 struct handles {
 	pthread_mutex_t lock; /* for everything below and the slots, but their documents; innermost */
@@ -45,6 +46,12 @@ void handle_drop(struct handles *t, uint64_t fh);
 
 /* Whether a file with that inode number is open. Looks at all that are. */
 bool handle_is_open(struct handles *t, uint64_t ino);
+
+/* Takes the progress over; it lives until the handle is dropped. */
+void handle_set_progress(struct handles *t, uint64_t fh, struct progress *p);
+
+/* NULL: not known, or it is of another kind. */
+struct progress *handle_progress(struct handles *t, uint64_t fh);
 
 /* FUSE thread only. NULL: not known. Valid until it is dropped. */
 struct handle_document *handle_document(struct handles *t, uint64_t fh);

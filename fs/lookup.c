@@ -7,31 +7,40 @@
 #include "fs/attr.h"
 #include "fs/name.h"
 
-#define SQL_TAIL 4 /* strlen(".sql") */
-
 int fs_node(struct fs *fs, fuse_ino_t ino, struct node *out)
 {
 	return node_parse(ino, out) && out->model < fs->models ? 0 : -ESTALE;
 }
 
-static int clip(struct fs *fs, int model, struct ordinal_range batches, struct ordinal_range *out)
+int fs_part_of_name(struct fs *fs, int model, struct ordinal_range batches, unsigned states,
+		    struct backend_part *out)
 {
 	struct ordinal_range existing = backend_existing(fs->backend, model);
 
-	out->first = batches.first > existing.first ? batches.first : existing.first;
-	out->end = batches.end < existing.end ? batches.end : existing.end;
-	return out->first < out->end ? 0 : -ENOENT;
+	*out = (struct backend_part){
+		.model = model,
+		.batches.first = batches.first > existing.first ? batches.first : existing.first,
+		.batches.end = batches.end < existing.end ? batches.end : existing.end,
+		.states = states,
+	};
+	if (out->batches.first < out->batches.end)
+		return 0;
+	out->batches.first = out->batches.end = existing.first;
+	return states || batches.end == NAME_EVERY_BATCH.end ? 0 : -ENOENT;
 }
 
-int fs_batches(struct fs *fs, const struct node *n, struct ordinal_range *out)
+int fs_part(struct fs *fs, const struct node *n, struct backend_part *out)
 {
+	struct ordinal_range one = {n->ordinal, n->ordinal + 1};
 	struct range range;
 
 	if (n->kind == NODE_BATCH || n->kind == NODE_BATCH_SQL)
-		return clip(fs, n->model, (struct ordinal_range){n->ordinal, n->ordinal + 1}, out);
+		return fs_part_of_name(fs, n->model, one, 0, out);
+	if (n->kind == NODE_RUN)
+		return fs_part_of_name(fs, n->model, NAME_EVERY_BATCH, 0, out);
 	if (!ranges_get(&fs->ranges, n->ordinal, &range))
 		return -ESTALE;
-	return clip(fs, n->model, range.batches, out);
+	return fs_part_of_name(fs, n->model, range.batches, range.states, out);
 }
 
 bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance *glance, int64_t *left_us)
@@ -48,7 +57,8 @@ static void reply_entry(struct fs *fs, fuse_req_t req, const struct node *n)
 	struct fuse_entry_param e = {
 		.ino = node_id(n),
 		.attr_timeout = attr_timeout(n),
-		.entry_timeout = ATTR_FOREVER_S,
+		/* X.failed.progress is there while X.failed is. */
+		.entry_timeout = n->kind == NODE_PROGRESS ? 0 : ATTR_FOREVER_S,
 	};
 	int r = attr_of(fs, n, &e.attr);
 
@@ -56,7 +66,7 @@ static void reply_entry(struct fs *fs, fuse_req_t req, const struct node *n)
 		r = fuse_reply_entry(req, &e);
 	else
 		fuse_reply_err(req, -r);
-	if (r && (n->kind == NODE_RANGE || n->kind == NODE_RANGE_SQL))
+	if (r && node_interned(n))
 		ranges_forget(&fs->ranges, n->ordinal, 1);
 }
 
@@ -84,42 +94,60 @@ static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
 	announce_recheck(fs, n->model, n->ordinal, &glance);
 }
 
-static void lookup_range(struct fs *fs, fuse_req_t req, struct node *n, const char *text,
-			 struct ordinal_range batches)
+static void lookup_interned(struct fs *fs, fuse_req_t req, struct node *n, const char *text,
+			    const struct name *name)
 {
-	bool sql = n->kind == NODE_RANGE_SQL;
 	struct range range;
-	int r = ranges_intern(&fs->ranges, n->model, text, strlen(text) - (sql ? SQL_TAIL : 0), batches,
-			      &n->ordinal, &range);
+	int r = ranges_intern(&fs->ranges, n->model, text, name, &n->ordinal, &range);
 
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
-	n->alias = sql ? 0 : range.alias;
+	n->suffix = 0;
+	n->alias = n->kind == NODE_RANGE ? range.alias : 0;
 	reply_entry(fs, req, n);
+}
+
+/* Whether what a name says is there: its batches, and the state that a suffix claims. */
+static int check_exists(struct fs *fs, const struct node *n, const struct name *name)
+{
+	struct backend_part part;
+	struct batch_glance glance;
+	int64_t left_us;
+
+	if (n->kind == NODE_FULL_REFRESH)
+		return backend_protected(fs->backend, n->model) ? 0 : -ENOENT;
+	if (n->kind < NODE_BATCH || n->kind == NODE_RUN)
+		return 0;
+	int r = fs_part_of_name(fs, n->model, name->batches, name->states, &part);
+	if (r || n->kind != NODE_PROGRESS || !n->suffix)
+		return r;
+	r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
+	if (r)
+		return r;
+	return lookup_holds(fs, n, &glance, &left_us) ? 0 : -ENOENT;
 }
 
 static void lookup_in_model(struct fs *fs, fuse_req_t req, int model, const char *text)
 {
-	struct ordinal_range batches;
 	struct name name;
 	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
-	struct node n = {.kind = name.kind, .model = model, .suffix = name.suffix};
+	struct node n = {
+		.kind = name.kind, .model = model, .ordinal = name.batches.first, .suffix = name.suffix};
 
-	if (r == 0 && name.kind >= NODE_BATCH)
-		r = clip(fs, model, name.batches, &batches);
-	if (r == 0 && name.kind == NODE_FULL_REFRESH && !backend_protected(fs->backend, model))
-		r = -ENOENT;
+	if (r == 0)
+		r = check_exists(fs, &n, &name);
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
-	if (n.kind == NODE_RANGE || n.kind == NODE_RANGE_SQL) {
-		lookup_range(fs, req, &n, text, name.batches);
+	if (node_interned(&n)) {
+		lookup_interned(fs, req, &n, text, &name);
 		return;
 	}
-	n.ordinal = name.batches.first;
+	if (n.kind == NODE_RUN)
+		n.alias = announce_run_alias(fs, model);
 	if (n.kind == NODE_BATCH)
 		lookup_batch(fs, req, &n);
 	else
@@ -161,7 +189,7 @@ static void forget(struct fs *fs, fuse_ino_t ino, uint64_t n)
 {
 	struct node node;
 
-	if (fs_node(fs, ino, &node) == 0 && (node.kind == NODE_RANGE || node.kind == NODE_RANGE_SQL))
+	if (fs_node(fs, ino, &node) == 0 && node_interned(&node))
 		ranges_forget(&fs->ranges, node.ordinal, n);
 }
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define RUN_NAME ".run"
+
 static const struct {
 	const char *text;
 	enum node_kind kind;
@@ -11,6 +13,7 @@ static const struct {
 	{".model", NODE_MODEL_DOCUMENT},
 	{".status", NODE_MODEL_STATUS},
 	{".full-refresh", NODE_FULL_REFRESH},
+	{RUN_NAME, NODE_RUN},
 };
 
 /* Cuts `tail` off the text's end. */
@@ -38,55 +41,86 @@ static int parse_range(enum batch_size size, const char *text, size_t len, const
 	int64_t end_us = calendar_start(end_size, end);
 	if (start_us >= end_us)
 		return -EINVAL;
-	out->kind = NODE_RANGE;
 	out->batches = calendar_touched(size, start_us, end_us);
 	return 0;
 }
 
-/* A batch or a period, with or without a suffix. */
 static int parse_single(enum batch_size size, const char *text, size_t len, struct name *out)
+{
+	enum batch_size named;
+	ordinal o;
+
+	if (!calendar_parse_name(text, len, &named, &o) || named < size)
+		return -ENOENT;
+	if (named == size) {
+		out->kind = NODE_BATCH;
+		out->batches = (struct ordinal_range){o, o + 1};
+	} else {
+		out->batches = calendar_touched(size, calendar_start(named, o), calendar_start(named, o + 1));
+	}
+	return 0;
+}
+
+/* A batch, a period, a range or nothing, with or without a state. */
+static int parse_batches(enum batch_size size, const char *text, size_t len, struct name *out)
 {
 	const char *dot = memchr(text, '.', len);
 	size_t base_len = dot ? (size_t)(dot - text) : len;
-	enum batch_size named;
+	const char *dashes = memmem(text, base_len, "--", 2);
 	enum batch_state state;
-	ordinal o;
 
-	if (!calendar_parse_name(text, base_len, &named, &o) || named < size)
+	out->kind = NODE_RANGE;
+	if (dot && !batch_state_parse(dot + 1, len - base_len - 1, &state))
 		return -ENOENT;
-	if (named > size) {
-		if (dot)
-			return -ENOENT;
-		out->kind = NODE_RANGE;
-		out->batches = calendar_touched(size, calendar_start(named, o), calendar_start(named, o + 1));
-		return 0;
-	}
-	if (dot) {
-		if (!batch_state_parse(dot + 1, len - base_len - 1, &state) || state == BATCH_DONE)
-			return -ENOENT;
+	int r = 0;
+	if (base_len == 0)
+		out->batches = NAME_EVERY_BATCH;
+	else if (dashes)
+		r = parse_range(size, text, base_len, dashes, out);
+	else
+		r = parse_single(size, text, base_len, out);
+	if (r || !dot)
+		return r;
+	if (out->kind == NODE_BATCH && state == BATCH_DONE)
+		return -ENOENT;
+	if (out->kind == NODE_BATCH)
 		out->suffix = suffix_of(state);
-	}
-	out->kind = NODE_BATCH;
-	out->batches = (struct ordinal_range){o, o + 1};
+	else
+		out->states = 1u << state;
 	return 0;
+}
+
+static int parse_progress(enum batch_size size, const char *text, size_t len, struct name *out)
+{
+	int r = 0;
+
+	if (len == strlen(RUN_NAME) && memcmp(text, RUN_NAME, len) == 0)
+		out->batches = NAME_EVERY_BATCH;
+	else
+		r = parse_batches(size, text, len, out);
+	out->kind = NODE_PROGRESS;
+	return r;
 }
 
 int name_parse(enum batch_size size, const char *text, struct name *out)
 {
 	size_t len = strlen(text);
 
-	*out = (struct name){.kind = NODE_ROOT};
+	*out = (struct name){.kind = NODE_ROOT, .len = len};
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		if (strcmp(text, fixed[i].text) == 0) {
 			out->kind = fixed[i].kind;
 			return 0;
 		}
-	bool sql = strip(text, &len, ".sql");
-	const char *dashes = memmem(text, len, "--", 2);
-	int r = dashes ? parse_range(size, text, len, dashes, out) : parse_single(size, text, len, out);
+	if (strip(text, &out->len, ".progress"))
+		return parse_progress(size, text, out->len, out);
+	bool sql = strip(text, &out->len, ".sql");
+	if (out->len == 0)
+		return -ENOENT;
+	int r = parse_batches(size, text, out->len, out);
 	if (r || !sql)
 		return r;
-	if (out->suffix)
+	if (out->suffix || out->states)
 		return -ENOENT;
 	out->kind = out->kind == NODE_BATCH ? NODE_BATCH_SQL : NODE_RANGE_SQL;
 	return 0;

@@ -8,10 +8,15 @@
 
 #define BATCH_FILE_NAME_MAX 32 /* a batch's name with its suffix, and the NUL */
 
+/* Every batch of a model, as a range that is not clipped. */
+#define NAME_EVERY_BATCH ((struct ordinal_range){0, UINT32_MAX})
+
 struct name {
 	enum node_kind kind;
 	struct ordinal_range batches; /* of the model's size; not clipped to what exists */
-	uint8_t suffix;		      /* NODE_BATCH only */
+	unsigned states;	      /* of a set: 1u << enum batch_state; else 0 */
+	uint8_t suffix;		      /* of a single batch */
+	size_t len;		      /* of the text, without .sql or .progress */
 };
 
 /*

@@ -25,8 +25,10 @@ enum node_kind {
 	NODE_FULL_REFRESH,
 	NODE_BATCH,
 	NODE_BATCH_SQL,
-	NODE_RANGE, /* ordinal: an id of range.h */
+	NODE_RANGE, /* period, range or set of states; ordinal: an id of range.h */
 	NODE_RANGE_SQL,
+	NODE_RUN,      /* .run */
+	NODE_PROGRESS, /* of anything; ordinal: an id of range.h */
 	NODE_KINDS,
 };
 
@@ -48,6 +50,18 @@ uint64_t node_ino(const struct node *n);
 
 /* False if the number is none that node_id() makes. */
 bool node_parse(uint64_t id, struct node *out);
+
+/* What a write to it builds, and what sync of it waits for. */
+static inline bool node_builds(const struct node *n)
+{
+	return n->kind == NODE_BATCH || n->kind == NODE_RANGE || n->kind == NODE_RUN;
+}
+
+/* Whether its ordinal is an id of range.h. */
+static inline bool node_interned(const struct node *n)
+{
+	return n->kind == NODE_RANGE || n->kind == NODE_RANGE_SQL || n->kind == NODE_PROGRESS;
+}
 
 static inline uint8_t suffix_of(enum batch_state state)
 {

@@ -3,6 +3,7 @@
  * What is not here libfuse answers with ENOSYS, and the kernel asks no second time. For
  * getxattr and listxattr that is meant: answering them would make ls -l several times slower.
  */
+#include "fs/cancel.h"
 #include "fs/dir.h"
 #include "fs/file.h"
 #include "fs/lookup.h"
@@ -45,7 +46,7 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	refuse(req);
 }
 
-static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	refuse(req);
 }
@@ -105,7 +106,7 @@ const struct fuse_lowlevel_ops fs_ops = {
 	.mknod = op_mknod,
 	.mkdir = op_mkdir,
 	.unlink = op_unlink,
-	.rmdir = op_unlink,
+	.rmdir = op_rmdir,
 	.symlink = op_symlink,
 	.rename = op_rename,
 	.link = op_link,

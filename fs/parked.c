@@ -5,6 +5,7 @@
 
 #include "backend/base/cleanup.h"
 #include "fs/attr.h"
+#include "fs/progress.h"
 
 void parked_disown(struct parked *p)
 {
@@ -14,8 +15,10 @@ void parked_disown(struct parked *p)
 		LOCKED(&p->fs->waits.lock);
 		last = --p->owners == 0;
 	}
-	if (last)
-		free(p);
+	if (!last)
+		return;
+	free(p->marks);
+	free(p);
 }
 
 bool parked_take(struct parked *p, int result)
@@ -48,7 +51,7 @@ static void answer_ok(struct parked *p)
 			handle_drop(&fs->handles, what->fi.fh);
 		break;
 	case WAIT_WRITE:
-		fuse_reply_write(what->req, what->written);
+		fuse_reply_write(what->req, what->size);
 		break;
 	case WAIT_SETATTR:
 		r = attr_of(fs, &what->node, &st);
@@ -61,12 +64,18 @@ static void answer_ok(struct parked *p)
 	case WAIT_FSYNC:
 		fuse_reply_err(what->req, 0);
 		break;
+	case WAIT_READ:
+		progress_answer(fs, what);
+		break;
 	}
 }
 
 static void answer(struct parked *p)
 {
-	if (p->result == 0) {
+	/* A reader's time is up when it gets its next line; what has become of the batches that line says. */
+	bool line = p->what.kind == WAIT_READ && p->result != -EINTR && p->result != -ECONNABORTED;
+
+	if (p->result == 0 || line) {
 		answer_ok(p);
 	} else {
 		if (p->what.kind == WAIT_OPEN)

@@ -18,6 +18,7 @@ struct parked {
 	int result;
 	int64_t arm_at, deadline; /* INT64_MAX: none, or done */
 	int64_t limit_at;	  /* the kernel waits no longer */
+	struct marks *marks;	  /* immutable; NULL: it waits for no set of states */
 	struct watch *watch;	  /* NULL: it does not wait for batches (yet) */
 	TAILQ_ENTRY(parked) link;
 	TAILQ_ENTRY(parked) watch_link;

@@ -41,12 +41,20 @@ struct fs {
 
 	pthread_mutex_t lock; /* for everything below; innermost */
 	enum fs_stage stage;
-	bool expire_works; /* the kernel can expire an entry */
+	bool expire_works;   /* the kernel can expire an entry */
+	uint16_t *run_alias; /* of each model's .run */
 	int result;
 };
 
-/* The batches a batch or range node stands for and that exist now. -ESTALE: not known; -ENOENT: none left. */
-int fs_batches(struct fs *fs, const struct node *n, struct ordinal_range *out);
+/*
+ * What a batch, a range, a set, .run or a progress stands for, of what exists now: the one place that knows
+ * it. -ESTALE: not known; -ENOENT: none left (a set, .run and what is about a whole model may be empty).
+ */
+int fs_part(struct fs *fs, const struct node *n, struct backend_part *out);
+
+/* The same of a name that has just been parsed. */
+int fs_part_of_name(struct fs *fs, int model, struct ordinal_range batches, unsigned states,
+		    struct backend_part *out);
 
 /* A nodeid that the kernel sent. -ESTALE: not ours. */
 int fs_node(struct fs *fs, fuse_ino_t ino, struct node *out);

@@ -21,6 +21,7 @@ struct range_key {
 struct range_slot {
 	struct range_key key; /* zeroed behind the name: compared as bytes */
 	struct ordinal_range batches;
+	unsigned states;
 	uint64_t lookups;
 	uint16_t alias;
 	unsigned index;
@@ -68,7 +69,8 @@ static struct range_slot *find(struct ranges *t, uint32_t id)
 
 static void describe(const struct range_slot *s, struct range *out)
 {
-	*out = (struct range){.model = s->key.model, .batches = s->batches, .alias = s->alias};
+	*out = (struct range){
+		.model = s->key.model, .batches = s->batches, .states = s->states, .alias = s->alias};
 	memcpy(out->name, s->key.name, sizeof(out->name));
 }
 
@@ -91,17 +93,17 @@ static struct range_slot *add(struct ranges *t, const struct range_key *key)
 	return s;
 }
 
-int ranges_intern(struct ranges *t, int model, const char *name, size_t len, struct ordinal_range batches,
-		  uint32_t *id, struct range *out)
+int ranges_intern(struct ranges *t, int model, const char *text, const struct name *name, uint32_t *id,
+		  struct range *out)
 {
 	struct range_key key;
 	struct range_slot *s;
 
-	if (len >= sizeof(key.name))
+	if (name->len >= sizeof(key.name))
 		return -ENAMETOOLONG;
 	memset(&key, 0, sizeof(key));
 	key.model = model;
-	memcpy(key.name, name, len);
+	memcpy(key.name, text, name->len);
 
 	LOCKED(&t->lock);
 	HASH_FIND(hh, t->by_name, &key, sizeof(key), s);
@@ -109,7 +111,8 @@ int ranges_intern(struct ranges *t, int model, const char *name, size_t len, str
 		s = add(t, &key);
 	if (!s)
 		return -ENOMEM;
-	s->batches = batches;
+	s->batches = name->batches;
+	s->states = name->states;
 	s->lookups++;
 	TAILQ_REMOVE(&t->by_use, s, use);
 	TAILQ_INSERT_TAIL(&t->by_use, s, use);

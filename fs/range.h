@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Periods and ranges that were looked up, by their spelling. They do not fit into an
+ * Periods, ranges and sets of states that were looked up, by their spelling. They do not fit into an
  * inode number, so each gets an id (28 bits: slot and generation). Bounded: beyond RANGES_MAX
  * the one unused for longest loses its id, and the kernel, told ESTALE, looks it up again.
  * Thread-safe.
@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <sys/queue.h>
 
-#include "backend/calendar.h"
+#include "fs/name.h"
 
 #define RANGES_MAX     4096
 #define RANGE_NAME_MAX 48
@@ -19,8 +19,9 @@
 struct range {
 	int model;
 	struct ordinal_range batches; /* not clipped to what exists */
+	unsigned states;	      /* 1u << enum batch_state; 0: whatever state they are in */
 	uint16_t alias;		      /* of its inode now */
-	char name[RANGE_NAME_MAX];    /* as it was looked up, without ".sql" */
+	char name[RANGE_NAME_MAX];    /* as it was looked up, without ".sql" and ".progress" */
 };
 
 struct range_slot;
@@ -40,10 +41,10 @@ void ranges_fini(struct ranges *t);
 
 /*
  * The id of that spelling, made where it is new, and one lookup counted for it; *out is what it
- * means now. -ENOMEM, -ENAMETOOLONG. The name need not end at `len`.
+ * means now. -ENOMEM, -ENAMETOOLONG.
  */
-int ranges_intern(struct ranges *t, int model, const char *name, size_t len, struct ordinal_range batches,
-		  uint32_t *id, struct range *out);
+int ranges_intern(struct ranges *t, int model, const char *text, const struct name *name, uint32_t *id,
+		  struct range *out);
 
 /* False if the id is no longer known. */
 bool ranges_get(struct ranges *t, uint32_t id, struct range *out);

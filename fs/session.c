@@ -11,6 +11,7 @@
 static void free_fs(struct fs *fs)
 {
 	free(fs->buf.mem);
+	free(fs->run_alias);
 	waits_fini(&fs->waits);
 	announcer_fini(&fs->announcer);
 	handles_fini(&fs->handles);
@@ -31,6 +32,11 @@ static struct fs *make_fs(const struct fs_config *config)
 		return NULL;
 	fs->backend = config->backend;
 	fs->models = backend_models(config->backend);
+	fs->run_alias = calloc((size_t)fs->models + 1, sizeof(fs->run_alias[0]));
+	if (!fs->run_alias) {
+		free(fs);
+		return NULL;
+	}
 	fs->uid = config->uid;
 	fs->gid = config->gid;
 	fs->umask = config->umask;
@@ -77,9 +83,18 @@ static void on_changed(void *ctx, int model, struct ordinal_range batches)
 	announce_kick(fs);
 }
 
+/* Before on_changed() of the same batches, which answers whom this leaves. */
+static void on_cancelled(void *ctx, int model, struct ordinal_range batches)
+{
+	struct fs *fs = ctx;
+
+	announce_changed(fs, model, batches);
+	wait_cancelled(fs, model, batches);
+}
+
 void fs_listener(struct fs *fs, struct backend_listener *out)
 {
-	*out = (struct backend_listener){.ctx = fs, .changed = on_changed};
+	*out = (struct backend_listener){.ctx = fs, .changed = on_changed, .cancelled = on_cancelled};
 }
 
 static void on_end(void *arg)

@@ -9,11 +9,11 @@
 /* The batches a refusal is about. */
 static struct ordinal_range about(struct fs *fs, const struct node *n)
 {
-	struct ordinal_range batches;
+	struct backend_part part;
 
 	if (n->kind == NODE_BATCH || n->kind == NODE_RANGE)
-		if (fs_batches(fs, n, &batches) == 0)
-			return batches;
+		if (fs_part(fs, n, &part) == 0)
+			return part.batches;
 	if (n->model >= 0)
 		return backend_existing(fs->backend, n->model);
 	return (struct ordinal_range){0, 0};
@@ -39,15 +39,14 @@ static int check_suffix(struct fs *fs, const struct node *n)
 	return suffix_of(glance.state) == n->suffix ? 0 : -ENOENT;
 }
 
-int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say,
-		  struct ordinal_range *batches)
+int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct backend_part *part)
 {
 	mode_t mode = 0666 & ~fs->umask;
 
 	if (backend_read_only(fs->backend))
 		return refuse(fs, n, say, EROFS,
 			      "The mount is read-only (-o ro): nothing is built through it.");
-	if (n->kind != NODE_BATCH && n->kind != NODE_RANGE)
+	if (!node_builds(n))
 		mode = 0444;
 	else if (!backend_runnable(fs->backend, n->model))
 		mode = 0444;
@@ -58,10 +57,12 @@ int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say,
 			fs, n, say, EPERM,
 			"The model is protected against a full refresh (read .full-refresh for the reason); "
 			"touch a period or a range to rebuild a part of it.");
-	if (n->kind != NODE_BATCH && n->kind != NODE_RANGE)
-		return refuse(fs, n, say, EPERM,
-			      "Only batches, periods and ranges can be built by writing to them.");
-	int r = fs_batches(fs, n, batches);
+	if (!node_builds(n))
+		return refuse(
+			fs, n, say, EPERM,
+			"Only batches, periods, ranges, sets of states and .run can be built by writing to "
+			"them.");
+	int r = fs_part(fs, n, part);
 	if (r)
 		return r;
 	if (!backend_runnable(fs->backend, n->model))
@@ -125,7 +126,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 		return;
 	}
 	if (r == 1)
-		r = trigger_check(fs, req, &what.node, true, &what.batches);
+		r = trigger_check(fs, req, &what.node, true, &what.part);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;

@@ -10,8 +10,7 @@
  * Whether the caller may have the file built, and what that means. default_permissions is a
  * second fence. -errno; with `say` the refusal is kept with its sentence.
  */
-int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say,
-		  struct ordinal_range *batches);
+int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct backend_part *part);
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
 

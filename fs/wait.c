@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/marks.h"
 #include "fs/parked.h"
 
 void waits_init(struct waits *w)
@@ -42,7 +43,10 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_o
 	p->arming = at_once;
 	p->arm_at = at_once ? INT64_MAX : now + WAIT_PARK_US;
 	p->limit_at = fs->request_limit_us ? now + fs->request_limit_us : INT64_MAX;
-	p->deadline = what->kind == WAIT_FSYNC ? INT64_MAX : now + fs->timeout_us;
+	p->deadline = what->kind == WAIT_FSYNC || what->kind == WAIT_READ ? INT64_MAX : now + fs->timeout_us;
+	/* Without memory the set's own verdict is left. */
+	if (at_once && what->part.states && what->kind != WAIT_READ)
+		p->marks = marks_take(fs->backend, &what->part);
 	if (p->limit_at < p->deadline)
 		p->deadline = p->limit_at;
 	return p;
@@ -69,6 +73,8 @@ static struct parked *park(struct fs *fs, const struct wait_for *what, bool at_o
 		if (what->kind == WAIT_OPEN)
 			handle_drop(&fs->handles, what->fi.fh);
 		fuse_reply_err(what->req, p ? ECONNABORTED : ENOMEM);
+		if (p)
+			free(p->marks);
 		free(p);
 		return NULL;
 	}
@@ -79,18 +85,22 @@ static struct parked *park(struct fs *fs, const struct wait_for *what, bool at_o
 	return p;
 }
 
-static void start_watching(struct parked *p)
+/* until_us: when its time is up, if it still waits for the batches then. */
+static void start_watching(struct parked *p, int64_t until_us)
 {
-	bool mine;
+	bool mine, poke;
 
 	{
 		LOCKED(&p->fs->waits.lock);
-		p->deadline = p->limit_at;
-		mine = !p->taken && parked_watch(p, p->what.batches.first);
+		p->deadline = p->limit_at < until_us ? p->limit_at : until_us;
+		mine = !p->taken && parked_watch(p, p->what.part.batches.first);
+		poke = wants_tick(&p->fs->waits, p);
 	}
+	if (poke)
+		fs_poke(p->fs);
 	if (!mine)
 		return;
-	announce_attributes(p->fs, p->what.node.model, p->what.batches);
+	announce_attributes(p->fs, p->what.part.model, p->what.part.batches);
 	parked_answer(p);
 }
 
@@ -117,10 +127,12 @@ static void on_recorded(void *ctx, int result)
 		if (n->kind == NODE_BATCH && n->suffix)
 			courtesy_accepted(&fs->courtesies, n->model, n->ordinal, n->suffix,
 					  clock_monotonic_us());
-		announce_changed(fs, n->model, p->what.batches);
+		/* Of a set and of .run the backend has told what it has queued. */
+		if (!p->what.part.states && n->kind != NODE_RUN)
+			announce_changed(fs, n->model, p->what.part.batches);
 	}
 	if (result == 0 && fs->sync)
-		start_watching(p);
+		start_watching(p, INT64_MAX);
 	else
 		settle(p, result);
 	announce_kick(fs);
@@ -139,8 +151,9 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 {
 	const struct fuse_ctx *who = fuse_req_ctx(what->req);
 	struct backend_request r = {
-		.model = what->node.model,
-		.batches = what->batches,
+		.parts = &what->part,
+		.n_parts = 1,
+		.run = what->node.kind == NODE_RUN,
 		.expected = what->node.suffix ? (int)suffix_state(what->node.suffix) : -1,
 		.uid = who->uid,
 		.pid = who->pid,
@@ -150,7 +163,11 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 
 	*ticket = 0;
 	r.ctx = park(fs, what, fs->sync);
-	if (r.ctx)
+	if (!r.ctx)
+		return;
+	if (what->part.batches.first >= what->part.batches.end)
+		on_recorded(r.ctx, 0);
+	else
 		backend_request(fs->backend, &r, ticket);
 }
 
@@ -166,17 +183,27 @@ void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket
 
 void wait_until_settled(struct fs *fs, const struct wait_for *what)
 {
-	int model = what->node.model;
+	const struct backend_part *part = &what->part;
 
-	if (backend_next_unsettled(fs->backend, model, what->batches) >= what->batches.end) {
-		announce_attributes(fs, model, what->batches);
-		fuse_reply_err(what->req, -backend_verdict(fs->backend, model, what->batches));
+	if (backend_next_unsettled(fs->backend, part->model, part->batches) >= part->batches.end) {
+		announce_attributes(fs, part->model, part->batches);
+		fuse_reply_err(what->req, -backend_verdict(fs->backend, part, 1));
 		return;
 	}
 	struct parked *p = park(fs, what, true);
 	if (!p)
 		return;
-	start_watching(p);
+	start_watching(p, INT64_MAX);
+	parked_disown(p);
+}
+
+void wait_to_read(struct fs *fs, const struct wait_for *what, int64_t until_us)
+{
+	struct parked *p = park(fs, what, true);
+
+	if (!p)
+		return;
+	start_watching(p, until_us);
 	parked_disown(p);
 }
 

@@ -22,10 +22,11 @@
 /* Beyond it a parked request gets an interrupt function, and its file another inode. */
 #define WAIT_PARK_US 50000
 
-enum wait_kind { WAIT_OPEN, WAIT_WRITE, WAIT_SETATTR, WAIT_FSYNC };
+enum wait_kind { WAIT_OPEN, WAIT_WRITE, WAIT_SETATTR, WAIT_FSYNC, WAIT_READ };
 
 struct fs;
 struct parked;
+struct progress;
 struct watch;
 TAILQ_HEAD(parked_list, parked);
 
@@ -45,9 +46,11 @@ struct wait_for {
 	fuse_req_t req;
 	enum wait_kind kind;
 	struct node node;
-	struct ordinal_range batches; /* of node.model, clipped to what exists */
-	struct fuse_file_info fi;     /* for WAIT_OPEN; of the others only fh, 0: none */
-	size_t written;		      /* for WAIT_WRITE */
+	struct backend_part part;  /* clipped to what exists */
+	struct fuse_file_info fi;  /* for WAIT_OPEN; of the others only fh, 0: none */
+	size_t size;		   /* for WAIT_WRITE and WAIT_READ */
+	off_t off;		   /* for WAIT_READ */
+	struct progress *progress; /* for WAIT_READ: outlives it */
 };
 
 /*
@@ -62,6 +65,13 @@ void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket
 
 /* FUSE thread. Answers when nothing in the batches is queued or running. */
 void wait_until_settled(struct fs *fs, const struct wait_for *what);
+
+/* FUSE thread. Has progress_answer() answer a READ when nothing in the batches is queued or running, or at
+ * that moment. */
+void wait_to_read(struct fs *fs, const struct wait_for *what, int64_t until_us);
+
+/* What was queued or running in the batches was cancelled: who waited for one of them gets ECANCELED. */
+void wait_cancelled(struct fs *fs, int model, struct ordinal_range batches);
 
 /* The batches may have settled: answers who waited for that. After announce_changed(), without any lock. */
 void wait_changed(struct fs *fs, int model, struct ordinal_range batches);

@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/marks.h"
 #include "fs/parked.h"
 
 struct watch_key {
@@ -62,11 +63,20 @@ static bool attach(struct parked *p, ordinal batch)
 	return true;
 }
 
+static int verdict(const struct parked *p)
+{
+	const struct backend *b = p->fs->backend;
+
+	if (p->marks && marks_failed_since(p->marks, b))
+		return -EIO;
+	return backend_verdict(b, &p->what.part, 1);
+}
+
 bool parked_watch(struct parked *p, ordinal from)
 {
 	struct backend *b = p->fs->backend;
 	int model = p->what.node.model;
-	struct ordinal_range all = p->what.batches;
+	struct ordinal_range all = p->what.part.batches;
 	struct ordinal_range rest = {from, all.end};
 
 	parked_unwatch(p);
@@ -75,7 +85,7 @@ bool parked_watch(struct parked *p, ordinal from)
 	if (next >= all.end && from > all.first)
 		next = backend_next_unsettled(b, model, all);
 	if (next >= all.end)
-		return parked_take(p, backend_verdict(b, model, all));
+		return parked_take(p, verdict(p));
 	return attach(p, next) ? false : parked_take(p, -ENOMEM);
 }
 
@@ -126,7 +136,32 @@ void wait_changed(struct fs *fs, int model, struct ordinal_range batches)
 	while ((p = TAILQ_FIRST(&through))) {
 		TAILQ_REMOVE(&through, p, taken_link);
 		/* What settled them may be another change than the one that was announced. */
-		announce_attributes(fs, model, p->what.batches);
+		announce_attributes(fs, model, p->what.part.batches);
+		parked_answer(p);
+	}
+}
+
+void wait_cancelled(struct fs *fs, int model, struct ordinal_range batches)
+{
+	struct parked_list through = TAILQ_HEAD_INITIALIZER(through);
+	struct parked *p, *next;
+
+	{
+		LOCKED(&fs->waits.lock);
+		/* Asked for again meanwhile: it is built, and who waits will see that. */
+		if (backend_next_unsettled(fs->backend, model, batches) < batches.end)
+			return;
+		for (p = TAILQ_FIRST(&fs->waits.list); p; p = next) {
+			const struct ordinal_range *mine = &p->what.part.batches;
+			next = TAILQ_NEXT(p, link);
+			if (p->watch && p->what.kind != WAIT_READ && p->what.part.model == model &&
+			    mine->first < batches.end && batches.first < mine->end &&
+			    parked_take(p, -ECANCELED))
+				TAILQ_INSERT_TAIL(&through, p, taken_link);
+		}
+	}
+	while ((p = TAILQ_FIRST(&through))) {
+		TAILQ_REMOVE(&through, p, taken_link);
 		parked_answer(p);
 	}
 }

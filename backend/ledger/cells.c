@@ -41,7 +41,15 @@ struct cell *cell_make(struct model_state *m, ordinal batch)
 	return &(*chunk)->cells[(batch - m->begin) % CELLS_A_CHUNK];
 }
 
-/* The one place where the counters move. */
+void cell_requeue(struct model_state *m, struct cell *c, ordinal batch, bool requeued)
+{
+	m->requeued += requeued - c->requeued;
+	c->requeued = requeued;
+	if (requeued && batch < m->requeued_hint)
+		m->requeued_hint = batch;
+}
+
+/* The one place where the counters of queued and running move. */
 void cell_flags(struct model_state *m, struct cell *c, bool queued, bool claimed, bool running)
 {
 	m->queued -= c->queued && !c->claimed;

@@ -16,7 +16,7 @@ struct ledger *ledger_new(const struct catalog *catalog)
 		struct model_state *m = &l->models[i];
 		m->model = &catalog->models[i];
 		m->begin = calendar_ordinal(m->model->batch_size, m->model->begin);
-		m->queued_hint = UINT32_MAX;
+		m->requeued_hint = UINT32_MAX;
 		m->average_us = -1;
 		TAILQ_INIT(&m->requests);
 	}
@@ -94,7 +94,7 @@ static bool needs_detail(const struct store_state *s)
 {
 	return s->run == ROW_RUNNING || s->rows_outside > 0 || *s->message || *s->sqlstate ||
 	       s->rows_inserted >= ROWS_UNKNOWN || s->rows_deleted >= ROWS_UNKNOWN ||
-	       (s->outcome != OUTCOME_DONE && s->built);
+	       (s->outcome != OUTCOME_DONE && s->built) || (s->run == ROW_REQUEUED && s->request);
 }
 
 static int set_detail(struct ledger *l, struct cell *c, const struct store_state *s)
@@ -111,6 +111,7 @@ static int set_detail(struct ledger *l, struct cell *c, const struct store_state
 	d->started = s->run == ROW_RUNNING ? s->started : 0;
 	d->attempt = s->attempt;
 	d->by = k ? k->by : NULL;
+	d->request = s->run == ROW_IDLE ? 0 : s->request;
 	d->built = s->built;
 	d->rows_inserted = s->rows_inserted >= ROWS_UNKNOWN ? s->rows_inserted : -1;
 	d->rows_deleted = s->rows_deleted >= ROWS_UNKNOWN ? s->rows_deleted : -1;
@@ -142,11 +143,11 @@ int ledger_put_state(struct ledger *l, const struct store_state *s)
 	average(m, s);
 	if (s->served)
 		request_serve(l, m, s->batch, s->served);
-	c->requeued = s->run == ROW_REQUEUED;
+	cell_requeue(m, c, s->batch, s->run == ROW_REQUEUED);
 	bool queued = c->requeued || request_wants(m, s->batch, NULL, NULL);
 	cell_flags(m, c, queued, false, s->run == ROW_RUNNING);
-	if (queued && s->batch < m->queued_hint)
-		m->queued_hint = s->batch;
+	if (s->built > m->latest_build)
+		m->latest_build = s->built;
 	return 0;
 }
 
@@ -173,12 +174,13 @@ void ledger_claimed(struct ledger *l, int model, ordinal batch, uint32_t attempt
 	const struct requester *by = m->n_origins ? m->origins[c->origin].by : NULL;
 	const struct known_request *k = known_find(l, request);
 	request_serve(l, m, batch, served);
-	c->requeued = 0;
+	cell_requeue(m, c, batch, false);
 	struct detail *d = detail_make(l, model, batch, c);
 	if (d) {
 		d->started = 0;
 		d->attempt = attempt;
 		d->by = k ? k->by : by;
+		d->request = request ? request : d->request;
 		if (!d->built && c->outcome == OUTCOME_DONE)
 			d->built = (int64_t)c->finished;
 	}
@@ -206,6 +208,7 @@ static void end_attempt(struct ledger *l, int model, ordinal batch, struct cell 
 	d->started = 0;
 	d->attempt = c->attempt;
 	d->by = NULL;
+	d->request = 0;
 	if (!d->message && !*d->sqlstate && !d->rows_outside && d->rows_inserted < 0 && d->rows_deleted < 0 &&
 	    (c->outcome == OUTCOME_DONE || !d->built))
 		detail_drop(l, d, c);
@@ -217,11 +220,14 @@ void ledger_requeued(struct ledger *l, int model, ordinal batch)
 	struct cell *c = cell_find(m, batch);
 	if (!c)
 		return;
+	struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;
+	int64_t request = d ? d->request : 0;
 	end_attempt(l, model, batch, c);
-	c->requeued = 1;
+	d = request ? detail_make(l, model, batch, c) : NULL;
+	if (d)
+		d->request = request;
+	cell_requeue(m, c, batch, true);
 	cell_flags(m, c, true, false, false);
-	if (batch < m->queued_hint)
-		m->queued_hint = batch;
 }
 
 void ledger_released(struct ledger *l, int model, ordinal batch)
@@ -232,39 +238,4 @@ void ledger_released(struct ledger *l, int model, ordinal batch)
 		return;
 	end_attempt(l, model, batch, c);
 	cell_flags(m, c, request_wants(m, batch, NULL, NULL), false, false);
-}
-
-/* A tiny batch can be done before the text of its request has arrived. */
-static void reason_of_built(struct ledger *l, const struct known_request *k, const struct requester *before)
-{
-	struct model_state *m = &l->models[k->model];
-	for (ordinal b = k->batches.first; b < k->batches.end; b++) {
-		struct cell *c = cell_find(m, b);
-		if (!c || c->queued || c->claimed || c->running || !m->n_origins)
-			continue;
-		const struct origin *o = &m->origins[c->origin];
-		if (o->by == before)
-			c->origin = origin_intern(l, m, k->by, o->code);
-	}
-}
-
-void ledger_set_reason(struct ledger *l, int64_t request, const char *reason)
-{
-	struct known_request *k = known_find(l, request);
-	if (!k || !k->by)
-		return;
-	const struct requester *before = k->by;
-	const struct requester *after = requester_intern(l, before->uid, before->command, reason);
-	if (!after)
-		return;
-	k->by = after;
-	struct detail *d, *next;
-	HASH_ITER(hh, l->details, d, next)
-	{
-		bool meant = (int)d->key.model == k->model && d->key.batch >= k->batches.first &&
-			     d->key.batch < k->batches.end;
-		if (meant && d->by == before)
-			d->by = after;
-	}
-	reason_of_built(l, k, before);
 }

@@ -8,6 +8,7 @@
  *   cell.queued   <=> cell.requeued, or the bit of the batch is set in an open request
  *   model.queued  == number of cells with queued and not claimed
  *   model.running == number of cells with claimed or running
+ *   model.requeued == number of cells with requeued
  *   cell.detail   <=> details has an entry for the batch
  */
 #ifndef BATCHFS_LEDGER_PRIVATE_H
@@ -59,6 +60,7 @@ struct open_request {
 	int64_t seq;
 	struct ordinal_range batches;
 	size_t remaining; /* bits set in wanted */
+	size_t hint;	  /* no bit is set before it */
 	unsigned char wanted[];
 };
 
@@ -68,8 +70,10 @@ struct model_state {
 	struct chunk **chunks; /* NULL entries: nothing known */
 	size_t n_chunks;
 	TAILQ_HEAD(request_list, open_request) requests; /* by seq, rising */
-	size_t queued, running;
-	ordinal queued_hint; /* no queued, unclaimed batch lies before it */
+	size_t queued, running, requeued;
+	ordinal requeued_hint; /* no batch that was put back lies before it */
+	int64_t turn;	       /* seq of the request that had the last turn */
+	int64_t latest_build;
 	struct origin *origins;
 	uint16_t n_origins;
 	int64_t average_us;
@@ -82,6 +86,8 @@ struct known_request {
 	struct ordinal_range batches;
 	bool open;
 	const struct requester *by;
+	char last_failure[6]; /* SQLSTATE */
+	unsigned equal_failures;
 	UT_hash_handle hh;
 };
 
@@ -109,6 +115,7 @@ struct detail {
 	int64_t started;	    /* of the attempt that runs; 0: none does */
 	uint32_t attempt;	    /* the claimed or running one */
 	const struct requester *by; /* of the claimed or running attempt */
+	int64_t request;	    /* that it was claimed for, also when it was put back; 0: none */
 	int64_t built;		    /* last successful build, where the outcome is none or not done */
 	int64_t rows_inserted, rows_deleted, rows_outside; /* -1: as the cell says (outside: 0) */
 	char sqlstate[6];
@@ -132,6 +139,7 @@ struct ledger {
 struct cell *cell_find(const struct model_state *m, ordinal batch); /* NULL: nothing known */
 struct cell *cell_make(struct model_state *m, ordinal batch);	    /* NULL: no memory, or before begin */
 void cell_flags(struct model_state *m, struct cell *c, bool queued, bool claimed, bool running);
+void cell_requeue(struct model_state *m, struct cell *c, ordinal batch, bool requeued);
 
 /* details.c */
 struct detail *detail_find(const struct ledger *l, int model, ordinal batch);
@@ -149,6 +157,7 @@ struct known_request *known_make(struct ledger *l, const struct store_request_ro
 void origins_free(struct ledger *l);
 
 /* requests.c */
+bool request_has(const struct open_request *r, ordinal batch); /* whether it still waits for it */
 bool request_wants(const struct model_state *m, ordinal batch, int64_t *request, int64_t *seq);
 void request_serve(struct ledger *l, struct model_state *m, ordinal batch, int64_t served);
 void requests_free(struct model_state *m);

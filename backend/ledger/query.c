@@ -122,40 +122,6 @@ ordinal ledger_next_unsettled(const struct ledger *l, int model, struct ordinal_
 	return range.end;
 }
 
-static bool claimable(const struct cell *c)
-{
-	return c && c->queued && !c->claimed && !c->running;
-}
-
-struct ledger_run ledger_next_run(struct ledger *l, int model, uint32_t most)
-{
-	struct model_state *m = &l->models[model];
-	struct ledger_run run = {0};
-	if (m->queued == 0 || most == 0)
-		return run;
-	ordinal end = m->begin + (ordinal)(m->n_chunks * CELLS_A_CHUNK);
-	ordinal first = m->queued_hint < m->begin ? m->begin : m->queued_hint;
-	while (first < end && !claimable(cell_find(m, first))) {
-		const struct cell *c = cell_find(m, first);
-		/* A running batch that is asked for again is queued, but not yet claimable: the hint stays.
-		 */
-		if (!(c && c->queued) && m->queued_hint == first)
-			m->queued_hint++;
-		first++;
-	}
-	if (first >= end)
-		return run;
-	run.first = first;
-	request_wants(m, first, &run.request, &run.wanted);
-	for (; run.count < most && claimable(cell_find(m, first + run.count)); run.count++) {
-		int64_t request = 0, wanted = 0;
-		request_wants(m, first + run.count, &request, &wanted);
-		if (request != run.request || wanted != run.wanted)
-			break;
-	}
-	return run;
-}
-
 size_t ledger_queued(const struct ledger *l, int model)
 {
 	return l->models[model].queued;
@@ -169,4 +135,23 @@ size_t ledger_running(const struct ledger *l, int model)
 int64_t ledger_average_us(const struct ledger *l, int model)
 {
 	return l->models[model].average_us;
+}
+
+void ledger_build_times(const struct ledger *l, int model, ordinal batch, int64_t *started, int64_t *finished)
+{
+	const struct cell *c = cell_find(&l->models[model], batch);
+	bool built = c && c->outcome == OUTCOME_DONE;
+	*finished = built ? (int64_t)c->finished : 0;
+	*started = built ? (int64_t)c->finished - (int64_t)c->duration_ms * 1000 : 0;
+}
+
+int64_t ledger_latest_build(const struct ledger *l, int model)
+{
+	return l->models[model].latest_build;
+}
+
+struct ordinal_range ledger_known(const struct ledger *l, int model)
+{
+	const struct model_state *m = &l->models[model];
+	return (struct ordinal_range){m->begin, m->begin + (ordinal)(m->n_chunks * CELLS_A_CHUNK)};
 }

@@ -5,7 +5,7 @@
  */
 #include "backend/ledger/private.h"
 
-static bool wanted(const struct open_request *r, ordinal batch)
+bool request_has(const struct open_request *r, ordinal batch)
 {
 	if (batch < r->batches.first || batch >= r->batches.end)
 		return false;
@@ -18,7 +18,7 @@ bool request_wants(const struct model_state *m, ordinal batch, int64_t *request,
 	const struct open_request *r, *last = NULL;
 	TAILQ_FOREACH(r, &m->requests, link)
 	{
-		if (wanted(r, batch))
+		if (request_has(r, batch))
 			last = r;
 	}
 	if (last && request)
@@ -53,7 +53,7 @@ void request_serve(struct ledger *l, struct model_state *m, ordinal batch, int64
 	struct open_request *r, *next;
 	for (r = TAILQ_FIRST(&m->requests); r && r->seq <= served; r = next) {
 		next = TAILQ_NEXT(r, link);
-		if (!wanted(r, batch))
+		if (!request_has(r, batch))
 			continue;
 		size_t bit = batch - r->batches.first;
 		r->wanted[bit / 8] &= (unsigned char)~(1u << (bit % 8));
@@ -109,8 +109,6 @@ static int open_make(struct model_state *m, struct known_request *k, const struc
 		struct cell *c = cell_find(m, b);
 		cell_flags(m, c, true, c->claimed, c->running);
 	}
-	if (row->batches.first < m->queued_hint)
-		m->queued_hint = row->batches.first;
 	return 0;
 }
 

@@ -26,7 +26,8 @@ static bool ended(struct build *b, struct batch *x, enum build_outcome outcome)
 	x->report.err = outcome != BUILD_DONE && x->err.err ? &x->err : NULL;
 	b->report(b->ctx, &x->report);
 	batch_fini(x);
-	return outcome != BUILD_PASSING && outcome != BUILD_INTERRUPTED;
+	/* What reads a failed batch is skipped before it starts: no other batch begins before that. */
+	return outcome == BUILD_DONE || outcome == BUILD_STALE;
 }
 
 /* Alone: nothing else is on the way. */
@@ -116,7 +117,7 @@ static bool fail_unwritten(struct build *b, struct batch *x, bool *begun)
 	return ended(b, x, BUILD_FAILED);
 }
 
-/* Every batch from `i` on that has an attempt gets this outcome without having begun. */
+/* From `i` on, without having begun: the first that has an attempt gets this outcome, the rest is unstarted. */
 static void leave(const struct build *b, uint32_t i, enum build_outcome outcome, const struct error *err)
 {
 	int64_t now = clock_now_us(b->w->store->config->clock);
@@ -133,10 +134,8 @@ static void leave(const struct build *b, uint32_t i, enum build_outcome outcome,
 		if (!report.attempt)
 			continue;
 		b->report(b->ctx, &report);
-		if (outcome == BUILD_PASSING) {
-			outcome = BUILD_UNSTARTED;
-			err = NULL;
-		}
+		outcome = BUILD_UNSTARTED;
+		err = NULL;
 	}
 }
 

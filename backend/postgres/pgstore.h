@@ -140,6 +140,23 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool adopt,
 		     struct store_target *out);
 
+/*
+ * answer.c: batches that are answered without being built (SETTLE_SKIPPED, SETTLE_CANCELLED), as a part of
+ * settle's transaction: add each, send, and after the pipe has run take (result 0 where it was written).
+ */
+#define ANSWER_COLUMNS 10
+struct answers {
+	struct strbuf columns[ANSWER_COLUMNS];
+	struct pg_params rows, answer;
+	size_t n, at;
+};
+#define auto_answers __attribute__((cleanup(answers_fini))) struct answers
+void answers_init(struct answers *a);
+void answers_add(const struct store *s, struct answers *a, size_t number, const struct store_outcome *o);
+void answers_send(const struct store *s, struct answers *a, struct pg_pipe *p);
+void answers_take(const struct answers *a, const struct pg_pipe *p, struct store_outcome *outcomes);
+void answers_fini(struct answers *a);
+
 /* create.c: makes the target, its schema and its indexes, unless somebody else has. shape: the types of the
  * inputs. */
 int create_target(struct worker *w, struct pg_model *m, const struct pg_shape *shape, struct error *err);

@@ -51,6 +51,8 @@ static const char *kind_name(enum settle_kind kind)
 	case SETTLE_INTERRUPTED:
 		return "interrupted";
 	case SETTLE_UNSTARTED:
+	case SETTLE_SKIPPED:
+	case SETTLE_CANCELLED:
 		break;
 	}
 	return "unstarted";
@@ -75,7 +77,8 @@ static void add_outcome(const struct store *s, struct strbuf *a, size_t number, 
 	pg_array_text(&a[9], m->model->code);
 }
 
-static int run_settle(struct store *s, struct strbuf *a, struct store_outcome *outcomes, struct error *err)
+static int run_settle(struct store *s, struct strbuf *a, struct answers *answers, struct store_outcome *outcomes,
+		      struct error *err)
 {
 	struct pg_params params = {0};
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
@@ -87,10 +90,13 @@ static int run_settle(struct store *s, struct strbuf *a, struct store_outcome *o
 	pg_param_int(&params, s->session);
 	pg_add_begin(&p);
 	size_t settled = pg_add(&p, SETTLE, &params);
+	answers_send(s, answers, &p);
 	pg_add(&p, "commit", NULL);
 	int r = pg_run(&p, err);
 	for (int row = 0; !r && row < PQntuples(p.results[settled]); row++)
 		outcomes[pg_int(p.results[settled], row, 0)].result = 0;
+	if (!r)
+		answers_take(answers, &p, outcomes);
 	return r;
 }
 
@@ -102,13 +108,18 @@ int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct 
 	if (r || n == 0)
 		return r;
 	struct strbuf arrays[N_COLUMNS];
+	auto_answers answers;
+	answers_init(&answers);
 	for (int i = 0; i < N_COLUMNS; i++)
 		arrays[i] = (struct strbuf)STRBUF_INIT;
 	for (size_t i = 0; i < n; i++) {
 		outcomes[i].result = -ESTALE;
-		add_outcome(s, arrays, i, &outcomes[i]);
+		if (outcomes[i].kind == SETTLE_SKIPPED || outcomes[i].kind == SETTLE_CANCELLED)
+			answers_add(s, &answers, i, &outcomes[i]);
+		else
+			add_outcome(s, arrays, i, &outcomes[i]);
 	}
-	r = run_settle(s, arrays, outcomes, err);
+	r = run_settle(s, arrays, &answers, outcomes, err);
 	for (int i = 0; i < N_COLUMNS; i++)
 		strbuf_fini(&arrays[i]);
 	if (!r)

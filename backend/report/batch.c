@@ -54,13 +54,24 @@ static json_t *code_value(const struct report_batch *r)
 	return json_string(strcmp(r->info->code, r->model->code) == 0 ? "same" : "changed");
 }
 
+static json_t *because(const struct report_batch *r)
+{
+	json_t *array = r->n_because ? json_array() : json_null();
+	for (size_t i = 0; array && i < r->n_because; i++) {
+		char name[CALENDAR_NAME_MAX];
+		calendar_name(r->because[i].model->batch_size, r->because[i].batch, name);
+		json_array_append_new(array, json_sprintf("%s/%s", r->because[i].model->dir, name));
+	}
+	return array;
+}
+
 static json_t *batch_object(const struct report_batch *r)
 {
 	const struct batch_info *i = r->info;
 	const struct model *m = r->model;
 	bool ended = i->finished && i->started;
 	json_t *o = json_pack(
-		"{s:s, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:n, s:b, s:b, "
+		"{s:s, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, "
 		"s:o, s:b, s:s}",
 		"model", m->dir, "batch", json_name(m, r->batch), "state", batch_state_name(i->state),
 		"start", json_instant(calendar_start(m->batch_size, r->batch)), "end",
@@ -70,8 +81,8 @@ static json_t *batch_object(const struct report_batch *r)
 		"finished_at", json_time(i->finished), "seconds",
 		ended && !i->adopted ? json_seconds(i->finished - i->started) : json_null(), "requested_by",
 		requested_by(i), "reason", text_value(i->by ? i->by->reason : NULL), "error", error_value(i),
-		"because", "adopted", i->adopted, "frozen", 0, "code", code_value(r), "requested_again",
-		i->requested_again, "engine", r->engine);
+		"because", because(r), "adopted", i->adopted, "frozen", 0, "code", code_value(r),
+		"requested_again", i->requested_again, "engine", r->engine);
 	if (o && json_object_set_new(o, "last_refusal", json_refusal(r->refusal)) < 0) {
 		json_decref(o);
 		return NULL;

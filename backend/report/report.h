@@ -22,12 +22,19 @@ struct report_refusal {
 /* Room that a batch's document takes: every document of it fits, whatever its state. */
 size_t report_batch_size(const struct model *m, size_t text);
 
+struct report_cause {
+	const struct model *model;
+	ordinal batch;
+};
+
 struct report_batch {
 	const struct model *model;
 	ordinal batch;
 	const struct batch_info *info;
 	const struct report_refusal *refusal; /* NULL: none */
 	const char *engine;
+	const struct report_cause *because; /* what it is stale or skipped because of */
+	size_t n_because;
 };
 /* Padded with blanks to report_batch_size(m, text). */
 int report_batch(const struct report_batch *r, size_t text, struct strbuf *out);

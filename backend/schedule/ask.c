@@ -5,14 +5,34 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "backend/schedule/private.h"
 
 #define ASKS_AT_ONCE 256
 
-static void ask_free(struct ask *a)
+struct ask_group *group_new(void (*done)(void *ctx, int result), void *ctx)
 {
+	struct ask_group *g = calloc(1, sizeof *g);
+	if (g)
+		*g = (struct ask_group){.members = 1, .done = done, .ctx = ctx};
+	return g;
+}
+
+void group_leave(struct ask_group *g, int result)
+{
+	int none = 0;
+	if (result < 0)
+		__atomic_compare_exchange_n(&g->result, &none, result, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE);
+	if (__atomic_sub_fetch(&g->members, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	g->done(g->ctx, g->result);
+	free(g);
+}
+
+static void ask_end(struct ask *a, int result)
+{
+	group_leave(a->group, result);
 	free(a->reason);
 	free(a);
 }
@@ -22,20 +42,18 @@ static struct ticket *ticket_slot(struct backend *b, uint64_t number)
 	return &b->tickets[number % TICKETS_KEPT];
 }
 
-/* NULL: no memory. */
-static struct ask *ask_new(const struct backend *b, int model, const char *reason,
-			   void (*done)(void *ctx, int result), void *ctx)
+struct ask *ask_new(const struct backend *b, struct ask_group *g, int model, const char *reason)
 {
 	struct ask *a = calloc(1, sizeof *a);
 	if (!a)
 		return NULL;
-	a->done = done;
-	a->ctx = ctx;
 	a->reason = reason ? strdup(reason) : NULL;
 	if (reason && !a->reason) {
 		free(a);
 		return NULL;
 	}
+	a->group = g;
+	__atomic_add_fetch(&g->members, 1, __ATOMIC_RELAXED);
 	a->request.reason = a->reason;
 	a->request.model = model;
 	a->request.expected = -1;
@@ -50,7 +68,8 @@ static int ask_queue(struct backend *b, struct ask *a)
 	if (b->stopping || !b->threads)
 		return -ECANCELED;
 	if (a->request.kind == REQUEST_BUILD) {
-		*ticket_slot(b, a->ticket) = (struct ticket){.number = a->ticket, .model = a->request.model};
+		*ticket_slot(b, a->ticket) =
+			(struct ticket){.number = a->ticket, .of = a->ticket_of, .model = a->request.model};
 		memcpy(ticket_slot(b, a->ticket)->uuid, a->request.uuid, sizeof a->request.uuid);
 		if (a->request.expected >= 0) {
 			int64_t built;
@@ -68,53 +87,14 @@ static int ask_queue(struct backend *b, struct ask *a)
 	return 0;
 }
 
-static int refused(struct backend *b, const struct backend_request *r)
+void ask_send(struct backend *b, struct ask *a)
 {
-	const char *dir = b->catalog->models[r->model].dir;
-	if (b->config.read_only)
-		return backend_refuse(b, r->model, r->batches, EROFS, "%s: this mount is read only (-o ro)",
-				      dir);
-	struct error why = {0};
-	{
-		LOCKED(&b->lock);
-		const char *why_not = model_why_not(b, r->model);
-		if (why_not)
-			error_set(&why, EOPNOTSUPP, "%s", why_not);
-	}
-	if (why.err)
-		return backend_refuse(b, r->model, r->batches, EOPNOTSUPP, "%s", why.text);
-	struct ordinal_range existing = backend_existing(b, r->model);
-	if (r->batches.first < existing.first || r->batches.end > existing.end ||
-	    r->batches.first >= r->batches.end)
-		return backend_refuse(b, r->model, r->batches, ENOENT, "%s has no such batch now", dir);
-	return 0;
+	int err = ask_queue(b, a);
+	if (err < 0)
+		ask_end(a, err);
 }
 
-void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket)
-{
-	int err = refused(b, r);
-	struct ask *a = err < 0 ? NULL : ask_new(b, r->model, r->reason, r->done, r->ctx);
-	*ticket = 0;
-	if (!a) {
-		r->done(r->ctx, err < 0 ? err : -ENOMEM);
-		return;
-	}
-	a->request.kind = REQUEST_BUILD;
-	a->request.batches = r->batches;
-	a->request.expected = r->expected;
-	a->request.uid = r->uid;
-	a->pid = r->pid;
-	a->ticket = *ticket = __atomic_add_fetch(&b->last_ticket, 1, __ATOMIC_RELAXED);
-	if (getrandom(a->request.uuid, sizeof a->request.uuid, 0) != (ssize_t)sizeof a->request.uuid)
-		err = -EIO;
-	else
-		err = ask_queue(b, a);
-	if (err < 0) {
-		ask_free(a);
-		r->done(r->ctx, err);
-	}
-}
-
+/* Every request that came of the ticket's gets the text. */
 void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
 		    void (*done)(void *ctx, int result), void *ctx)
 {
@@ -123,19 +103,25 @@ void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
 		LOCKED(&b->lock);
 		known = *ticket_slot(b, ticket);
 	}
-	struct ask *a = known.number == ticket ? ask_new(b, known.model, reason, done, ctx) : NULL;
-	if (!a) {
+	struct ask_group *g = known.number == ticket ? group_new(done, ctx) : NULL;
+	if (!g) {
 		done(ctx, known.number == ticket ? -ENOMEM : -ESTALE);
 		return;
 	}
-	a->request.kind = REQUEST_REASON;
-	a->ticket = ticket;
-	memcpy(a->request.uuid, known.uuid, sizeof known.uuid);
-	int err = ask_queue(b, a);
-	if (err < 0) {
-		ask_free(a);
-		done(ctx, err);
+	for (uint64_t t = ticket; t < ticket + known.of; t++) {
+		{
+			LOCKED(&b->lock);
+			known = *ticket_slot(b, t);
+		}
+		struct ask *a = known.number == t ? ask_new(b, g, known.model, reason) : NULL;
+		if (!a)
+			continue;
+		a->request.kind = REQUEST_REASON;
+		a->ticket = t;
+		memcpy(a->request.uuid, known.uuid, sizeof known.uuid);
+		ask_send(b, a);
 	}
+	group_leave(g, 0);
 }
 
 /* comm only: reading cmdline of a process that waits for us can deadlock. */
@@ -183,8 +169,7 @@ static void refuse_all(struct backend *b, struct ask_queue *asks)
 		backend_refuse(b, a->request.model, a->request.batches, EOPNOTSUPP,
 			       "%s cannot be adopted; its .model says why",
 			       b->catalog->models[a->request.model].dir);
-		a->done(a->ctx, -EOPNOTSUPP);
-		ask_free(a);
+		ask_end(a, -EOPNOTSUPP);
 	}
 }
 
@@ -232,8 +217,7 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 			backend_refuse(b, r->model, r->batches, -result, "%s",
 				       err < 0 ? e->text : r->err.text);
 		}
-		a->done(a->ctx, result);
-		ask_free(a);
+		ask_end(a, result);
 	}
 }
 
@@ -272,7 +256,6 @@ void asks_fail(struct backend *b, int err)
 	struct ask *a;
 	while ((a = STAILQ_FIRST(&all))) {
 		STAILQ_REMOVE_HEAD(&all, link);
-		a->done(a->ctx, err);
-		ask_free(a);
+		ask_end(a, err);
 	}
 }

@@ -20,6 +20,43 @@ void changed(struct backend *b, int model, struct ordinal_range batches)
 		b->listener.changed(b->listener.ctx, model, batches);
 }
 
+#define READERS_AT_ONCE 32
+
+/* A window on the readers, from the skip-th on: the lock is not held while the listener is told. */
+struct readers {
+	struct {
+		int model;
+		struct ordinal_range batches;
+	} list[READERS_AT_ONCE];
+	size_t n, seen, skip;
+};
+
+static void note_reader(void *ctx, int model, struct ordinal_range batches, bool windowed)
+{
+	struct readers *r = ctx;
+	if (!windowed || r->seen++ < r->skip || r->n == READERS_AT_ONCE)
+		return;
+	r->list[r->n].model = model;
+	r->list[r->n++].batches = batches;
+}
+
+void changed_readers(struct backend *b, int model, ordinal batch)
+{
+	struct readers r = {0};
+	do {
+		r.skip += r.n;
+		r.n = r.seen = 0;
+		{
+			LOCKED(&b->lock);
+			plan_readers(b->ledger, b->catalog, model, batch, note_reader, &r);
+			for (size_t i = 0; i < r.n; i++)
+				touch_model(b, r.list[i].model);
+		}
+		for (size_t i = 0; i < r.n; i++)
+			changed(b, r.list[i].model, r.list[i].batches);
+	} while (r.n == READERS_AT_ONCE);
+}
+
 static void sink_request(void *ctx, const struct store_request_row *r)
 {
 	struct backend *b = ctx;
@@ -45,6 +82,8 @@ static void sink_state(void *ctx, const struct store_state *s)
 		touch_model(b, s->model);
 	}
 	changed(b, s->model, (struct ordinal_range){s->batch, s->batch + 1});
+	if (s->run == ROW_IDLE && s->outcome == OUTCOME_DONE && b->threads)
+		changed_readers(b, s->model, s->batch);
 }
 
 static void sink_forget(void *ctx, int model)

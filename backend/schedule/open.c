@@ -27,6 +27,7 @@ static void locks_init(struct backend *b)
 	pthread_cond_init(&b->idle, &monotonic);
 	pthread_cond_init(&b->paused, &monotonic);
 	pthread_cond_init(&b->slow_wake, &monotonic);
+	pthread_cond_init(&b->cancel_wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 }
 
@@ -102,26 +103,44 @@ int backend_open(const struct backend_config *config, struct catalog *catalog, s
 	return 0;
 }
 
+/* The end: every thread finds out. */
+static void wake_all(struct backend *b)
+{
+	LOCKED(&b->lock);
+	b->control_done = true;
+	control_wake(b);
+	pthread_cond_broadcast(&b->slow_wake);
+	pthread_cond_broadcast(&b->cancel_wake);
+	for (int i = 0; i < b->config.jobs; i++)
+		pthread_cond_broadcast(&b->workers[i].wake);
+}
+
+/* The threads that every mount has: all of them, or a positive errno and none. */
+static int start_service(struct backend *b)
+{
+	void *(*const mains[])(void *) = {control_main, slow_main, cancel_main};
+	pthread_t *const threads[] = {&b->control, &b->slow, &b->canceller};
+	size_t n = 0;
+	int r = 0;
+	for (; n < 3 && r == 0; n++)
+		r = pthread_create(threads[n], NULL, mains[n], b);
+	if (r == 0)
+		return 0;
+	wake_all(b);
+	for (n--; n > 0; n--)
+		pthread_join(*threads[n - 1], NULL);
+	return r;
+}
+
 int backend_start(struct backend *b, const struct backend_listener *listener, struct error *err)
 {
 	b->listener = *listener;
-	b->threads = true;
 	/* What an earlier mount left in the queue brings no news of its own. */
 	b->woken = true;
-	int r = pthread_create(&b->control, NULL, control_main, b);
-	if (r == 0) {
-		r = pthread_create(&b->slow, NULL, slow_main, b);
-		if (r) {
-			LOCKED(&b->lock);
-			b->control_done = true;
-		}
-		if (r)
-			pthread_join(b->control, NULL);
-	}
-	if (r) {
-		b->threads = false;
+	int r = start_service(b);
+	if (r)
 		return error_set(err, r, "cannot start a thread: %s", strerror(r));
-	}
+	b->threads = true;
 	for (int i = 0; !b->config.read_only && i < b->config.jobs && r == 0; i++) {
 		r = pthread_create(&b->workers[i].thread, NULL, worker_main, &b->workers[i]);
 		b->workers[i].started = r == 0;
@@ -189,16 +208,10 @@ static void interrupt_all(struct backend *b)
 
 static void end_threads(struct backend *b)
 {
-	{
-		LOCKED(&b->lock);
-		b->control_done = true;
-		control_wake(b);
-		pthread_cond_broadcast(&b->slow_wake);
-		for (int i = 0; i < b->config.jobs; i++)
-			pthread_cond_broadcast(&b->workers[i].wake);
-	}
+	wake_all(b);
 	pthread_join(b->control, NULL);
 	pthread_join(b->slow, NULL);
+	pthread_join(b->canceller, NULL);
 	for (int i = 0; i < b->config.jobs; i++)
 		if (b->workers[i].started)
 			pthread_join(b->workers[i].thread, NULL);
@@ -241,6 +254,7 @@ void backend_close(struct backend *b)
 	}
 	for (int i = 0; b->workers && i < b->config.jobs; i++)
 		pthread_cond_destroy(&b->workers[i].wake);
+	pthread_cond_destroy(&b->cancel_wake);
 	pthread_cond_destroy(&b->slow_wake);
 	pthread_cond_destroy(&b->paused);
 	pthread_cond_destroy(&b->idle);

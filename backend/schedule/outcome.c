@@ -7,28 +7,40 @@
 
 #define OUTCOMES_AT_ONCE 256
 
-void outcome_add(struct backend *b, const struct build_report *r, int model, enum settle_kind kind)
+void outcome_queue(struct backend *b, const struct store_outcome *out, const struct error *err)
 {
 	struct outcome *o = calloc(1, sizeof *o);
 	if (!o) {
-		/* The row stays as running: whoever looks next finds it interrupted. */
-		log_error(b->config.log, "no memory for an outcome of %s", b->catalog->models[model].dir);
+		/* The row stays as it is: whoever looks next finds it interrupted, or queued. */
+		log_error(b->config.log, "no memory for an outcome of %s",
+			  b->catalog->models[out->model].dir);
 		return;
 	}
-	if (r->err)
-		o->err = *r->err;
-	o->out = (struct store_outcome){.kind = kind,
-					.model = model,
-					.batch = r->batch,
-					.attempt = r->attempt,
-					.started = r->started,
-					.finished = r->finished,
-					.sqlstate = o->err.sqlstate,
-					.message = o->err.text};
-	LOCKED(&b->lock);
+	if (err)
+		o->err = *err;
+	o->out = *out;
+	o->out.sqlstate = o->err.sqlstate;
+	o->out.message = o->err.text;
 	STAILQ_INSERT_TAIL(&b->outcomes, o, link);
 	b->woken = true;
 	control_wake(b);
+}
+
+void outcome_add(struct backend *b, const struct build_report *r, const struct build_run *run,
+		 enum settle_kind kind)
+{
+	LOCKED(&b->lock);
+	struct store_outcome out = {.kind = kind,
+				    .model = run->model,
+				    .batch = r->batch,
+				    .attempt = r->attempt,
+				    .request = run->request,
+				    .started = r->started,
+				    .finished = r->finished};
+	/* Whoever has asked for this end of it gets it, whatever the builder calls it. */
+	if (kind != SETTLE_FAILED && cancel_meant(b, run->model, r->batch, &out.wanted))
+		out.kind = SETTLE_CANCELLED;
+	outcome_queue(b, &out, r->err);
 }
 
 static size_t take(struct backend *b, struct outcome **taken)
@@ -76,15 +88,28 @@ static void show(struct backend *b, const struct store_outcome *o)
 {
 	{
 		LOCKED(&b->lock);
-		if (o->result < 0)
-			ledger_released(b->ledger, o->model, o->batch);
-		else if (o->kind == SETTLE_FAILED)
+		/* Of what was only queued, -ESTALE means that it is queued no more: its claim must stay. */
+		if (o->result < 0) {
+			if (o->attempt)
+				ledger_released(b->ledger, o->model, o->batch);
+		} else if (o->kind == SETTLE_FAILED)
 			show_failed(b, o);
+		else if (o->kind == SETTLE_SKIPPED)
+			ledger_skipped(b->ledger, o);
+		else if (o->kind == SETTLE_CANCELLED)
+			ledger_cancelled(b->ledger, o);
 		else
 			ledger_requeued(b->ledger, o->model, o->batch);
+		if (o->result == 0 && (o->kind == SETTLE_FAILED || o->kind == SETTLE_SKIPPED))
+			skip_readers(b, o);
+		if (o->result == 0 && (o->kind == SETTLE_UNSTARTED || o->kind == SETTLE_REQUEUED))
+			skip_hopeless(b, o);
 		touch_model(b, o->model);
 	}
-	changed(b, o->model, (struct ordinal_range){o->batch, o->batch + 1});
+	struct ordinal_range batches = {o->batch, o->batch + 1};
+	if (o->result == 0 && o->kind == SETTLE_CANCELLED && b->listener.cancelled)
+		b->listener.cancelled(b->listener.ctx, o->model, batches);
+	changed(b, o->model, batches);
 }
 
 int outcomes_settle(struct backend *b, struct error *err)

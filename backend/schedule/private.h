@@ -24,15 +24,24 @@
 
 #define REFUSALS_KEPT 32
 
+/* What one call of backend.h asks for: one answer for all of its requests, when the last has been answered.
+ */
+struct ask_group {
+	int members; /* atomic: its asks, and the one who makes it */
+	int result;  /* atomic: the first refusal */
+	void (*done)(void *ctx, int result);
+	void *ctx;
+};
+
 /* A request on its way to the store. */
 struct ask {
 	STAILQ_ENTRY(ask) link;
+	struct ask_group *group;
 	struct store_request request;
 	uint64_t ticket;
+	unsigned ticket_of; /* of the first of a group: how many there are */
 	pid_t pid;
 	char *reason; /* owns request.reason */
-	void (*done)(void *ctx, int result);
-	void *ctx;
 };
 STAILQ_HEAD(ask_queue, ask);
 
@@ -47,6 +56,7 @@ STAILQ_HEAD(outcome_queue, outcome);
 /* A remembered ticket: backend_reason() comes soon after its request. */
 struct ticket {
 	uint64_t number;
+	unsigned of; /* of the first of a group: how many tickets it has */
 	unsigned char uuid[16];
 	int64_t id;
 	int model;
@@ -62,6 +72,9 @@ struct job_worker {
 	pthread_cond_t wake;
 	enum job_kind kind; /* JOB_NONE: idle */
 	struct build_run run;
+	ordinal building;      /* the batch of the run that is in flight */
+	uint32_t cancelled;    /* bit i: run.first + i is to be cancelled */
+	bool interrupt;	       /* the canceller shall end what is in flight */
 	struct worker *worker; /* set by its own thread before it takes its first job */
 };
 
@@ -106,10 +119,11 @@ struct backend {
 	bool hurry; /* the drain is over */
 	bool woken; /* something is to be done: the control thread shall not sleep */
 
-	pthread_t control, slow;
+	pthread_t control, slow, canceller;
 	bool threads;		    /* they run */
 	struct worker *slow_worker; /* NULL: the slow lane is not up */
 	pthread_cond_t slow_wake;   /* a model is to be adopted, or the end */
+	pthread_cond_t cancel_wake; /* a worker is to be interrupted, or the end */
 };
 
 /* The lock is the one thing that a const backend changes. */
@@ -120,16 +134,38 @@ static inline pthread_mutex_t *lock_of(const struct backend *b)
 
 /* changes.c */
 void changed(struct backend *b, int model,
-	     struct ordinal_range batches);	/* without the lock: tells the listener */
+	     struct ordinal_range batches); /* without the lock: tells the listener */
+void changed_readers(struct backend *b, int model,
+		     ordinal batch);		/* without the lock: built, so its readers may be stale */
 void touch_model(struct backend *b, int model); /* with the lock: generation and time move on */
 const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink);
 
-/* ask.c, on the control thread */
+/* ask.c. A member of the group; NULL: no memory. ask_send() takes it over. */
+struct ask_group *group_new(void (*done)(void *ctx, int result), void *ctx);
+void group_leave(struct ask_group *g, int result);
+struct ask *ask_new(const struct backend *b, struct ask_group *g, int model, const char *reason);
+void ask_send(struct backend *b, struct ask *a);
+
+/* on the control thread */
 void asks_send(struct backend *b);
 void asks_fail(struct backend *b, int err); /* answers everything that is still queued */
 
 /* outcome.c */
-void outcome_add(struct backend *b, const struct build_report *r, int model, enum settle_kind kind);
+void outcome_add(struct backend *b, const struct build_report *r, const struct build_run *run,
+		 enum settle_kind kind);
+void outcome_queue(struct backend *b, const struct store_outcome *out,
+		   const struct error *err); /* with the lock */
+
+/* skip.c, with the lock: queues the skipping of what reads a failed or skipped batch, or of the rest of its
+ * request. */
+void skip_readers(struct backend *b, const struct store_outcome *failed);
+/* The same for a batch that was put back: the rest of its request may have been skipped meanwhile. */
+void skip_hopeless(struct backend *b, const struct store_outcome *put_back);
+
+/* cancel.c */
+bool cancel_meant(struct backend *b, int model, ordinal batch, int64_t *wanted); /* with the lock */
+void *cancel_main(void *arg);
+
 int outcomes_settle(struct backend *b, struct error *err); /* on the control thread */
 
 /* work.c, on the control thread */

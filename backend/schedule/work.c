@@ -23,6 +23,7 @@ static void gates(const struct backend *b, struct plan_gate *out)
 static void start(struct job_worker *w, enum job_kind kind, const struct build_run *run)
 {
 	w->run = *run;
+	w->building = UINT32_MAX;
 	w->kind = kind;
 	pthread_cond_signal(&w->wake);
 }
@@ -35,6 +36,15 @@ static void grant(struct backend *b, struct job_worker *w, const struct store_cl
 	uint32_t granted = 0;
 	{
 		LOCKED(&b->lock);
+		const struct outcome *o;
+		/* Cancelled while the claim was on its way. */
+		STAILQ_FOREACH(o, &b->outcomes, link)
+		{
+			bool inside = o->out.batch >= c->first && o->out.batch < c->first + c->count;
+			if (o->out.kind == SETTLE_CANCELLED && !o->out.attempt && o->out.model == c->model &&
+			    inside)
+				w->cancelled |= UINT32_C(1) << (o->out.batch - c->first);
+		}
 		for (uint32_t i = 0; i < c->count; i++) {
 			run.attempt[i] = c->attempt[i];
 			granted += c->attempt[i] != 0;
@@ -46,6 +56,8 @@ static void grant(struct backend *b, struct job_worker *w, const struct store_cl
 			start(w, JOB_BUILD, &run);
 		else
 			b->models[c->model].not_before = clock_monotonic_us() + 20000;
+		if (!granted)
+			w->cancelled = 0;
 		touch_model(b, c->model);
 	}
 	changed(b, c->model, (struct ordinal_range){c->first, c->first + c->count});
@@ -57,7 +69,8 @@ static bool next_claim(struct backend *b, struct plan_gate *gate, struct store_c
 {
 	LOCKED(&b->lock);
 	for (;;) {
-		*w = b->stopping ? NULL : idle_worker(b);
+		/* What has ended or is cancelled decides what comes next: it is settled first. */
+		*w = b->stopping || !STAILQ_EMPTY(&b->outcomes) ? NULL : idle_worker(b);
 		if (!*w)
 			return false;
 		gates(b, gate);

@@ -8,11 +8,6 @@
 #define BACKOFF_US    100000
 #define LONGEST_SHIFT 5
 
-struct reporting {
-	struct backend *b;
-	const struct build_run *run;
-};
-
 static void show_done(struct backend *b, const struct build_run *run, const struct build_report *r)
 {
 	struct store_state s = {.model = run->model,
@@ -31,13 +26,21 @@ static void show_done(struct backend *b, const struct build_run *run, const stru
 				.message = ""};
 	LOCKED(&b->lock);
 	b->models[run->model].passing = 0;
+	ledger_equal_failures(b->ledger, run->request, NULL);
 	ledger_settled(b->ledger, &s);
 	touch_model(b, run->model);
 }
 
-static void show_started(struct backend *b, const struct build_run *run, const struct build_report *r)
+static void show_started(struct backend *b, struct job_worker *w, const struct build_report *r)
 {
+	const struct build_run *run = &w->run;
 	LOCKED(&b->lock);
+	w->building = r->batch;
+	/* Cancelled after the claim and before it began. */
+	if (w->cancelled >> (r->batch - run->first) & 1) {
+		w->interrupt = true;
+		pthread_cond_signal(&b->cancel_wake);
+	}
 	ledger_started(b->ledger, run->model, r->batch, r->started);
 	touch_model(b, run->model);
 }
@@ -66,47 +69,53 @@ static enum settle_kind passing(struct backend *b, int model)
 
 static void report(void *ctx, const struct build_report *r)
 {
-	const struct reporting *to = ctx;
-	struct backend *b = to->b;
-	int model = to->run->model;
+	struct job_worker *w = ctx;
+	struct backend *b = w->b;
+	const struct build_run *run = &w->run;
+	int model = run->model;
 	switch (r->outcome) {
 	case BUILD_STARTED:
-		show_started(b, to->run, r);
+		show_started(b, w, r);
 		break;
 	case BUILD_DONE:
-		show_done(b, to->run, r);
+		show_done(b, run, r);
 		break;
 	case BUILD_STALE:
-		show_stale(b, to->run, r);
+		show_stale(b, run, r);
 		break;
 	case BUILD_FAILED:
-		outcome_add(b, r, model, SETTLE_FAILED);
+		outcome_add(b, r, run, SETTLE_FAILED);
 		return;
 	case BUILD_PASSING:
-		outcome_add(b, r, model, passing(b, model));
+		outcome_add(b, r, run, passing(b, model));
 		return;
 	case BUILD_INTERRUPTED:
-		outcome_add(b, r, model, SETTLE_INTERRUPTED);
+		outcome_add(b, r, run, SETTLE_INTERRUPTED);
 		return;
 	case BUILD_UNSTARTED:
-		outcome_add(b, r, model, SETTLE_UNSTARTED);
+		outcome_add(b, r, run, SETTLE_UNSTARTED);
 		return;
 	}
 	changed(b, model, (struct ordinal_range){r->batch, r->batch + 1});
+	if (r->outcome == BUILD_DONE)
+		changed_readers(b, model, r->batch);
 }
 
-/* A run of a model that cannot be prepared fails with the reason, batch by batch. */
+/* A run of a model that cannot be prepared ends as one whose first batch fails with the reason. */
 static void fail_run(struct backend *b, const struct build_run *run, const struct error *why)
 {
 	int64_t now = clock_now_us(b->config.clock);
+	enum settle_kind kind = SETTLE_FAILED;
 	for (uint32_t i = 0; i < run->count; i++) {
 		struct build_report r = {.batch = run->first + i,
 					 .attempt = run->attempt[i],
 					 .started = now,
 					 .finished = now,
 					 .err = why};
-		if (r.attempt)
-			outcome_add(b, &r, run->model, SETTLE_FAILED);
+		if (!r.attempt)
+			continue;
+		outcome_add(b, &r, run, kind);
+		kind = SETTLE_UNSTARTED;
 	}
 }
 
@@ -125,8 +134,7 @@ static void build(struct job_worker *w)
 		b->models[w->run.model].prepared = false;
 		return;
 	}
-	struct reporting to = {.b = b, .run = &w->run};
-	int r = b->config.engine->builder->build(w->worker, &w->run, report, &to, &err);
+	int r = b->config.engine->builder->build(w->worker, &w->run, report, w, &err);
 	LOCKED(&b->lock);
 	if (r == -EAGAIN)
 		b->models[w->run.model].prepared = false;
@@ -195,6 +203,8 @@ void *worker_main(void *arg)
 			prepare(w);
 		LOCKED(&b->lock);
 		w->kind = JOB_NONE;
+		w->cancelled = 0;
+		w->interrupt = false;
 		b->woken = true;
 		control_wake(b);
 		pthread_cond_broadcast(&b->idle);

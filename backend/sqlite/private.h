@@ -101,7 +101,7 @@ struct tried_row {
 	uint32_t attempt;
 	int64_t running_since, owner, request, served;
 	int interruptions;
-	enum row_outcome outcome; /* none or failed; of outcome_attempt */
+	enum row_outcome outcome; /* none, failed or skipped; of outcome_attempt */
 	uint32_t outcome_attempt;
 	int64_t started, finished;
 	const char *sqlstate, *message;

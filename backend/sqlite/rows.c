@@ -66,6 +66,15 @@ static void put_done(struct store_state *st, const struct done_row *done)
 	st->rows_outside = done->rows_outside;
 }
 
+/* Skipped is skipped after the attempt it names, failed is how that attempt ended. */
+static bool is_newer(const struct tried_row *tried, const struct done_row *done)
+{
+	if (tried->outcome == OUTCOME_NONE)
+		return false;
+	return !done || tried->outcome_attempt > done->attempt ||
+	       (tried->outcome == OUTCOME_SKIPPED && tried->outcome_attempt == done->attempt);
+}
+
 static void put_tried(struct batch_row *out, const struct done_row *done, const struct tried_row *tried)
 {
 	struct store_state *st = &out->state;
@@ -75,7 +84,7 @@ static void put_tried(struct batch_row *out, const struct done_row *done, const 
 		st->attempt = tried->attempt;
 		st->request = tried->request;
 	}
-	if (tried->outcome != OUTCOME_NONE && (!done || tried->outcome_attempt > done->attempt)) {
+	if (is_newer(tried, done)) {
 		st->outcome = tried->outcome;
 		st->started = tried->started;
 		st->finished = tried->finished;

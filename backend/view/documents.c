@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "backend/schedule/private.h"
+#include "backend/view/causes.h"
 
 /* With the lock. The newest refusal that concerns the batches; model -1: of all. NULL: none is kept. */
 static const struct report_refusal *refusal_of(const struct backend *b, int model,
@@ -37,7 +37,7 @@ int backend_refuse(struct backend *b, int model, struct ordinal_range batches, i
 
 int backend_batch_document(const struct backend *b, int model, ordinal batch, struct strbuf *out)
 {
-	const struct model *m = &b->catalog->models[model];
+	struct causes causes = {.b = b};
 	struct batch_info info;
 	uint32_t attempt;
 	int64_t built;
@@ -45,25 +45,34 @@ int backend_batch_document(const struct backend *b, int model, ordinal batch, st
 	LOCKED(lock_of(b));
 	ledger_info(b->ledger, model, batch, &info);
 	ledger_glance(b->ledger, model, batch, &attempt, &built, &text);
-	struct report_batch r = {.model = m,
+	info.state = plan_state(b->ledger, b->catalog, model, batch);
+	causes_of(&causes, model, batch, info.state);
+	struct report_batch r = {.model = &b->catalog->models[model],
 				 .batch = batch,
 				 .info = &info,
 				 .refusal = refusal_of(b, model, (struct ordinal_range){batch, batch + 1}),
-				 .engine = b->config.engine->name};
-	return report_batch(&r, text, out);
+				 .engine = b->config.engine->name,
+				 .because = causes.list,
+				 .n_because = causes.n};
+	int err = causes.broken ? -ENOMEM : report_batch(&r, text + causes.text, out);
+	free(causes.list);
+	return err;
 }
 
-int backend_range_document(const struct backend *b, int model, struct ordinal_range batches,
-			   struct strbuf *out)
+/* With the lock. */
+static void count_part(const struct backend *b, const struct backend_part *p, bool run, int64_t now,
+		       struct report_summary *s)
 {
-	struct report_summary s = {0};
-	LOCKED(lock_of(b));
-	for (ordinal o = batches.first; o < batches.end; o++) {
+	const struct model *m = &b->catalog->models[p->model];
+	ordinal newest = plan_existing(m, now).end - 1;
+	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
 		struct batch_info info;
-		ledger_info(b->ledger, model, o, &info);
-		report_count(&s, o, &info, "requested");
+		ledger_info(b->ledger, p->model, o, &info);
+		info.state = plan_state(b->ledger, b->catalog, p->model, o);
+		if (!p->states || (p->states >> info.state & 1) != 0)
+			report_count(s, o, &info,
+				     run ? plan_run_reason(m, info.state, o, newest) : "requested");
 	}
-	return report_range(&s, &b->catalog->models[model], refusal_of(b, model, batches), out);
 }
 
 /* With the lock. Counting a model takes a while where it is large: kept until something changes. */
@@ -75,14 +84,42 @@ static const struct report_summary *summary_of(struct backend *b, int model, int
 	if (rt->summary_generation == rt->generation && rt->summary_end == existing.end)
 		return &rt->summary;
 	rt->summary = (struct report_summary){0};
-	for (ordinal o = existing.first; o < existing.end; o++) {
-		struct batch_info info;
-		ledger_info(b->ledger, model, o, &info);
-		report_count(&rt->summary, o, &info, plan_run_reason(m, info.state, o, existing.end - 1));
-	}
+	count_part(b, &(struct backend_part){.model = model, .batches = existing}, true, now, &rt->summary);
 	rt->summary_generation = rt->generation;
 	rt->summary_end = existing.end;
 	return &rt->summary;
+}
+
+static bool is_whole(const struct backend *b, const struct backend_part *p, int64_t now)
+{
+	struct ordinal_range all = plan_existing(&b->catalog->models[p->model], now);
+	return !p->states && p->batches.first == all.first && p->batches.end == all.end;
+}
+
+int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
+			   bool run, struct strbuf *out)
+{
+	int64_t now = clock_now_us(b->config.clock);
+	struct report_summary all = {0};
+	int model = n_parts ? parts[0].model : -1;
+	LOCKED(lock_of(b));
+	for (size_t i = 0; i < n_parts; i++) {
+		struct report_summary one = {0};
+		const struct report_summary *kept = NULL;
+		if (run && is_whole(b, &parts[i], now))
+			kept = summary_of((struct backend *)b, parts[i].model, now);
+		else
+			count_part(b, &parts[i], run, now, &one);
+		if (n_parts > 1)
+			report_merge(&all, kept ? kept : &one);
+		else
+			all = kept ? *kept : one;
+		if (parts[i].model != model)
+			model = -1;
+	}
+	return report_range(
+		&all, n_parts == 1 ? &b->catalog->models[model] : NULL,
+		refusal_of(b, model, n_parts == 1 ? parts[0].batches : (struct ordinal_range){0, 0}), out);
 }
 
 int backend_model_status(const struct backend *b, int model, struct strbuf *out)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a listing, stat and sync ask: answered from the ledger, under the lock for a moment. */
-#include "backend/schedule/private.h"
+#include "backend/view/causes.h"
 
 int backend_models(const struct backend *b)
 {
@@ -48,6 +48,13 @@ static void glance(const struct backend *b, int model, ordinal batch, struct bat
 {
 	size_t text;
 	out->state = ledger_glance(b->ledger, model, batch, &out->attempt, &out->built_at, &text);
+	if (out->state == BATCH_DONE)
+		out->state = plan_state(b->ledger, b->catalog, model, batch);
+	if (out->state == BATCH_STALE || out->state == BATCH_SKIPPED) {
+		struct causes causes = {.b = b, .counting = true};
+		causes_of(&causes, model, batch, out->state);
+		text += causes.text;
+	}
 	out->size = report_batch_size(&b->catalog->models[model], text);
 	out->writable = !b->config.read_only && model_runs(b, model);
 }
@@ -94,15 +101,28 @@ ordinal backend_next_unsettled(const struct backend *b, int model, struct ordina
 	return ledger_next_unsettled(b->ledger, model, batches);
 }
 
-int backend_verdict(const struct backend *b, int model, struct ordinal_range batches)
+static int verdict_of(const struct backend *b, const struct backend_part *p)
 {
-	LOCKED(lock_of(b));
-	for (ordinal o = batches.first; o < batches.end; o++) {
-		enum batch_state s = ledger_state(b->ledger, model, o);
+	bool single = p->batches.end - p->batches.first == 1 && !p->states;
+	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
+		enum batch_state s = ledger_state(b->ledger, p->model, o);
+		if (p->states && !(p->states >> s & 1))
+			continue;
 		if (s == BATCH_FAILED || s == BATCH_SKIPPED)
 			return -EIO;
-		if (s == BATCH_PENDING && batches.end - batches.first == 1)
+		if (s == BATCH_PENDING && (single || p->states == 1u << BATCH_PENDING))
 			return -ENODATA;
 	}
 	return 0;
+}
+
+int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts)
+{
+	int worst = 0;
+	LOCKED(lock_of(b));
+	for (size_t i = 0; i < n_parts && worst != -EIO; i++) {
+		int v = verdict_of(b, &parts[i]);
+		worst = v ? v : worst;
+	}
+	return worst;
 }

@@ -382,7 +382,7 @@ def test_trees_are_copied_whole(m, tmp_path):
         done = shell(m, command)
         assert (done.returncode, done.stderr) == (0, ""), command
         copies = {p.name: p.read_bytes() for p in (to / "sessions").iterdir()}
-        assert set(copies) == names and len(names) == 124
+        assert set(copies) == names and len(names) == 125
         assert {n: (m / "sessions" / n).read_bytes() for n in names} == copies, command
     copied, batch = (os.stat(top / "sessions" / "2024-09-01") for top in (tmp_path / "cp", m.path))
     assert copied.st_mtime_ns == batch.st_mtime_ns

@@ -9,7 +9,7 @@
 #define SIZE_SHORT  512
 #define SIZE_FAILED 1536
 
-static struct fake_batch *at(const struct backend *b, int model, ordinal batch)
+struct fake_batch *fake_at(const struct backend *b, int model, ordinal batch)
 {
 	const struct fake_table *t = &b->tables[model];
 
@@ -84,7 +84,7 @@ static void changed(struct backend *b, int model, struct ordinal_range batches)
 /* Under the lock. */
 static void enqueue(struct backend *b, int model, ordinal batch)
 {
-	struct fake_batch *x = at(b, model, batch);
+	struct fake_batch *x = fake_at(b, model, batch);
 
 	if (x->state == BATCH_RUNNING)
 		x->again = true;
@@ -108,11 +108,16 @@ static int record(struct backend *b, const struct fake_request *q)
 		b->reason = strdup(q->reason);
 		return 0;
 	}
-	if (r->expected >= 0 && at(b, r->model, r->batches.first)->state != (enum batch_state)r->expected)
+	const struct backend_part *p = &q->part;
+	if (r->expected >= 0 &&
+	    fake_at(b, p->model, p->batches.first)->state != (enum batch_state)r->expected)
 		return -ENOENT;
-	for (ordinal o = r->batches.first; o < r->batches.end; o++)
-		enqueue(b, r->model, o);
-	b->tables[r->model].changed_at = now_us();
+	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
+		enum batch_state s = fake_at(b, p->model, o)->state;
+		if (r->run ? s != BATCH_DONE : fake_meant(p, s))
+			enqueue(b, p->model, o);
+	}
+	b->tables[p->model].changed_at = now_us();
 	b->recorded++;
 	if (q->reason) {
 		free(b->reason);
@@ -128,6 +133,7 @@ static void *control(void *arg)
 
 	pthread_mutex_lock(&b->lock);
 	for (;;) {
+		fake_end_cancelled(b);
 		struct fake_request *q = TAILQ_FIRST(&b->requests);
 		if (b->stop && !q)
 			break;
@@ -139,7 +145,7 @@ static void *control(void *arg)
 		int r = b->stop ? -ECANCELED : record(b, q);
 		pthread_mutex_unlock(&b->lock);
 		if (r == 0 && !q->is_reason)
-			changed(b, q->r.model, q->r.batches);
+			changed(b, q->part.model, q->part.batches);
 		q->r.done(q->r.ctx, r);
 		free(q->reason);
 		free(q);
@@ -152,7 +158,7 @@ static void *control(void *arg)
 /* Under the lock, which it gives up meanwhile. */
 static void set_state(struct backend *b, int model, ordinal batch, enum batch_state state)
 {
-	struct fake_batch *x = at(b, model, batch);
+	struct fake_batch *x = fake_at(b, model, batch);
 	bool was = x->state == BATCH_RUNNING || x->state == BATCH_QUEUED;
 	bool is = state == BATCH_RUNNING || state == BATCH_QUEUED;
 
@@ -178,7 +184,7 @@ static void *build(void *arg)
 			continue;
 		}
 		TAILQ_REMOVE(&b->queue, j, link);
-		struct fake_batch *x = at(b, j->model, j->batch);
+		struct fake_batch *x = fake_at(b, j->model, j->batch);
 		x->attempt++;
 		set_state(b, j->model, j->batch, BATCH_RUNNING);
 		while (b->hold_builds && !b->stop)
@@ -236,6 +242,7 @@ void backend_request(struct backend *b, const struct backend_request *r, uint64_
 	struct fake_request *q = calloc(1, sizeof(*q));
 
 	q->r = *r;
+	q->part = r->parts[0];
 	q->reason = r->reason ? strdup(r->reason) : NULL;
 	{
 		LOCKED(&b->lock);
@@ -275,7 +282,7 @@ void fake_hold_builds(struct backend *b, bool value)
 
 void fake_set_failing(struct backend *b, int model, ordinal batch, bool failing)
 {
-	hold(b, &at(b, model, batch)->failing, failing);
+	hold(b, &fake_at(b, model, batch)->failing, failing);
 }
 
 void fake_set_state(struct backend *b, int model, ordinal batch, enum batch_state state)
@@ -337,7 +344,7 @@ int backend_glance(const struct backend *b, int model, ordinal batch, struct bat
 	if (batch < t->model.existing.first || batch >= t->model.existing.end)
 		return -ENOENT;
 	LOCKED(lock_of(b));
-	glance(t, at(b, model, batch), out);
+	glance(t, fake_at(b, model, batch), out);
 	return 0;
 }
 
@@ -345,7 +352,7 @@ void backend_glances(const struct backend *b, int model, ordinal first, size_t n
 {
 	LOCKED(lock_of(b));
 	for (size_t i = 0; i < n; i++)
-		glance(&b->tables[model], at(b, model, first + (ordinal)i), &out[i]);
+		glance(&b->tables[model], fake_at(b, model, first + (ordinal)i), &out[i]);
 }
 
 static bool busy(const struct fake_batch *x)
@@ -359,20 +366,9 @@ ordinal backend_next_unsettled(const struct backend *b, int model, struct ordina
 	if (!b->unsettled)
 		return batches.end;
 	for (ordinal o = batches.first; o < batches.end; o++)
-		if (busy(at(b, model, o)))
+		if (busy(fake_at(b, model, o)))
 			return o;
 	return batches.end;
-}
-
-int backend_verdict(const struct backend *b, int model, struct ordinal_range batches)
-{
-	LOCKED(lock_of(b));
-	for (ordinal o = batches.first; o < batches.end; o++)
-		if (at(b, model, o)->state == BATCH_FAILED || at(b, model, o)->state == BATCH_SKIPPED)
-			return -EIO;
-	if (batches.end - batches.first == 1 && at(b, model, batches.first)->state == BATCH_PENDING)
-		return -ENODATA;
-	return 0;
 }
 
 int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_range batches)
@@ -381,7 +377,7 @@ int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_
 
 	LOCKED(lock_of(b));
 	for (ordinal o = batches.first; o < batches.end; o++) {
-		int64_t t = at(b, model, o)->built_at;
+		int64_t t = fake_at(b, model, o)->built_at;
 		if (t && (!oldest || t < oldest))
 			oldest = t;
 	}

@@ -71,31 +71,38 @@ int backend_batch_document(const struct backend *b, int model, ordinal batch, st
 	return 0;
 }
 
-static void count_states(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out)
+static void count_states(const struct backend *b, const struct backend_part *p, struct strbuf *out)
 {
+	int model = p->model;
 	const struct fake_table *t = &b->tables[model];
-	unsigned count[BATCH_STATES] = {0};
+	unsigned count[BATCH_STATES] = {0}, all = 0;
 
 	LOCKED((pthread_mutex_t *)&b->lock);
-	for (ordinal o = batches.first; o < batches.end; o++)
-		count[t->batches[o - t->model.existing.first].state]++;
-	strbuf_printf(out, "{\"batches\": %u, \"states\": {", batches.end - batches.first);
+	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
+		enum batch_state state = t->batches[o - t->model.existing.first].state;
+		bool meant = !p->states || (p->states >> state & 1) != 0;
+		count[state] += meant;
+		all += meant;
+	}
+	strbuf_printf(out, "{\"batches\": %u, \"states\": {", all);
 	for (int s = 0; s < BATCH_STATES; s++)
 		strbuf_printf(out, "%s\"%s\": %u", s ? ", " : "", batch_state_name((enum batch_state)s),
 			      count[s]);
 	strbuf_puts(out, "}}\n");
 }
 
-int backend_range_document(const struct backend *b, int model, struct ordinal_range batches,
-			   struct strbuf *out)
+int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
+			   bool run, struct strbuf *out)
 {
-	count_states(b, model, batches, out);
+	count_states(b, &parts[0], out);
 	return 0;
 }
 
 int backend_model_status(const struct backend *b, int model, struct strbuf *out)
 {
-	count_states(b, model, b->tables[model].model.existing, out);
+	struct backend_part all = {.model = model, .batches = b->tables[model].model.existing};
+
+	count_states(b, &all, out);
 	return 0;
 }
 

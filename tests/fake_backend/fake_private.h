@@ -21,7 +21,8 @@ struct fake_table {
 };
 
 struct fake_request {
-	struct backend_request r;
+	struct backend_request r; /* parts: of its own */
+	struct backend_part part;
 	bool is_reason;
 	char *reason;
 	TAILQ_ENTRY(fake_request) link;
@@ -30,6 +31,7 @@ struct fake_request {
 struct fake_job {
 	int model;
 	ordinal batch;
+	bool cancelled;
 	TAILQ_ENTRY(fake_job) link;
 };
 
@@ -49,5 +51,13 @@ struct backend {
 	uint64_t tickets;
 	char *reason, *refusal;
 };
+
+struct fake_batch *fake_at(const struct backend *b, int model, ordinal batch);
+
+/* Whether a batch in that state belongs to the part. */
+bool fake_meant(const struct backend_part *p, enum batch_state state);
+
+/* Control thread, under the lock, which it gives up meanwhile. */
+void fake_end_cancelled(struct backend *b);
 
 #endif

@@ -158,14 +158,22 @@ static int tear_down(void **state)
 static void ask(struct fixture *f, ordinal from, ordinal to, int expected)
 {
 	uint64_t ticket;
-	struct backend_request r = {.model = 0,
-				    .batches = {f->first + from, f->first + to},
+	struct backend_part part = {.batches = {f->first + from, f->first + to}};
+	struct backend_request r = {.parts = &part,
+				    .n_parts = 1,
 				    .expected = expected,
 				    .uid = 7,
 				    .pid = getpid(),
 				    .done = answered,
 				    .ctx = f};
 	backend_request(f->b, &r, &ticket);
+}
+
+static int verdict(const struct fixture *f, ordinal from, ordinal to)
+{
+	struct backend_part part = {.batches = {f->first + from, f->first + to}};
+
+	return backend_verdict(f->b, &part, 1);
 }
 
 static int ask_and_wait(struct fixture *f, ordinal from, ordinal to, int expected)
@@ -206,7 +214,7 @@ static void a_range_is_built(void **state)
 	settle(f, 0, DAYS);
 	for (ordinal d = 0; d < DAYS; d++)
 		assert_int_equal(state_of(f, d), BATCH_DONE);
-	assert_int_equal(backend_verdict(f->b, 0, (struct ordinal_range){f->first, f->first + DAYS}), 0);
+	assert_int_equal(verdict(f, 0, DAYS), 0);
 	auto_strbuf out = STRBUF_INIT;
 	assert_int_equal(backend_batch_document(f->b, 0, f->first, &out), 0);
 	assert_non_null(strstr(out.str, "\"rows_inserted\": 1"));
@@ -222,7 +230,7 @@ static void a_failure_is_shown_and_mended(void **state)
 	assert_int_equal(ask_and_wait(f, 2, 3, BATCH_PENDING), 0);
 	settle(f, 2, 3);
 	assert_int_equal(state_of(f, 2), BATCH_FAILED);
-	assert_int_equal(backend_verdict(f->b, 0, (struct ordinal_range){f->first + 2, f->first + 3}), -EIO);
+	assert_int_equal(verdict(f, 2, 3), -EIO);
 	sql(f, "CREATE TABLE raw (id INTEGER, ts TEXT, val INTEGER); INSERT INTO raw VALUES (1, "
 	       "'2024-01-03', 2)");
 	assert_int_equal(ask_and_wait(f, 2, 3, BATCH_FAILED), 0);

@@ -90,7 +90,7 @@ static void test_no_names(void **state)
 		"--2024-09-01",
 		"2024-09--2024-10--2024-11",
 		".sql",
-		"2024-09.failed",
+		"2024-09.faild",
 		".modelx",
 		"2024-09-01..failed",
 		"2024-09-01--x",

@@ -33,6 +33,14 @@ static void assert_round_trip(struct node n)
 	assert_int_equal(out.alias, n.alias);
 }
 
+static int intern(struct ranges *t, int model, const char *text, size_t len, struct ordinal_range batches,
+		  uint32_t *id, struct range *out)
+{
+	const struct name name = {.kind = NODE_RANGE, .batches = batches, .len = len};
+
+	return ranges_intern(t, model, text, &name, id, out);
+}
+
 static void test_node_round_trip(void **state)
 {
 	assert_round_trip((struct node){NODE_BATCH, 7, 738885, 3, 5});
@@ -72,11 +80,11 @@ static void test_ranges(void **state)
 	uint32_t a, b, c;
 
 	ranges_init(&t);
-	assert_int_equal(ranges_intern(&t, 0, "2024-09.sql", 7, (struct ordinal_range){1, 31}, &a, &r), 0);
+	assert_int_equal(intern(&t, 0, "2024-09.sql", 7, (struct ordinal_range){1, 31}, &a, &r), 0);
 	assert_string_equal(r.name, "2024-09");
-	assert_int_equal(ranges_intern(&t, 0, "2024-09", 7, (struct ordinal_range){1, 31}, &b, &r), 0);
+	assert_int_equal(intern(&t, 0, "2024-09", 7, (struct ordinal_range){1, 31}, &b, &r), 0);
 	assert_int_equal(a, b);
-	assert_int_equal(ranges_intern(&t, 1, "2024-09", 7, (struct ordinal_range){1, 31}, &c, &r), 0);
+	assert_int_equal(intern(&t, 1, "2024-09", 7, (struct ordinal_range){1, 31}, &c, &r), 0);
 	assert_int_not_equal(a, c);
 	ranges_forget(&t, a, 1);
 	assert_true(ranges_get(&t, a, &r));
@@ -84,7 +92,7 @@ static void test_ranges(void **state)
 	ranges_forget(&t, a, 1);
 	assert_false(ranges_get(&t, a, &r));
 	/* The slot may be used again, the id not. */
-	assert_int_equal(ranges_intern(&t, 0, "2024-09", 7, (struct ordinal_range){1, 31}, &b, &r), 0);
+	assert_int_equal(intern(&t, 0, "2024-09", 7, (struct ordinal_range){1, 31}, &b, &r), 0);
 	assert_int_not_equal(a, b);
 	assert_true(ranges_new_alias(&t, b, &r));
 	assert_int_equal(r.alias, 0);
@@ -103,17 +111,16 @@ static void test_ranges_are_bounded(void **state)
 	ranges_init(&t);
 	for (int i = 0; i < RANGES_MAX; i++) {
 		int len = snprintf(name, sizeof(name), "range %d", i);
-		assert_int_equal(
-			ranges_intern(&t, 0, name, (size_t)len, (struct ordinal_range){0, 1}, &id, &r), 0);
+		assert_int_equal(intern(&t, 0, name, (size_t)len, (struct ordinal_range){0, 1}, &id, &r), 0);
 		assert_true(id <= NODE_ORDINAL_MAX);
 		first = i == 0 ? id : first;
 		second = i == 1 ? id : second;
 	}
 	assert_true(ranges_get(&t, first, &r)); /* used now: the second is the oldest */
-	assert_int_equal(ranges_intern(&t, 0, "one more", 8, (struct ordinal_range){0, 1}, &id, &r), 0);
+	assert_int_equal(intern(&t, 0, "one more", 8, (struct ordinal_range){0, 1}, &id, &r), 0);
 	assert_true(ranges_get(&t, first, &r));
 	assert_false(ranges_get(&t, second, &r));
-	assert_int_equal(ranges_intern(&t, 0, name, RANGE_NAME_MAX, (struct ordinal_range){0, 1}, &id, &r),
+	assert_int_equal(intern(&t, 0, name, RANGE_NAME_MAX, (struct ordinal_range){0, 1}, &id, &r),
 			 -ENAMETOOLONG);
 	ranges_fini(&t);
 }

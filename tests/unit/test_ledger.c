@@ -1,76 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "backend/ledger.h"
-#include "backend/ledger/private.h"
-#include "backend/plan.h"
-
-#define DAY_US INT64_C(86400000000)
-#define BEGIN  INT64_C(1704067200000000) /* 2024-01-01 */
-
-static struct model models[2];
-static const struct catalog catalog = {.models = models, .n_models = 2};
-static ordinal first_day;
-
-static int set_up(void **state)
-{
-	models[0] = (struct model){.dir = "a",
-				   .batch_size = BATCH_DAY,
-				   .begin = BEGIN,
-				   .lookback = 1,
-				   .concurrent_batches = TRI_UNSET};
-	models[1] = models[0];
-	models[1].dir = "b";
-	first_day = calendar_ordinal(BATCH_DAY, BEGIN);
-	*state = ledger_new(&catalog);
-	return *state ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	ledger_free(*state);
-	return 0;
-}
-
-static struct ordinal_range days(ordinal from, ordinal to)
-{
-	return (struct ordinal_range){first_day + from, first_day + to};
-}
-
-static void ask(struct ledger *l, int model, int64_t id, ordinal from, ordinal to)
-{
-	struct store_request_row r = {.id = id,
-				      .seq = id,
-				      .model = model,
-				      .batches = days(from, to),
-				      .uid = 1000,
-				      .command = "touch",
-				      .code = "c1",
-				      .open = true};
-	assert_int_equal(ledger_put_request(l, &r), 0);
-}
-
-static struct store_state done(ordinal day, uint32_t attempt)
-{
-	ordinal b = first_day + day;
-	int64_t end = calendar_start(BATCH_DAY, b + 1);
-	return (struct store_state){.batch = b,
-				    .outcome = OUTCOME_DONE,
-				    .attempt = attempt,
-				    .started = end + 1000000,
-				    .finished = end + 3500000,
-				    .built = end + 3500000,
-				    .rows_deleted = 1,
-				    .rows_inserted = 7,
-				    .code = "c1",
-				    .sqlstate = "",
-				    .message = ""};
-}
+#include "tests/unit/ledger_fixture.h"
 
 static void cells_are_small(void **state)
 {
@@ -95,7 +24,7 @@ static void request_claim_start_done(void **state)
 	ask(l, 0, 5, 0, 3);
 	assert_int_equal(ledger_queued(l, 0), 3);
 	assert_int_equal(ledger_state(l, 0, first_day + 2), BATCH_QUEUED);
-	struct ledger_run run = ledger_next_run(l, 0, 2);
+	struct ledger_run run = next_run(l, 2);
 	assert_int_equal(run.first, first_day);
 	assert_int_equal(run.count, 2);
 	assert_int_equal(run.request, 5);
@@ -135,11 +64,11 @@ static void asked_again_while_running(void **state)
 	ledger_info(l, 0, first_day, &i);
 	assert_int_equal(i.state, BATCH_RUNNING);
 	assert_true(i.requested_again);
-	assert_int_equal(ledger_next_run(l, 0, 32).count, 0);
+	assert_int_equal(next_run(l, 32).count, 0);
 	struct store_state s = done(0, 1);
 	ledger_settled(l, &s);
 	assert_int_equal(ledger_state(l, 0, first_day), BATCH_QUEUED);
-	assert_int_equal(ledger_next_run(l, 0, 32).request, 2);
+	assert_int_equal(next_run(l, 32).request, 2);
 }
 
 static void asked_twice_while_queued_is_built_once(void **state)
@@ -149,7 +78,7 @@ static void asked_twice_while_queued_is_built_once(void **state)
 	ask(l, 0, 1, 0, 1);
 	ask(l, 0, 2, 0, 1);
 	assert_int_equal(ledger_queued(l, 0), 1);
-	struct ledger_run run = ledger_next_run(l, 0, 32);
+	struct ledger_run run = next_run(l, 32);
 	assert_int_equal(run.wanted, 2);
 	ledger_claimed(l, 0, first_day, 1, 2, run.request);
 	struct store_state s = done(0, 1);
@@ -192,10 +121,66 @@ static void requeued_comes_again(void **state)
 	ledger_started(l, 0, first_day + 2, BEGIN);
 	ledger_requeued(l, 0, first_day + 2);
 	assert_int_equal(ledger_state(l, 0, first_day + 2), BATCH_QUEUED);
-	struct ledger_run run = ledger_next_run(l, 0, 32);
+	struct ledger_run run = next_run(l, 32);
 	assert_int_equal(run.first, first_day + 2);
 	assert_int_equal(run.count, 1);
-	assert_int_equal(run.request, 0);
+	assert_int_equal(run.request, 1);
+	assert_int_equal(run.wanted, 0);
+}
+
+static void count_batch(void *ctx, int model, ordinal batch)
+{
+	size_t *n = ctx;
+	(void)model;
+	(void)batch;
+	(*n)++;
+}
+
+/* Claimed and put back: still of the request, though nothing is left on its list. */
+static void what_was_put_back_remains(void **state)
+{
+	struct ledger *l = *state;
+	size_t n = 0;
+	int64_t request, wanted;
+	ask(l, 0, 1, 0, 3);
+	for (ordinal d = 0; d < 3; d++)
+		ledger_claimed(l, 0, first_day + d, 1, 1, 1);
+	ledger_requeued(l, 0, first_day + 1);
+	ledger_requeued(l, 0, first_day + 2);
+	ledger_remaining(l, 1, count_batch, &n);
+	assert_int_equal(n, 2);
+	for (unsigned i = 1; i <= 3; i++)
+		assert_int_equal(ledger_equal_failures(l, 1, "22012"), i);
+	assert_int_equal(ledger_equal_failures(l, 1, "42601"), 1);
+	assert_int_equal(ledger_equal_failures(l, 1, NULL), 0);
+	struct store_outcome o = {.batch = first_day + 1, .finished = 7, .message = "it reads"};
+	assert_true(ledger_waits(l, 0, o.batch, &request, &wanted));
+	assert_int_equal(request, 1);
+	assert_int_equal(ledger_skipped(l, &o), 0);
+	assert_int_equal(ledger_state(l, 0, o.batch), BATCH_SKIPPED);
+	n = 0;
+	ledger_remaining(l, 1, count_batch, &n);
+	assert_int_equal(n, 1);
+}
+
+/* The number of an attempt that was cancelled is used up, as its row has it. */
+static void cancelled_attempt_counts(void **state)
+{
+	struct ledger *l = *state;
+	struct batch_info i;
+	struct store_state s = done(0, 1);
+	ledger_put_state(l, &s);
+	ask(l, 0, 1, 0, 1);
+	ledger_claimed(l, 0, first_day, 2, 1, 1);
+	ledger_started(l, 0, first_day, BEGIN);
+	ask(l, 0, 2, 0, 1);
+	struct store_outcome o = {.kind = SETTLE_CANCELLED, .batch = first_day, .attempt = 2, .wanted = 2};
+	ledger_cancelled(l, &o);
+	ledger_info(l, 0, first_day, &i);
+	assert_int_equal(i.state, BATCH_DONE);
+	assert_int_equal(i.attempt, 2);
+	assert_int_equal(i.finished, s.finished);
+	assert_int_equal(ledger_queued(l, 0) + ledger_running(l, 0), 0);
 }
 
 /* What load reports: requests first, then states that answer them. */
@@ -209,7 +194,7 @@ static void states_answer_requests(void **state)
 		ledger_put_state(l, &s);
 	}
 	assert_int_equal(ledger_queued(l, 0), 2);
-	assert_int_equal(ledger_next_run(l, 0, 32).first, first_day + 2);
+	assert_int_equal(next_run(l, 32).first, first_day + 2);
 }
 
 static void partial_is_what_began_before_its_end(void **state)
@@ -275,58 +260,6 @@ static void reason_that_comes_after_the_build(void **state)
 	assert_null(i.by->reason);
 }
 
-static void models_take_turns(void **state)
-{
-	struct ledger *l = *state;
-	struct plan_gate gates[2] = {{.open = true}, {.open = true}};
-	size_t turn = 0;
-	ask(l, 0, 1, 0, 100);
-	ask(l, 1, 2, 0, 1);
-	struct plan_next a = plan_next(l, &catalog, gates, 2, &turn);
-	struct plan_next b = plan_next(l, &catalog, gates, 2, &turn);
-	assert_int_equal(a.model, 0);
-	assert_int_equal(a.run.count, 1); /* how long a batch takes is not known yet */
-	assert_int_equal(b.model, 1);
-}
-
-static void serial_models_run_alone(void **state)
-{
-	struct ledger *l = *state;
-	struct plan_gate gates[2] = {{.open = true}, {.open = true}};
-	size_t turn = 0;
-	models[0].concurrent_batches = TRI_FALSE;
-	ask(l, 0, 1, 0, 10);
-	struct plan_next n = plan_next(l, &catalog, gates, 2, &turn);
-	assert_int_equal(n.run.first, first_day);
-	ledger_claimed(l, 0, first_day, 1, 1, 1);
-	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, -1);
-	struct store_state s = done(0, 1);
-	ledger_settled(l, &s);
-	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).run.first, first_day + 1);
-}
-
-static void unprepared_models_are_prepared_alone(void **state)
-{
-	struct ledger *l = *state;
-	struct plan_gate gates[2] = {{.open = true, .unprepared = true}, {.open = false}};
-	size_t turn = 0;
-	ask(l, 0, 1, 0, 2);
-	ask(l, 1, 2, 0, 2);
-	struct plan_next n = plan_next(l, &catalog, gates, 2, &turn);
-	assert_true(n.prepare);
-	assert_int_equal(n.model, 0);
-}
-
-static void existing_ends_with_now(void **state)
-{
-	(void)state;
-	struct ordinal_range r = plan_existing(&models[0], BEGIN + 5 * DAY_US + 1);
-	assert_int_equal(r.first, first_day);
-	assert_int_equal(r.end, first_day + 6);
-	r = plan_existing(&models[0], BEGIN - 1);
-	assert_int_equal(r.end - r.first, 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,15 +270,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(asked_twice_while_queued_is_built_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(failure_keeps_the_last_build, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(requeued_comes_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_put_back_remains, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cancelled_attempt_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(states_answer_requests, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(partial_is_what_began_before_its_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(forget_keeps_requests, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reason_reaches_what_was_built, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reason_that_comes_after_the_build, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(models_take_turns, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(serial_models_run_alone, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(unprepared_models_are_prepared_alone, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(existing_ends_with_now, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }

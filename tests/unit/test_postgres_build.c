@@ -120,10 +120,13 @@ static void failing_sql_fails_alone(void **state)
 	assert_int_equal(build_days(w, 0, 0, 3, &c), 3);
 	assert_int_equal(w->outcomes[0], BUILD_DONE);
 	assert_int_equal(w->outcomes[1], BUILD_FAILED);
-	assert_int_equal(w->outcomes[2], BUILD_DONE);
+	assert_int_equal(w->outcomes[2], BUILD_UNSTARTED);
 	assert_string_equal(w->errors[1].sqlstate, "22012");
 	assert_string_equal(w->errors[1].text, "division by zero");
 	assert_int_equal(settle_day(w, 0, 1, c.attempt[1], SETTLE_FAILED), 0);
+	assert_int_equal(settle_day(w, 0, 2, c.attempt[2], SETTLE_UNSTARTED), 0);
+	assert_int_equal(build_days(w, 0, 2, 1, &c), 1);
+	assert_int_equal(w->outcomes[2], BUILD_DONE);
 	world_close(w);
 	world_open(w);
 	assert_int_equal(state_of(w, 0, 1)->s.outcome, OUTCOME_FAILED);

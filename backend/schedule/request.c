@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a call asks for becomes requests: one for each stretch of neighbouring batches. To ask for
+ * a failed batch is to ask for what was skipped because of it, too.
+ */
+#include <string.h>
+#include <sys/random.h>
+
+#include "backend/schedule/private.h"
+
+struct stretch {
+	int model;
+	struct ordinal_range batches;
+};
+
+struct stretches {
+	struct stretch *list;
+	size_t n, size;
+	bool broken; /* no memory */
+};
+
+static void add_batch(struct stretches *s, int model, ordinal batch)
+{
+	struct stretch *last = s->n ? &s->list[s->n - 1] : NULL;
+	if (last && last->model == model && last->batches.end == batch) {
+		last->batches.end++;
+		return;
+	}
+	if (s->n == s->size) {
+		size_t size = s->size ? 2 * s->size : 8;
+		struct stretch *list = realloc(s->list, size * sizeof *list);
+		if (!list) {
+			s->broken = true;
+			return;
+		}
+		s->list = list;
+		s->size = size;
+	}
+	s->list[s->n++] = (struct stretch){.model = model, .batches = {batch, batch + 1}};
+}
+
+static bool has(const struct stretches *s, int model, ordinal batch)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->list[i].model == model && batch >= s->list[i].batches.first &&
+		    batch < s->list[i].batches.end)
+			return true;
+	return false;
+}
+
+struct closure {
+	struct backend *b;
+	struct stretches *found;
+};
+
+/* What was skipped among those that read a batch that is asked for is asked for, too, and so on. */
+static void add_skipped(void *ctx, int model, struct ordinal_range batches, bool windowed)
+{
+	struct closure *c = ctx;
+	(void)windowed;
+	for (ordinal o = batches.first; o < batches.end && !c->found->broken; o++)
+		if (ledger_state(c->b->ledger, model, o) == BATCH_SKIPPED && !has(c->found, model, o))
+			add_batch(c->found, model, o);
+}
+
+/* With the lock. The list grows while it is walked. */
+static void close_over_skipped(struct backend *b, struct stretches *found)
+{
+	struct closure c = {.b = b, .found = found};
+	for (size_t i = 0; i < found->n && !found->broken; i++) {
+		for (ordinal o = found->list[i].batches.first; o < found->list[i].batches.end; o++) {
+			int model = found->list[i].model;
+			enum batch_state s = ledger_state(b->ledger, model, o);
+			if (s == BATCH_FAILED || s == BATCH_SKIPPED)
+				plan_readers(b->ledger, b->catalog, model, o, add_skipped, &c);
+		}
+	}
+}
+
+/* With the lock. */
+static void expand(struct backend *b, const struct backend_part *p, bool run, struct stretches *out)
+{
+	const struct model *m = &b->catalog->models[p->model];
+	ordinal newest = plan_existing(m, clock_now_us(b->config.clock)).end - 1;
+	if (!run && !p->states) {
+		add_batch(out, p->model, p->batches.first);
+		if (!out->broken)
+			out->list[out->n - 1].batches.end = p->batches.end;
+		return;
+	}
+	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
+		enum batch_state s = plan_state(b->ledger, b->catalog, p->model, o);
+		bool meant = run ? plan_run_reason(m, s, o, newest) != NULL : (p->states >> s & 1) != 0;
+		if (meant)
+			add_batch(out, p->model, o);
+	}
+}
+
+static int refused(struct backend *b, const struct backend_part *p)
+{
+	const char *dir = b->catalog->models[p->model].dir;
+	if (b->config.read_only)
+		return backend_refuse(b, p->model, p->batches, EROFS, "%s: this mount is read only (-o ro)",
+				      dir);
+	struct error why = {0};
+	{
+		LOCKED(&b->lock);
+		const char *why_not = model_why_not(b, p->model);
+		if (why_not)
+			error_set(&why, EOPNOTSUPP, "%s", why_not);
+	}
+	if (why.err)
+		return backend_refuse(b, p->model, p->batches, EOPNOTSUPP, "%s", why.text);
+	struct ordinal_range existing = backend_existing(b, p->model);
+	bool inside = p->batches.first >= existing.first && p->batches.end <= existing.end;
+	if (!inside || (p->batches.first >= p->batches.end && !p->states))
+		return backend_refuse(b, p->model, p->batches, ENOENT, "%s has no such batch now", dir);
+	return 0;
+}
+
+static int send_stretch(struct backend *b, struct ask_group *g, const struct backend_request *r,
+			const struct stretch *s, int expected, uint64_t ticket, unsigned of)
+{
+	struct ask *a = ask_new(b, g, s->model, r->reason);
+	if (!a)
+		return -ENOMEM;
+	a->request.kind = REQUEST_BUILD;
+	a->request.batches = s->batches;
+	a->request.expected = expected;
+	a->request.uid = r->uid;
+	a->pid = r->pid;
+	a->ticket = ticket;
+	a->ticket_of = of;
+	ssize_t n = getrandom(a->request.uuid, sizeof a->request.uuid, 0);
+	(void)n; /* 16 bytes come whole once the pool is up, which it is when a file system is mounted */
+	ask_send(b, a);
+	return 0;
+}
+
+static int send_all(struct backend *b, struct ask_group *g, const struct backend_request *r,
+		    const struct stretches *all, uint64_t *ticket)
+{
+	int err = 0;
+	uint64_t last = __atomic_add_fetch(&b->last_ticket, all->n, __ATOMIC_RELAXED);
+	*ticket = all->n ? last - all->n + 1 : 0;
+	for (size_t i = 0; i < all->n && err == 0; i++)
+		/* The compare-and-swap is on what was named: it comes first, what was skipped because of it
+		 * after. */
+		err = send_stretch(b, g, r, &all->list[i], i ? -1 : r->expected, *ticket + i,
+				   i ? 1 : (unsigned)all->n);
+	return err;
+}
+
+void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket)
+{
+	struct stretches all = {0};
+	int err = 0;
+	*ticket = 0;
+	for (size_t i = 0; i < r->n_parts && err == 0; i++)
+		err = refused(b, &r->parts[i]);
+	struct ask_group *g = err < 0 ? NULL : group_new(r->done, r->ctx);
+	if (!g) {
+		r->done(r->ctx, err < 0 ? err : -ENOMEM);
+		return;
+	}
+	{
+		LOCKED(&b->lock);
+		for (size_t i = 0; i < r->n_parts; i++)
+			expand(b, &r->parts[i], r->run, &all);
+		close_over_skipped(b, &all);
+	}
+	group_leave(g, all.broken ? -ENOMEM : send_all(b, g, r, &all, ticket));
+	free(all.list);
+}
+
+size_t backend_count(const struct backend *b, const struct backend_part *parts, size_t n_parts)
+{
+	size_t n = 0;
+	LOCKED(lock_of(b));
+	for (size_t i = 0; i < n_parts; i++) {
+		const struct backend_part *p = &parts[i];
+		for (ordinal o = p->batches.first; o < p->batches.end; o++)
+			n += !p->states ||
+			     (p->states >> plan_state(b->ledger, b->catalog, p->model, o) & 1) != 0;
+	}
+	return n;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a batch is stale or skipped because of. Everything here with the backend's lock. */
+#ifndef BATCHFS_VIEW_CAUSES_H
+#define BATCHFS_VIEW_CAUSES_H
+
+#include "backend/schedule/private.h"
+
+struct causes {
+	const struct backend *b;
+	struct report_cause *list; /* NULL where only the text is counted */
+	size_t n, size, text;	   /* text: bytes that the names take in a document */
+	bool counting, broken;	   /* broken: no memory, the list is cut */
+};
+
+/* Adds the causes of a stale or a skipped batch; of any other there are none. */
+void causes_of(struct causes *c, int model, ordinal batch, enum batch_state state);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/progress.h"
+
+#include <stdlib.h>
+
+#include "backend/base/cleanup.h"
+#include "fs/marks.h"
+#include "fs/private.h"
+
+/* Older lines are forgotten: nobody reads backwards in what he waits for. */
+#define KEEP_BYTES (64 << 10)
+
+struct progress {
+	struct backend_part part; /* these are immutable */
+	struct marks *marks;
+	int64_t begun_at;
+	size_t begun; /* queued or running then */
+
+	pthread_mutex_t lock; /* for everything below; the backend may be asked under it */
+	struct strbuf text;
+	off_t base; /* where in the file the text begins */
+	int64_t next_at;
+	bool ended;
+	int result;
+};
+
+static size_t count(const struct backend *b, const struct progress *p, unsigned states)
+{
+	struct backend_part part = p->part;
+
+	part.states = states;
+	return backend_count(b, &part, 1);
+}
+
+#define LEFT   (1u << BATCH_QUEUED | 1u << BATCH_RUNNING)
+#define FAILED (1u << BATCH_FAILED | 1u << BATCH_SKIPPED)
+#define BUILT  (1u << BATCH_DONE | 1u << BATCH_PARTIAL | 1u << BATCH_STALE)
+
+int progress_new(const struct backend *b, const struct backend_part *part, struct progress **out)
+{
+	struct progress *p = calloc(1, sizeof(*p));
+
+	*out = p;
+	if (!p)
+		return -ENOMEM;
+	pthread_mutex_init(&p->lock, NULL);
+	p->text = (struct strbuf)STRBUF_INIT;
+	p->part = *part;
+	p->begun_at = clock_monotonic_us();
+	p->begun = count(b, p, LEFT);
+	p->marks = marks_take(b, part);
+	if (p->marks)
+		return 0;
+	progress_free(p);
+	*out = NULL;
+	return -ENOMEM;
+}
+
+void progress_free(struct progress *p)
+{
+	if (!p)
+		return;
+	free(p->marks);
+	strbuf_fini(&p->text);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+/* With the lock. */
+static void add_line(const struct backend *b, struct progress *p)
+{
+	int64_t now = clock_monotonic_us();
+	struct progress_line l = {.left = count(b, p, LEFT), .us = now - p->begun_at};
+
+	l.done = count(b, p, BUILT);
+	l.failed = count(b, p, FAILED);
+	l.pending = count(b, p, 1u << BATCH_PENDING);
+	l.total = l.done + l.failed + l.left;
+	l.ended = p->begun > l.left ? p->begun - l.left : 0;
+	if (p->text.len > KEEP_BYTES) {
+		p->base += (off_t)p->text.len;
+		strbuf_clear(&p->text);
+	}
+	progress_format(&l, &p->text);
+	p->next_at = now + PROGRESS_EVERY_US;
+	if (l.left)
+		return;
+	p->ended = true;
+	if (marks_failed_since(p->marks, b) || backend_verdict(b, &p->part, 1) == -EIO)
+		p->result = -EIO;
+}
+
+/* With the lock. False: there is nothing at the offset yet. */
+static bool reply(const struct progress *p, const struct wait_for *what)
+{
+	off_t end = p->base + (off_t)p->text.len;
+	off_t from = what->off > p->base ? what->off : p->base;
+
+	if (strbuf_broken(&p->text)) {
+		fuse_reply_err(what->req, ENOMEM);
+	} else if (from < end) {
+		size_t left = (size_t)(end - from);
+		fuse_reply_buf(what->req, p->text.str + (from - p->base),
+			       left < what->size ? left : what->size);
+	} else if (p->ended) {
+		fuse_reply_err(what->req, -p->result);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+void progress_answer(struct fs *fs, const struct wait_for *what)
+{
+	struct progress *p = what->progress;
+
+	LOCKED(&p->lock);
+	if (reply(p, what))
+		return;
+	add_line(fs->backend, p);
+	/* Whoever seeks beyond the end meets it there. */
+	if (!reply(p, what))
+		fuse_reply_buf(what->req, NULL, 0);
+}
+
+void progress_read(struct fs *fs, struct wait_for *what, bool no_waiting)
+{
+	struct progress *p = what->progress;
+	int64_t next_at;
+
+	{
+		LOCKED(&p->lock);
+		if (reply(p, what))
+			return;
+		next_at = p->next_at;
+	}
+	what->part = p->part;
+	if (next_at <= clock_monotonic_us())
+		progress_answer(fs, what);
+	else if (no_waiting)
+		fuse_reply_err(what->req, EAGAIN);
+	else
+		wait_to_read(fs, what, next_at);
+}

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rm cancels what is queued or running."""
+import errno
+import os
+
+import pytest
+
+from lib.command import errno_of, finish, shell, start, wait_parked
+from lib.fault import Fault
+from lib.trouble import FINE, NEVER_ENDS, add_troubled, set_days
+from lib.truth import built, check_rows
+from lib.wait import wait_until
+
+NOW = "2024-09-07T12:00:00"
+RANGE = "2024-09-01--2024-09-05"
+DAYS = [f"2024-09-0{d}" for d in range(1, 5)]
+
+
+@pytest.fixture
+def fault(tmp_path):
+    return Fault(tmp_path / "fault")
+
+
+@pytest.fixture
+def m(project, warehouse, mount, fault_binary, fault):
+    add_troubled(project)
+    return mount(project, "timeout=3600", "jobs=1", now=NOW, binary=fault_binary, env=fault.env())
+
+
+def states(m):
+    return {day: state for day, state in m.states("sessions").items() if day in DAYS}
+
+
+def is_pending(m, *days):
+    wait_until(lambda: all(states(m)[d] == "pending" for d in days), what=f"{days} are cancelled")
+
+
+def test_nothing_to_cancel(m, warehouse):
+    m.build("sessions", DAYS[0])
+    assert errno_of(os.unlink, m / "sessions" / DAYS[1]) == errno.EPERM
+    assert "nothing to cancel" in m.document("sessions", DAYS[1])["last_refusal"]["message"]
+    for name in (DAYS[0], f"{DAYS[1]}.pending", "2024-09", RANGE, ".pending", "2024.done", ".model", ".status",
+                 ".run", f"{DAYS[0]}.sql", "2024.progress"):
+        assert errno_of(os.unlink, m / "sessions" / name) == errno.EPERM, name
+    for name in (f"{DAYS[1]}.queued", f"{DAYS[1]}.failed", "new", "2030-01-01"):
+        assert errno_of(os.unlink, m / "sessions" / name) == errno.ENOENT, name
+    assert errno_of(os.unlink, m / "sessions" / "2024-09--2024-08") == errno.EINVAL
+    assert errno_of(os.unlink, m / ".status") == errno.EPERM
+    for name in (".queued", ".running", "2024-09.queued", "2019.failed", ".failed"):
+        os.unlink(m / "sessions" / name)
+    assert built(warehouse, "sessions") == {DAYS[0]: 1}
+
+
+@pytest.mark.parametrize("name", [DAYS[3], f"{DAYS[3]}.queued"])
+def test_a_queued_batch(m, warehouse, fault, name):
+    with fault.holding("claim"):
+        os.utime(m / "sessions" / RANGE)
+        waiting = start("sync", m / "sessions" / DAYS[3])
+        wait_parked(waiting)
+        assert shell(m / "sessions", f"rm {name}").returncode == 0
+    done = finish(waiting)
+    assert done.returncode == 1 and "canceled" in done.stderr
+    m.sync("sessions", RANGE)
+    assert built(warehouse, "sessions") == {d: 1 for d in DAYS[:3]}
+    assert states(m)[DAYS[3]] == "pending"
+    # It is there as before, by its right name, and can be asked for again.
+    assert os.path.exists(m / "sessions" / f"{DAYS[3]}.pending")
+    m.build("sessions", DAYS[3])
+    assert states(m)[DAYS[3]] == "done" and os.path.exists(m / "sessions" / DAYS[3])
+
+
+@pytest.mark.parametrize("name", ["2024-09", "2024-09-02--2024-09-05", ".queued", "2024.queued"])
+def test_many(m, warehouse, fault, name):
+    with fault.holding("build"):
+        os.utime(m / "sessions" / DAYS[0])
+        wait_until(lambda: states(m)[DAYS[0]] == "running", what="it runs")
+        os.utime(m / "sessions" / "2024-09-02--2024-09-05")
+        waiting = start("sync", m / "sessions" / "2024-09-02--2024-09-05")
+        wait_parked(waiting)
+        assert shell(m / "sessions", f"rm {name} && ls -l > /dev/null").returncode == 0
+        is_pending(m, *DAYS[1:])
+        assert finish(waiting).returncode == 1
+        assert os.path.exists(m / "sessions" / name)
+    wait_until(lambda: states(m)[DAYS[0]] in ("done", "pending"), what="what ran has ended")
+    assert set(built(warehouse, "sessions")) <= {DAYS[0]}
+
+
+@pytest.mark.parametrize("name", [DAYS[1], f"{DAYS[1]}.running", "2024-09", ".running"])
+def test_a_running_batch(project, warehouse, mount, name):
+    add_troubled(project)
+    set_days(warehouse, NEVER_ENDS, DAYS[1])
+    m = mount(project, "drain=0", "jobs=1", now=NOW)
+    m.build("sessions", DAYS[0])
+    os.utime(m / "sessions" / DAYS[1])
+    wait_until(lambda: states(m)[DAYS[1]] == "running", what="it runs")
+    waiting = start("sync", m / "sessions" / DAYS[1])
+    wait_parked(waiting)
+    os.unlink(m / "sessions" / name)
+    done = finish(waiting)
+    assert done.returncode == 1 and "canceled" in done.stderr
+    assert states(m)[DAYS[1]] == "pending" and states(m)[DAYS[0]] == "done"
+    set_days(warehouse, FINE, DAYS[1])
+    m.build("sessions", DAYS[1])
+    check_rows(warehouse, "sessions")
+
+
+def test_o_sync(project, warehouse, mount, fault_binary, fault):
+    add_troubled(project)
+    m = mount(project, "timeout=3600", "sync", now=NOW, binary=fault_binary, env=fault.env())
+    with fault.holding("claim"):
+        touching = start("touch", m / "sessions" / DAYS[0])
+        wait_parked(touching)
+        wait_until(lambda: states(m)[DAYS[0]] == "queued", what="it is queued")
+        os.unlink(m / "sessions" / DAYS[0])
+    done = finish(touching)
+    assert done.returncode == 1 and "canceled" in done.stderr
+    assert built(warehouse, "sessions") == {}

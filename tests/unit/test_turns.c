@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/ledger_fixture.h"
+
+static void models_take_turns(void **state)
+{
+	struct ledger *l = *state;
+	struct plan_gate gates[2] = {{.open = true}, {.open = true}};
+	size_t turn = 0;
+	ask(l, 0, 1, 0, 100);
+	ask(l, 1, 2, 0, 1);
+	struct plan_next a = plan_next(l, &catalog, gates, 2, &turn);
+	struct plan_next b = plan_next(l, &catalog, gates, 2, &turn);
+	assert_int_equal(a.model, 0);
+	assert_int_equal(a.run.count, 1); /* how long a batch takes is not known yet */
+	assert_int_equal(b.model, 1);
+}
+
+static void serial_models_run_alone(void **state)
+{
+	struct ledger *l = *state;
+	struct plan_gate gates[2] = {{.open = true}, {.open = true}};
+	size_t turn = 0;
+	models[0].concurrent_batches = TRI_FALSE;
+	ask(l, 0, 1, 0, 10);
+	struct plan_next n = plan_next(l, &catalog, gates, 2, &turn);
+	assert_int_equal(n.run.first, first_day);
+	ledger_claimed(l, 0, first_day, 1, 1, 1);
+	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, -1);
+	struct store_state s = done(0, 1);
+	ledger_settled(l, &s);
+	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).run.first, first_day + 1);
+}
+
+static void unprepared_models_are_prepared_alone(void **state)
+{
+	struct ledger *l = *state;
+	struct plan_gate gates[2] = {{.open = true, .unprepared = true}, {.open = false}};
+	size_t turn = 0;
+	ask(l, 0, 1, 0, 2);
+	ask(l, 1, 2, 0, 2);
+	struct plan_next n = plan_next(l, &catalog, gates, 2, &turn);
+	assert_true(n.prepare);
+	assert_int_equal(n.model, 0);
+}
+
+static void existing_ends_with_now(void **state)
+{
+	(void)state;
+	struct ordinal_range r = plan_existing(&models[0], BEGIN + 5 * DAY_US + 1);
+	assert_int_equal(r.first, first_day);
+	assert_int_equal(r.end, first_day + 6);
+	r = plan_existing(&models[0], BEGIN - 1);
+	assert_int_equal(r.end - r.first, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(models_take_turns, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(serial_models_run_alone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(unprepared_models_are_prepared_alone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(existing_ends_with_now, set_up, tear_down),
+	};
+	return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
+}
