@@ -155,6 +155,20 @@ void announce_kick(struct fs *fs)
 	pthread_cond_signal(&fs->announcer.more);
 }
 
+static void telling(struct fs *fs, int model, int64_t since)
+{
+	LOCKED(&fs->announcer.lock);
+	fs->announcer.telling_model = model;
+	fs->announcer.telling_since = since;
+}
+
+int announcer_stuck(struct fs *fs, int64_t now_us, int64_t us)
+{
+	LOCKED(&fs->announcer.lock);
+	int64_t since = fs->announcer.telling_since;
+	return since && now_us - since > us ? fs->announcer.telling_model : -1;
+}
+
 static void tell_names(struct fs *fs, int model, ordinal batch, uint8_t mask, bool expire)
 {
 	char name[BATCH_FILE_NAME_MAX];
@@ -164,11 +178,13 @@ static void tell_names(struct fs *fs, int model, ordinal batch, uint8_t mask, bo
 		if (!(mask & 1u << suffix))
 			continue;
 		size_t len = name_format(size, batch, suffix, name);
+		telling(fs, model, clock_monotonic_us());
 		if (expire)
 			compat_expire_entry(fs->session, model_ino(model), name, len);
 		else
 			fuse_lowlevel_notify_inval_entry(fs->session, model_ino(model), name, len);
 	}
+	telling(fs, model, 0);
 }
 
 static void tell_chunk(struct fs *fs, const struct known_work *w)
@@ -195,7 +211,9 @@ static void tell_dropped(struct fs *fs, struct dropped_names *list)
 	while (!TAILQ_EMPTY(list)) {
 		struct dropped_name *d = TAILQ_FIRST(list);
 		TAILQ_REMOVE(list, d, link);
+		telling(fs, d->model, clock_monotonic_us());
 		fuse_lowlevel_notify_inval_entry(fs->session, model_ino(d->model), d->name, strlen(d->name));
+		telling(fs, d->model, 0);
 		free(d);
 	}
 }

@@ -25,6 +25,8 @@ struct announcer {
 	pthread_cond_t more;  /* CLOCK_MONOTONIC */
 	struct dropped_names dropped;
 	bool kicked, stop;
+	int64_t telling_since; /* CLOCK_MONOTONIC us; 0: no notice about a name is on its way */
+	int telling_model;     /* in whose directory */
 };
 
 void announcer_init(struct announcer *a);
@@ -32,6 +34,13 @@ void announcer_fini(struct announcer *a);
 int announcer_start(struct fs *fs); /* -errno */
 void announcer_stop(struct fs *fs); /* soon, and then ends the FUSE thread */
 void announcer_join(struct fs *fs);
+
+/*
+ * The model in whose directory a notice about a name has been waiting for longer than `us`, or -1. Then
+ * somebody holds the directory's lock and waits for an inode that a parked request holds: an rm that came
+ * before the parked request's name led to another inode.
+ */
+int announcer_stuck(struct fs *fs, int64_t now_us, int64_t us);
 
 /*
  * The batches look different: inodes are invalidated before it returns, names once announce_kick()

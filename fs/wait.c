@@ -24,7 +24,8 @@ static bool wants_tick(struct waits *w, const struct parked *p)
 {
 	int64_t at = p->arm_at < p->deadline ? p->arm_at : p->deadline;
 
-	if (at >= w->next_us)
+	/* The first that is parked: main begins to look for a deadlock. */
+	if (w->next_us != INT64_MAX && at >= w->next_us)
 		return false;
 	w->next_us = at;
 	return true;
@@ -217,15 +218,27 @@ static void answer_all(struct parked_list *taken)
 	}
 }
 
-/* Under the lock. What is overdue goes to one list, what is to be armed to the other. */
-static int64_t sort_out(struct waits *w, int64_t now_us, struct parked_list *overdue,
+/* A directory's lock is held for microseconds: after this time it is a deadlock, and is looked for this often. */
+#define STUCK_US      1000000
+#define STUCK_LOOK_US 250000
+
+/*
+ * Under the lock. What is overdue goes to one list, what is to be armed to the other. stuck: the model in whose
+ * directory nothing moves (announcer_stuck()), or -1: its waiters go, with EINTR, so that everything else can.
+ */
+static int64_t sort_out(struct waits *w, int64_t now_us, int stuck, struct parked_list *overdue,
 			struct parked_list *slow)
 {
 	struct parked *p, *next;
-	int64_t next_us = INT64_MAX;
+	int64_t next_us = TAILQ_EMPTY(&w->list) ? INT64_MAX : now_us + STUCK_LOOK_US;
 
 	for (p = TAILQ_FIRST(&w->list); p; p = next) {
 		next = TAILQ_NEXT(p, link);
+		bool blocks = p->what.part.model == stuck && p->what.kind != WAIT_READ;
+		if (blocks && parked_take(p, -EINTR)) {
+			TAILQ_INSERT_TAIL(overdue, p, taken_link);
+			continue;
+		}
 		if (p->deadline <= now_us) {
 			p->deadline = INT64_MAX;
 			if (parked_take(p, -ETIMEDOUT)) {
@@ -251,10 +264,11 @@ int64_t wait_tick(struct fs *fs, int64_t now_us)
 	struct parked_list slow = TAILQ_HEAD_INITIALIZER(slow);
 	struct parked *p;
 	int64_t next_us;
+	int stuck = announcer_stuck(fs, now_us, STUCK_US);
 
 	{
 		LOCKED(&fs->waits.lock);
-		next_us = fs->waits.next_us = sort_out(&fs->waits, now_us, &overdue, &slow);
+		next_us = fs->waits.next_us = sort_out(&fs->waits, now_us, stuck, &overdue, &slow);
 	}
 	answer_all(&overdue);
 	while ((p = TAILQ_FIRST(&slow))) {

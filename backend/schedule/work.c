@@ -28,6 +28,21 @@ static void start(struct job_worker *w, enum job_kind kind, const struct build_r
 	pthread_cond_signal(&w->wake);
 }
 
+/* Cancelled while its claim was on the way: the cancel ends this attempt, which never begins. With the lock. */
+static bool cancelled_meanwhile(struct backend *b, int model, ordinal batch, uint32_t attempt)
+{
+	struct outcome *o;
+	STAILQ_FOREACH(o, &b->outcomes, link)
+	{
+		if (o->out.kind == SETTLE_CANCELLED && !o->out.attempt && o->out.model == model &&
+		    o->out.batch == batch) {
+			o->out.attempt = attempt;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Puts what was granted into the ledger and down for the worker; what was not is another mount's. */
 static void grant(struct backend *b, struct job_worker *w, const struct store_claim *c)
 {
@@ -36,28 +51,19 @@ static void grant(struct backend *b, struct job_worker *w, const struct store_cl
 	uint32_t granted = 0;
 	{
 		LOCKED(&b->lock);
-		const struct outcome *o;
-		/* Cancelled while the claim was on its way. */
-		STAILQ_FOREACH(o, &b->outcomes, link)
-		{
-			bool inside = o->out.batch >= c->first && o->out.batch < c->first + c->count;
-			if (o->out.kind == SETTLE_CANCELLED && !o->out.attempt && o->out.model == c->model &&
-			    inside)
-				w->cancelled |= UINT32_C(1) << (o->out.batch - c->first);
-		}
 		for (uint32_t i = 0; i < c->count; i++) {
+			if (!c->attempt[i])
+				continue;
+			ledger_claimed(b->ledger, c->model, c->first + i, c->attempt[i], c->served, c->request);
+			if (cancelled_meanwhile(b, c->model, c->first + i, c->attempt[i]))
+				continue;
 			run.attempt[i] = c->attempt[i];
-			granted += c->attempt[i] != 0;
-			if (c->attempt[i])
-				ledger_claimed(b->ledger, c->model, c->first + i, c->attempt[i], c->served,
-					       c->request);
+			granted++;
 		}
 		if (granted)
 			start(w, JOB_BUILD, &run);
 		else
 			b->models[c->model].not_before = clock_monotonic_us() + 20000;
-		if (!granted)
-			w->cancelled = 0;
 		touch_model(b, c->model);
 	}
 	changed(b, c->model, (struct ordinal_range){c->first, c->first + c->count});
