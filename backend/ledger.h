@@ -99,6 +99,13 @@ struct ordinal_range ledger_known(const struct ledger *l, int model);
  * claim. */
 bool ledger_waits(const struct ledger *l, int model, ordinal batch, int64_t *request, int64_t *wanted);
 
+/*
+ * Marks what waits as to be skipped, so that it is skipped once, however many it reads have failed. False:
+ * it is marked already. ledger_left() when the outcome has been recorded, or refused.
+ */
+bool ledger_leave(struct ledger *l, int model, ordinal batch);
+void ledger_left(struct ledger *l, int model, ordinal batch);
+
 /* The highest seq of a request that waits for the batch; 0: none does. */
 void ledger_newest_wish(const struct ledger *l, int model, ordinal batch, int64_t *wanted);
 

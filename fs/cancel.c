@@ -4,6 +4,7 @@
 #include "fs/attr.h"
 #include "fs/name.h"
 #include "fs/private.h"
+#include "fs/wait.h"
 
 #define CANCELLABLE (1u << BATCH_QUEUED | 1u << BATCH_RUNNING)
 
@@ -55,7 +56,10 @@ static int cancel(struct fs *fs, fuse_req_t req, int model, const char *text)
 	if (!attr_may_write(fs, req, 0666 & ~fs->umask))
 		return backend_refuse(fs->backend, model, part.batches, EACCES,
 				      "The file's mode does not let this user cancel it.");
+	wait_mark_cancelled(fs, model, part.batches, true);
 	r = backend_cancel(fs->backend, &part, 1, who->uid, who->pid);
+	if (r)
+		wait_mark_cancelled(fs, model, part.batches, false);
 	if (r != -EPERM)
 		return r;
 	if (is_empty_set(fs, &part))

@@ -15,6 +15,7 @@ struct parked {
 	bool taken;  /* out of the list: somebody answers it */
 	bool arming; /* it is just getting its interrupt function */
 	bool due;    /* while arming: to be answered with result */
+	bool cancelled; /* an rm has asked for the end of what it waits for */
 	int result;
 	int64_t arm_at, deadline; /* INT64_MAX: none, or done */
 	int64_t limit_at;	  /* the kernel waits no longer */

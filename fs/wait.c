@@ -218,13 +218,15 @@ static void answer_all(struct parked_list *taken)
 	}
 }
 
-/* A directory's lock is held for microseconds: after this time it is a deadlock, and is looked for this often. */
-#define STUCK_US      1000000
-#define STUCK_LOOK_US 250000
+/* A directory's lock is held for microseconds: after this time it is a deadlock, and is looked for this
+ * often. */
+#define STUCK_US      2000000
+#define STUCK_LOOK_US 3000000
 
 /*
- * Under the lock. What is overdue goes to one list, what is to be armed to the other. stuck: the model in whose
- * directory nothing moves (announcer_stuck()), or -1: its waiters go, with EINTR, so that everything else can.
+ * Under the lock. What is overdue goes to one list, what is to be armed to the other. stuck: the model in
+ * whose directory nothing moves (announcer_stuck()), or -1: its waiters go, with EINTR, so that everything
+ * else can.
  */
 static int64_t sort_out(struct waits *w, int64_t now_us, int stuck, struct parked_list *overdue,
 			struct parked_list *slow)

@@ -70,6 +70,12 @@ void wait_until_settled(struct fs *fs, const struct wait_for *what);
  * that moment. */
 void wait_to_read(struct fs *fs, const struct wait_for *what, int64_t until_us);
 
+/*
+ * Around an rm: who waits for one of the batches then gets ECANCELED, also where another change than that of the
+ * cancel itself is the first to find it settled. False takes it back: nothing was there to cancel.
+ */
+void wait_mark_cancelled(struct fs *fs, int model, struct ordinal_range batches, bool cancelled);
+
 /* What was queued or running in the batches was cancelled: who waited for one of them gets ECANCELED. */
 void wait_cancelled(struct fs *fs, int model, struct ordinal_range batches);
 

@@ -67,6 +67,8 @@ static int verdict(const struct parked *p)
 {
 	const struct backend *b = p->fs->backend;
 
+	if (p->cancelled)
+		return -ECANCELED;
 	if (p->marks && marks_failed_since(p->marks, b))
 		return -EIO;
 	return backend_verdict(b, &p->what.part, 1);
@@ -138,6 +140,20 @@ void wait_changed(struct fs *fs, int model, struct ordinal_range batches)
 		/* What settled them may be another change than the one that was announced. */
 		announce_attributes(fs, model, p->what.part.batches);
 		parked_answer(p);
+	}
+}
+
+void wait_mark_cancelled(struct fs *fs, int model, struct ordinal_range batches, bool cancelled)
+{
+	struct parked *p;
+
+	LOCKED(&fs->waits.lock);
+	TAILQ_FOREACH(p, &fs->waits.list, link)
+	{
+		const struct ordinal_range *mine = &p->what.part.batches;
+		bool meant = p->watch && p->what.kind != WAIT_READ && p->what.part.model == model;
+		if (meant && mine->first < batches.end && batches.first < mine->end)
+			p->cancelled = cancelled;
 	}
 }
 

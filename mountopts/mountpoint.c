@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "backend/base/cleanup.h"
@@ -21,11 +22,21 @@
 
 extern char **environ;
 
-static bool is_descriptor(const char *typed)
+static bool is_descriptor(const char *typed, unsigned *fd)
 {
 	int end = 0;
-	unsigned fd;
-	return sscanf(typed, "/dev/fd/%u%n", &fd, &end) == 1 && !typed[end];
+	return sscanf(typed, "/dev/fd/%u%n", fd, &end) == 1 && !typed[end];
+}
+
+/* 10:229 is FUSE's for good: Documentation/admin-guide/devices.txt. */
+static int check_descriptor(const char *typed, unsigned fd, struct error *err)
+{
+	struct stat st;
+	if (fstat((int)fd, &st))
+		return error_set(err, EBADF, "%s: no open descriptor", typed);
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(10, 229))
+		return error_set(err, EINVAL, "%s: not an open /dev/fuse", typed);
+	return 0;
 }
 
 /* Of a dead mount realpath() may fail at the last step; what lies above it is sound. */
@@ -137,12 +148,13 @@ static int lock_directory(struct mountpoint *m, struct error *err)
 
 int mountpoint_take(const char *typed, const struct log *log, struct mountpoint *out, struct error *err)
 {
-	*out = (struct mountpoint){.dir = -1, .door = -1, .passed_in = is_descriptor(typed)};
+	unsigned fd;
+	*out = (struct mountpoint){.dir = -1, .door = -1, .passed_in = is_descriptor(typed, &fd)};
 	out->path = out->passed_in ? strdup(typed) : absolute(typed);
 	if (!out->path)
 		return error_set(err, errno, "%s: %s", typed, strerror(errno));
 	if (out->passed_in)
-		return 0;
+		return check_descriptor(typed, fd, err);
 	int rc = clear_mounts(out->path, log, err);
 	return rc ? rc : lock_directory(out, err);
 }

@@ -237,5 +237,6 @@ void ledger_released(struct ledger *l, int model, ordinal batch)
 	if (!c)
 		return;
 	end_attempt(l, model, batch, c);
-	cell_flags(m, c, request_wants(m, batch, NULL, NULL), false, false);
+	/* The store may have told meanwhile that it was put back. */
+	cell_flags(m, c, c->requeued || request_wants(m, batch, NULL, NULL), false, false);
 }

@@ -37,7 +37,8 @@ struct cell {
 	uint64_t claimed : 1; /* by this mount, not begun */
 	uint64_t running : 1;
 	uint64_t detail : 1;
-	uint64_t spare : 3;
+	uint64_t leaving : 1; /* to be skipped: an outcome is on its way to the store */
+	uint64_t spare : 2;
 	uint32_t duration_ms;
 	uint32_t rows_inserted, rows_deleted; /* ROWS_UNKNOWN: not known, or in the detail */
 	uint16_t attempt;		      /* saturates */

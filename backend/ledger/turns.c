@@ -22,6 +22,22 @@ bool ledger_waits(const struct ledger *l, int model, ordinal batch, int64_t *req
 	return true;
 }
 
+bool ledger_leave(struct ledger *l, int model, ordinal batch)
+{
+	struct cell *c = cell_find(&l->models[model], batch);
+	if (!c || c->leaving)
+		return false;
+	c->leaving = 1;
+	return true;
+}
+
+void ledger_left(struct ledger *l, int model, ordinal batch)
+{
+	struct cell *c = cell_find(&l->models[model], batch);
+	if (c)
+		c->leaving = 0;
+}
+
 void ledger_newest_wish(const struct ledger *l, int model, ordinal batch, int64_t *wanted)
 {
 	*wanted = 0;

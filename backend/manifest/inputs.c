@@ -88,6 +88,33 @@ static bool reads_itself(const struct loader *l, const struct model *m)
 	return found > max;
 }
 
+static bool is_relation_id(const char *id)
+{
+	static const char *const kinds[] = {"model.", "seed.", "snapshot.", "source."};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strncmp(id, kinds[i], strlen(kinds[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Its event_time would be unknown, and the input would be read whole in every batch. */
+static void check_missing(struct loader *l, struct model *m)
+{
+	struct place at = loader_place(l, (size_t)m->node);
+	json_t *id;
+	size_t i;
+	json_array_foreach(json_object_get(json_object_get(at.object, "depends_on"), "nodes"), i, id)
+	{
+		const char *text = json_string_value(id);
+		if (text && is_relation_id(text) && find_node(l, text) < 0)
+			refuse(l, m,
+			       "It depends on %s, which is not in the manifest; run `dbt compile` to write "
+			       "it again",
+			       text);
+	}
+}
+
 int load_inputs(struct loader *l, struct model *m, bool **windowed)
 {
 	const struct node *n = &l->nodes[m->node];
@@ -96,6 +123,7 @@ int load_inputs(struct loader *l, struct model *m, bool **windowed)
 	if (!inputs || !*windowed)
 		return loader_check(l);
 	m->inputs = inputs;
+	check_missing(l, m);
 	for (size_t i = 0; i < n->n_parents; i++) {
 		struct input *in = &inputs[m->n_inputs];
 		/* A function of the warehouse, say. */

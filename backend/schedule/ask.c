@@ -108,7 +108,8 @@ void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
 		done(ctx, known.number == ticket ? -ENOMEM : -ESTALE);
 		return;
 	}
-	for (uint64_t t = ticket; t < ticket + known.of; t++) {
+	uint64_t end = ticket + known.of;
+	for (uint64_t t = ticket; t < end; t++) {
 		{
 			LOCKED(&b->lock);
 			known = *ticket_slot(b, t);
@@ -158,6 +159,8 @@ static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue 
 		}
 	}
 	STAILQ_CONCAT(&b->asks, &later);
+	/* What is left over is not waited with until somebody else wakes us. */
+	b->woken |= n == ASKS_AT_ONCE;
 	return n;
 }
 

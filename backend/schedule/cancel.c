@@ -13,7 +13,7 @@ static struct job_worker *worker_of(struct backend *b, int model, ordinal batch)
 		struct job_worker *w = &b->workers[i];
 		bool inside = batch >= w->run.first && batch < w->run.first + w->run.count;
 		if (w->kind == JOB_BUILD && w->run.model == model && inside &&
-		    w->run.attempt[batch - w->run.first])
+		    w->run.attempt[batch - w->run.first] && !(w->ended >> (batch - w->run.first) & 1))
 			return w;
 	}
 	return NULL;
@@ -24,8 +24,15 @@ bool cancel_meant(struct backend *b, int model, ordinal batch, int64_t *wanted)
 	const struct job_worker *w = worker_of(b, model, batch);
 	if (!w || !(w->cancelled >> (batch - w->run.first) & 1))
 		return false;
-	ledger_newest_wish(b->ledger, model, batch, wanted);
+	*wanted = w->wish[batch - w->run.first];
 	return true;
+}
+
+void cancel_over(struct backend *b, int model, ordinal batch)
+{
+	struct job_worker *w = worker_of(b, model, batch);
+	if (w)
+		w->ended |= UINT32_C(1) << (batch - w->run.first);
 }
 
 static bool cancel_one(struct backend *b, int model, ordinal batch, int64_t now)
@@ -36,6 +43,8 @@ static bool cancel_one(struct backend *b, int model, ordinal batch, int64_t now)
 		.kind = SETTLE_CANCELLED, .model = model, .batch = batch, .started = now, .finished = now};
 	if (w) {
 		w->cancelled |= UINT32_C(1) << (batch - w->run.first);
+		/* Who asks for it from now on gets it built. */
+		ledger_newest_wish(b->ledger, model, batch, &w->wish[batch - w->run.first]);
 		w->interrupt |= w->building == batch;
 		pthread_cond_signal(&b->cancel_wake);
 		return true;
@@ -83,17 +92,20 @@ void *cancel_main(void *arg)
 {
 	struct backend *b = arg;
 	for (;;) {
-		struct worker *worker;
+		struct job_worker *w;
 		{
 			LOCKED(&b->lock);
-			struct job_worker *w = next_interrupt(b);
+			w = next_interrupt(b);
 			if (!w)
 				return NULL;
 			w->interrupt = false;
-			worker = w->worker;
 			if (w->kind == JOB_NONE)
 				continue;
+			w->interrupting = true;
 		}
-		b->config.engine->builder->interrupt(worker);
+		b->config.engine->builder->interrupt(w->worker);
+		LOCKED(&b->lock);
+		w->interrupting = false;
+		pthread_cond_signal(&w->wake);
 	}
 }

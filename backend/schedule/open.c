@@ -169,7 +169,7 @@ static bool wait_idle(struct backend *b, int64_t us, bool drain)
 {
 	int64_t end = clock_monotonic_us() + us;
 	LOCKED(&b->lock);
-	while (!all_idle(b) || !STAILQ_EMPTY(&b->outcomes)) {
+	while (!all_idle(b) || !STAILQ_EMPTY(&b->outcomes) || b->settling) {
 		int64_t left = end - clock_monotonic_us();
 		if (left <= 0 || (drain && b->hurry))
 			return false;

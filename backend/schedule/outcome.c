@@ -40,6 +40,7 @@ void outcome_add(struct backend *b, const struct build_report *r, const struct b
 	/* Whoever has asked for this end of it gets it, whatever the builder calls it. */
 	if (kind != SETTLE_FAILED && cancel_meant(b, run->model, r->batch, &out.wanted))
 		out.kind = SETTLE_CANCELLED;
+	cancel_over(b, run->model, r->batch);
 	outcome_queue(b, &out, r->err);
 }
 
@@ -51,6 +52,7 @@ static size_t take(struct backend *b, struct outcome **taken)
 		taken[n++] = STAILQ_FIRST(&b->outcomes);
 		STAILQ_REMOVE_HEAD(&b->outcomes, link);
 	}
+	b->settling = n;
 	return n;
 }
 
@@ -61,6 +63,7 @@ static void put_back(struct backend *b, struct outcome **taken, size_t n)
 		struct outcome *last = taken[--n];
 		STAILQ_INSERT_HEAD(&b->outcomes, last, link);
 	}
+	b->settling = 0;
 }
 
 static void show_failed(struct backend *b, const struct store_outcome *o)
@@ -88,6 +91,8 @@ static void show(struct backend *b, const struct store_outcome *o)
 {
 	{
 		LOCKED(&b->lock);
+		if (o->kind == SETTLE_SKIPPED)
+			ledger_left(b->ledger, o->model, o->batch);
 		/* Of what was only queued, -ESTALE means that it is queued no more: its claim must stay. */
 		if (o->result < 0) {
 			if (o->attempt)

@@ -72,10 +72,13 @@ struct job_worker {
 	pthread_cond_t wake;
 	enum job_kind kind; /* JOB_NONE: idle */
 	struct build_run run;
-	ordinal building;      /* the batch of the run that is in flight */
-	uint32_t cancelled;    /* bit i: run.first + i is to be cancelled */
-	bool interrupt;	       /* the canceller shall end what is in flight */
-	struct worker *worker; /* set by its own thread before it takes its first job */
+	ordinal building;	 /* the batch of the run that is in flight */
+	uint32_t cancelled;	 /* bit i: run.first + i is to be cancelled */
+	uint32_t ended;		 /* bit i: run.first + i has ended */
+	int64_t wish[CLAIM_MAX]; /* of what is cancelled: the highest seq that wanted it then */
+	bool interrupt;		 /* the canceller shall end what is in flight */
+	bool interrupting;	 /* the canceller uses `worker`, without the lock */
+	struct worker *worker;	 /* set by its own thread before it takes its first job */
 };
 
 struct model_runtime {
@@ -108,6 +111,7 @@ struct backend {
 	struct model_runtime *models; /* catalog->n_models */
 	struct ask_queue asks;
 	struct outcome_queue outcomes;
+	size_t settling;	    /* outcomes that the control thread has taken and not shown yet */
 	struct job_worker *workers; /* config.jobs */
 	size_t turn;
 	uint64_t last_ticket;
@@ -164,6 +168,7 @@ void skip_hopeless(struct backend *b, const struct store_outcome *put_back);
 
 /* cancel.c */
 bool cancel_meant(struct backend *b, int model, ordinal batch, int64_t *wanted); /* with the lock */
+void cancel_over(struct backend *b, int model, ordinal batch); /* with the lock: its attempt has ended */
 void *cancel_main(void *arg);
 
 int outcomes_settle(struct backend *b, struct error *err); /* on the control thread */

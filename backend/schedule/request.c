@@ -51,13 +51,19 @@ static bool has(const struct stretches *s, int model, ordinal batch)
 struct closure {
 	struct backend *b;
 	struct stretches *found;
+	struct ordinal_range *seen; /* of each model: what was looked through as a whole */
 };
 
 /* What was skipped among those that read a batch that is asked for is asked for, too, and so on. */
 static void add_skipped(void *ctx, int model, struct ordinal_range batches, bool windowed)
 {
 	struct closure *c = ctx;
-	(void)windowed;
+	struct ordinal_range *seen = &c->seen[model];
+	/* Without a window every batch has the same readers: once is enough. */
+	if (!windowed && batches.first >= seen->first && batches.end <= seen->end)
+		return;
+	if (!windowed)
+		*seen = batches;
 	for (ordinal o = batches.first; o < batches.end && !c->found->broken; o++)
 		if (ledger_state(c->b->ledger, model, o) == BATCH_SKIPPED && !has(c->found, model, o))
 			add_batch(c->found, model, o);
@@ -66,7 +72,9 @@ static void add_skipped(void *ctx, int model, struct ordinal_range batches, bool
 /* With the lock. The list grows while it is walked. */
 static void close_over_skipped(struct backend *b, struct stretches *found)
 {
-	struct closure c = {.b = b, .found = found};
+	auto_free struct ordinal_range *seen = calloc(b->catalog->n_models + 1, sizeof *seen);
+	struct closure c = {.b = b, .found = found, .seen = seen};
+	found->broken |= !seen;
 	for (size_t i = 0; i < found->n && !found->broken; i++) {
 		for (ordinal o = found->list[i].batches.first; o < found->list[i].batches.end; o++) {
 			int model = found->list[i].model;

@@ -22,9 +22,14 @@ static void skip(struct skipping *s, int model, ordinal batch)
 				    .batch = batch,
 				    .started = s->cause->finished,
 				    .finished = s->cause->finished};
+	/* The mark first: of a model that reads itself each failure names all later batches. */
+	if (!ledger_leave(b->ledger, model, batch))
+		return;
 	if (ledger_waits(b->ledger, model, batch, &out.request, &out.wanted) &&
 	    (!s->only || out.request == s->only))
 		outcome_queue(b, &out, &s->why);
+	else
+		ledger_left(b->ledger, model, batch);
 }
 
 static void skip_range(void *ctx, int model, struct ordinal_range batches, bool windowed)

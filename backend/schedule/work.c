@@ -28,7 +28,8 @@ static void start(struct job_worker *w, enum job_kind kind, const struct build_r
 	pthread_cond_signal(&w->wake);
 }
 
-/* Cancelled while its claim was on the way: the cancel ends this attempt, which never begins. With the lock. */
+/* Cancelled while its claim was on the way: the cancel ends this attempt, which never begins. With the lock.
+ */
 static bool cancelled_meanwhile(struct backend *b, int model, ordinal batch, uint32_t attempt)
 {
 	struct outcome *o;
@@ -54,7 +55,8 @@ static void grant(struct backend *b, struct job_worker *w, const struct store_cl
 		for (uint32_t i = 0; i < c->count; i++) {
 			if (!c->attempt[i])
 				continue;
-			ledger_claimed(b->ledger, c->model, c->first + i, c->attempt[i], c->served, c->request);
+			ledger_claimed(b->ledger, c->model, c->first + i, c->attempt[i], c->served,
+				       c->request);
 			if (cancelled_meanwhile(b, c->model, c->first + i, c->attempt[i]))
 				continue;
 			run.attempt[i] = c->attempt[i];

@@ -28,6 +28,7 @@ static void show_done(struct backend *b, const struct build_run *run, const stru
 	b->models[run->model].passing = 0;
 	ledger_equal_failures(b->ledger, run->request, NULL);
 	ledger_settled(b->ledger, &s);
+	cancel_over(b, run->model, r->batch);
 	touch_model(b, run->model);
 }
 
@@ -49,6 +50,7 @@ static void show_stale(struct backend *b, const struct build_run *run, const str
 {
 	LOCKED(&b->lock);
 	ledger_released(b->ledger, run->model, r->batch);
+	cancel_over(b, run->model, r->batch);
 	touch_model(b, run->model);
 }
 
@@ -203,7 +205,7 @@ void *worker_main(void *arg)
 			prepare(w);
 		LOCKED(&b->lock);
 		w->kind = JOB_NONE;
-		w->cancelled = 0;
+		w->cancelled = w->ended = 0;
 		w->interrupt = false;
 		b->woken = true;
 		control_wake(b);
@@ -211,6 +213,8 @@ void *worker_main(void *arg)
 	}
 	{
 		LOCKED(&b->lock);
+		while (w->interrupting)
+			pthread_cond_wait(&w->wake, &b->lock);
 		w->worker = NULL;
 	}
 	b->config.engine->builder->worker_close(worker);

@@ -187,6 +187,13 @@ def test_called_by_mount(binary, sqlite_project, tmp_path):
         unmount_lazily(mnt)
 
 
+@pytest.mark.parametrize("number, words", [(0, "not an open /dev/fuse"), (99, "no open descriptor")])
+def test_a_descriptor_that_is_none_of_fuse(ready, binary, number, words):
+    done = subprocess.run([str(binary), str(ready.write()), f"/dev/fd/{number}", "-o", options(ready)], check=False,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+    assert done.returncode == 5 and f"/dev/fd/{number}: {words}" in done.stderr
+
+
 def test_a_descriptor_as_mount_point(ready, mount, tmp_path, binary):
     """Somebody with the right to mount passes the descriptor in; it stays mounted when the daemon ends."""
     if os.geteuid():

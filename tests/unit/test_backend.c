@@ -176,6 +176,14 @@ static int verdict(const struct fixture *f, ordinal from, ordinal to)
 	return backend_verdict(f->b, &part, 1);
 }
 
+static void wait_for_answers(struct fixture *f, int n)
+{
+	pthread_mutex_lock(&f->lock);
+	while (f->answered < n)
+		pthread_cond_wait(&f->news, &f->lock);
+	pthread_mutex_unlock(&f->lock);
+}
+
 static int ask_and_wait(struct fixture *f, ordinal from, ordinal to, int expected)
 {
 	pthread_mutex_lock(&f->lock);
@@ -252,6 +260,31 @@ static void states_outlive_the_daemon(void **state)
 	assert_int_equal(state_of(f, 5), BATCH_PENDING);
 }
 
+/* One request of three stretches, because two batches between them are done. */
+static void a_reason_reaches_every_stretch(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t ticket;
+	open_backend(f, false);
+	assert_int_equal(ask_and_wait(f, 1, 2, -1), 0);
+	assert_int_equal(ask_and_wait(f, 3, 4, -1), 0);
+	settle(f, 0, 5);
+	struct backend_part part = {.batches = {f->first, f->first + 5}, .states = 1u << BATCH_PENDING};
+	struct backend_request r = {
+		.parts = &part, .n_parts = 1, .expected = -1, .uid = 7, .done = answered, .ctx = f};
+	backend_request(f->b, &r, &ticket);
+	wait_for_answers(f, 3);
+	backend_reason(f->b, ticket, "INC-4711", answered, f);
+	wait_for_answers(f, 4);
+	assert_int_equal(f->result, 0);
+	settle(f, 0, 5);
+	for (ordinal d = 0; d < 5; d += 2) {
+		auto_strbuf out = STRBUF_INIT;
+		assert_int_equal(backend_batch_document(f->b, 0, f->first + d, &out), 0);
+		assert_non_null(strstr(out.str, "INC-4711"));
+	}
+}
+
 static void read_only_refuses(void **state)
 {
 	struct fixture *f = *state;
@@ -299,10 +332,7 @@ static void many_threads(void **state)
 		assert_int_equal(pthread_create(&threads[i], NULL, i < 2 ? reader : asker, f), 0);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
-	pthread_mutex_lock(&f->lock);
-	while (f->answered < 2 * DAYS)
-		pthread_cond_wait(&f->news, &f->lock);
-	pthread_mutex_unlock(&f->lock);
+	wait_for_answers(f, 2 * DAYS);
 	settle(f, 0, DAYS);
 	for (ordinal d = 0; d < DAYS; d++)
 		assert_int_equal(state_of(f, d), BATCH_DONE);
@@ -314,6 +344,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_range_is_built, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_failure_is_shown_and_mended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(states_outlive_the_daemon, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_reason_reaches_every_stretch, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(read_only_refuses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stopped_backends_answer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_threads, set_up, tear_down),

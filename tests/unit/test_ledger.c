@@ -163,6 +163,38 @@ static void what_was_put_back_remains(void **state)
 	assert_int_equal(n, 1);
 }
 
+/* A settle whose commit was lost: follow() tells that the row was put back, then the settle is stale. */
+static void what_the_store_put_back_is_not_released(void **state)
+{
+	struct ledger *l = *state;
+	ask(l, 0, 1, 0, 1);
+	ledger_claimed(l, 0, first_day, 1, 1, 1);
+	struct store_state s = {.batch = first_day,
+				.run = ROW_REQUEUED,
+				.attempt = 1,
+				.request = 1,
+				.served = 1,
+				.code = "",
+				.sqlstate = "",
+				.message = ""};
+	assert_int_equal(ledger_put_state(l, &s), 0);
+	ledger_released(l, 0, first_day);
+	assert_int_equal(ledger_state(l, 0, first_day), BATCH_QUEUED);
+	assert_int_equal(ledger_queued(l, 0), 1);
+	assert_int_equal(next_run(l, 1).count, 1);
+}
+
+static void what_waits_is_skipped_once(void **state)
+{
+	struct ledger *l = *state;
+	ask(l, 0, 1, 0, 1);
+	assert_true(ledger_leave(l, 0, first_day));
+	assert_false(ledger_leave(l, 0, first_day));
+	ledger_left(l, 0, first_day);
+	assert_true(ledger_leave(l, 0, first_day));
+	assert_false(ledger_leave(l, 0, first_day + 1000));
+}
+
 /* The number of an attempt that was cancelled is used up, as its row has it. */
 static void cancelled_attempt_counts(void **state)
 {
@@ -271,6 +303,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(failure_keeps_the_last_build, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(requeued_comes_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_put_back_remains, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_the_store_put_back_is_not_released, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_waits_is_skipped_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cancelled_attempt_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(states_answer_requests, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(partial_is_what_began_before_its_end, set_up, tear_down),

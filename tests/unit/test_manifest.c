@@ -133,6 +133,7 @@ static void test_why_not(void **state)
 		{NODE("\"raw_code\": \"{% if is_incremental() %} x {% endif %}\""), "is_incremental()"},
 		{NODE("\"depends_on\": {\"macros\": [\"macro.dbt.is_incremental\"]}"), "is_incremental()"},
 		{NODE("\"relation_name\": null"), "relation_name"},
+		{NODE("\"depends_on\": {\"nodes\": [\"source.p.raw.gone\"]}"), "source.p.raw.gone"},
 		{"{\"macros\": {\"macro.p.x\": {\"macro_sql\": \"{% macro x() %}{{ is_incremental() }}{% "
 		 "endmacro %}\"}},"
 		 "\"nodes\": {\"model.p.m\": {\"depends_on\": {\"macros\": [\"macro.p.x\"]}}}}",
