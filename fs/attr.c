@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/attr.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/base/cleanup.h"
 #include "fs/document.h"
 #include "fs/private.h"
 
@@ -110,17 +115,37 @@ double attr_timeout(const struct node *n)
 	return n->kind == NODE_ROOT || n->kind == NODE_MODEL || n->kind == NODE_BATCH ? ATTR_FOREVER_S : 0;
 }
 
+/* Whether a line of /proc/PID/status names the group among the supplementary ones. */
+static bool names_group(const char *line, gid_t gid)
+{
+	const char *at = line + strlen("Groups:");
+
+	for (;;) {
+		char *end;
+		unsigned long group = strtoul(at, &end, 10);
+		if (end == at)
+			return false;
+		if (group == gid)
+			return true;
+		at = end;
+	}
+}
+
+/* Not fuse_req_getgroups(): up to libfuse 3.14 it searches a buffer that it has not terminated. */
 static bool in_group(fuse_req_t req, gid_t gid)
 {
-	gid_t groups[256];
-	const int max = sizeof(groups) / sizeof(groups[0]);
+	const struct fuse_ctx *who = fuse_req_ctx(req);
+	char path[32];
+	auto_free char *line = NULL;
+	size_t size = 0;
 
-	if (fuse_req_ctx(req)->gid == gid)
+	if (who->gid == gid)
 		return true;
-	int n = fuse_req_getgroups(req, max, groups);
-	for (int i = 0; i < n && i < max; i++)
-		if (groups[i] == gid)
-			return true;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)who->pid);
+	auto_file FILE *f = fopen(path, "re");
+	while (f && getline(&line, &size, f) > 0)
+		if (strncmp(line, "Groups:", strlen("Groups:")) == 0)
+			return names_group(line, gid);
 	return false;
 }
 
