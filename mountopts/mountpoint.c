@@ -14,11 +14,13 @@
 #include <sys/un.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "backend/base/cleanup.h"
 #include "mountopts/mountinfo.h"
 
 #define DEAD_MOUNTS_MAX 16 /* that lie on each other */
+#define BIND_TRIES	200
 
 extern char **environ;
 
@@ -159,6 +161,20 @@ int mountpoint_take(const char *typed, const struct log *log, struct mountpoint 
 	return rc ? rc : lock_directory(out, err);
 }
 
+/* Its device number is free again, so whoever still holds the name is about to close its door. */
+static int bind_soon(int fd, const struct sockaddr_un *a, socklen_t len)
+{
+	const struct timespec moment = {.tv_nsec = 5000000};
+	for (int i = 0; i < BIND_TRIES; i++) {
+		if (!bind(fd, (const struct sockaddr *)a, len))
+			return 0;
+		if (errno != EADDRINUSE)
+			break;
+		nanosleep(&moment, NULL);
+	}
+	return -1;
+}
+
 void mountpoint_announce(struct mountpoint *m, const struct log *log)
 {
 	struct mount_entry top;
@@ -167,9 +183,14 @@ void mountpoint_announce(struct mountpoint *m, const struct log *log)
 	struct sockaddr_un a;
 	socklen_t len = door_address(&top, &a);
 	m->door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (m->door >= 0 && !bind(m->door, (struct sockaddr *)&a, len) && !listen(m->door, 8))
+	if (m->door >= 0 && !bind_soon(m->door, &a, len) && !listen(m->door, 8))
 		return;
 	log_debug(log, "%s: a second daemon will not see this one's pid: %s", m->path, strerror(errno));
+	mountpoint_withdraw(m);
+}
+
+void mountpoint_withdraw(struct mountpoint *m)
+{
 	if (m->door >= 0)
 		close(m->door);
 	m->door = -1;
@@ -186,8 +207,7 @@ void mountpoint_fini(struct mountpoint *m)
 {
 	if (m->dir >= 0)
 		close(m->dir);
-	if (m->door >= 0)
-		close(m->door);
+	mountpoint_withdraw(m);
 	free(m->path);
 	*m = (struct mountpoint){.dir = -1, .door = -1};
 }

@@ -30,6 +30,9 @@ int mountpoint_take(const char *typed, const struct log *log, struct mountpoint 
 /* After mounting: opens the door. Without one a second daemon is refused without our pid. */
 void mountpoint_announce(struct mountpoint *m, const struct log *log);
 
+/* Unmounted: the device number, and so the door's name, is another mount's from now on. */
+void mountpoint_withdraw(struct mountpoint *m);
+
 /* When the door is readable: whoever asked has learned our pid by connecting. */
 void mountpoint_greet(struct mountpoint *m);
 

@@ -94,7 +94,10 @@ static void follow_stage(struct drain *d, const struct serve *s, enum fs_stage *
 		log_info(s->log, "%s: mounted, %d models", s->mountpoint->path, backend_models(s->backend));
 		launch_ready(s->launch);
 	}
-	if (stage == FS_ENDED && !d->begun)
+	if (stage != FS_ENDED)
+		return;
+	mountpoint_withdraw(s->mountpoint);
+	if (!d->begun)
 		begin_drain(d, s, "unmounted");
 }
 
@@ -114,12 +117,13 @@ static int loop(const struct serve *s, struct drain *d, int signals, struct erro
 		{.fd = signals, .events = POLLIN},
 		{.fd = fs_event_fd(s->fs), .events = POLLIN},
 		{.fd = d->done, .events = POLLIN},
-		{.fd = s->mountpoint->door, .events = POLLIN},
+		{.events = POLLIN}, /* the door */
 	};
 	for (;;) {
 		int64_t now = clock_monotonic_us();
 		int64_t deadline = fs_tick(s->fs, now);
 		follow_stage(d, s, &seen);
+		fds[3].fd = s->mountpoint->door;
 		if (poll(fds, sizeof fds / sizeof fds[0], wait_ms(deadline, now)) < 0 && errno != EINTR)
 			return error_set(err, errno, "poll: %s", strerror(errno));
 		if (fds[0].revents)

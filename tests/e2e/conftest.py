@@ -2,6 +2,7 @@
 """Fixtures: a private PostgreSQL, a warehouse per test, a project, mounts that are checked when they go."""
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from lib.mount import Mount  # noqa: E402
 from lib.pg import Postgres, find_binaries  # noqa: E402
 from lib.project import Project  # noqa: E402
 from lib.warehouse import PostgresWarehouse, SqliteWarehouse  # noqa: E402
+
+# Where the tests were started in the background SIGINT is ignored, and every program started here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ("postgres", "sqlite")

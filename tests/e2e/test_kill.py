@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import subprocess
 from datetime import date, timedelta
 from threading import Event
 
@@ -111,6 +112,22 @@ def test_what_runs_may_finish(project, warehouse, hold, mount):
     looking = mount(project, "ro", now=NOW, at=m.path)
     assert looking.states("sessions") == {"2024-09-01": "done", **dict.fromkeys(DAYS[1:3], "queued"),
                                           **dict.fromkeys(DAYS[3:], "pending")}
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_who_drains_answers_for_no_other_mount(project, binary, hold, mount):
+    """The kernel gives the device number of an unmounted file system to the next one."""
+    m = mount(project, "jobs=1", "drain=600", now=NOW)
+    hold.close()
+    os.utime(m / "sessions" / "2024-09-01")
+    wait_running(m)
+    subprocess.run(["fusermount3", "-u", str(m.path)], check=True)
+    wait_until(lambda: "running batches may finish" in m.log_text(), what="the drain has begun")
+    other = mount(project, now=NOW)
+    refused = subprocess.run([binary, project.target, other.path], env=other.env, capture_output=True, text=True)
+    assert f"process {other.pid}:" in refused.stderr
+    hold.open()
+    assert m.wait_exit() == 0
 
 
 @pytest.mark.parametrize("engine", ["postgres"])
