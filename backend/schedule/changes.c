@@ -74,15 +74,17 @@ static void sink_request(void *ctx, const struct store_request_row *r)
 static void sink_state(void *ctx, const struct store_state *s)
 {
 	struct backend *b = ctx;
+	bool threads;
 	{
 		LOCKED(&b->lock);
+		threads = b->threads;
 		if (ledger_put_state(b->ledger, s) < 0)
 			log_error(b->config.log, "no memory for a batch of %s",
 				  b->catalog->models[s->model].dir);
 		touch_model(b, s->model);
 	}
 	changed(b, s->model, (struct ordinal_range){s->batch, s->batch + 1});
-	if (s->run == ROW_IDLE && s->outcome == OUTCOME_DONE && b->threads)
+	if (s->run == ROW_IDLE && s->outcome == OUTCOME_DONE && threads)
 		changed_readers(b, s->model, s->batch);
 }
 

@@ -115,6 +115,12 @@ static void wake_all(struct backend *b)
 		pthread_cond_broadcast(&b->workers[i].wake);
 }
 
+static void set_threads(struct backend *b, bool threads)
+{
+	LOCKED(&b->lock);
+	b->threads = threads;
+}
+
 /* The threads that every mount has: all of them, or a positive errno and none. */
 static int start_service(struct backend *b)
 {
@@ -122,10 +128,12 @@ static int start_service(struct backend *b)
 	pthread_t *const threads[] = {&b->control, &b->slow, &b->canceller};
 	size_t n = 0;
 	int r = 0;
+	set_threads(b, true);
 	for (; n < 3 && r == 0; n++)
 		r = pthread_create(threads[n], NULL, mains[n], b);
 	if (r == 0)
 		return 0;
+	set_threads(b, false);
 	wake_all(b);
 	for (n--; n > 0; n--)
 		pthread_join(*threads[n - 1], NULL);
@@ -140,7 +148,6 @@ int backend_start(struct backend *b, const struct backend_listener *listener, st
 	int r = start_service(b);
 	if (r)
 		return error_set(err, r, "cannot start a thread: %s", strerror(r));
-	b->threads = true;
 	for (int i = 0; !b->config.read_only && i < b->config.jobs && r == 0; i++) {
 		r = pthread_create(&b->workers[i].thread, NULL, worker_main, &b->workers[i]);
 		b->workers[i].started = r == 0;
@@ -237,7 +244,7 @@ void backend_stop(struct backend *b)
 			    "the warehouse does not answer: what was running will be found interrupted");
 	b->config.engine->store->abandon(b->store);
 	end_threads(b);
-	b->threads = false;
+	set_threads(b, false);
 	asks_fail(b, -ECANCELED);
 }
 

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from lib.command import errno_of, finish, shell, start, wait_parked
+from lib.command import errno_of, finish, park, shell, start, wait_parked
 from lib.fault import Fault
+from lib.tools import nodeid
 from lib.trouble import FINE, NEVER_ENDS, add_troubled, set_days
 from lib.truth import built, check_rows
 from lib.wait import wait_until
@@ -55,8 +56,9 @@ def test_nothing_to_cancel(m, warehouse):
 def test_a_queued_batch(m, warehouse, fault, name):
     with fault.holding("claim"):
         os.utime(m / "sessions" / RANGE)
-        waiting = start("sync", m / "sessions" / DAYS[3])
-        wait_parked(waiting)
+        path = m / "sessions" / DAYS[3]
+        inode = nodeid(path)
+        waiting = park(start("sync", path), path, inode)
         assert shell(m / "sessions", f"rm {name}").returncode == 0
     done = finish(waiting)
     assert done.returncode == 1 and "canceled" in done.stderr
@@ -75,8 +77,9 @@ def test_many(m, warehouse, fault, name):
         os.utime(m / "sessions" / DAYS[0])
         wait_until(lambda: states(m)[DAYS[0]] == "running", what="it runs")
         os.utime(m / "sessions" / "2024-09-02--2024-09-05")
-        waiting = start("sync", m / "sessions" / "2024-09-02--2024-09-05")
-        wait_parked(waiting)
+        path = m / "sessions" / "2024-09-02--2024-09-05"
+        inode = nodeid(path)
+        waiting = park(start("sync", path), path, inode)
         assert shell(m / "sessions", f"rm {name} && ls -l > /dev/null").returncode == 0
         is_pending(m, *DAYS[1:])
         assert finish(waiting).returncode == 1
@@ -93,8 +96,9 @@ def test_a_running_batch(project, warehouse, mount, name):
     m.build("sessions", DAYS[0])
     os.utime(m / "sessions" / DAYS[1])
     wait_until(lambda: states(m)[DAYS[1]] == "running", what="it runs")
-    waiting = start("sync", m / "sessions" / DAYS[1])
-    wait_parked(waiting)
+    path = m / "sessions" / DAYS[1]
+    inode = nodeid(path)
+    waiting = park(start("sync", path), path, inode)
     os.unlink(m / "sessions" / name)
     done = finish(waiting)
     assert done.returncode == 1 and "canceled" in done.stderr
@@ -123,8 +127,9 @@ def test_o_sync(project, warehouse, mount, fault_binary, fault):
     add_troubled(project)
     m = mount(project, "timeout=3600", "sync", now=NOW, binary=fault_binary, env=fault.env())
     with fault.holding("claim"):
-        touching = start("touch", m / "sessions" / DAYS[0])
-        wait_parked(touching)
+        path = m / "sessions" / DAYS[0]
+        inode = nodeid(path)
+        touching = park(start("touch", path), path, inode)
         wait_until(lambda: states(m)[DAYS[0]] == "queued", what="it is queued")
         os.unlink(m / "sessions" / DAYS[0])
     done = finish(touching)

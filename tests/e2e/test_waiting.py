@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from lib.command import errno_of, finish, run, shell, start, state, wait_parked, waits_for_fuse
+from lib.command import errno_of, finish, park, run, shell, start, state, wait_parked, waits_for_fuse
 from lib.events import add_sessions, make_events
 from lib.fault import Fault
 from lib.tools import nodeid
@@ -50,16 +50,6 @@ def processes():
         if process.poll() is None:
             process.kill()
         finish(process)
-
-
-def park(process, path, inode):
-    """
-    Waits until it waits, and until its file has another inode: whoever has come to the old one meanwhile
-    is behind it, in the kernel.
-    """
-    wait_parked(process)
-    wait_until(lambda: nodeid(path) != inode, what=f"{path} has another inode")
-    return process
 
 
 def test_what_sync_answers(project, warehouse, mount):

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from .mount import stacks
+from .tools import nodeid
 from .wait import LIMIT, wait_until
 
 
@@ -79,6 +80,16 @@ def wait_parked(process):
                                  f"{process.stderr.read() if process.stderr else ''}")
 
     wait_until(lambda: waits_for_fuse(process.pid), what=f"{process.args} waits for an answer", alive=must_live)
+
+
+def park(process, path, inode):
+    """
+    Waits until it waits, and until its file has another inode: whoever has come to the old one meanwhile
+    is behind it, in the kernel.
+    """
+    wait_parked(process)
+    wait_until(lambda: nodeid(path) != inode, what=f"{path} has another inode")
+    return process
 
 
 def errno_of(call, *args, **keys):
