@@ -29,6 +29,7 @@ struct backend_config {
 	int timeout_s, jobs, drain_s;
 	bool read_only, protect;
 	const char *version; /* of the program, for .status */
+	size_t history;	     /* so many attempts of a model are kept, at least */
 };
 
 /*
@@ -164,6 +165,27 @@ int backend_root_status(const struct backend *b, struct strbuf *out);
 int backend_full_refresh_document(const struct backend *b, int model, struct strbuf *out);
 int backend_sql_document(const struct backend *b, int model, struct ordinal_range batches,
 			 struct strbuf *out);
+
+/*
+ * An open .history of a model, or (-1) of all: JSON lines of the attempts that have ended, oldest first. In
+ * memory only while it is open; meanwhile lines are appended within a second of the attempt's end, whoever
+ * made it. When it has grown too long, its older half goes in one step.
+ */
+struct backend_history;
+struct backend_history *backend_history_open(struct backend *b, int model); /* NULL: no memory */
+void backend_history_close(struct backend_history *h);			    /* NULL is fine */
+
+/*
+ * Has the model's open history read. done() is called once, from another thread or before this returns: 0
+ * when everything that had ended by now is in it, or -errno of the warehouse.
+ */
+void backend_history_load(struct backend *b, int model, void (*done)(void *ctx, int result), void *ctx);
+
+/* Bytes it has now; 0 where nobody has it open. */
+size_t backend_history_size(const struct backend *b, int model);
+
+/* Appends at most `size` bytes from offset `off` on; none at the end. */
+void backend_history_read(const struct backend_history *h, size_t off, size_t size, struct strbuf *out);
 
 /* Keeps a refusal that fs/ decided as the model's (model >= 0) last_refusal, and logs it. Returns -err. */
 int backend_refuse(struct backend *b, int model, struct ordinal_range batches, int err, const char *fmt, ...)

@@ -42,6 +42,21 @@ struct build_report {
 
 typedef void build_report_fn(void *ctx, const struct build_report *r);
 
+/* An attempt that has ended, as .history shows it. Strings are valid during the call. */
+struct ended_attempt {
+	int model;
+	ordinal batch;
+	uint32_t attempt;
+	const char *outcome;		     /* done, failed, cancelled, interrupted, skipped */
+	int64_t at;			     /* its end; our clock */
+	int64_t us;			     /* how long it took; -1: it was never begun */
+	int64_t rows_deleted, rows_inserted; /* -1: not known */
+	int64_t uid;			     /* -1: nobody known asked for it */
+	const char *command, *reason;	     /* "" where there is none */
+	const char *sqlstate, *message;	     /* "" */
+};
+typedef void ended_attempt_fn(void *ctx, const struct ended_attempt *a);
+
 struct builder_ops {
 	/* On the worker's own thread. Connects lazily: a warehouse that is down is no failure here. */
 	int (*worker_open)(struct store *s, struct worker **out, struct error *err);
@@ -78,6 +93,24 @@ struct builder_ops {
 	 * use again by its own thread. An interrupt that comes between two builds changes nothing.
 	 */
 	void (*interrupt)(struct worker *w);
+
+	/*
+	 * The attempts that have ended since *cursor, of a model or (-1) of all that are enlisted, oldest
+	 * first; *cursor NULL: the last `most` that are recorded, or somewhat more. Their requests are
+	 * looked up now, so that a reason that came later is there. *cursor is replaced (the caller frees
+	 * it); after a failure it is as before and what was told is void. A worker's and no store's, because
+	 * it may read for long: nobody must wait for its connection.
+	 */
+	int (*history)(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell,
+		       void *ctx, struct error *err);
+
+	/*
+	 * Forgets of the model's attempts those that are not among its last `keep`, then its requests that
+	 * are answered and that nothing names any more; nothing that is younger than `before` (our clock):
+	 * another mount may not have read it yet. Nobody waits for it; -EBUSY: somebody is in its way,
+	 * later. Never called with read_only.
+	 */
+	int (*prune)(struct worker *w, int model, size_t keep, int64_t before, struct error *err);
 
 	/*
 	 * Appends the exact statements that building these batches sends, each ended by ";\n".

@@ -116,6 +116,9 @@ struct store_sink {
 	void (*forget)(void *ctx, int model); /* everything known of the model's batches is void */
 };
 
+/* An attempt that is younger is never forgotten: another mount may still have to read of it. */
+#define FEED_AGE_US INT64_C(3600000000)
+
 #define CLAIM_MAX 32
 
 /* Neighbouring batches of a model that this mount wants to build now. */

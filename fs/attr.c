@@ -99,6 +99,13 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 		fill(fs, n, file_mode(fs, false), changed_at(fs, n), 0, st);
 		return 0;
 	}
+	if (n->kind == NODE_HISTORY) {
+		/* Whoever follows it reads where the size has grown. Before it is opened it is as in /proc.
+		 */
+		fill(fs, n, file_mode(fs, false), changed_at(fs, n),
+		     backend_history_size(fs->backend, n->model), st);
+		return 0;
+	}
 	auto_strbuf text = STRBUF_INIT;
 	int r = document_render(fs, n, &text);
 	if (r)

@@ -73,8 +73,10 @@ static bool emit_fixed(struct listing *l, off_t off)
 		enum node_kind dir, kind;
 	} fixed[] = {
 		{".status", NODE_ROOT, NODE_ROOT_STATUS},
+		{".history", NODE_ROOT, NODE_HISTORY},
 		{".model", NODE_MODEL, NODE_MODEL_DOCUMENT},
 		{".status", NODE_MODEL, NODE_MODEL_STATUS},
+		{".history", NODE_MODEL, NODE_HISTORY},
 		{".full-refresh", NODE_MODEL, NODE_FULL_REFRESH},
 		{".run", NODE_MODEL, NODE_RUN},
 	};

@@ -49,6 +49,7 @@ static int render(struct fs *fs, const struct node *n, struct strbuf *out)
 	case NODE_RANGE_SQL:
 	case NODE_RUN:
 		return render_batches(fs, n, out);
+	case NODE_HISTORY:
 	case NODE_PROGRESS:
 		return 0;
 	case NODE_ROOT:

@@ -50,6 +50,24 @@ static void open_progress(struct fs *fs, fuse_req_t req, const struct node *n, s
 	open_to_read(fs, req, fi);
 }
 
+/* Nothing is kept by the kernel: its size is that of now, and grows. */
+static void open_history(struct fs *fs, fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
+{
+	struct backend_history *h = backend_history_open(fs->backend, n->model);
+
+	if (!h) {
+		handle_drop(&fs->handles, fi->fh);
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	handle_set_history(&fs->handles, fi->fh, h);
+	fi->direct_io = 1;
+	fi->noflush = 1;
+	struct wait_for what = {
+		.req = req, .kind = WAIT_OPEN, .node = *n, .part = {.model = n->model}, .fi = *fi};
+	wait_for_history(fs, &what);
+}
+
 static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n,
 			  const struct backend_part *part, struct fuse_file_info *fi)
 {
@@ -94,6 +112,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		open_to_write(fs, req, &n, &part, fi);
 	else if (n.kind == NODE_PROGRESS)
 		open_progress(fs, req, &n, fi);
+	else if (n.kind == NODE_HISTORY)
+		open_history(fs, req, &n, fi);
 	else
 		open_to_read(fs, req, fi);
 }
@@ -116,6 +136,12 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 					.off = off,
 					.progress = progress};
 		progress_read(fs, &what, fi->flags & O_NONBLOCK);
+		return;
+	}
+	const struct backend_history *history = handle_history(&fs->handles, fi->fh);
+	if (r == 0 && history) {
+		backend_history_read(history, (size_t)off, size, &fresh);
+		fuse_reply_buf(req, fresh.str, fresh.len);
 		return;
 	}
 	if (r == 0 && (off == 0 || !d || !d->rendered)) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "backend/base/cleanup.h"
 #include "fs/progress.h"
 
@@ -19,6 +20,7 @@ struct handle_slot {
 	struct handle_document document;
 	struct handle_writes writes;
 	struct progress *progress;
+	struct backend_history *history;
 };
 
 void handles_init(struct handles *t)
@@ -32,6 +34,7 @@ void handles_fini(struct handles *t)
 	for (size_t i = 0; i < t->n; i++) {
 		strbuf_fini(&t->slots[i]->document.text);
 		progress_free(t->slots[i]->progress);
+		backend_history_close(t->slots[i]->history);
 		free(t->slots[i]);
 	}
 	free(t->slots);
@@ -86,22 +89,36 @@ uint64_t handle_new(struct handles *t, uint64_t ino)
 	return (uint64_t)s->generation << 32 | (s->index + 1);
 }
 
-void handle_drop(struct handles *t, uint64_t fh)
+/* Only valid under the lock. What is left to be closed without it. */
+static struct backend_history *drop(struct handles *t, struct handle_slot *s)
 {
-	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
-	if (!s)
-		return;
+	struct backend_history *history = s->history;
+
 	if (s->document.text.size > KEEP_BYTES)
 		strbuf_fini(&s->document.text);
 	else
 		strbuf_clear(&s->document.text);
 	progress_free(s->progress);
 	s->progress = NULL;
+	s->history = NULL;
 	s->used = false;
 	s->generation++;
 	s->next_free = t->free;
 	t->free = s;
+	return history;
+}
+
+void handle_drop(struct handles *t, uint64_t fh)
+{
+	struct backend_history *history = NULL;
+
+	{
+		LOCKED(&t->lock);
+		struct handle_slot *s = find(t, fh);
+		if (s)
+			history = drop(t, s);
+	}
+	backend_history_close(history);
 }
 
 void handle_set_progress(struct handles *t, uint64_t fh, struct progress *p)
@@ -119,6 +136,21 @@ struct progress *handle_progress(struct handles *t, uint64_t fh)
 	LOCKED(&t->lock);
 	struct handle_slot *s = find(t, fh);
 	return s ? s->progress : NULL;
+}
+
+void handle_set_history(struct handles *t, uint64_t fh, struct backend_history *h)
+{
+	LOCKED(&t->lock);
+	struct handle_slot *s = find(t, fh);
+	if (s)
+		s->history = h;
+}
+
+struct backend_history *handle_history(struct handles *t, uint64_t fh)
+{
+	LOCKED(&t->lock);
+	struct handle_slot *s = find(t, fh);
+	return s ? s->history : NULL;
 }
 
 bool handle_is_open(struct handles *t, uint64_t ino)

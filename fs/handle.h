@@ -29,6 +29,7 @@ struct handle_writes {
 
 struct handle_slot;
 struct progress;
+struct backend_history;
 
 struct handles {
 	pthread_mutex_t lock; /* for everything below and the slots, but their documents; innermost */
@@ -52,6 +53,10 @@ void handle_set_progress(struct handles *t, uint64_t fh, struct progress *p);
 
 /* NULL: not known, or it is of another kind. */
 struct progress *handle_progress(struct handles *t, uint64_t fh);
+
+/* The same of an open .history. */
+void handle_set_history(struct handles *t, uint64_t fh, struct backend_history *h);
+struct backend_history *handle_history(struct handles *t, uint64_t fh);
 
 /* FUSE thread only. NULL: not known. Valid until it is dropped. */
 struct handle_document *handle_document(struct handles *t, uint64_t fh);

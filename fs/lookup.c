@@ -158,7 +158,9 @@ static void lookup_in_root(struct fs *fs, fuse_req_t req, const char *text)
 {
 	struct node n = {.kind = NODE_ROOT_STATUS, .model = -1};
 
-	if (strcmp(text, ".status") != 0) {
+	if (strcmp(text, ".history") == 0) {
+		n.kind = NODE_HISTORY;
+	} else if (strcmp(text, ".status") != 0) {
 		n.kind = NODE_MODEL;
 		n.model = backend_find(fs->backend, text);
 		if (n.model < 0) {

@@ -10,10 +10,8 @@ static const struct {
 	const char *text;
 	enum node_kind kind;
 } fixed[] = {
-	{".model", NODE_MODEL_DOCUMENT},
-	{".status", NODE_MODEL_STATUS},
-	{".full-refresh", NODE_FULL_REFRESH},
-	{RUN_NAME, NODE_RUN},
+	{".model", NODE_MODEL_DOCUMENT},      {".status", NODE_MODEL_STATUS}, {".history", NODE_HISTORY},
+	{".full-refresh", NODE_FULL_REFRESH}, {RUN_NAME, NODE_RUN},
 };
 
 /* Cuts `tail` off the text's end. */

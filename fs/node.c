@@ -43,5 +43,5 @@ bool node_parse(uint64_t id, struct node *out)
 	}
 	if (out->kind == NODE_ROOT || out->kind >= NODE_KINDS || out->suffix >= NODE_SUFFIXES)
 		return false;
-	return (out->model < 0) == (out->kind == NODE_ROOT_STATUS);
+	return out->kind == NODE_HISTORY || (out->model < 0) == (out->kind == NODE_ROOT_STATUS);
 }

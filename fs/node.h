@@ -23,6 +23,7 @@ enum node_kind {
 	NODE_MODEL_DOCUMENT, /* .model */
 	NODE_MODEL_STATUS,
 	NODE_FULL_REFRESH,
+	NODE_HISTORY, /* of a model, or of the root */
 	NODE_BATCH,
 	NODE_BATCH_SQL,
 	NODE_RANGE, /* period, range or set of states; ordinal: an id of range.h */

@@ -140,7 +140,8 @@ static void on_recorded(void *ctx, int result)
 	parked_disown(p);
 }
 
-static void on_reason(void *ctx, int result)
+/* What was asked of the backend is done, or not. */
+static void on_answer(void *ctx, int result)
 {
 	struct parked *p = ctx;
 
@@ -179,7 +180,15 @@ void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket
 	if (!p)
 		return;
 	p->is_reason = true;
-	backend_reason(fs->backend, ticket, reason, on_reason, p);
+	backend_reason(fs->backend, ticket, reason, on_answer, p);
+}
+
+void wait_for_history(struct fs *fs, const struct wait_for *what)
+{
+	struct parked *p = park(fs, what, false);
+
+	if (p)
+		backend_history_load(fs->backend, what->node.model, on_answer, p);
 }
 
 void wait_until_settled(struct fs *fs, const struct wait_for *what)
@@ -236,7 +245,7 @@ static int64_t sort_out(struct waits *w, int64_t now_us, int stuck, struct parke
 
 	for (p = TAILQ_FIRST(&w->list); p; p = next) {
 		next = TAILQ_NEXT(p, link);
-		bool blocks = p->what.part.model == stuck && p->what.kind != WAIT_READ;
+		bool blocks = stuck >= 0 && p->what.part.model == stuck && p->what.kind != WAIT_READ;
 		if (blocks && parked_take(p, -EINTR)) {
 			TAILQ_INSERT_TAIL(overdue, p, taken_link);
 			continue;

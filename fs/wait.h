@@ -63,6 +63,9 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 /* FUSE thread. Gives an earlier request its reason, and answers when that is durable. */
 void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket, const char *reason);
 
+/* FUSE thread. Answers an OPEN when the model's history has been read. */
+void wait_for_history(struct fs *fs, const struct wait_for *what);
+
 /* FUSE thread. Answers when nothing in the batches is queued or running. */
 void wait_until_settled(struct fs *fs, const struct wait_for *what);
 
@@ -71,8 +74,8 @@ void wait_until_settled(struct fs *fs, const struct wait_for *what);
 void wait_to_read(struct fs *fs, const struct wait_for *what, int64_t until_us);
 
 /*
- * Around an rm: who waits for one of the batches then gets ECANCELED, also where another change than that of the
- * cancel itself is the first to find it settled. False takes it back: nothing was there to cancel.
+ * Around an rm: who waits for one of the batches then gets ECANCELED, also where another change than that of
+ * the cancel itself is the first to find it settled. False takes it back: nothing was there to cancel.
  */
 void wait_mark_cancelled(struct fs *fs, int model, struct ordinal_range batches, bool cancelled);
 

@@ -9,6 +9,7 @@
 
 #define TIMEOUT_DEFAULT_S 10
 #define DRAIN_DEFAULT_S	  10
+#define HISTORY_DEFAULT	  10000
 #define JOBS_DEFAULT	  2
 
 /* Where the scan of argv stands. */
@@ -129,6 +130,7 @@ int options_parse(int argc, char *const *argv, const struct engine *const *engin
 	*o = (struct options){
 		.timeout_s = TIMEOUT_DEFAULT_S,
 		.drain_s = DRAIN_DEFAULT_S,
+		.history = HISTORY_DEFAULT,
 		.uid = -1,
 		.gid = -1,
 		.umask = -1,

@@ -30,6 +30,7 @@ struct options {
 	char *fsname;			 /* what mount(8) shows as the device; NULL: the manifest */
 	long jobs;			 /* 0: not given */
 	long timeout_s, drain_s;
+	long history; /* attempts of a model that are kept */
 	bool read_only, sync, protect, allow_other;
 	long uid, gid, umask; /* -1: not given */
 	int64_t now_us;

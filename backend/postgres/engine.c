@@ -39,6 +39,8 @@ static const struct builder_ops builder_ops = {
 	.adopt = pg_adopt,
 	.build = pg_build,
 	.interrupt = pg_interrupt,
+	.history = pg_history,
+	.prune = pg_prune,
 	.statements = pg_statements,
 };
 

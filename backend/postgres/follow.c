@@ -125,6 +125,20 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	return r;
 }
 
+/* Attempts that are too many are forgotten: with half an hour to spare for commits that took long. */
+static int read_all_news(struct store *s, const struct store_sink *sink, struct error *err)
+{
+	int64_t now = clock_now_us(s->config->clock);
+	bool late = now - s->read_at > FEED_AGE_US / 2;
+	int r = read_news(s, sink, err);
+	/* After the news: an adoption among them has voided what was known. */
+	if (!r && late)
+		r = load_again(s, sink, err);
+	if (!r)
+		s->read_at = now;
+	return r;
+}
+
 /* One notice for everything that was committed here in the last 100 ms, never inside a batch's transaction.
  */
 static int give_notice(struct store *s, int64_t now, int64_t *next, struct error *err)
@@ -164,7 +178,7 @@ static int do_due(struct store *s, const struct store_sink *sink, int64_t *next,
 		s->polled_at = now;
 		*reported = s->notified;
 		s->notified = false;
-		r = read_news(s, sink, err);
+		r = read_all_news(s, sink, err);
 		s->notified |= r != 0;
 	}
 	if (s->cursor && *next > s->polled_at + POLL_US)

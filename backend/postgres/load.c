@@ -15,6 +15,11 @@ static void states_of_all(struct store *s, const PGresult *r, const struct store
 	report_states(s, r, sink, false);
 }
 
+static void states_of_others(struct store *s, const PGresult *r, const struct store_sink *sink)
+{
+	report_states(s, r, sink, true);
+}
+
 static int begin(struct store *s, struct error *err)
 {
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
@@ -44,7 +49,7 @@ static int stream(struct store *s, const char *sql, const struct pg_params *para
 	return r ? r : pg_query(&s->control, pg_deadline(s), CLOSE, NULL, &closed, err);
 }
 
-int pg_load(struct store *s, const struct store_sink *sink, struct error *err)
+static int load(struct store *s, const struct store_sink *sink, report_fn *report, struct error *err)
 {
 	if (!s->schema || s->n_ids == 0)
 		return 0;
@@ -72,7 +77,20 @@ int pg_load(struct store *s, const struct store_sink *sink, struct error *err)
 	pg_param_text(&params, ids.str);
 	r = stream(s, requests.str, &params, report_requests, sink, err);
 	if (!r)
-		r = stream(s, states.str, &params, states_of_all, sink, err);
+		r = stream(s, states.str, &params, report, sink, err);
 	auto_result *done = NULL;
 	return r ? r : pg_query(&s->control, pg_deadline(s), "commit", NULL, &done, err);
+}
+
+int pg_load(struct store *s, const struct store_sink *sink, struct error *err)
+{
+	int r = load(s, sink, states_of_all, err);
+	s->read_at = clock_now_us(s->config->clock);
+	return r;
+}
+
+int load_again(struct store *s, const struct store_sink *sink, struct error *err)
+{
+	log_info(s->config->log, "news of the last hour may be forgotten already: all states are read again");
+	return load(s, sink, states_of_others, err);
 }

@@ -58,9 +58,10 @@ struct store {
 	char *cursor;  /* pg_snapshot up to which everything was reported; NULL: nothing */
 	bool notified; /* another mount has said that there is news */
 	int64_t polled_at, swept_at, noticed_at; /* us, monotonic */
-	int64_t retry_at, backoff;		 /* of the control connection */
-	struct error refused;			 /* why the last connect failed */
-	int64_t last_started;			 /* of a claim: rises, so that it names the claim */
+	int64_t read_at;	   /* our clock: everything until then was reported; 0: nothing */
+	int64_t retry_at, backoff; /* of the control connection */
+	struct error refused;	   /* why the last connect failed */
+	int64_t last_started;	   /* of a claim: rises, so that it names the claim */
 	struct pg_doubt *doubts;
 	bool claimed; /* ever: else there is nothing of ours to put back */
 };
@@ -112,6 +113,12 @@ bool request_read(struct store *s, const PGresult *r, int row, struct store_requ
 void report_states(struct store *s, const PGresult *r, const struct store_sink *sink, bool skip_own);
 void report_requests(struct store *s, const PGresult *r, const struct store_sink *sink);
 
+/* history.c, prune.c: which rows of `batchfs.attempt x` are lines of .history; the others only feed follow().
+ */
+#define HISTORY_ROWS                                                                                         \
+	"x.last_start is null and x.window_start is not null"                                                \
+	" and x.outcome in ('done', 'failed', 'cancelled', 'interrupted', 'skipped')"
+
 /* render.c: the statements of one batch; shape's types decide the literals */
 int render_delete(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, struct strbuf *out,
 		  struct error *err);
@@ -120,6 +127,9 @@ int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordina
 /* `... where et >= L and et < L` of the target */
 int render_window(const struct pg_model *m, enum time_type type, int64_t start, int64_t end,
 		  struct strbuf *out, struct error *err);
+
+/* load.c: all states and requests once more, but for what runs here. */
+int load_again(struct store *s, const struct store_sink *sink, struct error *err);
 
 /* sweep.c */
 int sweep(struct store *s, const struct store_sink *sink, struct error *err);
@@ -189,6 +199,9 @@ int pg_prepare(struct worker *w, int model, struct store_target *target, struct 
 int pg_adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err);
 int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 	     struct error *err);
+int pg_history(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
+	       struct error *err);
+int pg_prune(struct worker *w, int model, size_t keep, int64_t before, struct error *err);
 int pg_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
 		  struct error *err);
 

@@ -50,6 +50,8 @@ static const char *const definition[] = {
 	" rows_deleted bigint, rows_inserted bigint, rows_outside bigint, request bigint,"
 	" sqlstate text, message text)",
 	"create index attempt_xid on batchfs.attempt (xid)",
+	/* What .history of a model reads, and what is too old for it. */
+	"create index attempt_model on batchfs.attempt (model, xid)",
 	/* Who may hold running batches. Small, so that looking for the dead never reads the states. */
 	"create table batchfs.owner (id bigint primary key, since timestamptz not null default "
 	"pg_catalog.now())",

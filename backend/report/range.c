@@ -101,8 +101,8 @@ static json_t *would_build(const struct report_summary *s, const struct model *m
 			 named ? json_name(m, s->last) : json_null(), "why", why(s));
 }
 
-static json_t *summary(const struct report_summary *s, const struct model *m,
-		       const struct report_refusal *refusal)
+json_t *json_summary(const struct report_summary *s, const struct model *m,
+		     const struct report_refusal *refusal)
 {
 	bool failed = m && s->states[BATCH_FAILED];
 	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:[], s:o, s:o}", "batches", (json_int_t)s->batches,
@@ -115,7 +115,7 @@ static json_t *summary(const struct report_summary *s, const struct model *m,
 int report_range(const struct report_summary *s, const struct model *m, const struct report_refusal *refusal,
 		 struct strbuf *out)
 {
-	return json_finish(summary(s, m, refusal), out);
+	return json_finish(json_summary(s, m, refusal), out);
 }
 
 static json_t *mount_object(const struct report_mount *m)
@@ -127,17 +127,23 @@ static json_t *mount_object(const struct report_mount *m)
 }
 
 int report_root(const struct catalog *c, const struct report_summary *summaries,
-		const struct report_refusal *refusal, const struct report_mount *mount, struct strbuf *out)
+		const struct report_standing *standings, const struct report_refusal *refusal,
+		const struct report_mount *mount, const struct report_source *source, struct strbuf *out)
 {
 	struct report_summary all = {0};
+	struct report_standing standing = {0};
 	json_t *models = json_object();
 	for (size_t i = 0; i < c->n_models && models; i++) {
 		const struct model *m = &c->models[i];
 		report_merge(&all, &summaries[i]);
 		bool own = refusal && refusal->model == (int)i;
-		json_object_set_new(models, m->dir, summary(&summaries[i], m, own ? refusal : NULL));
+		report_note_all(&standing, &standings[i]);
+		json_t *one = json_summary(&summaries[i], m, own ? refusal : NULL);
+		json_standing(one, &standings[i], false, source);
+		json_object_set_new(models, m->dir, one);
 	}
-	json_t *o = summary(&all, NULL, refusal);
+	json_t *o = json_summary(&all, NULL, refusal);
+	json_standing(o, &standing, true, source);
 	if (!o || !models) {
 		json_decref(o);
 		json_decref(models);

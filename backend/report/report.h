@@ -8,6 +8,7 @@
 #define BATCHFS_REPORT_H
 
 #include "backend/base/strbuf.h"
+#include "backend/builder.h"
 #include "backend/ledger.h"
 
 /* A refused operation, as last_refusal shows it. */
@@ -60,13 +61,44 @@ void report_merge(struct report_summary *into, const struct report_summary *from
 int report_range(const struct report_summary *s, const struct model *m, const struct report_refusal *refusal,
 		 struct strbuf *out);
 
+/* What .status says besides the counts. Zero-initialised: nothing yet; a model's batches are noted in order.
+ */
+#define REPORT_RUNNING	8
+#define REPORT_FAILURES 5
+struct report_mark {
+	const struct model *model;
+	ordinal batch;
+	int64_t at;
+};
+struct report_standing {
+	int64_t built_until; /* all before it is built; 0: not known */
+	bool gap;	     /* that is the start of a batch that is not built */
+	size_t n_running, n_failures;
+	struct report_mark running[REPORT_RUNNING];   /* the longest first */
+	struct report_mark failures[REPORT_FAILURES]; /* the newest first */
+};
+void report_note(struct report_standing *s, const struct model *m, ordinal batch,
+		 const struct batch_info *info);
+void report_note_all(struct report_standing *into, const struct report_standing *from);
+
+/* Where the texts of failures are, and the clock. */
+struct report_source {
+	int64_t now;
+	void (*info)(void *ctx, const struct model *m, ordinal batch, struct batch_info *out);
+	void *ctx;
+};
+int report_status(const struct report_summary *s, const struct report_standing *standing,
+		  const struct model *m, const struct report_refusal *refusal,
+		  const struct report_source *source, struct strbuf *out);
+
 struct report_mount {
 	const char *version, *engine, *manifest, *warehouse_error; /* warehouse_error NULL: connected */
 	int64_t pid, since, loaded_at;
 };
-/* summaries: one a model, in catalog order; refusal: the last one of all */
+/* summaries, standings: one a model, in catalog order; refusal: the last one of all */
 int report_root(const struct catalog *c, const struct report_summary *summaries,
-		const struct report_refusal *refusal, const struct report_mount *mount, struct strbuf *out);
+		const struct report_standing *standings, const struct report_refusal *refusal,
+		const struct report_mount *mount, const struct report_source *source, struct strbuf *out);
 
 struct report_model {
 	const struct model *model;
@@ -80,5 +112,8 @@ int report_model(const struct report_model *r, struct strbuf *out);
 /* What .full-refresh of a protected model says. by: "config" or "mount". */
 int report_full_refresh(const struct model *m, const char *by, const struct report_refusal *refusal,
 			struct strbuf *out);
+
+/* A line of .history. */
+int report_attempt(const struct model *m, const struct ended_attempt *a, struct strbuf *out);
 
 #endif

@@ -11,6 +11,7 @@ void touch_model(struct backend *b, int model)
 {
 	struct model_runtime *m = &b->models[model];
 	m->generation++;
+	b->changes++;
 	m->changed_at = clock_now_us(b->config.clock);
 }
 

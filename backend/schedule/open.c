@@ -28,6 +28,7 @@ static void locks_init(struct backend *b)
 	pthread_cond_init(&b->paused, &monotonic);
 	pthread_cond_init(&b->slow_wake, &monotonic);
 	pthread_cond_init(&b->cancel_wake, &monotonic);
+	pthread_cond_init(&b->history_wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 }
 
@@ -49,6 +50,8 @@ static struct backend *backend_new(const struct backend_config *config, struct c
 	b->since = clock_now_us(config->clock);
 	STAILQ_INIT(&b->asks);
 	STAILQ_INIT(&b->outcomes);
+	STAILQ_INIT(&b->history_asks);
+	LIST_INIT(&b->histories);
 	locks_init(b);
 	b->models = calloc(catalog->n_models + 1, sizeof *b->models);
 	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
@@ -111,6 +114,7 @@ static void wake_all(struct backend *b)
 	control_wake(b);
 	pthread_cond_broadcast(&b->slow_wake);
 	pthread_cond_broadcast(&b->cancel_wake);
+	historian_wake(b);
 	for (int i = 0; i < b->config.jobs; i++)
 		pthread_cond_broadcast(&b->workers[i].wake);
 }
@@ -124,12 +128,12 @@ static void set_threads(struct backend *b, bool threads)
 /* The threads that every mount has: all of them, or a positive errno and none. */
 static int start_service(struct backend *b)
 {
-	void *(*const mains[])(void *) = {control_main, slow_main, cancel_main};
-	pthread_t *const threads[] = {&b->control, &b->slow, &b->canceller};
+	void *(*const mains[])(void *) = {control_main, slow_main, cancel_main, historian_main};
+	pthread_t *const threads[] = {&b->control, &b->slow, &b->canceller, &b->historian};
 	size_t n = 0;
 	int r = 0;
 	set_threads(b, true);
-	for (; n < 3 && r == 0; n++)
+	for (; n < sizeof mains / sizeof *mains && r == 0; n++)
 		r = pthread_create(threads[n], NULL, mains[n], b);
 	if (r == 0)
 		return 0;
@@ -219,6 +223,7 @@ static void end_threads(struct backend *b)
 	pthread_join(b->control, NULL);
 	pthread_join(b->slow, NULL);
 	pthread_join(b->canceller, NULL);
+	pthread_join(b->historian, NULL);
 	for (int i = 0; i < b->config.jobs; i++)
 		if (b->workers[i].started)
 			pthread_join(b->workers[i].thread, NULL);
@@ -261,6 +266,7 @@ void backend_close(struct backend *b)
 	}
 	for (int i = 0; b->workers && i < b->config.jobs; i++)
 		pthread_cond_destroy(&b->workers[i].wake);
+	pthread_cond_destroy(&b->history_wake);
 	pthread_cond_destroy(&b->cancel_wake);
 	pthread_cond_destroy(&b->slow_wake);
 	pthread_cond_destroy(&b->paused);

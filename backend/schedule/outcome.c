@@ -105,6 +105,8 @@ static void show(struct backend *b, const struct store_outcome *o)
 			ledger_cancelled(b->ledger, o);
 		else
 			ledger_requeued(b->ledger, o->model, o->batch);
+		if (o->result == 0 && o->kind != SETTLE_UNSTARTED)
+			attempt_ended(b, o->model);
 		if (o->result == 0 && (o->kind == SETTLE_FAILED || o->kind == SETTLE_SKIPPED))
 			skip_readers(b, o);
 		if (o->result == 0 && (o->kind == SETTLE_UNSTARTED || o->kind == SETTLE_REQUEUED))

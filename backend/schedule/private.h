@@ -81,6 +81,27 @@ struct job_worker {
 	struct worker *worker;	 /* set by its own thread before it takes its first job */
 };
 
+/* Somebody waits until the history of a model is up to date. */
+struct history_ask {
+	STAILQ_ENTRY(history_ask) link;
+	int model;
+	void (*done)(void *ctx, int result);
+	void *ctx;
+};
+STAILQ_HEAD(history_asks, history_ask);
+
+struct backend_history {
+	LIST_ENTRY(backend_history) link;
+	struct backend *b; /* immutable */
+	int model;	   /* immutable; -1: of all */
+	unsigned readers;  /* the historian is one while it works on it */
+	struct strbuf text;
+	char *cursor;	    /* the historian's, while it is a reader; NULL: nothing read yet */
+	uint64_t changes;   /* of the model, or of all, when it was last read */
+	int64_t not_before; /* monotonic: not read again earlier, unless somebody waits */
+};
+LIST_HEAD(history_list, backend_history);
+
 struct model_runtime {
 	char *why_not, *note; /* what the store says of it; NULL: nothing */
 	enum time_type event_time_type;
@@ -89,10 +110,13 @@ struct model_runtime {
 		prepare_error; /* why the last prepare failed: the next run fails with it; NULL: it did not */
 	int64_t not_before;    /* monotonic: backing off */
 	unsigned passing;      /* failures in passing, one after the other */
+	unsigned ended;	       /* attempts, here */
+	bool prune;	       /* they may be too many now */
 	int64_t changed_at;
 	uint64_t generation;	       /* rises with every change */
 	struct report_summary summary; /* of everything that exists, as of: */
-	uint64_t summary_generation;   /* 0: none yet */
+	struct report_standing standing;
+	uint64_t summary_generation; /* 0: none yet */
 	ordinal summary_end;
 };
 
@@ -123,7 +147,15 @@ struct backend {
 	bool hurry; /* the drain is over */
 	bool woken; /* something is to be done: the control thread shall not sleep */
 
-	pthread_t control, slow, canceller;
+	uint64_t changes; /* of all models: as their generations */
+	struct history_list histories;
+	struct history_asks history_asks;
+	bool historian_woken, historian_done;
+	bool pruning;	  /* of some model */
+	int64_t prune_at; /* monotonic: not earlier */
+	pthread_cond_t history_wake;
+
+	pthread_t control, slow, canceller, historian;
 	bool threads;		    /* they run */
 	struct worker *slow_worker; /* NULL: the slow lane is not up */
 	pthread_cond_t slow_wake;   /* a model is to be adopted, or the end */
@@ -170,6 +202,16 @@ void skip_hopeless(struct backend *b, const struct store_outcome *put_back);
 bool cancel_meant(struct backend *b, int model, ordinal batch, int64_t *wanted); /* with the lock */
 void cancel_over(struct backend *b, int model, ordinal batch); /* with the lock: its attempt has ended */
 void *cancel_main(void *arg);
+
+/* historian.c */
+void *historian_main(void *arg);
+void historian_wake(struct backend *b);		  /* with the lock */
+void attempt_ended(struct backend *b, int model); /* with the lock: its history has one line more */
+
+/* history.c */
+#define HISTORY_BYTES (8 << 20) /* of text; beyond it the older half goes */
+struct backend_history *history_find(const struct backend *b, int model);  /* with the lock; NULL: not open */
+int history_append(struct backend_history *h, const struct strbuf *lines); /* with the lock; -ENOMEM */
 
 int outcomes_settle(struct backend *b, struct error *err); /* on the control thread */
 

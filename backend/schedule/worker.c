@@ -28,6 +28,7 @@ static void show_done(struct backend *b, const struct build_run *run, const stru
 	b->models[run->model].passing = 0;
 	ledger_equal_failures(b->ledger, run->request, NULL);
 	ledger_settled(b->ledger, &s);
+	attempt_ended(b, run->model);
 	cancel_over(b, run->model, r->batch);
 	touch_model(b, run->model);
 }

@@ -28,13 +28,20 @@ static int settle_queue(struct worker *w, sqlite3 *queue, const struct target *t
 static int record(struct worker *w, const struct model *m, const struct target *t, int64_t id,
 		  struct error *err)
 {
-	auto_stmt *forget = NULL, *adopt = NULL;
+	auto_stmt *forget = NULL, *keep = NULL, *adopt = NULL;
 	auto_strbuf sql = STRBUF_INIT;
 	int r = worker_prepare(w, "DELETE FROM batchfs_state WHERE model = ?", &forget, err);
 	if (r == 0)
 		r = db_bind(forget, err, "i", t->table_id);
 	if (r == 0)
 		r = db_run(forget, err);
+	/* What was done to the table before stays the model's history. */
+	if (r == 0)
+		r = worker_prepare(w, "UPDATE batchfs_attempt SET model = ?2 WHERE model = ?1", &keep, err);
+	if (r == 0)
+		r = db_bind(keep, err, "ii", t->table_id, id);
+	if (r == 0)
+		r = db_run(keep, err);
 	if (r == 0)
 		r = target_register(w, m, id, err);
 	strbuf_puts(&sql, "INSERT INTO batchfs_state (model, start, attempt, finished, adopted)"

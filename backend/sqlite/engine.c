@@ -22,6 +22,8 @@ static const struct builder_ops builder_ops = {
 	.adopt = sqlite_adopt,
 	.build = sqlite_build,
 	.interrupt = sqlite_interrupt,
+	.history = sqlite_history,
+	.prune = sqlite_prune,
 	.statements = sqlite_statements,
 };
 

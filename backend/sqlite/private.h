@@ -198,6 +198,9 @@ int sqlite_prepare(struct worker *w, int model, struct store_target *target, str
 int sqlite_adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err);
 int sqlite_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 		 struct error *err);
+int sqlite_history(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
+		   struct error *err);
+int sqlite_prune(struct worker *w, int model, size_t keep, int64_t before, struct error *err);
 int sqlite_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
 		      struct error *err);
 

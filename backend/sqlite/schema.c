@@ -23,7 +23,8 @@ static const char file_sql[] =
 	"CREATE TABLE batchfs_attempt(id INTEGER PRIMARY KEY, model INTEGER NOT NULL, start INTEGER NOT NULL,"
 	" attempt INTEGER NOT NULL, outcome TEXT NOT NULL, at INTEGER NOT NULL, seconds REAL, rows_deleted "
 	"INTEGER,"
-	" rows_inserted INTEGER, request INTEGER);";
+	" rows_inserted INTEGER, request INTEGER);"
+	"CREATE INDEX batchfs_attempt_model ON batchfs_attempt(model);";
 
 static const char queue_sql[] =
 	"CREATE TABLE batchfs_meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -49,7 +50,8 @@ static const char queue_sql[] =
 	"CREATE TABLE attempt(id INTEGER PRIMARY KEY, model INTEGER NOT NULL, start INTEGER NOT NULL,"
 	" attempt INTEGER NOT NULL, outcome TEXT NOT NULL, at INTEGER NOT NULL, seconds REAL, request "
 	"INTEGER,"
-	" sqlstate TEXT NOT NULL, message TEXT NOT NULL);";
+	" sqlstate TEXT NOT NULL, message TEXT NOT NULL);"
+	"CREATE INDEX attempt_model ON attempt(model);";
 
 int schema_check(sqlite3 *db, bool *present, struct error *err)
 {

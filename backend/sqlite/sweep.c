@@ -39,8 +39,9 @@ static int sweep_open(struct sweep *w, sqlite3 *queue, sqlite3 *file, struct err
 		 " started = running_since, finished = ?3, sqlstate = '', message = ?4 WHERE model = ?1 AND "
 		 "start = ?2"},
 		{queue, &w->history,
-		 "INSERT INTO attempt(model, start, attempt, outcome, at, request, sqlstate, message)"
-		 " VALUES (?, ?, ?, ?, ?, ?, '', ?)"},
+		 "INSERT INTO attempt(model, start, attempt, outcome, at, request, message, seconds, "
+		 "sqlstate)"
+		 " VALUES (?, ?, ?, ?, ?, ?, ?, ? / 1e6, '')"},
 	};
 	int r = 0;
 	for (size_t i = 0; i < sizeof all / sizeof *all && r == 0; i++)
@@ -60,8 +61,9 @@ static int interrupted(struct store *s, struct sweep *w, const struct target *t,
 	if (r == 0)
 		r = db_run(fails ? w->fail : w->put_back, err);
 	if (r == 0)
-		r = db_bind(w->history, err, "iiitiit", t->queue_id, row->start, (int64_t)row->attempt,
-			    "interrupted", now, row->request, message);
+		r = db_bind(w->history, err, "iiitiiti", t->queue_id, row->start, (int64_t)row->attempt,
+			    "interrupted", now, row->request, message,
+			    now > row->running_since ? now - row->running_since : 0);
 	return r == 0 ? db_run(w->history, err) : r;
 }
 

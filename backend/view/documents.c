@@ -59,9 +59,9 @@ int backend_batch_document(const struct backend *b, int model, ordinal batch, st
 	return err;
 }
 
-/* With the lock. */
+/* With the lock. standing NULL: not wanted. */
 static void count_part(const struct backend *b, const struct backend_part *p, bool run, int64_t now,
-		       struct report_summary *s)
+		       struct report_summary *s, struct report_standing *standing)
 {
 	const struct model *m = &b->catalog->models[p->model];
 	ordinal newest = plan_existing(m, now).end - 1;
@@ -72,6 +72,8 @@ static void count_part(const struct backend *b, const struct backend_part *p, bo
 		if (!p->states || (p->states >> info.state & 1) != 0)
 			report_count(s, o, &info,
 				     run ? plan_run_reason(m, info.state, o, newest) : "requested");
+		if (standing)
+			report_note(standing, m, o, &info);
 	}
 }
 
@@ -84,7 +86,9 @@ static const struct report_summary *summary_of(struct backend *b, int model, int
 	if (rt->summary_generation == rt->generation && rt->summary_end == existing.end)
 		return &rt->summary;
 	rt->summary = (struct report_summary){0};
-	count_part(b, &(struct backend_part){.model = model, .batches = existing}, true, now, &rt->summary);
+	rt->standing = (struct report_standing){0};
+	count_part(b, &(struct backend_part){.model = model, .batches = existing}, true, now, &rt->summary,
+		   &rt->standing);
 	rt->summary_generation = rt->generation;
 	rt->summary_end = existing.end;
 	return &rt->summary;
@@ -109,7 +113,7 @@ int backend_parts_document(const struct backend *b, const struct backend_part *p
 		if (run && is_whole(b, &parts[i], now))
 			kept = summary_of((struct backend *)b, parts[i].model, now);
 		else
-			count_part(b, &parts[i], run, now, &one);
+			count_part(b, &parts[i], run, now, &one, NULL);
 		if (n_parts > 1)
 			report_merge(&all, kept ? kept : &one);
 		else
@@ -122,25 +126,41 @@ int backend_parts_document(const struct backend *b, const struct backend_part *p
 		refusal_of(b, model, n_parts == 1 ? parts[0].batches : (struct ordinal_range){0, 0}), out);
 }
 
+static void info_of(void *ctx, const struct model *m, ordinal batch, struct batch_info *out)
+{
+	const struct backend *b = ctx;
+	ledger_info(b->ledger, (int)(m - b->catalog->models), batch, out);
+}
+
+static struct report_source source_of(const struct backend *b, int64_t now)
+{
+	return (struct report_source){.now = now, .info = info_of, .ctx = (void *)b};
+}
+
 int backend_model_status(const struct backend *b, int model, struct strbuf *out)
 {
 	int64_t now = clock_now_us(b->config.clock);
 	LOCKED(lock_of(b));
 	const struct report_summary *s = summary_of((struct backend *)b, model, now);
-	return report_range(s, &b->catalog->models[model], refusal_of(b, model, (struct ordinal_range){0, 0}),
-			    out);
+	struct report_source source = source_of(b, now);
+	return report_status(s, &b->models[model].standing, &b->catalog->models[model],
+			     refusal_of(b, model, (struct ordinal_range){0, 0}), &source, out);
 }
 
 int backend_root_status(const struct backend *b, struct strbuf *out)
 {
 	size_t n = b->catalog->n_models;
 	auto_free struct report_summary *all = calloc(n + 1, sizeof *all);
-	if (!all)
+	auto_free struct report_standing *standings = calloc(n + 1, sizeof *standings);
+	if (!all || !standings)
 		return -ENOMEM;
 	int64_t now = clock_now_us(b->config.clock);
 	LOCKED(lock_of(b));
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		all[i] = *summary_of((struct backend *)b, (int)i, now);
+		standings[i] = b->models[i].standing;
+	}
+	struct report_source source = source_of(b, now);
 	struct report_mount mount = {.version = b->config.version,
 				     .engine = b->config.engine->name,
 				     .manifest = b->catalog->path,
@@ -148,7 +168,8 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 				     .pid = getpid(),
 				     .since = b->since,
 				     .loaded_at = b->since};
-	return report_root(b->catalog, all, refusal_of(b, -1, (struct ordinal_range){0, 0}), &mount, out);
+	return report_root(b->catalog, all, standings, refusal_of(b, -1, (struct ordinal_range){0, 0}),
+			   &mount, &source, out);
 }
 
 int backend_model_document(const struct backend *b, int model, struct strbuf *out)

@@ -9,7 +9,8 @@ import pytest
 
 from lib.command import errno_of, run, shell
 from lib.events import add_sessions, make_events
-from lib.trouble import FAILS, NEVER_ENDS, add_troubled, set_days
+from lib.fault import Fault
+from lib.trouble import FAILS, FINE, NEVER_ENDS, add_troubled, set_days
 from lib.wait import wait_until
 
 NOW = "2024-09-04T12:00:00"
@@ -21,6 +22,7 @@ BATCH = {"model", "batch", "state", "start", "end", "attempt", "rows_deleted", "
          "code", "requested_again", "engine", "last_refusal"}
 RANGE = {"batches", "states", "would_build", "first_failed", "last_failed", "frozen", "last_finished_at",
          "last_refusal"}
+STATUS = RANGE | {"built_until", "lag", "running", "last_failures"}
 WOULD_BUILD = {"batches", "rows", "seconds", "first", "last", "why"}
 MODEL = {"name", "package", "unique_id", "relation", "event_time", "event_time_type", "batch_size", "begin", "lookback",
          "strategy", "unique_key", "concurrent_batches", "full_refresh", "protected", "tags", "inputs", "runnable",
@@ -178,9 +180,45 @@ def test_the_status_of_a_model_is_what_run_would_do(project, warehouse, mount):
     check_padding(m / "sessions" / ".status")
     d = m.document("sessions", ".status")
     check_range(d, 4)
-    assert set(d) == RANGE
+    assert set(d) == STATUS
     assert d["would_build"]["why"] == {"failed": 1, "pending": 1, "lookback": 1}
     assert (d["would_build"]["first"], d["would_build"]["last"]) == ("2024-09-02", "2024-09-04")
+
+
+def test_how_far_a_model_is(project, warehouse, mount, fault_binary, tmp_path):
+    fault = Fault(tmp_path / "fault")
+    add_troubled(project, lookback=1)
+    set_days(warehouse, FAILS, "2024-09-02", "2024-09-03")
+    m = mount(project, "jobs=1", now=NOW, binary=fault_binary, env=fault.env())
+
+    def standing(*names):
+        d = m.document(*names, ".status")
+        return d["built_until"], d["lag"] // 3600, [x["batch"] for x in d["last_failures"]]
+
+    day = 24
+    # NOW is at noon.
+    assert standing() == standing("sessions") == ("2024-09-01T00:00:00Z", 3 * day + 12, [])
+    assert errno_of(m.build, "sessions", "2024-09") == errno.EIO
+    assert standing("sessions") == ("2024-09-02T00:00:00Z", 2 * day + 12, ["2024-09-03", "2024-09-02"])
+    failure = m.document(".status")["last_failures"][0]
+    assert list(failure) == ["model", "batch", "at", "sqlstate", "message"] and failure["model"] == "sessions"
+    error = m.document("sessions", "2024-09-03")["error"]
+    assert {k: failure[k] for k in error} == error and error["message"]
+    set_days(warehouse, FINE)
+    m.build("sessions", "2024-09-03")
+    assert standing("sessions") == ("2024-09-02T00:00:00Z", 2 * day + 12, ["2024-09-02"])
+    m.build("sessions", "2024-09-02")
+    # What is built before its window has closed is not built as a whole; what is built once more still is.
+    assert standing() == standing("sessions") == ("2024-09-04T00:00:00Z", 12, [])
+    assert m.document(".status")["running"] == []
+    with fault.holding("build"):
+        os.utime(m / "sessions" / "2024-09-02")
+        wait_until(lambda: m.states("sessions")["2024-09-02"] == "running", what="2024-09-02 runs")
+        (running,) = m.document("sessions", ".status")["running"]
+        assert running == {"batch": "2024-09-02", "since": m.document("sessions", "2024-09-02")["started_at"]}
+        assert m.document(".status")["running"] == [{"model": "sessions", **running}]
+        assert standing("sessions")[0] == "2024-09-04T00:00:00Z"
+    m.sync("sessions", "2024-09-02")
 
 
 def test_the_status_of_the_root(sessions, project, warehouse):
@@ -188,8 +226,10 @@ def test_the_status_of_the_root(sessions, project, warehouse):
     check_padding(sessions / ".status")
     d = sessions.document(".status")
     check_range(d, 4)
-    assert set(d) == RANGE | {"models", "mount"}
-    assert d["models"] == {"sessions": sessions.document("sessions", ".status")}
+    assert set(d) == STATUS | {"models", "mount"}
+    model = sessions.document("sessions", ".status")
+    assert d["models"]["sessions"] | {"lag": 0} == model | {"lag": 0} and list(d["models"]) == ["sessions"]
+    assert (d["built_until"], d["last_failures"]) == (model["built_until"], [])
     mount = d["mount"]
     assert set(mount) == MOUNT
     assert (mount["engine"], mount["pid"], mount["warehouse"]) == (warehouse.engine, sessions.pid, "connected")

@@ -131,6 +131,37 @@ int backend_sql_document(const struct backend *b, int model, struct ordinal_rang
 	return 0;
 }
 
+struct backend_history {
+	int model;
+};
+
+struct backend_history *backend_history_open(struct backend *b, int model)
+{
+	struct backend_history *h = calloc(1, sizeof *h);
+	if (h)
+		h->model = model;
+	return h;
+}
+
+void backend_history_close(struct backend_history *h)
+{
+	free(h);
+}
+
+void backend_history_load(struct backend *b, int model, void (*done)(void *ctx, int result), void *ctx)
+{
+	done(ctx, 0);
+}
+
+size_t backend_history_size(const struct backend *b, int model)
+{
+	return 0;
+}
+
+void backend_history_read(const struct backend_history *h, size_t off, size_t size, struct strbuf *out)
+{
+}
+
 int backend_refuse(struct backend *b, int model, struct ordinal_range batches, int err, const char *fmt, ...)
 {
 	char *text = NULL;

@@ -165,6 +165,29 @@ static int fault_build(struct worker *w, const struct build_run *run, build_repo
 	return r;
 }
 
+static int fault_history(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell,
+			 void *ctx, struct error *err)
+{
+	struct store *s = w->store;
+	enter(w);
+	int r = fault_before(s, w, FAULT_HISTORY, err);
+	if (r == 0)
+		r = s->engine->builder->history(w->inner, model, most, cursor, tell, ctx, err);
+	leave(w);
+	return r;
+}
+
+static int fault_prune(struct worker *w, int model, size_t keep, int64_t before, struct error *err)
+{
+	struct store *s = w->store;
+	enter(w);
+	int r = fault_before(s, w, FAULT_PRUNE, err);
+	if (r == 0)
+		r = s->engine->builder->prune(w->inner, model, keep, before, err);
+	leave(w);
+	return r;
+}
+
 static int fault_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
 			    struct error *err)
 {
@@ -178,5 +201,7 @@ const struct builder_ops fault_builder = {
 	.adopt = fault_adopt,
 	.build = fault_build,
 	.interrupt = fault_interrupt,
+	.history = fault_history,
+	.prune = fault_prune,
 	.statements = fault_statements,
 };

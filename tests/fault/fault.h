@@ -10,7 +10,7 @@
  *
  *   OP:ACTION[,ACTION...]
  *     OP      open enlist load follow request claim settle retire (of the store),
- *             prepare adopt build (of the builder)
+ *             prepare adopt build history prune (of the builder)
  *     ACTION  delay=MS       waits before the call
  *             hold           waits until the rule is gone
  *             error=E[*N]    the call fails and never reaches the engine, N times (default: always)

@@ -8,8 +8,8 @@
 
 #include "backend/base/cleanup.h"
 
-static const char *const op_names[] = {"open",	 "enlist", "load",    "follow", "request", "claim",
-				       "settle", "retire", "prepare", "adopt",	"build"};
+static const char *const op_names[] = {"open",	 "enlist",  "load",  "follow", "request", "claim", "settle",
+				       "retire", "prepare", "adopt", "build",  "history", "prune"};
 
 static enum fault_op op_of(const char *name)
 {

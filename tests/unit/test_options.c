@@ -52,6 +52,7 @@ static void test_defaults(void **state)
 	assert_null(o.engine);
 	assert_int_equal(o.timeout_s, 10);
 	assert_int_equal(o.drain_s, 10);
+	assert_int_equal(o.history, 10000);
 	assert_int_equal(o.uid, -1);
 	assert_int_equal(o.umask, -1);
 	assert_false(o.foreground || o.debug || o.read_only || o.sync || o.protect || o.allow_other ||
@@ -64,9 +65,9 @@ static void test_every_option(void **state)
 {
 	(void)state;
 	struct options o;
-	const char *list =
-		"engine=postgres,service=wh,role=etl,jobs=4,timeout=3,drain=0,ro,sync,protect,allow_other,"
-		"uid=1000,gid=root,umask=0027,now=2024-09-04T12:00:00+02:00,fsname=x";
+	const char *list = "engine=postgres,service=wh,role=etl,jobs=4,timeout=3,drain=0,history=7,ro,sync,"
+			   "protect,allow_other,"
+			   "uid=1000,gid=root,umask=0027,now=2024-09-04T12:00:00+02:00,fsname=x";
 	assert_int_equal(with_list(&o, NULL, list), 0);
 	assert_string_equal(o.engine, "postgres");
 	assert_string_equal(o.service, "wh");
@@ -75,6 +76,7 @@ static void test_every_option(void **state)
 	assert_int_equal(o.jobs, 4);
 	assert_int_equal(o.timeout_s, 3);
 	assert_int_equal(o.drain_s, 0);
+	assert_int_equal(o.history, 7);
 	assert_true(o.read_only && o.sync && o.protect && o.allow_other && o.now_given);
 	assert_int_equal(o.uid, 1000);
 	assert_int_equal(o.gid, 0);

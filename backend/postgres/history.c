@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What .history shows. Increments are found as news are (follow.c): by transaction id and the last snapshot.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/postgres/pgstore.h"
+
+#define SNAPSHOT "select pg_catalog.pg_current_snapshot()::text"
+
+/* Of one model by its own index, newest first; of all by that of the transaction ids. */
+#define OF_ONE "x.model = $1::int"
+#define OF_ALL "x.model = any ($1::int[])"
+#define SINCE                                                                                                \
+	" and x.xid >= pg_catalog.pg_snapshot_xmin($3::pg_snapshot)"                                         \
+	" and not pg_catalog.pg_visible_in_snapshot(x.xid, $3::pg_snapshot)"
+#define HISTORY                                                                                              \
+	"select a.model, a.window_start, a.attempt, a.outcome, a.at, a.seconds, a.rows_deleted,"             \
+	" a.rows_inserted, r.uid, r.command, r.reason, a.sqlstate, a.message"                                \
+	" from (select x.* from batchfs.attempt x where %s and " HISTORY_ROWS                                \
+	"%s order by x.xid desc limit $2::bigint) a"                                                         \
+	" left join batchfs.request r on r.id = a.request order by a.at, a.xid, a.window_start"
+
+static void tell_row(struct store *s, const PGresult *r, int row, ended_attempt_fn *tell, void *ctx)
+{
+	const struct pg_model *m = store_model(s, (int)pg_int(r, row, 0));
+	if (!m)
+		return;
+	struct ended_attempt a = {
+		.model = m->index,
+		.batch = calendar_ordinal(m->model->batch_size, pg_time(r, row, 1)),
+		.attempt = (uint32_t)pg_int(r, row, 2),
+		.outcome = pg_text(r, row, 3),
+		.at = pg_time(r, row, 4),
+		.us = pg_null(r, row, 5) ? -1 : (int64_t)(strtod(pg_text(r, row, 5), NULL) * 1e6 + 0.5),
+		.rows_deleted = pg_count(r, row, 6),
+		.rows_inserted = pg_count(r, row, 7),
+		.uid = pg_count(r, row, 8),
+		.command = pg_text(r, row, 9),
+		.reason = pg_text(r, row, 10),
+		.sqlstate = pg_text(r, row, 11),
+		.message = pg_text(r, row, 12),
+	};
+	tell(ctx, &a);
+}
+
+static void ids_of_all(const struct store *s, struct strbuf *ids)
+{
+	for (size_t i = 0; i < s->n_ids; i++)
+		pg_array_int(ids, s->by_id[i].id);
+	pg_array_end(ids);
+}
+
+int pg_history(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
+	       struct error *err)
+{
+	struct store *s = w->store;
+	if (!s->schema || (model < 0 ? s->n_ids == 0 : !s->models[model].id))
+		return 0;
+	int r = pg_connect(&w->conn, pg_deadline(s), err);
+	if (r)
+		return r;
+	auto_strbuf ids = STRBUF_INIT, sql = STRBUF_INIT;
+	strbuf_printf(&sql, HISTORY, model < 0 ? OF_ALL : OF_ONE, *cursor ? SINCE : "");
+	struct pg_params params = {0};
+	if (model < 0) {
+		ids_of_all(s, &ids);
+		pg_param_text(&params, ids.str);
+	} else {
+		pg_param_int(&params, s->models[model].id);
+	}
+	pg_param_int(&params, (int64_t)most);
+	if (*cursor)
+		pg_param_text(&params, *cursor);
+	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(s));
+	p.broken = strbuf_broken(&ids) || strbuf_broken(&sql);
+	pg_add_begin_snapshot(&p);
+	size_t snapshot = pg_add(&p, SNAPSHOT, NULL);
+	size_t found = pg_add(&p, sql.str, &params);
+	pg_add(&p, "commit", NULL);
+	r = pg_run(&p, err);
+	if (r)
+		return r;
+	char *next = strdup(pg_text(p.results[snapshot], 0, 0));
+	if (!next)
+		return error_set(err, ENOMEM, "no memory for a history");
+	free(*cursor);
+	*cursor = next;
+	for (int row = 0; row < PQntuples(p.results[found]); row++)
+		tell_row(s, p.results[found], row, tell, ctx);
+	return 0;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Open histories, as their readers see them. The historian fills them. */
+#include <string.h>
+
+#include "backend/schedule/private.h"
+
+struct backend_history *history_find(const struct backend *b, int model)
+{
+	struct backend_history *h;
+	LIST_FOREACH(h, &b->histories, link)
+	{
+		if (h->model == model)
+			return h;
+	}
+	return NULL;
+}
+
+struct backend_history *backend_history_open(struct backend *b, int model)
+{
+	LOCKED(&b->lock);
+	struct backend_history *h = history_find(b, model);
+	if (!h) {
+		h = calloc(1, sizeof *h);
+		if (!h)
+			return NULL;
+		*h = (struct backend_history){.b = b, .model = model, .text = STRBUF_INIT};
+		LIST_INSERT_HEAD(&b->histories, h, link);
+	}
+	h->readers++;
+	return h;
+}
+
+void backend_history_close(struct backend_history *h)
+{
+	if (!h)
+		return;
+	{
+		LOCKED(&h->b->lock);
+		if (--h->readers > 0)
+			return;
+		LIST_REMOVE(h, link);
+	}
+	strbuf_fini(&h->text);
+	free(h->cursor);
+	free(h);
+}
+
+void backend_history_load(struct backend *b, int model, void (*done)(void *ctx, int result), void *ctx)
+{
+	struct history_ask *a = calloc(1, sizeof *a);
+	bool over = false;
+	if (a) {
+		*a = (struct history_ask){.model = model, .done = done, .ctx = ctx};
+		LOCKED(&b->lock);
+		over = b->historian_done || !b->threads;
+		if (!over) {
+			STAILQ_INSERT_TAIL(&b->history_asks, a, link);
+			historian_wake(b);
+		}
+	}
+	if (a && !over)
+		return;
+	free(a);
+	done(ctx, over ? -ECANCELED : -ENOMEM);
+}
+
+size_t backend_history_size(const struct backend *b, int model)
+{
+	LOCKED(lock_of(b));
+	const struct backend_history *h = history_find(b, model);
+	return h ? h->text.len : 0;
+}
+
+void backend_history_read(const struct backend_history *h, size_t off, size_t size, struct strbuf *out)
+{
+	LOCKED(&h->b->lock);
+	size_t start = off < h->text.len ? off : h->text.len, left = h->text.len - start;
+	strbuf_add(out, h->text.str + start, size < left ? size : left);
+}
+
+/* Whole lines, down to half of what may be kept: so it happens seldom, and a reader that follows can see it.
+ */
+static void drop_old(struct strbuf *text)
+{
+	if (text->len <= HISTORY_BYTES)
+		return;
+	const char *from = memchr(text->str + text->len - HISTORY_BYTES / 2, '\n', HISTORY_BYTES / 2);
+	size_t left = text->len - (size_t)(from + 1 - text->str);
+	memmove(text->str, from + 1, left + 1);
+	text->len = left;
+}
+
+int history_append(struct backend_history *h, const struct strbuf *lines)
+{
+	strbuf_add(&h->text, lines->str, lines->len);
+	if (strbuf_broken(lines) || strbuf_broken(&h->text)) {
+		/* From the beginning next time. */
+		strbuf_fini(&h->text);
+		free(h->cursor);
+		h->cursor = NULL;
+		return -ENOMEM;
+	}
+	drop_old(&h->text);
+	return 0;
+}
