@@ -89,6 +89,9 @@ enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch,
 void ledger_build_times(const struct ledger *l, int model, ordinal batch, int64_t *started,
 			int64_t *finished);
 
+/* Whether its rows were there before batchfs was: when it was built nobody knows. */
+bool ledger_adopted(const struct ledger *l, int model, ordinal batch);
+
 /* The end of the latest successful build of the model, at least; 0: none. */
 int64_t ledger_latest_build(const struct ledger *l, int model);
 

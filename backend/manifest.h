@@ -68,7 +68,7 @@ struct model {
 	const char *event_time; /* NULL only where why_not says so */
 	enum batch_size batch_size;
 	const char *batch_size_text; /* as configured, also where unknown; NULL: none */
-	int64_t begin;		     /* us, truncated to batch_size; INT64_MAX where why_not says so */
+	int64_t begin;		     /* us, truncated to batch_size; INT64_MAX: no batches, why_not says why */
 	int32_t lookback;
 	const char *strategy;
 	const char **unique_key; /* NULL-terminated; an empty list: none */
@@ -139,7 +139,8 @@ struct catalog {
  * directory without a manifest.json), -EACCES, -EINVAL (not JSON, no manifest,
  * a wrong type where the whole cannot be understood), -ENOMEM. One model that is
  * wrong is no failure: it is in the catalog with its why_not; one whose name
- * cannot be a file's is left out and named in the log.
+ * cannot be a file's is left out and named in the log. A wrong value of any other
+ * node is logged, and refuses the models that read it.
  */
 int manifest_load(const char *path, const struct log *log, struct catalog **out, struct error *err);
 

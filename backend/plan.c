@@ -25,14 +25,15 @@ struct ordinal_range plan_reads(const struct ledger *l, const struct catalog *c,
 				calendar_start(size, batch + 1));
 }
 
-struct ordinal_range plan_read_by(const struct ledger *l, const struct catalog *c, int model,
-				  const struct upstream *upstream, struct ordinal_range batches)
+/* The batches of `model` that read this batch of `upstream`. */
+static struct ordinal_range read_by(const struct ledger *l, const struct catalog *c, int model,
+				    const struct upstream *upstream, ordinal batch)
 {
 	enum batch_size size = c->models[upstream->model].batch_size;
 	if (!upstream->windowed)
 		return ledger_known(l, model);
-	return calendar_touched(c->models[model].batch_size, calendar_start(size, batches.first),
-				calendar_start(size, batches.end));
+	return calendar_touched(c->models[model].batch_size, calendar_start(size, batch),
+				calendar_start(size, batch + 1));
 }
 
 static bool settled(const struct ledger *l, int model, struct ordinal_range range)
@@ -65,9 +66,7 @@ void plan_readers(const struct ledger *l, const struct catalog *c, int model, or
 		for (size_t j = 0; (int)i != model && j < m->n_upstreams; j++) {
 			const struct upstream *u = &m->upstreams[j];
 			if (u->model == model)
-				fn(ctx, (int)i,
-				   plan_read_by(l, c, (int)i, u, (struct ordinal_range){batch, batch + 1}),
-				   u->windowed);
+				fn(ctx, (int)i, read_by(l, c, (int)i, u, batch), u->windowed);
 		}
 	}
 }
@@ -80,6 +79,7 @@ bool plan_stale(const struct ledger *l, const struct catalog *c, int model, ordi
 	bool stale = false;
 	if (m->n_upstreams == 0)
 		return false;
+	bool adopted = ledger_adopted(l, model, batch);
 	ledger_build_times(l, model, batch, &began, &ended);
 	for (size_t i = 0; i < m->n_upstreams && began; i++) {
 		const struct upstream *u = &m->upstreams[i];
@@ -88,7 +88,8 @@ bool plan_stale(const struct ledger *l, const struct catalog *c, int model, ordi
 		struct ordinal_range reads = plan_reads(l, c, model, batch, u);
 		for (ordinal o = reads.first; o < reads.end && !(stale && !fn); o++) {
 			ledger_build_times(l, u->model, o, &input_began, &input_built);
-			if (input_built <= began)
+			/* Of two that were adopted nobody knows which was built first. */
+			if (input_built <= began || (adopted && ledger_adopted(l, u->model, o)))
 				continue;
 			stale = true;
 			if (fn)
@@ -118,6 +119,18 @@ static uint32_t run_length(const struct ledger *l, int model, unsigned jobs)
 	return n < 1 ? 1 : (uint32_t)n;
 }
 
+/* With nothing of it queued nobody will make it: the reader's own error says so best. */
+static bool waits_for_target(const struct ledger *l, const struct model *m, int model,
+			     const struct plan_gate *gates)
+{
+	for (size_t i = 0; i < m->n_upstreams; i++) {
+		int u = m->upstreams[i].model;
+		if (u != model && gates[u].missing && ledger_queued(l, u) + ledger_running(l, u) > 0)
+			return true;
+	}
+	return false;
+}
+
 static bool ready(const void *ctx, int model, ordinal batch)
 {
 	const struct scope *s = ctx;
@@ -134,7 +147,7 @@ struct plan_next plan_next(struct ledger *l, const struct catalog *c, const stru
 		const struct model *m = &c->models[model];
 		bool alone = gates[model].unprepared || plan_serial(m);
 		if (!gates[model].open || ledger_queued(l, model) == 0 ||
-		    (alone && ledger_running(l, model) > 0))
+		    (alone && ledger_running(l, model) > 0) || waits_for_target(l, m, model, gates))
 			continue;
 		/* The claimed batches of a run that reads itself come one after the other: one is ready at a
 		 * time. */

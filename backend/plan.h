@@ -12,6 +12,7 @@
 struct plan_gate {
 	bool open;	 /* prepared, not being adopted, not backing off */
 	bool unprepared; /* its target must be prepared first, with nothing of it in flight */
+	bool missing;	 /* its target does not exist yet */
 };
 
 /* Whether batches of the model must run one at a time, oldest first. */
@@ -20,6 +21,8 @@ bool plan_serial(const struct model *m);
 /*
  * The next run for one idle worker: models take turns (*turn is where the last one ended), within a
  * model the oldest comes first. `jobs`: how many workers share the work. count 0: nothing can start now.
+ * A model that reads a missing target waits for whatever is queued or running of the model that makes it:
+ * even a batch before that one's `begin` cannot be read without the table.
  */
 struct plan_next {
 	int model;
@@ -36,10 +39,6 @@ bool plan_ready(const struct ledger *l, const struct catalog *c, int model, ordi
  * them. */
 struct ordinal_range plan_reads(const struct ledger *l, const struct catalog *c, int model, ordinal batch,
 				const struct upstream *upstream);
-
-/* The batches of `model` that read one of these batches of `upstream`. */
-struct ordinal_range plan_read_by(const struct ledger *l, const struct catalog *c, int model,
-				  const struct upstream *upstream, struct ordinal_range batches);
 
 /* Calls fn for every batch that reads this one directly. A batch of a model that reads itself: the later ones
  * too. */

@@ -27,15 +27,6 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	fs_poke(fs);
 }
 
-static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-		      struct fuse_file_info *fi)
-{
-	const struct fs *fs = fuse_req_userdata(req);
-
-	/* Not EPERM: to `touch` a batch that is not there, "No such file or directory" is the reason. */
-	fuse_reply_err(req, backend_read_only(fs->backend) ? EROFS : ENOENT);
-}
-
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
 	refuse(req);

@@ -6,6 +6,8 @@
 /* Go, Node and older uutils write "now" out, from the system's clock. */
 #define NOW_US 2000000
 
+static const char cannot_run[] = "The model cannot run here; its .model says why.";
+
 /* The batches a refusal is about. */
 static struct ordinal_range about(struct fs *fs, const struct node *n)
 {
@@ -66,8 +68,25 @@ int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say,
 	if (r)
 		return r;
 	if (!backend_runnable(fs->backend, n->model))
-		return refuse(fs, n, say, EOPNOTSUPP, "The model cannot run here; its .model says why.");
+		return refuse(fs, n, say, EOPNOTSUPP, cannot_run);
 	return check_suffix(fs, n);
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	struct fs *fs = fuse_req_userdata(req);
+	struct node dir;
+	int r = fs_node(fs, parent, &dir);
+
+	if (backend_read_only(fs->backend))
+		r = -EROFS;
+	else if (r == 0 && dir.kind == NODE_MODEL && !backend_runnable(fs->backend, dir.model))
+		r = refuse(fs, &dir, true, EOPNOTSUPP, cannot_run);
+	else if (r == 0)
+		/* Not EPERM: to `touch` a batch that is not there, "No such file or directory" is the reason.
+		 */
+		r = -ENOENT;
+	fuse_reply_err(req, -r);
 }
 
 static void reply_attr(struct fs *fs, fuse_req_t req, const struct node *n)
@@ -94,11 +113,15 @@ static bool is_about_now(const struct stat *attr)
 	return t - now <= NOW_US && now - t <= NOW_US;
 }
 
-/* Whether the change is a request: 1, 0, or -errno. */
-static int is_trigger(struct fs *fs, const struct node *n, const struct stat *attr, int to_set)
+/* Whether the change is a request: 1, 0, or -errno. triggered: the handle has made one already. */
+static int is_trigger(struct fs *fs, const struct node *n, const struct stat *attr, int to_set,
+		      bool triggered)
 {
 	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		return refuse(fs, n, true, EPERM, "Mode and owner cannot be changed.");
+	/* What has written may set the length of it, as if it were kept. */
+	if ((to_set & FUSE_SET_ATTR_SIZE) && attr->st_size != 0 && !triggered)
+		return refuse(fs, n, true, EPERM, "Only cutting it to nothing (: > FILE) asks for a build.");
 	if (to_set & (FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME_NOW))
 		return 1;
 	if (!(to_set & FUSE_SET_ATTR_MTIME))
@@ -116,12 +139,11 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 	struct handle_writes w;
 	uint64_t ticket;
 	int r = fs_node(fs, ino, &what.node);
-	bool known = handle_writes(&fs->handles, what.fi.fh, &w);
+	bool triggered = handle_writes(&fs->handles, what.fi.fh, &w) && w.triggered;
 
 	if (r == 0)
-		r = is_trigger(fs, &what.node, attr, to_set);
-	/* The handle has made its request already. */
-	if (r == 0 || (r == 1 && known && w.triggered)) {
+		r = is_trigger(fs, &what.node, attr, to_set, triggered);
+	if (r == 0 || (r == 1 && triggered)) {
 		reply_attr(fs, req, &what.node);
 		return;
 	}

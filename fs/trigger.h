@@ -12,6 +12,9 @@
  */
 int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct backend_part *part);
 
+/* Where a name is not there `touch` tries to make it. */
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
 
 #endif

@@ -39,8 +39,6 @@ static int fail(enum exit_code code, const struct error *err)
 		[EXIT_USAGE] = "batchfs --help lists the options",
 		[EXIT_MANIFEST] =
 			"give the manifest.json that `dbt compile` wrote, or its directory (mostly target/)",
-		[EXIT_WAREHOUSE] = "-o service=NAME or the PG* variables say where PostgreSQL is, -o "
-				   "database=FILE where SQLite is",
 		[EXIT_MOUNTPOINT] = "a mount point is an existing directory that nothing else is using",
 		[EXIT_FUSE] = "FUSE needs /dev/fuse, and root or fusermount3; in a container: --device "
 			      "/dev/fuse --cap-add SYS_ADMIN",
@@ -49,6 +47,26 @@ static int fail(enum exit_code code, const struct error *err)
 	log_error(&person, "%s", err->text);
 	if (code < sizeof hints / sizeof hints[0] && hints[code])
 		log_info(&person, "%s", hints[code]);
+	return code;
+}
+
+static int fail_warehouse(const struct program *p, const struct error *err)
+{
+	const struct log person = {.level = LOG_LEVEL_INFO};
+	int code = fail(EXIT_WAREHOUSE, err);
+	bool away = err->err == ECONNREFUSED || err->err == EHOSTUNREACH || err->err == ETIMEDOUT;
+	if (p->o.database && err->err == ENOENT)
+		log_info(&person,
+			 "-o database=FILE is the file of the schema main in dbt's profile; `dbt run` "
+			 "or `touch` makes it");
+	else if (away && p->o.service)
+		log_info(&person,
+			 "service=%s stands in libpq's service file; `psql service=%s` tries the same",
+			 p->o.service, p->o.service);
+	else if (away)
+		log_info(&person,
+			 "-o service=NAME or the variables PGHOST, PGPORT, PGUSER and PGDATABASE say "
+			 "where PostgreSQL is; `psql` tries the same");
 	return code;
 }
 
@@ -190,7 +208,7 @@ static int run(struct program *p)
 	if (!p->o.foreground && chdir("/"))
 		log_warning(&p->log, "chdir /: %s", strerror(errno));
 	if (open_warehouse(p, &err))
-		return fail(EXIT_WAREHOUSE, &err);
+		return fail_warehouse(p, &err);
 	if (serve_block_signals(&err))
 		return fail(EXIT_INTERNAL, &err);
 	rc = open_fs(p, &err);

@@ -75,8 +75,8 @@ static void set_outcome(struct ledger *l, struct model_state *m, struct cell *c,
 {
 	const struct known_request *k = known_find(l, s->request);
 	int64_t window_end = calendar_start(m->model->batch_size, s->batch + 1);
-	int64_t duration =
-		s->run == ROW_IDLE && s->finished > s->started ? (s->finished - s->started) / 1000 : 0;
+	bool timed = s->run == ROW_IDLE && s->started > 0 && s->finished > s->started;
+	int64_t duration = timed ? (s->finished - s->started) / 1000 : 0;
 	c->outcome = (unsigned)s->outcome & 3;
 	c->finished = s->finished > 0 ? (uint64_t)s->finished & ((UINT64_C(1) << 52) - 1) : 0;
 	c->adopted = s->adopted;

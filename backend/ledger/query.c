@@ -145,6 +145,12 @@ void ledger_build_times(const struct ledger *l, int model, ordinal batch, int64_
 	*started = built ? (int64_t)c->finished - (int64_t)c->duration_ms * 1000 : 0;
 }
 
+bool ledger_adopted(const struct ledger *l, int model, ordinal batch)
+{
+	const struct cell *c = cell_find(&l->models[model], batch);
+	return c && c->adopted;
+}
+
 int64_t ledger_latest_build(const struct ledger *l, int model)
 {
 	return l->models[model].latest_build;

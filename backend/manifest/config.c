@@ -7,10 +7,10 @@
 static int load_batch_size(struct loader *l, const struct place *config, struct model *m)
 {
 	const char *text;
+	m->batch_size = BATCH_DAY;
 	int r = get_string(config, "batch_size", &text);
 	if (r)
 		return r;
-	m->batch_size = BATCH_DAY;
 	m->batch_size_text = arena_strdup(l->arena, text);
 	if (!text)
 		refuse(l, m, "The model has no batch_size; set it to hour, day, month or year");
@@ -96,10 +96,10 @@ static int load_indexes(struct loader *l, const struct place *config, struct mod
 	struct index_config *indexes = arena_alloc(l->arena, json_array_size(list) + 1, sizeof(*indexes));
 	if (!indexes)
 		return loader_check(l);
-	m->indexes = indexes;
-	m->n_indexes = json_array_size(list);
-	for (size_t i = 0; !r && i < m->n_indexes; i++)
+	for (size_t i = 0; !r && i < json_array_size(list); i++)
 		r = load_index(l, &at, i, &indexes[i]);
+	m->indexes = indexes;
+	m->n_indexes = r ? 0 : json_array_size(list);
 	return r;
 }
 
@@ -116,7 +116,8 @@ static int load_meta(struct loader *l, const struct place *at, const struct plac
 	auto_free char *text = meta ? json_dumps(meta, JSON_COMPACT) : NULL;
 	if (meta && !text)
 		l->arena->broken = true;
-	m->meta_json = text ? arena_strdup(l->arena, text) : "{}";
+	if (text)
+		m->meta_json = arena_strdup(l->arena, text);
 	return 0;
 }
 
@@ -129,30 +130,37 @@ static int load_checksum(struct loader *l, const struct place *at, struct model 
 		struct place checksum_at = place_under(at, "checksum", checksum);
 		r = get_string(&checksum_at, "checksum", &text);
 	}
-	m->checksum = text ? arena_strdup(l->arena, text) : "";
+	if (text)
+		m->checksum = arena_strdup(l->arena, text);
 	return r;
 }
 
 static int load_flags(struct loader *l, const struct place *config, struct model *m)
 {
-	const char *event_time;
 	enum tristate unlogged;
-	int r = get_string(config, "event_time", &event_time);
+	int r = refuse_wrong(l, m, get_bool(config, "concurrent_batches", &m->concurrent_batches));
 	if (!r)
-		r = get_bool(config, "concurrent_batches", &m->concurrent_batches);
+		r = refuse_wrong(l, m, get_bool(config, "full_refresh", &m->full_refresh));
 	if (!r)
-		r = get_bool(config, "full_refresh", &m->full_refresh);
+		r = refuse_wrong(l, m, get_bool(config, "unlogged", &unlogged));
 	if (!r)
-		r = get_bool(config, "unlogged", &unlogged);
-	if (!r)
-		r = get_strings(config, "unique_key", l->arena, &m->unique_key);
+		r = refuse_wrong(l, m, get_strings(config, "unique_key", l->arena, &m->unique_key));
 	if (r)
 		return r;
 	if (m->unique_key[0] && !*m->unique_key[0])
 		m->unique_key[0] = NULL;
 	m->unlogged = unlogged == TRI_TRUE;
-	if (event_time && *event_time)
-		m->event_time = arena_strdup(l->arena, event_time);
+	return 0;
+}
+
+static int load_event_time(struct loader *l, const struct place *config, struct model *m)
+{
+	const char *text;
+	int r = get_string(config, "event_time", &text);
+	if (r)
+		return r;
+	if (text && *text)
+		m->event_time = arena_strdup(l->arena, text);
 	else
 		refuse(l, m,
 		       "The model has no event_time; set it to the column that says which batch a row "
@@ -160,27 +168,46 @@ static int load_flags(struct loader *l, const struct place *config, struct model
 	return 0;
 }
 
+static int load_target(struct loader *l, const struct place *at, struct model *m)
+{
+	int r = load_relation(l, at, &m->relation);
+	if (r)
+		return r;
+	if (!m->relation.rendered)
+		refuse(l, m,
+		       "The manifest gives no relation_name for the model; run `dbt compile` to write it "
+		       "again");
+	else if (l->dialect == SQL_POSTGRES && !*m->relation.schema)
+		return place_wrong(at, "schema", json_object_get(at->object, "schema"),
+				   "and relation_name has no schema either");
+	return 0;
+}
+
 int load_config(struct loader *l, struct model *m)
 {
 	struct place at = loader_place(l, (size_t)m->node);
 	struct place config = place_under(&at, "config", json_object_get(at.object, "config"));
-	int r = load_relation(l, &at, &m->relation);
-	if (!r && !m->relation.rendered)
-		refuse(l, m,
-		       "The manifest gives no relation_name for the model; run `dbt compile` to write it "
-		       "again");
+	m->meta_json = "{}";
+	m->checksum = "";
+	if (l->wrong[m->node])
+		refuse(l, m, "%s", l->wrong[m->node]);
+	int r = refuse_wrong(l, m, load_target(l, &at, m));
+	if (!r)
+		r = refuse_wrong(l, m, load_event_time(l, &config, m));
 	if (!r)
 		r = load_flags(l, &config, m);
 	if (!r)
-		r = load_batch_size(l, &config, m);
+		r = refuse_wrong(l, m, load_batch_size(l, &config, m));
 	if (r)
 		return r;
 	load_begin(l, &config, m);
+	if (!m->batch_size_text || strcmp(m->batch_size_text, calendar_size_name(m->batch_size)) != 0)
+		m->begin = INT64_MAX;
 	load_lookback(l, &config, m);
-	r = load_indexes(l, &config, m);
+	r = refuse_wrong(l, m, load_indexes(l, &config, m));
 	if (!r)
-		r = load_meta(l, &at, &config, m);
+		r = refuse_wrong(l, m, load_meta(l, &at, &config, m));
 	if (!r)
-		r = load_checksum(l, &at, m);
+		r = refuse_wrong(l, m, load_checksum(l, &at, m));
 	return r ? r : loader_check(l);
 }

@@ -130,9 +130,13 @@ int load_inputs(struct loader *l, struct model *m, bool **windowed)
 		if (!node_is_relation(&l->nodes[n->parents[i]]))
 			continue;
 		int r = load_input(l, m, n->parents[i], in);
+		if (r == -EINVAL)
+			*in = (struct input){0};
+		else
+			m->n_inputs++;
+		r = refuse_wrong(l, m, r);
 		if (r)
 			return r;
-		m->n_inputs++;
 	}
 	m->reads_itself = reads_itself(l, m);
 	return m->compiled ? load_mentions(l, m, inputs, *windowed) : loader_check(l);

@@ -135,11 +135,12 @@ int get_strings(const struct place *in, const char *key, struct arena *a, const 
 {
 	json_t *value = lookup(in, key);
 	size_t n = json_is_array(value) ? json_array_size(value) : value ? 1 : 0;
-	if (value && !json_is_array(value) && !json_is_string(value))
-		return place_wrong(in, key, value, "not a list of strings");
 	const char **list = arena_alloc(a, n + 1, sizeof(*list));
+	*out = list;
 	if (!list)
 		return error_set(in->err, ENOMEM, "%s: no memory", in->file);
+	if (value && !json_is_array(value) && !json_is_string(value))
+		return place_wrong(in, key, value, "not a list of strings");
 	for (size_t i = 0; i < n; i++) {
 		json_t *item = json_is_array(value) ? json_array_get(value, i) : value;
 		struct place at = place_under(in, key, value);
@@ -150,7 +151,6 @@ int get_strings(const struct place *in, const char *key, struct arena *a, const 
 			return r;
 		list[i] = arena_intern(a, json_string_value(item));
 	}
-	*out = list;
 	return a->broken ? error_set(in->err, ENOMEM, "%s: no memory", in->file) : 0;
 }
 

@@ -41,7 +41,9 @@ int get_object(const struct place *in, const char *key, json_t **out);
 int get_array(const struct place *in, const char *key, json_t **out);
 int get_bool(const struct place *in, const char *key, enum tristate *out);
 
-/* A list of strings or one string -> a NULL-terminated list, copied to the arena; never NULL but on failure.
+/*
+ * A list of strings or one string -> a NULL-terminated list, copied to the arena; never NULL but without
+ * memory. Of a list with a wrong value: what stands before that.
  */
 int get_strings(const struct place *in, const char *key, struct arena *a, const char ***out);
 

@@ -93,9 +93,9 @@ static int load_model(struct loader *l, struct model *m, unsigned *seen)
 	bool *windowed;
 	int r = load_config(l, m);
 	if (!r)
-		r = check_features(l, m);
+		r = refuse_wrong(l, m, check_features(l, m));
 	if (!r)
-		r = load_compiled(l, m);
+		r = refuse_wrong(l, m, load_compiled(l, m));
 	if (!r)
 		r = load_inputs(l, m, &windowed);
 	if (!r)
@@ -214,18 +214,13 @@ void catalog_free(struct catalog *c)
 	free(owned);
 }
 
+static int compare_dir(const void *dir, const void *model)
+{
+	return strcmp(dir, ((const struct model *)model)->dir);
+}
+
 int catalog_find(const struct catalog *c, const char *dir)
 {
-	size_t low = 0, high = c->n_models;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = strcmp(dir, c->models[middle].dir);
-		if (order == 0)
-			return (int)middle;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return -1;
+	const struct model *found = bsearch(dir, c->models, c->n_models, sizeof(*c->models), compare_dir);
+	return found ? (int)(found - c->models) : -1;
 }

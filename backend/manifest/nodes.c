@@ -113,8 +113,22 @@ static int load_version(struct loader *l, const struct place *at, const char **o
 	return r;
 }
 
-static int load_strings(struct loader *l, const struct place *at, struct node *n)
+/* What a getter has found wrong costs this node alone: whoever wants it finds the sentence. */
+static int forgive(struct loader *l, size_t i, int r)
 {
+	struct error *err = l->root.err;
+	if (r != -EINVAL)
+		return r;
+	log_warning(l->log, "%s", err->text);
+	if (!l->wrong[i])
+		l->wrong[i] = arena_strdup(l->arena, err->text);
+	*err = (struct error){0};
+	return loader_check(l);
+}
+
+static int load_strings(struct loader *l, const struct place *at, size_t i)
+{
+	struct node *n = &l->nodes[i];
 	const struct {
 		const char *key;
 		const char **to;
@@ -124,17 +138,16 @@ static int load_strings(struct loader *l, const struct place *at, struct node *n
 		{"original_file_path", &n->path, false},
 		{"source_name", &n->source_name, node_is(n, "source")},
 	};
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+	for (size_t k = 0; k < sizeof(texts) / sizeof(*texts); k++) {
 		const char *text;
-		int r = (texts[i].needed ? need_string : get_string)(at, texts[i].key, &text);
+		int r = (texts[k].needed ? need_string : get_string)(at, texts[k].key, &text);
+		*texts[k].to = arena_intern(l->arena, text ? text : "");
+		r = forgive(l, i, r);
 		if (r)
 			return r;
-		*texts[i].to = arena_intern(l->arena, text);
 	}
 	if (!node_is(n, "source"))
 		n->source_name = NULL;
-	if (!n->path)
-		n->path = "";
 	return 0;
 }
 
@@ -143,28 +156,25 @@ static int load_node(struct loader *l, size_t i)
 	struct node *n = &l->nodes[i];
 	struct place at = loader_place(l, i);
 	json_t *name = json_object_get(at.object, "name");
-	json_t *config;
 	const char *materialized = NULL;
 	/* A NUL in a name is models.c's to judge: it costs that model, not the manifest. */
 	if (!json_is_string(name))
 		return place_wrong(&at, "name", name, "not a string");
 	n->name = arena_intern(l->arena, json_string_value(name));
 	n->model = -1;
-	int r = load_strings(l, &at, n);
+	n->config = "\n";
+	int r = load_strings(l, &at, i);
 	if (!r)
-		r = load_version(l, &at, &n->version);
+		r = forgive(l, i, load_version(l, &at, &n->version));
 	if (!r)
-		r = get_strings(&at, "fqn", l->arena, &n->fqn);
+		r = forgive(l, i, get_strings(&at, "fqn", l->arena, &n->fqn));
 	if (!r)
-		r = get_strings(&at, "tags", l->arena, &n->tags);
+		r = forgive(l, i, get_strings(&at, "tags", l->arena, &n->tags));
+	struct place config = place_under(&at, "config", json_object_get(at.object, "config"));
 	if (!r)
-		r = get_object(&at, "config", &config);
-	if (!r && config) {
-		struct place config_at = place_under(&at, "config", config);
-		r = get_string(&config_at, "materialized", &materialized);
-	}
+		r = forgive(l, i, get_string(&config, "materialized", &materialized));
 	n->materialized = arena_intern(l->arena, materialized);
-	return r ? r : load_selectable(l, &at, n);
+	return r ? r : forgive(l, i, load_selectable(l, &at, n));
 }
 
 static int by_number(const void *a, const void *b)
@@ -208,20 +218,15 @@ static int load_parents(struct loader *l, size_t i)
 	return 0;
 }
 
+static int compare_id(const void *unique_id, const void *node)
+{
+	return strcmp(unique_id, ((const struct node *)node)->unique_id);
+}
+
 int find_node(const struct loader *l, const char *unique_id)
 {
-	size_t low = 0, high = l->n_nodes;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = strcmp(unique_id, l->nodes[middle].unique_id);
-		if (order == 0)
-			return (int)middle;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return -1;
+	const struct node *found = bsearch(unique_id, l->nodes, l->n_nodes, sizeof(*l->nodes), compare_id);
+	return found ? (int)(found - l->nodes) : -1;
 }
 
 int load_nodes(struct loader *l)
@@ -232,6 +237,7 @@ int load_nodes(struct loader *l)
 	auto_free struct found *found = calloc(most + 1, sizeof(*found));
 	l->nodes = arena_alloc(l->arena, most + 1, sizeof(*l->nodes));
 	l->json = calloc(most + 1, sizeof(*l->json));
+	l->wrong = arena_alloc(l->arena, most + 1, sizeof(*l->wrong));
 	if (!found || !l->json)
 		l->arena->broken = true;
 	if (l->arena->broken)
@@ -251,6 +257,6 @@ int load_nodes(struct loader *l)
 	if (!r)
 		r = loader_check(l);
 	for (size_t i = 0; !r && i < l->n_nodes; i++)
-		r = load_parents(l, i);
+		r = forgive(l, i, load_parents(l, i));
 	return r;
 }

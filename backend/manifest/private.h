@@ -35,7 +35,8 @@ struct loader {
 	struct place root, maps[MAP_COUNT];
 	json_t *macros; /* NULL: the manifest has none */
 	struct node *nodes;
-	json_t **json; /* of nodes[i]; freed once loaded */
+	json_t **json;	    /* of nodes[i]; freed once loaded */
+	const char **wrong; /* of nodes[i]: what cannot be read of it, a sentence; NULL: nothing */
 	size_t n_nodes;
 	struct model *models;
 	size_t n_models;
@@ -81,14 +82,18 @@ int check_features(struct loader *l, struct model *m);
 /* Adds a sentence without its full stop to why_not; the same one only once. */
 void refuse(struct loader *l, struct model *m, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* relation.c */
+/* What a getter has found wrong (-EINVAL) costs this model alone: a reason of its why_not, and 0. */
+int refuse_wrong(struct loader *l, struct model *m, int r);
+
+/* relation.c: a rendered name must say which table it is */
 int load_relation(struct loader *l, const struct place *at, struct relation *out);
 
 /* inputs.c: inputs with their mentions; windowed[i]: everything that is read of inputs[i] lies in the window
  */
 int load_inputs(struct loader *l, struct model *m, bool **windowed);
 
-/* upstreams.c. seen: a zeroed stamp for each node, kept between calls. */
+/* upstreams.c: refuses, too, what reads a node that is wrong. seen: a zeroed stamp for each node, kept
+ * between calls. */
 int load_upstreams(struct loader *l, struct model *m, const bool *windowed, unsigned *seen);
 
 /* syntax.c. f: the file that jansson read, from its start. -EINVAL. */

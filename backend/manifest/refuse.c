@@ -17,6 +17,15 @@ void refuse(struct loader *l, struct model *m, const char *fmt, ...)
 	m->why_not = m->why_not ? arena_printf(l->arena, "%s. %s", m->why_not, sentence) : sentence;
 }
 
+int refuse_wrong(struct loader *l, struct model *m, int r)
+{
+	if (r != -EINVAL)
+		return r;
+	refuse(l, m, "%s", l->root.err->text);
+	*l->root.err = (struct error){0};
+	return loader_check(l);
+}
+
 static bool has_jinja(const char *text)
 {
 	return strstr(text, "{{") || strstr(text, "{%");

@@ -66,9 +66,13 @@ int load_relation(struct loader *l, const struct place *at, struct relation *out
 		return r;
 	*out = (struct relation){.rendered = arena_strdup(l->arena, rendered)};
 	name = json_string_value(json_object_get(at->object, "name"));
-	if (!rendered || !take_apart(l, rendered, out)) {
+	if (!rendered) {
 		out->database = arena_strdup(l->arena, database);
 		out->identifier = arena_strdup(l->arena, identifier ? identifier : alias ? alias : name);
+	} else if (!take_apart(l, rendered, out) && !l->arena->broken) {
+		*out = (struct relation){0};
+		return place_wrong(at, "relation_name", json_object_get(at->object, "relation_name"),
+				   "not the name of a table");
 	}
 	if (!out->schema)
 		out->schema = arena_strdup(l->arena, schema ? schema : "");

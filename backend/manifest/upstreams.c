@@ -7,6 +7,7 @@
 
 struct walk {
 	struct loader *l;
+	struct model *m;
 	unsigned *seen, stamp; /* seen[node] == stamp: visited in this walk */
 	int *stack;
 	size_t depth;
@@ -47,7 +48,12 @@ static void follow(struct walk *w, int node, bool windowed)
 	w->stamp++;
 	visit(w, node);
 	while (w->depth) {
-		const struct node *n = &w->l->nodes[w->stack[--w->depth]];
+		int at = w->stack[--w->depth];
+		const struct node *n = &w->l->nodes[at];
+		/* What it depends on, or whether it is a view, may not be known. */
+		if (w->l->wrong[at] && n->model < 0)
+			refuse(w->l, w->m, "It reads %s, which is wrong in the manifest: %s", n->unique_id,
+			       w->l->wrong[at]);
 		if (n->model >= 0)
 			add(w, n->model, windowed);
 		else if (is_transparent(n)) {
@@ -60,7 +66,7 @@ static void follow(struct walk *w, int node, bool windowed)
 int load_upstreams(struct loader *l, struct model *m, const bool *windowed, unsigned *seen)
 {
 	auto_free int *stack = calloc(l->n_nodes + 1, sizeof(*stack));
-	struct walk w = {.l = l, .seen = seen, .stack = stack};
+	struct walk w = {.l = l, .m = m, .seen = seen, .stack = stack};
 	w.out = calloc(l->n_models + 1, sizeof(*w.out));
 	auto_free struct upstream *free_out = w.out;
 	if (!stack || !w.out) {

@@ -30,8 +30,16 @@ void group_leave(struct ask_group *g, int result)
 	free(g);
 }
 
-static void ask_end(struct ask *a, int result)
+static void ask_end(struct backend *b, struct ask *a, int result)
 {
+	struct ask *next;
+	while ((next = STAILQ_FIRST(&a->then))) {
+		STAILQ_REMOVE_HEAD(&a->then, link);
+		if (result < 0)
+			ask_end(b, next, result);
+		else
+			ask_send(b, next);
+	}
 	group_leave(a->group, result);
 	free(a->reason);
 	free(a);
@@ -53,6 +61,7 @@ struct ask *ask_new(const struct backend *b, struct ask_group *g, int model, con
 		return NULL;
 	}
 	a->group = g;
+	STAILQ_INIT(&a->then);
 	__atomic_add_fetch(&g->members, 1, __ATOMIC_RELAXED);
 	a->request.reason = a->reason;
 	a->request.model = model;
@@ -91,7 +100,7 @@ void ask_send(struct backend *b, struct ask *a)
 {
 	int err = ask_queue(b, a);
 	if (err < 0)
-		ask_end(a, err);
+		ask_end(b, a, err);
 }
 
 /* Every request that came of the ticket's gets the text. */
@@ -172,7 +181,7 @@ static void refuse_all(struct backend *b, struct ask_queue *asks)
 		backend_refuse(b, a->request.model, a->request.batches, EOPNOTSUPP,
 			       "%s cannot be adopted; its .model says why",
 			       b->catalog->models[a->request.model].dir);
-		ask_end(a, -EOPNOTSUPP);
+		ask_end(b, a, -EOPNOTSUPP);
 	}
 }
 
@@ -220,7 +229,7 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 			backend_refuse(b, r->model, r->batches, -result, "%s",
 				       err < 0 ? e->text : r->err.text);
 		}
-		ask_end(a, result);
+		ask_end(b, a, result);
 	}
 }
 
@@ -259,6 +268,6 @@ void asks_fail(struct backend *b, int err)
 	struct ask *a;
 	while ((a = STAILQ_FIRST(&all))) {
 		STAILQ_REMOVE_HEAD(&all, link);
-		ask_end(a, err);
+		ask_end(b, a, err);
 	}
 }

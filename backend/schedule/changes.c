@@ -75,7 +75,7 @@ static void sink_request(void *ctx, const struct store_request_row *r)
 static void sink_state(void *ctx, const struct store_state *s)
 {
 	struct backend *b = ctx;
-	bool threads;
+	bool built = s->run == ROW_IDLE && s->outcome == OUTCOME_DONE, threads;
 	{
 		LOCKED(&b->lock);
 		threads = b->threads;
@@ -83,9 +83,11 @@ static void sink_state(void *ctx, const struct store_state *s)
 			log_error(b->config.log, "no memory for a batch of %s",
 				  b->catalog->models[s->model].dir);
 		touch_model(b, s->model);
+		/* By another mount, which has made the table if there was none. */
+		b->models[s->model].exists |= built && threads;
 	}
 	changed(b, s->model, (struct ordinal_range){s->batch, s->batch + 1});
-	if (s->run == ROW_IDLE && s->outcome == OUTCOME_DONE && threads)
+	if (built && threads)
 		changed_readers(b, s->model, s->batch);
 }
 
@@ -127,6 +129,7 @@ void model_target(struct model_runtime *m, const struct store_target *target)
 	keep(&m->why_not, target->why_not.err ? target->why_not.text : "");
 	keep(&m->note, target->note);
 	m->event_time_type = target->event_time_type;
+	m->exists = target->exists;
 }
 
 void model_refuses(struct model_runtime *m, const char *why_not)

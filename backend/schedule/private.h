@@ -34,8 +34,10 @@ struct ask_group {
 };
 
 /* A request on its way to the store. */
+STAILQ_HEAD(ask_queue, ask);
 struct ask {
 	STAILQ_ENTRY(ask) link;
+	struct ask_queue then; /* sent once this one is recorded; refused as it is refused */
 	struct ask_group *group;
 	struct store_request request;
 	uint64_t ticket;
@@ -43,7 +45,6 @@ struct ask {
 	pid_t pid;
 	char *reason; /* owns request.reason */
 };
-STAILQ_HEAD(ask_queue, ask);
 
 /* An outcome on its way to the store. */
 struct outcome {
@@ -105,6 +106,7 @@ LIST_HEAD(history_list, backend_history);
 struct model_runtime {
 	char *why_not, *note; /* what the store says of it; NULL: nothing */
 	enum time_type event_time_type;
+	bool exists; /* the target's table, as far as is known */
 	bool prepared, preparing, adopting;
 	struct error *
 		prepare_error; /* why the last prepare failed: the next run fails with it; NULL: it did not */

@@ -108,8 +108,7 @@ static int refused(struct backend *b, const struct backend_part *p)
 {
 	const char *dir = b->catalog->models[p->model].dir;
 	if (b->config.read_only)
-		return backend_refuse(b, p->model, p->batches, EROFS, "%s: this mount is read only (-o ro)",
-				      dir);
+		return backend_refuse(b, p->model, p->batches, EROFS, "this mount is read only (-o ro)");
 	struct error why = {0};
 	{
 		LOCKED(&b->lock);
@@ -126,12 +125,12 @@ static int refused(struct backend *b, const struct backend_part *p)
 	return 0;
 }
 
-static int send_stretch(struct backend *b, struct ask_group *g, const struct backend_request *r,
-			const struct stretch *s, int expected, uint64_t ticket, unsigned of)
+static struct ask *ask_of(const struct backend *b, struct ask_group *g, const struct backend_request *r,
+			  const struct stretch *s, int expected, uint64_t ticket, unsigned of)
 {
 	struct ask *a = ask_new(b, g, s->model, r->reason);
 	if (!a)
-		return -ENOMEM;
+		return NULL;
 	a->request.kind = REQUEST_BUILD;
 	a->request.batches = s->batches;
 	a->request.expected = expected;
@@ -141,22 +140,32 @@ static int send_stretch(struct backend *b, struct ask_group *g, const struct bac
 	a->ticket_of = of;
 	ssize_t n = getrandom(a->request.uuid, sizeof a->request.uuid, 0);
 	(void)n; /* 16 bytes come whole once the pool is up, which it is when a file system is mounted */
-	ask_send(b, a);
-	return 0;
+	return a;
 }
 
 static int send_all(struct backend *b, struct ask_group *g, const struct backend_request *r,
 		    const struct stretches *all, uint64_t *ticket)
 {
-	int err = 0;
+	struct ask *first = NULL;
+	bool broken = false;
 	uint64_t last = __atomic_add_fetch(&b->last_ticket, all->n, __ATOMIC_RELAXED);
 	*ticket = all->n ? last - all->n + 1 : 0;
-	for (size_t i = 0; i < all->n && err == 0; i++)
-		/* The compare-and-swap is on what was named: it comes first, what was skipped because of it
-		 * after. */
-		err = send_stretch(b, g, r, &all->list[i], i ? -1 : r->expected, *ticket + i,
-				   i ? 1 : (unsigned)all->n);
-	return err;
+	for (size_t i = 0; i < all->n && !broken; i++) {
+		struct ask *a = ask_of(b, g, r, &all->list[i], i ? -1 : r->expected, *ticket + i,
+				       i ? 1 : (unsigned)all->n);
+		broken = !a;
+		/* The compare-and-swap is on what was named: what was skipped because of it follows only if
+		 * that has won. */
+		if (a && r->expected >= 0 && !first)
+			first = a;
+		else if (a && first)
+			STAILQ_INSERT_TAIL(&first->then, a, link);
+		else if (a)
+			ask_send(b, a);
+	}
+	if (first)
+		ask_send(b, first);
+	return broken ? -ENOMEM : 0;
 }
 
 void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket)

@@ -17,6 +17,7 @@ static void gates(const struct backend *b, struct plan_gate *out)
 		const struct model_runtime *m = &b->models[i];
 		out[i].open = !m->adopting && !m->preparing && m->not_before <= now && model_runs(b, (int)i);
 		out[i].unprepared = !m->prepared;
+		out[i].missing = !m->exists;
 	}
 }
 

@@ -143,13 +143,15 @@ static void build(struct job_worker *w)
 		b->models[w->run.model].prepared = false;
 }
 
-static void prepare(struct job_worker *w)
+/* no_worker: why there is none, where there is none. */
+static void prepare(struct job_worker *w, const struct error *no_worker)
 {
 	struct backend *b = w->b;
 	int model = w->run.model;
 	struct store_target target = {0};
 	auto_free struct error *err = calloc(1, sizeof *err);
-	int r = b->config.engine->builder->prepare(w->worker, model, &target, err);
+	int r = w->worker ? b->config.engine->builder->prepare(w->worker, model, &target, err)
+			  : error_set(err, no_worker->err, "%s", no_worker->text);
 	if (r < 0)
 		log_warning(b->config.log, "%s cannot be prepared: %s", b->catalog->models[model].dir,
 			    err ? err->text : "no memory");
@@ -202,8 +204,8 @@ void *worker_main(void *arg)
 			fail_run(b, &w->run, &err);
 		else if (worker && w->kind == JOB_BUILD)
 			build(w);
-		else if (worker)
-			prepare(w);
+		else
+			prepare(w, &err);
 		LOCKED(&b->lock);
 		w->kind = JOB_NONE;
 		w->cancelled = w->ended = 0;

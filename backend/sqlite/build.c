@@ -47,14 +47,25 @@ static int run_own(struct worker *w, const char *sql, const struct build_run *ru
 	return db_run(stmt, err);
 }
 
-static int run_insert(struct worker *w, const char *sql, struct error *err)
+static int run_insert(struct worker *w, int model, const char *sql, struct error *err)
 {
+	const struct model *m = &w->store->config.catalog->models[model];
 	auto_stmt *stmt = NULL;
 	int r = worker_checked(w, err);
 	if (r == 0)
 		r = worker_prepare_model(w, sql, &stmt, err);
 	w->outside = 0;
-	return r == 0 ? db_run(stmt, err) : r;
+	w->expected = target_copy(w->store, model).type;
+	w->misfit = TIME_UNKNOWN;
+	if (r == 0)
+		r = db_run(stmt, err);
+	if (r < 0 && w->misfit != TIME_UNKNOWN)
+		r = error_set(
+			err, EINVAL,
+			"the query of %s yields its event_time %s as %s, and the table %s holds it as %s",
+			m->name, m->event_time, time_type_name(w->misfit), m->relation.identifier,
+			time_type_name(w->expected));
+	return r;
 }
 
 /* Values in the window that text comparison would put into the wrong batch are a failure, not rows. */
@@ -123,7 +134,7 @@ static int transact(struct worker *w, const struct build_run *run, const struct 
 		r = run_own(w, sql->text[STATEMENT_DELETE].str, run, b, err);
 	b->rows_deleted = sqlite3_changes64(w->db);
 	if (r == 0)
-		r = run_insert(w, sql->text[STATEMENT_INSERT].str, err);
+		r = run_insert(w, run->model, sql->text[STATEMENT_INSERT].str, err);
 	b->rows_inserted = sqlite3_changes64(w->db);
 	b->rows_outside = w->outside;
 	b->finished = clock_now_us(w->store->config.clock);

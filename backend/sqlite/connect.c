@@ -46,10 +46,10 @@ static int open_unwritten(const char *path, struct patience *p, sqlite3 **out, s
 	return db_open(uri.str, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, p, out, err);
 }
 
-static int open_written(const char *path, struct patience *p, sqlite3 **out, struct error *err)
+static int open_written(const char *path, int create, struct patience *p, sqlite3 **out, struct error *err)
 {
 	auto_db *db = NULL;
-	int r = db_open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, p, &db, err);
+	int r = db_open(path, SQLITE_OPEN_READWRITE | create, p, &db, err);
 	if (r < 0)
 		return r;
 	auto_stmt *mode = NULL;
@@ -72,14 +72,14 @@ static int open_written(const char *path, struct patience *p, sqlite3 **out, str
 int connect_file(struct store *s, struct patience *p, sqlite3 **out, struct error *err)
 {
 	return s->config.read_only ? open_unwritten(s->file, p, out, err)
-				   : open_written(s->file, p, out, err);
+				   : open_written(s->file, 0, p, out, err);
 }
 
 int connect_queue(struct store *s, struct patience *p, sqlite3 **out, struct error *err)
 {
 	*out = NULL;
 	if (!s->config.read_only)
-		return open_written(s->queue, p, out, err);
+		return open_written(s->queue, SQLITE_OPEN_CREATE, p, out, err);
 	return access(s->queue, F_OK) == 0 ? open_unwritten(s->queue, p, out, err) : 0;
 }
 

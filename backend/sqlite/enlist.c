@@ -10,15 +10,46 @@
 #include "backend/sqlite/shape.h"
 #include "backend/sqlite/target.h"
 
+/* dbt-sqlite names an attached file by its schema; the file that is mounted is always "main". */
+static bool in_main(const struct relation *r)
+{
+	return !r->schema || !*r->schema || sqlite3_stricmp(r->schema, "main") == 0;
+}
+
 static bool same_table(const struct model *a, const struct model *b)
 {
-	return sqlite3_stricmp(a->relation.identifier, b->relation.identifier) == 0;
+	return sqlite3_stricmp(a->relation.identifier, b->relation.identifier) == 0 && in_main(&b->relation);
+}
+
+/* A table of that name in the mounted file would be another one. */
+static void judge_schemas(const struct model *m, struct error *why)
+{
+	if (!in_main(&m->relation)) {
+		error_set(why, EOPNOTSUPP,
+			  "its table is %s, and only the schema main can be built here: the file that is "
+			  "mounted; set the model's schema to main, or run it with dbt",
+			  m->relation.rendered);
+		return;
+	}
+	for (size_t i = 0; i < m->n_inputs; i++) {
+		const struct input *in = &m->inputs[i];
+		if (in->ephemeral || in_main(&in->relation))
+			continue;
+		error_set(why, EOPNOTSUPP,
+			  "it reads %s, and only the schema main can be read here: the file that is "
+			  "mounted; move the table there, or run the model with dbt",
+			  in->relation.rendered);
+		return;
+	}
 }
 
 /* What no look at the file can change. */
-static void judge_name(const struct catalog *c, size_t i, struct error *why)
+static void judge(const struct catalog *c, size_t i, struct error *why)
 {
 	const struct model *m = &c->models[i];
+	judge_schemas(m, why);
+	if (why->err)
+		return;
 	if (sqlite3_strnicmp(m->relation.identifier, "sqlite_", 7) == 0 ||
 	    sqlite3_strnicmp(m->relation.identifier, "batchfs_", 8) == 0) {
 		error_set(why, EOPNOTSUPP, "a table cannot be called %s here: give the model an alias",
@@ -29,9 +60,8 @@ static void judge_name(const struct catalog *c, size_t i, struct error *why)
 		if (k == i || c->models[k].why_not || !same_table(m, &c->models[k]))
 			continue;
 		error_set(why, EOPNOTSUPP,
-			  "%s and %s would both write the table %s: SQLite has no schemas; give one of them "
-			  "an alias",
-			  m->unique_id, c->models[k].unique_id, m->relation.identifier);
+			  "%s and %s would both write the table %s; give one of them an alias", m->unique_id,
+			  c->models[k].unique_id, m->relation.identifier);
 		return;
 	}
 }
@@ -114,7 +144,7 @@ static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i
 {
 	const struct model *m = &s->config.catalog->models[i];
 	struct error why = {0};
-	judge_name(s->config.catalog, i, &why);
+	judge(s->config.catalog, i, &why);
 	int r = why.err || s->targets[i].sql ? 0 : parse(s, i, &why, err);
 	if (r < 0 || why.err) {
 		*out = (struct store_target){.event_time_type = TIME_UNKNOWN, .why_not = why};

@@ -11,19 +11,16 @@ static char *with_suffix(const char *file, const char *suffix)
 	return asprintf(&name, "%s%s", file, suffix) < 0 ? NULL : name;
 }
 
-/* SQLite's own words for these are "unable to open database file". */
-static int check_file(const char *file, bool must_exist, struct error *err)
+/* SQLite's own words for these are "unable to open database file"; one that is not there it would make. */
+static int check_file(const char *file, bool read_only, struct error *err)
 {
 	struct stat st;
-	if (stat(file, &st) < 0) {
-		if (errno == ENOENT && !must_exist)
-			return 0;
+	if (stat(file, &st) < 0)
 		return error_set(err, errno, "%s: %s", file, strerror(errno));
-	}
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, S_ISDIR(st.st_mode) ? EISDIR : EINVAL, "%s: is not a database file",
 				 file);
-	if (access(file, must_exist ? R_OK : R_OK | W_OK) < 0)
+	if (access(file, read_only ? R_OK : R_OK | W_OK) < 0)
 		return error_set(err, errno, "%s: %s", file, strerror(errno));
 	return 0;
 }

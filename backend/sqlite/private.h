@@ -81,8 +81,9 @@ struct worker {
 	struct store *store;
 	sqlite3 *db; /* NULL: not opened yet */
 	struct patience patience;
-	bool busy;	 /* store.lock: a call is under way that interrupt() ends */
-	int64_t outside; /* rows the running INSERT left out */
+	bool busy;			 /* store.lock: a call is under way that interrupt() ends */
+	int64_t outside;		 /* rows the running INSERT left out */
+	enum time_type expected, misfit; /* what its event_times must be; the first other one, or unknown */
 };
 
 /* What FILE has of a batch. Text belongs to its statement. */

@@ -57,7 +57,8 @@ static int insert(const struct model *m, const struct target *t, int64_t start, 
 	strbuf_puts(out, "\n) LIMIT -1) AS m WHERE CASE WHEN ");
 	if (r == 0)
 		r = window(out, time.str, t->type, start, end, err);
-	strbuf_printf(out, " AND batchfs_is_time(%s) THEN 1 ELSE batchfs_outside() END", time.str);
+	strbuf_printf(out, " AND batchfs_is_time(%s) THEN 1 ELSE batchfs_outside(%s) END", time.str,
+		      time.str);
 	return r == 0 && strbuf_broken(&time) ? error_set(err, ENOMEM, "no memory") : r;
 }
 

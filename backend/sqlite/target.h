@@ -5,7 +5,7 @@
 
 #include "backend/sqlite/private.h"
 
-/* SQLite has no schemas: "main"."identifier", whatever dbt has rendered. */
+/* "main"."identifier": a model of another schema is refused when it is enlisted. */
 void target_name(struct strbuf *out, const struct model *model);
 
 /* The event_time without its quotes, where it is a plain column; else NULL. Caller frees. */

@@ -6,8 +6,14 @@
 static void fn_outside(sqlite3_context *ctx, int n, sqlite3_value **args)
 {
 	struct worker *w = sqlite3_user_data(ctx);
+	enum time_type type = time_value_type(args[0], NULL);
 	w->outside++;
 	sqlite3_result_int(ctx, 0);
+	/* A time of the other type is in no window of this one: every row would be left out. */
+	if (type != TIME_UNSUPPORTED && type != w->expected) {
+		w->misfit = type;
+		sqlite3_result_error(ctx, "the event_time has another type", -1);
+	}
 }
 
 static void fn_is_time(sqlite3_context *ctx, int n, sqlite3_value **args)
@@ -69,7 +75,7 @@ static int connect_worker(struct worker *w, struct error *err)
 	if (r < 0)
 		return r;
 	int pure = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
-	if (sqlite3_create_function(w->db, "batchfs_outside", 0, SQLITE_UTF8, w, fn_outside, NULL, NULL) ||
+	if (sqlite3_create_function(w->db, "batchfs_outside", 1, SQLITE_UTF8, w, fn_outside, NULL, NULL) ||
 	    sqlite3_create_function(w->db, "batchfs_is_time", 1, pure, NULL, fn_is_time, NULL, NULL) ||
 	    sqlite3_create_function(w->db, "batchfs_start", 2, pure, NULL, fn_start, NULL, NULL))
 		return db_error(w->db, err);

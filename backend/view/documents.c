@@ -29,7 +29,8 @@ int backend_refuse(struct backend *b, int model, struct ordinal_range batches, i
 	va_start(ap, fmt);
 	vsnprintf(r.message, sizeof r.message, fmt, ap);
 	va_end(ap);
-	log_info(b->config.log, "refused (%s): %s", error_name(err), r.message);
+	log_info(b->config.log, "%s%srefused (%s): %s", model < 0 ? "" : b->catalog->models[model].dir,
+		 model < 0 ? "" : ": ", error_name(err), r.message);
 	LOCKED(&b->lock);
 	b->refusals[b->n_refusals++ % REFUSALS_KEPT] = r;
 	return -err;

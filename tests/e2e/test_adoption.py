@@ -51,6 +51,18 @@ def states_of(done):
     return {day: "done" if day in done else "pending" for day in DAYS}
 
 
+def test_nothing_is_stale_because_it_was_adopted(project, warehouse, mount):
+    """When the two were built nobody knows."""
+    project.model("daily", "select id, event_time, val from {sessions}", inputs=["sessions"])
+    make_target(warehouse, DAYS)
+    warehouse.sql(f"CREATE TABLE {warehouse.relation('daily')} AS SELECT * FROM {warehouse.relation('sessions')}")
+    m = mount(project, now=NOW)
+    wait_until(lambda: set(m.states("daily").values()) | set(m.states("sessions").values()) == {"done"},
+               what="all of both is adopted, and done")
+    m.build("sessions", DAYS[1])
+    wait_until(lambda: m.states("daily") == {**states_of(DAYS), DAYS[1]: "stale"}, what="what it reads was rebuilt")
+
+
 @pytest.mark.parametrize("index", [False, True], ids=["no index", "index"])
 @pytest.mark.parametrize("days", [[], ["2024-09-03"], ["2024-09-01", "2024-09-02", "2024-09-05"]],
                          ids=["0", "1", "3"])

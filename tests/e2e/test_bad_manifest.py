@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from lib.command import shell
 from lib.events import add_sessions, make_events
 from lib.mount import is_mounted
 from lib.project import Project
@@ -150,6 +151,31 @@ def test_one_model_that_is_wrong_is_listed(project, warehouse, mount, good):
     assert "a/b" in m.log_text()
     document = m.document("bad", ".model")
     assert document["runnable"] is False and "fortnight" in document["why_not"]
+    m.build("sessions", "2024-09-01")
+    assert warehouse.count("sessions") == 4
+
+
+@pytest.mark.parametrize("key, value", [("unique_key", 5), ("lookback", "x"), ("full_refresh", "no"), ("begin", None),
+                                        ("begin", "soon"), ("batch_size", "fortnight"), ("batch_size", None)])
+def test_one_wrong_value_costs_one_model(project, warehouse, mount, good, key, value):
+    bad = project.model("bad", "select id, event_time, val from {events}", inputs=["events"])
+    bad["config"][key] = value
+    m = mount(project, now="2024-09-02T12:00:00")
+    assert m.ls() == ["bad", "sessions"]
+    document = m.document("bad", ".model")
+    assert document["runnable"] is False and key in document["why_not"]
+    if value is not None and key != "batch_size":
+        assert f"nodes.model.proj.bad.config.{key} is {json.dumps(value)}" in document["why_not"]
+    has_batches = key not in ("begin", "batch_size")
+    assert m.ls("bad") == (["2024-09-01.pending", "2024-09-02.pending"] if has_batches else [])
+    for name in ("2024-09-01", "2024-09", "2024-09-01--2024-09-03", ".run", "*.failed"):
+        done = shell(m / "bad", f"touch '{name}'")
+        assert done.returncode != 0 and os.strerror(errno.EOPNOTSUPP) in done.stderr, done
+    refusal = m.document("bad", ".status")["last_refusal"]
+    assert refusal["errno"] == "EOPNOTSUPP" and ".model says why" in refusal["message"]
+    assert f"bad: refused (EOPNOTSUPP): {refusal['message']}" in m.log_text()
+    # In a model that can run a name is there or it is not.
+    assert os.strerror(errno.ENOENT) in shell(m / "sessions", "touch 2023-09-01").stderr
     m.build("sessions", "2024-09-01")
     assert warehouse.count("sessions") == 4
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from lib.command import errno_of, run, shell
+from lib.command import errno_of, finish, run, shell, start, wait_parked
 from lib.fault import Fault
 from lib.trouble import FAILS, FINE, add_troubled, set_days
 from lib.truth import asked_for, built
@@ -104,6 +104,29 @@ def test_two_mounts_race_and_one_wins(failed, project, mount, warehouse):
         wait_until(lambda: {m.states("sessions")[day] for m in (failed, other)} == {"done"},
                    what=f"both mounts see {day} done")
         assert built(warehouse, "sessions")[day] == 1
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_what_was_skipped_comes_back_with_the_winner_only(project, warehouse, mount, fault_binary, fault):
+    add_troubled(project)
+    project.model("daily", "select id, event_time, val from {sessions}", inputs=["sessions"], lookback=0)
+    set_days(warehouse, FAILS, DAYS[0])
+    late = mount(project, now=NOW, binary=fault_binary, env=fault.env())
+    with fault.holding("build"):
+        assert shell(late, "touch sessions/2024-09 daily/2024-09").returncode == 0
+    assert errno_of(late.sync, "daily", "2024-09") == errno.EIO
+    early = mount(project, now=NOW)
+    assert early.states("sessions")[DAYS[0]] == late.states("sessions")[DAYS[0]] == "failed"
+    assert early.states("daily")[DAYS[0]] == late.states("daily")[DAYS[0]] == "skipped"
+    set_days(warehouse, FINE)
+    with fault.holding("request"):
+        loser = start("touch", late / "sessions" / f"{DAYS[0]}.failed")
+        wait_parked(loser)
+        assert shell(early, f"touch sessions/{DAYS[0]}.failed && sync daily/{DAYS[0]}").returncode == 0
+        assert built(warehouse, "daily")[DAYS[0]] == 1
+    done = finish(loser)
+    assert done.returncode == 1 and os.strerror(errno.ENOENT) in done.stderr
+    assert asked_for(warehouse)[DAYS[0]] == 4
 
 
 def test_touch_and_sync_each(failed, warehouse):

@@ -107,6 +107,22 @@ def test_what_reads_a_failure_is_skipped_and_comes_back_with_it(engine, warehous
     assert warehouse.count("monthly") == 60
 
 
+def test_what_reads_before_the_begin_of_its_input_waits_for_its_table(engine, warehouse, project, mount):
+    make_events(warehouse, first="2024-08-30", days=8)
+    repair(warehouse)
+    project.source("events", event_time="event_time")
+    add_base(warehouse, project, begin="2024-09-02")
+    project.model("daily", "select id, event_time, val from {base}", inputs=["base"], begin="2024-08-30", lookback=0)
+    m = mount(project, jobs(engine, 2), now="2024-09-05T12:00:00")
+    # Nobody makes the table: the database's own words say so.
+    assert errno_of(m.build, "daily", "2024-08-30") == errno.EIO
+    assert "base" in m.document("daily", "2024-08-30")["error"]["message"]
+    done = shell(m, "touch base/2024 daily/2024 && sync daily/2024")
+    assert done.returncode == 0, done.stderr
+    assert built(warehouse, "daily") == Counter(list(m.states("daily")))
+    assert warehouse.count("daily") == 16
+
+
 def test_day_17_of_a_model_that_reads_itself(engine, warehouse, project, mount):
     september(warehouse, project)
     break_days(warehouse, "2024-09-17")

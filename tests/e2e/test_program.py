@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program around the mount: exit codes, messages, signals, the background, a mount point that is taken."""
+import errno
 import os
 import re
 import signal
@@ -95,8 +96,17 @@ def test_no_warehouse(binary, sqlite_project, tmp_path):
     target = sqlite_project.write()
     sqlite = run(binary, target, mnt, "-o", f"database={tmp_path}/no/such/folder/w.db")
     assert sqlite.returncode == WAREHOUSE, sqlite.stderr
+    typo = run(binary, target, mnt, "-o", f"database={tmp_path}/warehose.db")
+    assert typo.returncode == WAREHOUSE and f"{tmp_path}/warehose.db: {os.strerror(errno.ENOENT)}" in typo.stderr
+    assert "database=FILE is" in typo.stderr and "PG" not in typo.stderr
+    assert not list(tmp_path.glob("warehose*"))
     postgres = run(binary, target, mnt, "-o", "engine=postgres", env={"PGHOST": str(tmp_path), "PGUSER": "x"})
-    assert postgres.returncode == WAREHOUSE and "service=NAME" in postgres.stderr
+    assert postgres.returncode == WAREHOUSE and "service=NAME" in postgres.stderr and "PGHOST" in postgres.stderr
+    assert "database=FILE" not in postgres.stderr
+    (tmp_path / "pg_service.conf").write_text(f"[house]\nhost={tmp_path}\nuser=x\n")
+    named = run(binary, target, mnt, "-o", "engine=postgres,service=house",
+                env={"PGSERVICEFILE": str(tmp_path / "pg_service.conf")})
+    assert named.returncode == WAREHOUSE and "psql service=house" in named.stderr
     assert not is_mounted(mnt)
 
 

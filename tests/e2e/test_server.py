@@ -126,7 +126,7 @@ def test_no_server_when_mounting(project, pg, mount, how):
             later.enter_context(frozen(pg))
         m.start(wait=False)
         assert m.wait_exit() == WAREHOUSE
-    assert "service=NAME" in m.log_text() and not is_mounted(m.path)
+    assert "psql service=warehouse" in m.log_text() and not is_mounted(m.path)
     assert ("cannot be reached" if how == "down" else "does not answer") in m.log_text()
 
 

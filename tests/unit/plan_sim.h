@@ -166,6 +166,13 @@ static void begin_batch(struct sim *s, struct sim_worker *w)
 	ledger_started(s->ledger, w->model, b, ++s->now);
 }
 
+/* What reads a table that is not there starts only where nobody is about to make it. */
+static void check_missing(struct sim *s, int u)
+{
+	for (uint32_t k = 0; s->gates[u].missing && k < count_of(s, u); k++)
+		CHECK(s, !waits(&s->batches[u][k]) && !s->batches[u][k].claimed);
+}
+
 static void take_run(struct sim *s, struct sim_worker *w, const struct plan_next *next)
 {
 	const struct model *model = &s->models[next->model];
@@ -173,6 +180,8 @@ static void take_run(struct sim *s, struct sim_worker *w, const struct plan_next
 	*w = (struct sim_worker){
 		.busy = true, .prepares = next->prepare, .run = next->run, .model = next->model};
 	w->claimed_at = s->step;
+	for (size_t i = 0; i < model->n_upstreams; i++)
+		check_missing(s, model->upstreams[i].model);
 	CHECK(s, !(serial || next->prepare) || ledger_running(s->ledger, next->model) == 0);
 	if (next->prepare) {
 		s->gates[next->model].open = false;

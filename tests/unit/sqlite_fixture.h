@@ -122,6 +122,10 @@ static inline int fixture_new(void **state)
 	if (!f || !mkdtemp(f->dir))
 		return -1;
 	snprintf(f->file, sizeof f->file, "%s/w.db", f->dir);
+	/* An empty file is an empty warehouse. */
+	FILE *empty = fopen(f->file, "w");
+	if (!empty || fclose(empty))
+		return -1;
 	f->engine = &engine_sqlite;
 	f->input = (struct input){
 		.unique_id = "model.p.events",

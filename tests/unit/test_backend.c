@@ -56,6 +56,7 @@ struct fixture {
 
 	pthread_mutex_t lock; /* protects the rest */
 	pthread_cond_t news;
+	const struct engine *engine;
 	int answered, result;
 	unsigned changes;
 };
@@ -107,7 +108,7 @@ static void open_backend(struct fixture *f, bool read_only)
 	assert_int_equal(manifest_load(f->manifest, &f->log, &catalog, &err), 0);
 	struct backend_config config = {.log = &f->log,
 					.clock = &f->clock,
-					.engine = &engine_sqlite,
+					.engine = f->engine,
 					.database = f->database,
 					.timeout_s = 10,
 					.jobs = 1,
@@ -130,6 +131,7 @@ static int set_up(void **state)
 	snprintf(f->manifest, sizeof f->manifest, "%s/manifest.json", f->dir);
 	snprintf(f->database, sizeof f->database, "%s/warehouse.db", f->dir);
 	write_file(f->manifest, manifest);
+	f->engine = &engine_sqlite;
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->news, NULL);
 	f->clock = clock_starting_at(INT64_C(1704067200000000) + DAYS * INT64_C(86400000000));
@@ -295,6 +297,34 @@ static void read_only_refuses(void **state)
 	assert_non_null(strstr(out.str, "\"errno\": \"EROFS\""));
 }
 
+static int no_worker(struct store *s, struct worker **out, struct error *err)
+{
+	(void)s;
+	*out = NULL;
+	return error_set(err, ENOMEM, "no memory for a worker");
+}
+
+/* What is asked for all the same fails and says why; it does not wait for ever. */
+static void without_workers_batches_fail(void **state)
+{
+	struct fixture *f = *state;
+	struct builder_ops builder = *engine_sqlite.builder;
+	struct engine engine = engine_sqlite;
+	builder.worker_open = no_worker;
+	engine.builder = &builder;
+	f->engine = &engine;
+	open_backend(f, false);
+	assert_int_equal(ask_and_wait(f, 0, 2, -1), 0);
+	settle(f, 0, 2);
+	assert_int_equal(state_of(f, 0), BATCH_FAILED);
+	auto_strbuf out = STRBUF_INIT;
+	assert_int_equal(backend_batch_document(f->b, 0, f->first, &out), 0);
+	assert_non_null(strstr(out.str, "no memory for a worker"));
+	backend_stop(f->b);
+	backend_close(f->b);
+	f->b = NULL;
+}
+
 static void stopped_backends_answer(void **state)
 {
 	struct fixture *f = *state;
@@ -346,6 +376,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(states_outlive_the_daemon, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reason_reaches_every_stretch, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(read_only_refuses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(without_workers_batches_fail, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stopped_backends_answer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_threads, set_up, tear_down),
 	};

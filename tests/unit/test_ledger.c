@@ -292,11 +292,26 @@ static void reason_that_comes_after_the_build(void **state)
 	assert_null(i.by->reason);
 }
 
+/* Some stores know no start of what was adopted: it did not take since 1970. */
+static void without_a_start_it_took_no_time(void **state)
+{
+	struct ledger *l = *state;
+	struct store_state s = done(1, 0);
+	int64_t began, ended;
+	s.started = 0;
+	s.adopted = true;
+	assert_int_equal(ledger_put_state(l, &s), 0);
+	ledger_build_times(l, 0, first_day + 1, &began, &ended);
+	assert_int_equal(ended, s.finished);
+	assert_int_equal(began, s.finished);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cells_are_small),
 		cmocka_unit_test_setup_teardown(nothing_known_is_pending, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(without_a_start_it_took_no_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(request_claim_start_done, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(asked_again_while_running, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(asked_twice_while_queued_is_built_once, set_up, tear_down),

@@ -87,34 +87,6 @@ static void test_types(void **state)
 		 "nodes.model.p.m.resource_type is null"},
 		{"{\"nodes\": {\"model.p.m\": {\"config\": []}}}",
 		 "nodes.model.p.m.config is [], not an object"},
-		{"{\"nodes\": {\"model.p.m\": {\"config\": {\"batch_size\": 7}}}}",
-		 "nodes.model.p.m.config.batch_size is 7, not a string"},
-		{"{\"nodes\": {\"model.p.m\": {\"config\": {\"event_time\": {\"a\": 1}}}}}",
-		 "nodes.model.p.m.config.event_time is {\"a\":1}, not a string"},
-		{"{\"nodes\": {\"model.p.m\": {\"config\": {\"full_refresh\": \"no\"}}}}",
-		 "nodes.model.p.m.config.full_refresh is \"no\", neither true nor false"},
-		{"{\"nodes\": {\"model.p.m\": {\"config\": {\"unique_key\": 1}}}}",
-		 "nodes.model.p.m.config.unique_key is 1, not a list of strings"},
-		{"{\"nodes\": {\"model.p.m\": {\"config\": {\"unique_key\": [\"a\", 2]}}}}",
-		 "nodes.model.p.m.config.unique_key[1] is 2, not a string"},
-		{"{\"nodes\": {\"model.p.m\": {\"config\": {\"indexes\": [{\"columns\": [\"a\"], \"unique\": "
-		 "1}]}}}}",
-		 "nodes.model.p.m.config.indexes[0].unique is 1"},
-		{"{\"nodes\": {\"model.p.m\": {\"config\": {\"indexes\": [{}]}}}}",
-		 "nodes.model.p.m.config.indexes[0].columns is missing"},
-		{"{\"nodes\": {\"model.p.m\": {\"config\": {\"pre-hook\": \"x\"}}}}",
-		 "config.pre-hook is \"x\", not a list"},
-		{"{\"nodes\": {\"model.p.m\": {\"compiled_code\": 1}}}",
-		 "nodes.model.p.m.compiled_code is 1"},
-		{"{\"nodes\": {\"model.p.m\": {\"compiled_code\": \"a\\u0000b\"}}}",
-		 "nodes.model.p.m.compiled_code is \"a\\u0000b\", a string with a NUL byte in it"},
-		{"{\"nodes\": {\"model.p.m\": {\"depends_on\": []}}}", "nodes.model.p.m.depends_on is []"},
-		{"{\"nodes\": {\"model.p.m\": {\"depends_on\": {\"nodes\": \"model.p.src\"}}}}",
-		 "nodes.model.p.m.depends_on.nodes is \"model.p.src\", not a list"},
-		{"{\"nodes\": {\"model.p.m\": {\"depends_on\": {\"nodes\": [null]}}}}",
-		 "nodes.model.p.m.depends_on.nodes[0] is null, not a string"},
-		{"{\"sources\": {\"source.p.raw.ev\": {\"source_name\": null}}}",
-		 "sources.source.p.raw.ev.source_name is null"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct catalog *c = NULL;
@@ -124,6 +96,103 @@ static void test_types(void **state)
 		assert_null(c);
 		assert_int_equal(err.err, EINVAL);
 		assert_says(err.text, cases[i][1]);
+	}
+}
+
+static const char *const of_one_model[][2] = {
+	{"{\"nodes\": {\"model.p.m\": {\"config\": {\"batch_size\": 7}}}}",
+	 "nodes.model.p.m.config.batch_size is 7, not a string"},
+	{"{\"nodes\": {\"model.p.m\": {\"config\": {\"event_time\": {\"a\": 1}}}}}",
+	 "nodes.model.p.m.config.event_time is {\"a\":1}, not a string"},
+	{"{\"nodes\": {\"model.p.m\": {\"config\": {\"full_refresh\": \"no\"}}}}",
+	 "nodes.model.p.m.config.full_refresh is \"no\", neither true nor false"},
+	{"{\"nodes\": {\"model.p.m\": {\"config\": {\"unique_key\": 1}}}}",
+	 "nodes.model.p.m.config.unique_key is 1, not a list of strings"},
+	{"{\"nodes\": {\"model.p.m\": {\"config\": {\"unique_key\": [\"a\", 2]}}}}",
+	 "nodes.model.p.m.config.unique_key[1] is 2, not a string"},
+	{"{\"nodes\": {\"model.p.m\": {\"config\": {\"indexes\": [{\"columns\": [\"a\"], \"unique\": "
+	 "1}]}}}}",
+	 "nodes.model.p.m.config.indexes[0].unique is 1"},
+	{"{\"nodes\": {\"model.p.m\": {\"config\": {\"indexes\": [{}]}}}}",
+	 "nodes.model.p.m.config.indexes[0].columns is missing"},
+	{"{\"nodes\": {\"model.p.m\": {\"config\": {\"pre-hook\": \"x\"}}}}",
+	 "config.pre-hook is \"x\", not a list"},
+	{"{\"nodes\": {\"model.p.m\": {\"compiled_code\": 1}}}", "nodes.model.p.m.compiled_code is 1"},
+	{"{\"nodes\": {\"model.p.m\": {\"compiled_code\": \"a\\u0000b\"}}}",
+	 "nodes.model.p.m.compiled_code is \"a\\u0000b\", a string with a NUL byte in it"},
+	{"{\"nodes\": {\"model.p.m\": {\"depends_on\": []}}}", "nodes.model.p.m.depends_on is []"},
+	{"{\"nodes\": {\"model.p.m\": {\"depends_on\": {\"nodes\": \"model.p.src\"}}}}",
+	 "nodes.model.p.m.depends_on.nodes is \"model.p.src\", not a list"},
+	{"{\"nodes\": {\"model.p.m\": {\"depends_on\": {\"nodes\": [null]}}}}",
+	 "nodes.model.p.m.depends_on.nodes[0] is null, not a string"},
+	{"{\"sources\": {\"source.p.raw.ev\": {\"source_name\": null}},"
+	 " \"nodes\": {\"model.p.m\": {\"depends_on\": {\"nodes\": [\"source.p.raw.ev\"]}}}}",
+	 "sources.source.p.raw.ev.source_name is null"},
+	{"{\"nodes\": {\"model.p.m\": {\"tags\": 7}}}", "nodes.model.p.m.tags is 7, not a list of strings"},
+	{"{\"nodes\": {\"model.p.m\": {\"fqn\": [1]}}}", "nodes.model.p.m.fqn[0] is 1, not a string"},
+	{"{\"nodes\": {\"model.p.m\": {\"package_name\": null}}}", "nodes.model.p.m.package_name is null"},
+	{"{\"nodes\": {\"model.p.m\": {\"version\": []}}}", "nodes.model.p.m.version is []"},
+	{"{\"nodes\": {\"model.p.m\": {\"patch_path\": 3}}}", "nodes.model.p.m.patch_path is 3"},
+	{"{\"nodes\": {\"model.p.m\": {\"original_file_path\": {}}}}", "original_file_path is {}"},
+	{"{\"nodes\": {\"model.p.m\": {\"checksum\": 1}}}", "nodes.model.p.m.checksum is 1"},
+	{"{\"nodes\": {\"model.p.m\": {\"config\": {\"meta\": 1}}}}", "nodes.model.p.m.config.meta is 1"},
+	{"{\"nodes\": {\"model.p.m\": {\"relation_name\": 1}}}", "nodes.model.p.m.relation_name is 1"},
+	{"{\"nodes\": {\"model.p.m\": {\"relation_name\": \"\"}}}",
+	 "nodes.model.p.m.relation_name is \"\", not the name of a table"},
+	{"{\"nodes\": {\"model.p.m\": {\"relation_name\": \"a..b\"}}}",
+	 "nodes.model.p.m.relation_name is \"a..b\", not the name of a table"},
+	{"{\"nodes\": {\"model.p.m\": {\"relation_name\": \"\\\"a\\\".\\\"\\\"\"}}}",
+	 "not the name of a table"},
+	{"{\"nodes\": {\"model.p.m\": {\"relation_name\": \"m\", \"schema\": null}}}",
+	 "nodes.model.p.m.schema is null, and relation_name has no schema either"},
+	{"{\"nodes\": {\"model.p.src\": {\"relation_name\": \"\"}}}",
+	 "nodes.model.p.src.relation_name is \"\", not the name of a table"},
+	{"{\"nodes\": {\"model.p.src\": {\"config\": {\"event_time\": 5}}}}",
+	 "nodes.model.p.src.config.event_time is 5, not a string"},
+	{"{\"nodes\": {\"model.p.src\": {\"config\": {\"materialized\": 5}}}}",
+	 "It reads model.p.src, which is wrong in the manifest: "},
+};
+
+/* It is in the catalog and says why it cannot run; the others can. */
+static void test_one_model(void **state)
+{
+	static const char other[] =
+		"{\"nodes\": {\"model.p.fine\": {\"resource_type\": \"model\", \"name\": \"fine\","
+		" \"package_name\": \"p\", \"fqn\": [], \"relation_name\": \"s.fine\","
+		" \"compiled_code\": \"select 1 as at\", \"depends_on\": {\"nodes\": []},"
+		" \"config\": {\"materialized\": \"incremental\", \"event_time\": \"at\","
+		" \"incremental_strategy\": \"microbatch\", \"batch_size\": \"day\","
+		" \"begin\": \"2020-01-01\"}}}}";
+	for (size_t i = 0; i < sizeof(of_one_model) / sizeof(*of_one_model); i++) {
+		json_t *both = json_loads(of_one_model[i][0], JSON_ALLOW_NUL, NULL),
+		       *fine = json_loads(other, 0, NULL);
+		assert_int_equal(json_object_update_recursive(both, fine), 0);
+		char *patch = json_dumps(both, 0);
+		struct catalog *c = patched(patch);
+		assert_says(find_model(c, "m")->why_not, of_one_model[i][1]);
+		assert_null(find_model(c, "fine")->why_not);
+		catalog_free(c);
+		free(patch);
+		json_decref(both);
+		json_decref(fine);
+	}
+	struct catalog *c = patched(
+		"{\"nodes\": {\"model.p.m\": {\"config\": {\"unique_key\": 5, \"lookback\": \"x\"}}}}");
+	assert_says(find_model(c, "m")->why_not, "unique_key is 5");
+	assert_says(find_model(c, "m")->why_not, "lookback is \"x\"");
+	assert_int_equal(find_model(c, "m")->begin, 1577836800000000);
+	catalog_free(c);
+	/* Without a size there are no batches. */
+	static const char *const sizes[] = {"null", "7", "\"week\"", "\"\""};
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		char *patch;
+		assert_true(asprintf(&patch,
+				     "{\"nodes\": {\"model.p.m\": {\"config\": {\"batch_size\": %s}}}}",
+				     sizes[i]) > 0);
+		c = patched(patch);
+		assert_int_equal(find_model(c, "m")->begin, INT64_MAX);
+		catalog_free(c);
+		free(patch);
 	}
 }
 
@@ -205,8 +274,10 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_syntax), cmocka_unit_test(test_deep),  cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_types),  cmocka_unit_test(test_files), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_syntax),	  cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_truncated), cmocka_unit_test(test_types),
+		cmocka_unit_test(test_one_model), cmocka_unit_test(test_files),
+		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

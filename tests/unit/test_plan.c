@@ -165,6 +165,7 @@ static void sim_generate(struct sim *s, uint64_t seed)
 		m->reads_itself = below(s, 5) == 0;
 		m->concurrent_batches = below(s, 4) == 0 ? TRI_FALSE : TRI_UNSET;
 		s->gates[i].unprepared = below(s, 2);
+		s->gates[i].missing = s->gates[i].unprepared && below(s, 2);
 		for (size_t j = 0; j < i; j++)
 			if (below(s, 3) == 0)
 				s->upstreams[i][m->n_upstreams++] =

@@ -19,17 +19,49 @@ static void rows_outside_are_left_out(void **state)
 {
 	struct fixture *f = *state;
 	events(f);
-	/* A day late, no time at all, a time that is none, a number; and one that the query leaves out
-	 * itself. */
+	/* A day late, no time at all, a time that is none; and one that the query leaves out itself. */
 	f->model[0].compiled = "select id, ts from \"w\".\"main\".\"events\""
 			       " union all select 5, '2024-09-09' union all select 6, null"
-			       " union all select 7, '2024-09-01T05:00:00' union all select 8, 1725148800"
+			       " union all select 7, '2024-09-01T05:00:00'"
 			       " union all select 9, '2024-09-09' where 0";
 	const struct build_report *r = build_first(f, day(f, 0), 1);
 	assert_int_equal(r->outcome, BUILD_DONE);
 	assert_int_equal(r->rows_inserted, 2);
-	assert_int_equal(r->rows_outside, 4);
+	assert_int_equal(r->rows_outside, 3);
 	assert_int_equal(shell(f, "SELECT sum(id) FROM out"), 3);
+}
+
+/* None of its rows would be in any window: that is no batch of 0 rows. */
+static void times_of_another_type(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *target, *query, *says;
+	} cases[] = {
+		{"TEXT", "select 1 as id, 1725148800 as ts",
+		 "query of out yields its event_time ts as integer, and the table out holds it as text"},
+		{"INTEGER", "select 1 as id, '2024-09-01' as ts",
+		 "query of out yields its event_time ts as text, and the table out holds it as integer"},
+		{"TEXT", "select 1 as id, '2024-09-01' as ts union all select 2, 1725148800", "as integer"},
+	};
+	events(f);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char sql[128];
+		snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS out; CREATE TABLE out(id, ts %s)",
+			 cases[i].target);
+		shell(f, sql);
+		f->model[0].compiled = cases[i].query;
+		f->model[0].n_inputs = 0;
+		connect_all(f);
+		struct store_sink sink = sink_of(f);
+		GOOD(f->engine->builder->adopt(f->worker, 0, &sink, &f->err));
+		struct store_request r = ask(f, (unsigned char)(i + 1), day(f, 0), day(f, 1));
+		struct build_run run = claim(f, &r);
+		GOOD(build(f, &run));
+		assert_int_equal(last(f)->outcome, BUILD_FAILED);
+		assert_non_null(strstr(f->reports.err[f->reports.n - 1].text, cases[i].says));
+		assert_int_equal(shell(f, "SELECT count(*) FROM out"), 0);
+	}
 }
 
 static void query_filters_before_rows_are_counted(void **state)
@@ -274,6 +306,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(rows_outside_are_left_out),
+		TEST(times_of_another_type),
 		TEST(query_filters_before_rows_are_counted),
 		TEST(hours),
 		TEST(seconds_since_1970),

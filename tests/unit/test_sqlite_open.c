@@ -27,6 +27,17 @@ static void second_open_names_the_first(void **state)
 	connect_all(f);
 }
 
+static int entries(const struct fixture *f)
+{
+	int n = 0;
+	DIR *dir = opendir(f->dir);
+	assert_non_null(dir);
+	for (struct dirent *e; (e = readdir(dir));)
+		n += e->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
 static void no_database(void **state)
 {
 	struct fixture *f = *state;
@@ -38,7 +49,12 @@ static void no_database(void **state)
 	assert_non_null(strstr(f->err.text, f->dir));
 	snprintf(path, sizeof path, "%s/no/such/w.db", f->dir);
 	f->config.database = path;
-	assert_true(open_fails(f) < 0);
+	assert_int_equal(open_fails(f), -ENOENT);
+	assert_non_null(strstr(f->err.text, path));
+	/* A misspelt name makes no new warehouse, nor anything beside it. */
+	snprintf(path, sizeof path, "%s/x.db", f->dir);
+	assert_int_equal(open_fails(f), -ENOENT);
+	assert_int_equal(entries(f), 1);
 	f->config.database = f->file;
 	FILE *text = fopen(f->file, "w");
 	assert_non_null(text);
@@ -300,6 +316,42 @@ static void two_models_one_table(void **state)
 	assert_int_equal(r.result, -EOPNOTSUPP);
 }
 
+/* Whatever is called so in this file is another table. */
+static void other_schemas_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *target, *input, *says; /* says NULL: it runs */
+	} cases[] = {
+		{"main", "main", NULL},
+		{"MAIN", "Main", NULL},
+		{"prod", "main", "\"w\".\"main\".\"out\""},
+		{"temp", "main", "\"w\".\"main\".\"out\""},
+		{"main", "raw", "\"w\".\"main\".\"events\""},
+	};
+	events(f);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		f->model[0].relation.schema = (char *)cases[i].target;
+		f->input.relation.schema = (char *)cases[i].input;
+		connect_all(f);
+		const struct error *why = &f->target[0].why_not;
+		assert_int_equal(why->err, cases[i].says ? EOPNOTSUPP : 0);
+		if (!cases[i].says)
+			continue;
+		assert_non_null(strstr(why->text, cases[i].says));
+		assert_non_null(strstr(why->text, "schema main"));
+		assert_int_equal(ask(f, 1, day(f, 0), day(f, 1)).result, -EOPNOTSUPP);
+	}
+	/* One that cannot run takes no table away from another. */
+	f->model[0].relation.schema = (char *)"main";
+	f->model[1].relation.schema = (char *)"prod";
+	f->input.relation.schema = (char *)"main";
+	f->catalog.n_models = 2;
+	connect_all(f);
+	assert_int_equal(f->target[0].why_not.err, 0);
+	assert_int_equal(f->target[1].why_not.err, EOPNOTSUPP);
+}
+
 static void a_view_is_no_target(void **state)
 {
 	struct fixture *f = *state;
@@ -323,6 +375,7 @@ int main(void)
 		TEST(read_only_adoption_only_tells), TEST(which_table_it_is),
 		TEST(dropped_table_is_made_again),   TEST(prepared_table),
 		TEST(two_models_one_table),	     TEST(a_view_is_no_target),
+		TEST(other_schemas_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,35 @@ static void unprepared_models_are_prepared_alone(void **state)
 	assert_int_equal(n.model, 0);
 }
 
+/* Days before its begin have no batch of it to wait for, and cannot be read without its table all the same.
+ */
+static void a_missing_input_is_waited_for(void **state)
+{
+	struct ledger *l = *state;
+	static const struct upstream upstream = {.model = 0, .windowed = true};
+	struct plan_gate gates[2] = {{.open = true, .unprepared = true, .missing = true}, {.open = true}};
+	size_t turn = 1;
+	models[1].upstreams = &upstream;
+	models[1].n_upstreams = 1;
+	ask(l, 0, 1, 5, 6);
+	ask(l, 1, 2, 0, 1);
+	struct plan_next n = plan_next(l, &catalog, gates, 2, &turn);
+	assert_int_equal(n.model, 0);
+	assert_true(n.prepare);
+	gates[0] = (struct plan_gate){.open = false, .missing = true};
+	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, -1);
+	gates[0].missing = false;
+	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, 1);
+	/* Nobody is about to make it. */
+	gates[0].missing = true;
+	ledger_claimed(l, 0, first_day + 5, 1, 1, 1);
+	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, -1);
+	struct store_state s = done(5, 1);
+	ledger_settled(l, &s);
+	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, 1);
+	models[1].n_upstreams = 0;
+}
+
 static void existing_ends_with_now(void **state)
 {
 	(void)state;
@@ -59,6 +88,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(models_take_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(serial_models_run_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unprepared_models_are_prepared_alone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_missing_input_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(existing_ends_with_now, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
