@@ -76,6 +76,7 @@ int backend_find(const struct backend *b, const char *dir); /* -1: none */
 const char *backend_model_dir(const struct backend *b, int model);
 enum batch_size backend_batch_size(const struct backend *b, int model);
 bool backend_runnable(const struct backend *b, int model);
+/* Against a full refresh, by its config, the mount or a chmod. */
 bool backend_protected(const struct backend *b, int model);
 bool backend_read_only(const struct backend *b);
 
@@ -88,7 +89,7 @@ struct batch_glance {
 	uint32_t attempt;
 	int64_t built_at; /* us; 0: never */
 	size_t size;	  /* of its document */
-	bool writable;	  /* may be built */
+	bool writable;	  /* may be built: not frozen, for one */
 };
 /* -ENOENT where the batch does not exist now. */
 int backend_glance(const struct backend *b, int model, ordinal batch, struct batch_glance *out);
@@ -139,6 +140,30 @@ void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
  * had. Returns at once, when that is handed over: 0, or -EPERM where nothing is queued or running, -EROFS.
  */
 int backend_cancel(struct backend *b, const struct backend_part *parts, size_t n_parts, uid_t uid, pid_t pid);
+
+/*
+ * Keeps the batches of the parts from being built, for every mount, or lifts that. What is queued of
+ * them is taken out of the queue first. It is answered as a request is: 0, or -errno; -EBUSY: one of them
+ * runs, and nothing was frozen (of several parts, those before the one where that was found out last may have
+ * been).
+ */
+struct backend_freeze {
+	const struct backend_part *parts; /* copied; no sets of states */
+	size_t n_parts;
+	bool freeze; /* false: thaw */
+	uid_t uid;
+	pid_t pid;
+	void (*done)(void *ctx, int result);
+	void *ctx;
+};
+void backend_freeze(struct backend *b, const struct backend_freeze *f);
+
+/* Protects the model against a full refresh, for every mount, or lifts that: f without its parts. -EPERM: its
+ * config or this mount protects it. */
+void backend_protect(struct backend *b, int model, const struct backend_freeze *f);
+
+/* Whether there are batches in the parts and all of them are frozen. */
+bool backend_frozen(const struct backend *b, const struct backend_part *parts, size_t n_parts);
 
 /* How many batches the parts hold now. */
 size_t backend_count(const struct backend *b, const struct backend_part *parts, size_t n_parts);

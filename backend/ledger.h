@@ -28,6 +28,8 @@ struct batch_info {
 	bool adopted;
 	int64_t built;			/* finished of the last successful build or adoption; 0: none */
 	bool requested_again;		/* running, and queued once more */
+	const struct requester *frozen; /* who froze it; NULL: it is not frozen */
+	int64_t frozen_at;
 	const struct requester *by;	/* NULL: nobody known */
 	const char *code;		/* built with; "" not known */
 	const char *sqlstate, *message; /* of a failure; "" */
@@ -45,6 +47,23 @@ void ledger_free(struct ledger *l);			  /* NULL is fine */
 int ledger_put_request(struct ledger *l, const struct store_request_row *r);
 int ledger_put_state(struct ledger *l, const struct store_state *s);
 void ledger_forget(struct ledger *l, int model); /* all states of the model; its requests stay */
+
+/*
+ * What is frozen. -ENOMEM: as before. What is frozen already keeps who did it and when; a thaw
+ * cuts what it meets. put_freezes(): all that is frozen, and whether the model is protected, as the store
+ * has it.
+ */
+int ledger_put_freezes(struct ledger *l, int model, const struct store_freeze *list, size_t n);
+int ledger_freeze(struct ledger *l, int model, const struct store_freeze *f);
+int ledger_thaw(struct ledger *l, int model, struct ordinal_range batches);
+void ledger_unprotect(struct ledger *l, int model);
+
+/* Who froze the batch, or protected the model, and when (at may be NULL); NULL: nobody has. */
+const struct requester *ledger_frozen(const struct ledger *l, int model, ordinal batch, int64_t *at);
+const struct requester *ledger_protected(const struct ledger *l, int model, int64_t *at);
+
+/* The first frozen stretch of the range, as far as it lies inside; {end, end}: none. */
+struct ordinal_range ledger_next_frozen(const struct ledger *l, int model, struct ordinal_range range);
 
 /* What this mount does. A claimed batch shows as queued until it has begun. */
 void ledger_claimed(struct ledger *l, int model, ordinal batch, uint32_t attempt, int64_t served,

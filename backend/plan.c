@@ -44,6 +44,8 @@ static bool settled(const struct ledger *l, int model, struct ordinal_range rang
 bool plan_ready(const struct ledger *l, const struct catalog *c, int model, ordinal batch)
 {
 	const struct model *m = &c->models[model];
+	if (ledger_frozen(l, model, batch, NULL))
+		return false;
 	if (m->reads_itself &&
 	    !settled(l, model, (struct ordinal_range){ledger_known(l, model).first, batch}))
 		return false;

@@ -75,6 +75,10 @@ struct store_state {
 enum request_kind {
 	REQUEST_BUILD,	/* build every batch of the range once more */
 	REQUEST_REASON, /* give the request with this uuid its reason */
+	REQUEST_FREEZE, /* none of the range may be built; -EBUSY: one of them runs, and nothing is frozen */
+	REQUEST_THAW,
+	REQUEST_PROTECT, /* the model may not be rebuilt as a whole; batches: empty */
+	REQUEST_UNPROTECT,
 };
 
 /* One request. In: all but the last block, which is the answer. */
@@ -86,6 +90,8 @@ struct store_request {
 	int expected; /* compare-and-swap on a single batch: the enum batch_state its name claimed; -1: none
 		       */
 	uint32_t expected_attempt; /* the attempt that went with it in memory */
+	bool named; /* a single batch asked for by its own name: -EPERM where it is frozen. What is frozen of
+		       any other range is recorded and never granted: whoever sees it cancels it */
 	uint32_t uid;
 	char command[16];   /* /proc/PID/comm; "" unknown */
 	const char *reason; /* NULL: none */
@@ -108,12 +114,22 @@ struct store_request_row {
 	bool open; /* may have batches that are not built yet; else only who asked */
 };
 
+/* What one chmod has frozen. Strings are valid during the call. */
+struct store_freeze {
+	struct ordinal_range batches; /* empty: it protects the model against a full refresh */
+	uint32_t uid;
+	const char *command;
+	int64_t at;
+};
+
 /* Where load, follow and adopt put what they find. A request comes before the states that name it. */
 struct store_sink {
 	void *ctx;
 	void (*request)(void *ctx, const struct store_request_row *r);
 	void (*state)(void *ctx, const struct store_state *s);
 	void (*forget)(void *ctx, int model); /* everything known of the model's batches is void */
+	/* All that is frozen of the model now: what was known of that is void. No batch is in two of them. */
+	void (*freezes)(void *ctx, int model, const struct store_freeze *list, size_t n);
 };
 
 /* An attempt that is younger is never forgotten: another mount may still have to read of it. */
@@ -174,8 +190,8 @@ struct store_ops {
 	 * why_not are passed over. */
 	int (*enlist)(struct store *s, struct store_target *targets, size_t n, struct error *err);
 
-	/* Streams what is recorded of the enlisted models, in constant memory: requests first, then states.
-	 * Once, after enlist. */
+	/* Streams what is recorded of the enlisted models, in constant memory: freezes and requests first,
+	 * then states. Once, after enlist. */
 	int (*load)(struct store *s, const struct store_sink *sink, struct error *err);
 
 	/*
@@ -194,7 +210,7 @@ struct store_ops {
 	/* All n in one commit, durable when it returns 0; each is answered alone in its result. */
 	int (*request)(struct store *s, struct store_request *requests, size_t n, struct error *err);
 
-	/* Grants what nobody holds and raises its attempt. One commit for all n. */
+	/* Grants what nobody holds and is not frozen, and raises its attempt. One commit for all n. */
 	int (*claim)(struct store *s, struct store_claim *claims, size_t n, struct error *err);
 
 	/*

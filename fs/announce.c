@@ -138,12 +138,12 @@ void announce_new_alias(struct fs *fs, const struct node *n)
 		known_new_alias(&fs->known, n->model, n->ordinal);
 	} else if (n->kind == NODE_RANGE && ranges_new_alias(&fs->ranges, n->ordinal, &range)) {
 		drop_name(fs, range.model, range.name);
-	} else if (n->kind == NODE_RUN) {
+	} else if (n->kind == NODE_RUN || n->kind == NODE_FULL_REFRESH) {
 		{
 			LOCKED(&fs->lock);
 			fs->run_alias[n->model] = (uint16_t)((fs->run_alias[n->model] + 1) & NODE_ALIAS_MAX);
 		}
-		drop_name(fs, n->model, ".run");
+		drop_name(fs, n->model, n->kind == NODE_RUN ? ".run" : ".full-refresh");
 	}
 	announce_kick(fs);
 }

@@ -60,7 +60,7 @@ void announce_kick(struct fs *fs);
 /* Any thread. The file gets another inode: the names that lead to the old one are dropped. */
 void announce_new_alias(struct fs *fs, const struct node *n);
 
-/* Of the inode that .run has now. */
+/* Of the inodes that .run and .full-refresh have now. */
 uint16_t announce_run_alias(struct fs *fs, int model);
 
 /* FUSE thread, after an answer that said `told` of the batch: sees to it if that no longer holds. */

@@ -70,8 +70,10 @@ static int of_range(struct fs *fs, const struct node *n, size_t size, struct sta
 
 	if (r)
 		return r;
-	fill(fs, n, file_mode(fs, backend_runnable(fs->backend, n->model)),
-	     backend_oldest_build(fs->backend, n->model, part.batches), size, st);
+	bool writable = backend_runnable(fs->backend, n->model) &&
+			(part.states || !backend_frozen(fs->backend, &part, 1));
+	fill(fs, n, file_mode(fs, writable), backend_oldest_build(fs->backend, n->model, part.batches), size,
+	     st);
 	return 0;
 }
 
@@ -112,7 +114,9 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 		return r;
 	if (n->kind == NODE_RANGE)
 		return of_range(fs, n, text.len, st);
-	bool writable = n->kind == NODE_RUN && backend_runnable(fs->backend, n->model);
+	bool verb = n->kind == NODE_RUN ||
+		    (n->kind == NODE_FULL_REFRESH && !backend_protected(fs->backend, n->model));
+	bool writable = verb && backend_runnable(fs->backend, n->model);
 	fill(fs, n, file_mode(fs, writable), changed_at(fs, n), text.len, st);
 	return 0;
 }

@@ -86,8 +86,6 @@ static bool emit_fixed(struct listing *l, off_t off)
 		n.kind = fixed[i].kind;
 		if (off >= POSITION_FIXED + i || fixed[i].dir != l->dir.kind)
 			continue;
-		if (n.kind == NODE_FULL_REFRESH && !backend_protected(l->fs->backend, n.model))
-			continue;
 		if (!emit_bare(l, fixed[i].name, n, S_IFREG, POSITION_FIXED + i))
 			return false;
 	}

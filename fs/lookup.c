@@ -116,8 +116,6 @@ static int check_exists(struct fs *fs, const struct node *n, const struct name *
 	struct batch_glance glance;
 	int64_t left_us;
 
-	if (n->kind == NODE_FULL_REFRESH)
-		return backend_protected(fs->backend, n->model) ? 0 : -ENOENT;
 	if (n->kind < NODE_BATCH || n->kind == NODE_RUN)
 		return 0;
 	int r = fs_part_of_name(fs, n->model, name->batches, name->states, &part);
@@ -146,7 +144,7 @@ static void lookup_in_model(struct fs *fs, fuse_req_t req, int model, const char
 		lookup_interned(fs, req, &n, text, &name);
 		return;
 	}
-	if (n.kind == NODE_RUN)
+	if (n.kind == NODE_RUN || n.kind == NODE_FULL_REFRESH)
 		n.alias = announce_run_alias(fs, model);
 	if (n.kind == NODE_BATCH)
 		lookup_batch(fs, req, &n);

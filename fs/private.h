@@ -42,7 +42,7 @@ struct fs {
 	pthread_mutex_t lock; /* for everything below; innermost */
 	enum fs_stage stage;
 	bool expire_works;   /* the kernel can expire an entry */
-	uint16_t *run_alias; /* of each model's .run */
+	uint16_t *run_alias; /* of each model's .run and .full-refresh */
 	int result;
 };
 

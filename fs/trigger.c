@@ -2,6 +2,7 @@
 #include "fs/trigger.h"
 
 #include "fs/attr.h"
+#include "fs/freeze.h"
 
 /* Go, Node and older uutils write "now" out, from the system's clock. */
 #define NOW_US 2000000
@@ -21,14 +22,17 @@ static struct ordinal_range about(struct fs *fs, const struct node *n)
 	return (struct ordinal_range){0, 0};
 }
 
-static int refuse(struct fs *fs, const struct node *n, bool say, int err, const char *sentence)
+int trigger_refuse(struct fs *fs, const struct node *n, int err, const char *sentence)
 {
-	if (say)
-		backend_refuse(fs->backend, n->model, about(fs, n), err, "%s", sentence);
-	return -err;
+	return backend_refuse(fs->backend, n->model, about(fs, n), err, "%s", sentence);
 }
 
-static int check_suffix(struct fs *fs, const struct node *n)
+static int refuse(struct fs *fs, const struct node *n, bool say, int err, const char *sentence)
+{
+	return say ? trigger_refuse(fs, n, err, sentence) : -err;
+}
+
+int trigger_check_suffix(struct fs *fs, const struct node *n)
 {
 	struct batch_glance glance;
 
@@ -48,13 +52,19 @@ int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say,
 	if (backend_read_only(fs->backend))
 		return refuse(fs, n, say, EROFS,
 			      "The mount is read-only (-o ro): nothing is built through it.");
-	if (!node_builds(n))
+	bool protected = n->kind == NODE_FULL_REFRESH && backend_protected(fs->backend, n->model);
+	if (protected || (n->kind != NODE_FULL_REFRESH && !node_builds(n)))
 		mode = 0444;
 	else if (!backend_runnable(fs->backend, n->model))
 		mode = 0444;
 	if (!attr_may_write(fs, req, mode))
 		return refuse(fs, n, say, EACCES, "The file's mode does not let this user write to it.");
-	if (n->kind == NODE_FULL_REFRESH)
+	if (n->kind == NODE_FULL_REFRESH && !protected)
+		return refuse(fs, n, say, EOPNOTSUPP,
+			      "This version of batchfs does not rebuild a model as a whole yet: nothing was "
+			      "changed; "
+			      "touch a period or a range to rebuild a part of it.");
+	if (protected)
 		return refuse(
 			fs, n, say, EPERM,
 			"The model is protected against a full refresh (read .full-refresh for the reason); "
@@ -69,7 +79,7 @@ int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say,
 		return r;
 	if (!backend_runnable(fs->backend, n->model))
 		return refuse(fs, n, say, EOPNOTSUPP, cannot_run);
-	return check_suffix(fs, n);
+	return trigger_check_suffix(fs, n);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
@@ -117,8 +127,8 @@ static bool is_about_now(const struct stat *attr)
 static int is_trigger(struct fs *fs, const struct node *n, const struct stat *attr, int to_set,
 		      bool triggered)
 {
-	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
-		return refuse(fs, n, true, EPERM, "Mode and owner cannot be changed.");
+	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		return refuse(fs, n, true, EPERM, "The owner is the mount's (-o uid=, gid=).");
 	/* What has written may set the length of it, as if it were kept. */
 	if ((to_set & FUSE_SET_ATTR_SIZE) && attr->st_size != 0 && !triggered)
 		return refuse(fs, n, true, EPERM, "Only cutting it to nothing (: > FILE) asks for a build.");
@@ -143,6 +153,10 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 
 	if (r == 0)
 		r = is_trigger(fs, &what.node, attr, to_set, triggered);
+	if (r == 0 && (to_set & FUSE_SET_ATTR_MODE)) {
+		freeze_set_mode(fs, &what, attr->st_mode);
+		return;
+	}
 	if (r == 0 || (r == 1 && triggered)) {
 		reply_attr(fs, req, &what.node);
 		return;

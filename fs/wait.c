@@ -149,6 +149,36 @@ static void on_answer(void *ctx, int result)
 	parked_disown(p);
 }
 
+/* The backend has told of the batches that look different now. */
+static void on_frozen(void *ctx, int result)
+{
+	struct parked *p = ctx;
+	struct fs *fs = p->fs;
+
+	settle(p, result);
+	announce_kick(fs);
+	parked_disown(p);
+}
+
+void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze)
+{
+	const struct fuse_ctx *who = fuse_req_ctx(what->req);
+	struct backend_freeze f = {.parts = &what->part,
+				   .n_parts = 1,
+				   .freeze = freeze,
+				   .uid = who->uid,
+				   .pid = who->pid,
+				   .done = on_frozen};
+
+	f.ctx = park(fs, what, false);
+	if (!f.ctx)
+		return;
+	if (what->node.kind == NODE_FULL_REFRESH)
+		backend_protect(fs->backend, what->node.model, &f);
+	else
+		backend_freeze(fs->backend, &f);
+}
+
 void wait_for_request(struct fs *fs, const struct wait_for *what, const char *reason, uint64_t *ticket)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(what->req);

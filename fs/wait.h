@@ -66,6 +66,10 @@ void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket
 /* FUSE thread. Answers an OPEN when the model's history has been read. */
 void wait_for_history(struct fs *fs, const struct wait_for *what);
 
+/* FUSE thread. Freezes or thaws the batches (or protects the model, of .full-refresh), and answers when that
+ * is durable. */
+void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze);
+
 /* FUSE thread. Answers when nothing in the batches is queued or running. */
 void wait_until_settled(struct fs *fs, const struct wait_for *what);
 

@@ -40,6 +40,7 @@ void ledger_free(struct ledger *l)
 		chunks_free(&l->models[i]);
 		requests_free(&l->models[i]);
 		free(l->models[i].origins);
+		free(l->models[i].freezes);
 	}
 	details_forget(l, -1);
 	origins_free(l);

@@ -55,6 +55,17 @@ struct origin {
 	const char *code;	    /* the ledger's */
 };
 
+/* Who froze something, and when. by NULL: nobody. */
+struct freezer {
+	const struct requester *by;
+	int64_t at;
+};
+
+struct freeze {
+	struct ordinal_range batches;
+	struct freezer who;
+};
+
 struct open_request {
 	TAILQ_ENTRY(open_request) link;
 	struct known_request *known;
@@ -78,6 +89,9 @@ struct model_state {
 	struct origin *origins;
 	uint16_t n_origins;
 	int64_t average_us;
+	struct freeze *freezes; /* rising, none overlaps another */
+	size_t n_freezes, freezes_size;
+	struct freezer protected;
 };
 
 /* A request by its id, also when nothing of it is left to build. */

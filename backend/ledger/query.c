@@ -22,6 +22,9 @@ static enum batch_state state_of(const struct cell *c)
 	return BATCH_PENDING;
 }
 
+/* What naming a freeze adds to a document, but for the command. */
+#define FROZEN_TEXT 48
+
 static int64_t built_of(const struct cell *c, const struct detail *d)
 {
 	if (c->outcome == OUTCOME_DONE)
@@ -53,6 +56,7 @@ void ledger_info(const struct ledger *l, int model, ordinal batch, struct batch_
 	const struct cell *c = cell_find(m, batch);
 	*out = (struct batch_info){.state = state_of(c), .code = "", .sqlstate = "", .message = ""};
 	out->rows_deleted = out->rows_inserted = out->rows_outside = -1;
+	out->frozen = ledger_frozen(l, model, batch, &out->frozen_at);
 	if (!c)
 		return;
 	const struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;
@@ -93,9 +97,10 @@ enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch,
 {
 	const struct model_state *m = &l->models[model];
 	const struct cell *c = cell_find(m, batch);
+	const struct requester *frozen = ledger_frozen(l, model, batch, NULL);
 	*attempt = 0;
 	*built = 0;
-	*text = 0;
+	*text = frozen ? FROZEN_TEXT + strlen(frozen->command) : 0;
 	if (!c)
 		return BATCH_PENDING;
 	const struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;

@@ -7,14 +7,21 @@
 	" select $1::int, w from unnest($2::timestamptz[]) as w on conflict do nothing"
 
 /*
- * The model's row is locked against requests (and freezes): every request with a seq up to the one
- * read here was committed before, so that the build that follows answers it.
+ * The model's row is locked against requests and freezes: every request with a seq up to the one
+ * read here was committed before, so that the build that follows answers it. The lock brings the row as it is
+ * now, everything else is read as it was when the statement began: where `freezes` differs, a freeze was
+ * committed in between, which this statement cannot see, and nothing is granted.
  */
 #define GRANT                                                                                                \
-	"with m as materialized (select seq from batchfs.model where id = $1::int for share skip locked),"   \
+	"with locked as materialized (select seq, freezes from batchfs.model where id = $1::int"             \
+	" for share skip locked),"                                                                           \
+	" m as materialized (select locked.seq from locked join batchfs.model seen on seen.id = $1::int"     \
+	" and seen.freezes = locked.freezes),"                                                               \
 	" free as materialized (select s.window_start from batchfs.state s"                                  \
 	" where s.model = $1::int and s.window_start = any ($2::timestamptz[])"                              \
 	" and s.run <> 1 and (s.run = 2 or s.served < $3::bigint) and exists (select from m)"                \
+	" and not exists (select from batchfs.freeze f where f.model = $1::int"                              \
+	" and f.first_start <= s.window_start and f.end_start > s.window_start)"                             \
 	" order by s.window_start for update skip locked),"                                                  \
 	" mine as (update batchfs.state s set run = 1, attempt = s.attempt + 1, owner = $4::bigint,"         \
 	" served = m.seq, request = case when $5::bigint = 0 then s.request else $5::bigint end,"            \

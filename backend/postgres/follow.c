@@ -26,9 +26,14 @@
 	" from batchfs.attempt x where x.window_start is not null and " NEWS ") a"                           \
 	" join batchfs.state s on s.model = a.model"                                                         \
 	" and s.window_start >= a.window_start and s.window_start <= a.last "
+/* All that is frozen of the models of which somebody has frozen, thawed, protected something. */
+#define FREEZES                                                                                              \
+	" from (select distinct x.model as id from batchfs.request x where x.kind in"                        \
+	" ('freeze', 'thaw', 'protect', 'unprotect') and " NEWS ") m"                                        \
+	" left join batchfs.freeze f on f.model = m.id order by m.id, f.first_start"
 #define REQUESTS                                                                                             \
-	" from batchfs.request r where r.id in (select x.id from batchfs.request x where" NEWS               \
-	" union all select s.request" TOUCHED ") order by r.id"
+	" from batchfs.request r where r.id in (select x.id from batchfs.request x where x.kind = 'build' "  \
+	"and " NEWS " union all select s.request" TOUCHED ") order by r.id"
 #define OF_ADOPTED " from batchfs.state s where s.model = any ($1::int[])"
 #define OF_ADOPTED_REQUESTS                                                                                  \
 	" from batchfs.request r where r.id in (select s.request" OF_ADOPTED ") order by r.id"
@@ -90,10 +95,11 @@ static int report_adopted(struct store *s, const PGresult *models, const struct 
 
 static int read_news(struct store *s, const struct store_sink *sink, struct error *err)
 {
-	auto_strbuf states = STRBUF_INIT, requests = STRBUF_INIT;
+	auto_strbuf freezes = STRBUF_INIT, states = STRBUF_INIT, requests = STRBUF_INIT;
+	strbuf_printf(&freezes, "select %s" FREEZES, freeze_columns);
 	strbuf_printf(&requests, "select %s" REQUESTS, request_columns);
 	strbuf_printf(&states, "select %s" TOUCHED, state_columns);
-	if (strbuf_broken(&states) || strbuf_broken(&requests))
+	if (strbuf_broken(&freezes) || strbuf_broken(&states) || strbuf_broken(&requests))
 		return error_set(err, ENOMEM, "no memory for news");
 	struct pg_params params = {0};
 	pg_param_text(&params, s->cursor);
@@ -102,6 +108,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	pg_add_begin_snapshot(&p);
 	size_t snapshot = pg_add(&p, SNAPSHOT, NULL);
+	size_t frozen = pg_add(&p, freezes.str, &params);
 	size_t asked = pg_add(&p, requests.str, &params);
 	size_t touched = pg_add(&p, states.str, &params);
 	size_t adopted = pg_add(&p, ADOPTED, &params);
@@ -112,9 +119,11 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	char *cursor = strdup(pg_text(p.results[snapshot], 0, 0));
 	if (!cursor)
 		return error_set(err, ENOMEM, "no memory for news");
+	r = report_freezes(s, p.results[frozen], sink, err);
 	report_requests(s, p.results[asked], sink);
 	report_states(s, p.results[touched], sink, true);
-	r = report_adopted(s, p.results[adopted], sink, err);
+	if (!r)
+		r = report_adopted(s, p.results[adopted], sink, err);
 	/* After a failure the same news come again. */
 	if (r)
 		free(cursor);

@@ -58,10 +58,14 @@ static int load(struct store *s, const struct store_sink *sink, report_fn *repor
 		r = begin(s, err);
 	if (r)
 		return r;
-	auto_strbuf ids = STRBUF_INIT, requests = STRBUF_INIT, states = STRBUF_INIT;
+	auto_strbuf ids = STRBUF_INIT, freezes = STRBUF_INIT, requests = STRBUF_INIT, states = STRBUF_INIT;
 	for (size_t i = 0; i < s->n_ids; i++)
 		pg_array_int(&ids, s->by_id[i].id);
 	pg_array_end(&ids);
+	strbuf_printf(&freezes,
+		      "select %s from batchfs.freeze f join unnest($1::int[]) as m (id) on f.model = m.id "
+		      "order by m.id, f.first_start",
+		      freeze_columns);
 	strbuf_printf(&requests,
 		      "declare batchfs_load cursor for select %s from batchfs.request r where r.model = any "
 		      "($1::int[])"
@@ -71,11 +75,17 @@ static int load(struct store *s, const struct store_sink *sink, report_fn *repor
 		      "declare batchfs_load cursor for select %s from batchfs.state s where s.model = any "
 		      "($1::int[])",
 		      state_columns);
-	if (strbuf_broken(&ids) || strbuf_broken(&requests) || strbuf_broken(&states))
+	if (strbuf_broken(&ids) || strbuf_broken(&freezes) || strbuf_broken(&requests) ||
+	    strbuf_broken(&states))
 		return error_set(err, ENOMEM, "no memory to load states");
 	struct pg_params params = {0};
 	pg_param_text(&params, ids.str);
-	r = stream(s, requests.str, &params, report_requests, sink, err);
+	auto_result *frozen = NULL;
+	r = pg_query(&s->control, pg_deadline(s), freezes.str, &params, &frozen, err);
+	if (!r)
+		r = report_freezes(s, frozen, sink, err);
+	if (!r)
+		r = stream(s, requests.str, &params, report_requests, sink, err);
 	if (!r)
 		r = stream(s, states.str, &params, report, sink, err);
 	auto_result *done = NULL;

@@ -119,6 +119,13 @@ void report_requests(struct store *s, const PGresult *r, const struct store_sink
 	"x.last_start is null and x.window_start is not null"                                                \
 	" and x.outcome in ('done', 'failed', 'cancelled', 'interrupted', 'skipped')"
 
+/* freeze.c: requests that freeze, thaw, protect; and what is frozen, by model */
+extern const char *const freeze_columns;
+void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
+		const char *command);
+void freeze_answer(const struct store *s, struct store_request *q, const PGresult *r);
+int report_freezes(struct store *s, const PGresult *r, const struct store_sink *sink, struct error *err);
+
 /* render.c: the statements of one batch; shape's types decide the literals */
 int render_delete(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, struct strbuf *out,
 		  struct error *err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/batch_state.h"
+#include "backend/freeze.h"
 #include "backend/postgres/pgstore.h"
 
 #define AGAIN_US   100000
@@ -32,8 +33,12 @@ static const char *const expected_words[BATCH_STATES] = {
 	" and r.end_start > $3::timestamptz and r.seq > coalesce(s.served, 0)) as queued"                    \
 	" from (select $2::int as model, $3::timestamptz as window_start) w"                                 \
 	" left join batchfs.state s using (model, window_start)),"                                           \
-	" granted as (select from now where not exists (select from old) and ($12 = '' or attempt = "        \
-	"$13::int and"                                                                                       \
+	" frozen as (select f.uid, f.command, f.at from batchfs.freeze f where $14::boolean"                 \
+	" and f.model = $2::int and f.first_start <= $3::timestamptz and f.end_start > $3::timestamptz"      \
+	" and not exists (select from old)),"                                                                \
+	" granted as (select from now where not exists (select from old) and not exists (select from "       \
+	"frozen)"                                                                                            \
+	" and ($12 = '' or attempt = $13::int and"                                                           \
 	" case $12 when 'running' then run = 1 when 'queued' then run <> 1 and queued"                       \
 	" when 'failed' then run = 0 and not queued and outcome = 2"                                         \
 	" when 'skipped' then run = 0 and not queued and outcome = 3"                                        \
@@ -47,7 +52,9 @@ static const char *const expected_words[BATCH_STATES] = {
 	"$4::timestamptz,"                                                                                   \
 	" nullif($12, ''), $5::bigint, $6, $7, $8, $9::timestamptz, $10::bigint from bumped b returning "    \
 	"id, seq)"                                                                                           \
-	" select id, seq, $11::int from old union all select id, seq, $11::int from new"
+	" select id, seq, $11::bigint, null, null::timestamptz from old union all"                           \
+	" select id, seq, $11::bigint, null, null from new union all"                                        \
+	" select null, null, uid, command, at from frozen"
 
 #define GIVE_REASON                                                                                          \
 	"update batchfs.request set reason = $2, xid = pg_catalog.pg_current_xact_id(), origin = $3::bigint" \
@@ -82,6 +89,7 @@ static void add_build(struct store *s, struct pg_pipe *p, const struct store_req
 	pg_param_int(&v, 0);
 	pg_param_text(&v, q->expected < 0 ? "" : expected_words[q->expected]);
 	pg_param_int(&v, q->expected_attempt);
+	pg_param_text(&v, q->named ? "t" : "f");
 	pg_add(p, RECORD, &v);
 }
 
@@ -97,6 +105,10 @@ static int add_one(struct store *s, struct pg_pipe *p, const struct store_reques
 		add_build(s, p, q, uuid, command, reason);
 		return 0;
 	}
+	if (q->kind != REQUEST_REASON) {
+		freeze_add(s, p, q, uuid, command);
+		return 0;
+	}
 	struct pg_params v = {0};
 	pg_param_text(&v, uuid);
 	pg_param_text(&v, reason);
@@ -105,10 +117,21 @@ static int add_one(struct store *s, struct pg_pipe *p, const struct store_reques
 	return 0;
 }
 
+static int frozen(const struct store *s, struct store_request *q, const PGresult *r)
+{
+	struct store_freeze f = {
+		.uid = (uint32_t)pg_int(r, 0, 2), .command = pg_text(r, 0, 3), .at = pg_time(r, 0, 4)};
+	return freeze_refuses(&q->err, s->models[q->model].model, &f, q->batches.first);
+}
+
 static void answer(const struct store *s, struct store_request *q, const PGresult *r)
 {
 	const char *dir = s->models[q->model].model->dir;
-	if (PQntuples(r) == 1) {
+	if (q->kind != REQUEST_BUILD && q->kind != REQUEST_REASON) {
+		freeze_answer(s, q, r);
+	} else if (PQntuples(r) == 1 && pg_null(r, 0, 0)) {
+		q->result = frozen(s, q, r);
+	} else if (PQntuples(r) == 1) {
 		q->id = pg_int(r, 0, 0);
 		q->seq = pg_int(r, 0, 1);
 		q->result = 0;

@@ -47,6 +47,14 @@ static json_t *requested_by(const struct batch_info *i)
 	return json_pack("{s:I, s:o}", "uid", (json_int_t)i->by->uid, "command", json_text(i->by->command));
 }
 
+static json_t *frozen(const struct batch_info *i)
+{
+	if (!i->frozen)
+		return json_false();
+	return json_pack("{s:{s:I, s:o}, s:o}", "by", "uid", (json_int_t)i->frozen->uid, "command",
+			 json_text(i->frozen->command), "at", json_time(i->frozen_at));
+}
+
 static json_t *code_value(const struct report_batch *r)
 {
 	if (!r->info->code || !*r->info->code)
@@ -71,7 +79,7 @@ static json_t *batch_object(const struct report_batch *r)
 	const struct model *m = r->model;
 	bool ended = i->finished && i->started;
 	json_t *o = json_pack(
-		"{s:s, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, "
+		"{s:s, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, "
 		"s:o, s:b, s:s}",
 		"model", m->dir, "batch", json_name(m, r->batch), "state", batch_state_name(i->state),
 		"start", json_instant(calendar_start(m->batch_size, r->batch)), "end",
@@ -81,7 +89,7 @@ static json_t *batch_object(const struct report_batch *r)
 		"finished_at", json_time(i->finished), "seconds",
 		ended && !i->adopted ? json_seconds(i->finished - i->started) : json_null(), "requested_by",
 		requested_by(i), "reason", text_value(i->by ? i->by->reason : NULL), "error", error_value(i),
-		"because", because(r), "adopted", i->adopted, "frozen", 0, "code", code_value(r),
+		"because", because(r), "adopted", i->adopted, "frozen", frozen(i), "code", code_value(r),
 		"requested_again", i->requested_again, "engine", r->engine);
 	if (o && json_object_set_new(o, "last_refusal", json_refusal(r->refusal)) < 0) {
 		json_decref(o);

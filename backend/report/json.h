@@ -17,7 +17,7 @@ json_t *json_refusal(const struct report_refusal *r); /* NULL: null */
 json_t *json_strings(const char *const *list);	      /* NULL-terminated */
 
 /* range.c: the counts; m NULL: of several models. */
-json_t *json_summary(const struct report_summary *s, const struct model *m,
+json_t *json_summary(const struct report_summary *s, const struct model *m, struct report_frozen *frozen,
 		     const struct report_refusal *refusal);
 /* status.c: adds what only .status says to `o` (NULL is fine). named: entries name their models. */
 void json_standing(json_t *o, const struct report_standing *s, bool named,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
+#include "backend/freeze.h"
 #include "backend/report/json.h"
 
 static json_t *tristate(enum tristate t)
@@ -36,11 +38,16 @@ static json_t *notes(const struct report_model *r)
 	return array;
 }
 
+/* NULL: nothing protects it. */
+static const char *by_whom(const struct report_protection *p)
+{
+	return p->by_config ? "config" : p->by_mount ? "mount" : p->by ? "chmod" : NULL;
+}
+
 static json_t *protected_by(const struct report_model *r)
 {
-	if (r->model->full_refresh == TRI_FALSE)
-		return json_string("config");
-	return r->mount_protects ? json_string("mount") : json_false();
+	const char *by = by_whom(&r->protection);
+	return by ? json_string(by) : json_false();
 }
 
 int report_model(const struct report_model *r, struct strbuf *out)
@@ -61,19 +68,40 @@ int report_model(const struct report_model *r, struct strbuf *out)
 	return json_finish(o, out);
 }
 
-int report_full_refresh(const struct model *m, const char *by, const struct report_refusal *refusal,
-			struct strbuf *out)
+static json_t *why_protected(const struct model *m, const struct report_protection *p)
 {
-	json_t *o =
-		json_pack("{s:s, s:s, s:o, s:o}", "model", m->dir, "protected", by, "message",
-			  json_sprintf("A full refresh of %s is refused to everybody, root too, because %s. "
-				       "A bounded rebuild is "
-				       "allowed and leaves the rest of the table as it is: touch a batch, a "
-				       "period such as 2024-09 or a "
-				       "range such as 2024-09-01--2024-09-04 in this directory.",
-				       m->dir,
-				       strcmp(by, "config") == 0 ? "its dbt config says full_refresh: false"
-								 : "this mount was made with -o protect"),
-			  "last_refusal", json_refusal(refusal));
+	char why[FREEZE_WHO_MAX + 100];
+	if (!p->by_config && !p->by_mount && !p->by)
+		return json_sprintf(
+			"Nothing protects %s against a full refresh: chmod a-w .full-refresh does, on every "
+			"mount of this warehouse, until chmod u+w .full-refresh. This version of batchfs "
+			"does not rebuild a model as a whole yet: writing to this file fails with "
+			"EOPNOTSUPP and changes nothing. Touch a period or a range to rebuild a part of "
+			"it.",
+			m->dir);
+	if (p->by_config)
+		snprintf(why, sizeof why, "its dbt config says full_refresh: false");
+	else if (p->by_mount)
+		snprintf(why, sizeof why, "this mount was made with -o protect");
+	else {
+		char who[FREEZE_WHO_MAX];
+		freeze_who(p->by->uid, p->by->command, p->at, who);
+		snprintf(why, sizeof why,
+			 "its w bits were taken away by %s (chmod u+w .full-refresh lifts that)", who);
+	}
+	return json_sprintf(
+		"A full refresh of %s is refused to everybody, root too, because %s. A bounded rebuild is "
+		"allowed and leaves the rest of the table as it is: touch a batch, a period such as "
+		"2024-09 or a range such as 2024-09-01--2024-09-04 in this directory.",
+		m->dir, why);
+}
+
+int report_full_refresh(const struct model *m, const struct report_protection *p,
+			const struct report_refusal *refusal, struct strbuf *out)
+{
+	const char *by = by_whom(p);
+	json_t *o = json_pack("{s:s, s:o, s:o, s:o}", "model", m->dir, "protected",
+			      by ? json_string(by) : json_false(), "message", why_protected(m, p),
+			      "last_refusal", json_refusal(refusal));
 	return json_finish(o, out);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/report/json.h"
@@ -101,21 +102,59 @@ static json_t *would_build(const struct report_summary *s, const struct model *m
 			 named ? json_name(m, s->last) : json_null(), "why", why(s));
 }
 
-json_t *json_summary(const struct report_summary *s, const struct model *m,
+void report_frozen_add(struct report_frozen *f, const struct model *m, ordinal batch)
+{
+	if (f->n == f->size) {
+		size_t size = f->size ? 2 * f->size : 16;
+		struct report_cause *list = realloc(f->list, size * sizeof *list);
+		if (!list) {
+			f->broken = true;
+			return;
+		}
+		f->list = list;
+		f->size = size;
+	}
+	f->list[f->n++] = (struct report_cause){m, batch};
+}
+
+void report_frozen_fini(struct report_frozen *f)
+{
+	free(f->list);
+}
+
+/* Of several models (m NULL) all, with the model's name; of one those that come next, if they are its own. */
+static json_t *frozen_names(struct report_frozen *f, const struct model *m)
+{
+	json_t *names = f->broken ? NULL : json_array();
+	size_t i = m ? f->named : 0;
+	for (; names && i < f->n && (!m || f->list[i].model == m); i++) {
+		const struct report_cause *c = &f->list[i];
+		char name[CALENDAR_NAME_MAX];
+		calendar_name(c->model->batch_size, c->batch, name);
+		json_array_append_new(names,
+				      m ? json_string(name) : json_sprintf("%s/%s", c->model->dir, name));
+	}
+	if (m)
+		f->named = i;
+	return names;
+}
+
+json_t *json_summary(const struct report_summary *s, const struct model *m, struct report_frozen *frozen,
 		     const struct report_refusal *refusal)
 {
 	bool failed = m && s->states[BATCH_FAILED];
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:[], s:o, s:o}", "batches", (json_int_t)s->batches,
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "batches", (json_int_t)s->batches,
 			 "states", states(s), "would_build", would_build(s, m), "first_failed",
 			 failed ? json_name(m, s->first_failed) : json_null(), "last_failed",
-			 failed ? json_name(m, s->last_failed) : json_null(), "frozen", "last_finished_at",
-			 json_time(s->last_finished), "last_refusal", json_refusal(refusal));
+			 failed ? json_name(m, s->last_failed) : json_null(), "frozen",
+			 frozen_names(frozen, m), "last_finished_at", json_time(s->last_finished),
+			 "last_refusal", json_refusal(refusal));
 }
 
-int report_range(const struct report_summary *s, const struct model *m, const struct report_refusal *refusal,
-		 struct strbuf *out)
+int report_range(const struct report_summary *s, const struct model *m, struct report_frozen *frozen,
+		 const struct report_refusal *refusal, struct strbuf *out)
 {
-	return json_finish(json_summary(s, m, refusal), out);
+	return json_finish(json_summary(s, m, frozen, refusal), out);
 }
 
 static json_t *mount_object(const struct report_mount *m)
@@ -127,8 +166,9 @@ static json_t *mount_object(const struct report_mount *m)
 }
 
 int report_root(const struct catalog *c, const struct report_summary *summaries,
-		const struct report_standing *standings, const struct report_refusal *refusal,
-		const struct report_mount *mount, const struct report_source *source, struct strbuf *out)
+		const struct report_standing *standings, struct report_frozen *frozen,
+		const struct report_refusal *refusal, const struct report_mount *mount,
+		const struct report_source *source, struct strbuf *out)
 {
 	struct report_summary all = {0};
 	struct report_standing standing = {0};
@@ -138,11 +178,11 @@ int report_root(const struct catalog *c, const struct report_summary *summaries,
 		report_merge(&all, &summaries[i]);
 		bool own = refusal && refusal->model == (int)i;
 		report_note_all(&standing, &standings[i]);
-		json_t *one = json_summary(&summaries[i], m, own ? refusal : NULL);
+		json_t *one = json_summary(&summaries[i], m, frozen, own ? refusal : NULL);
 		json_standing(one, &standings[i], false, source);
 		json_object_set_new(models, m->dir, one);
 	}
-	json_t *o = json_summary(&all, NULL, refusal);
+	json_t *o = json_summary(&all, NULL, frozen, refusal);
 	json_standing(o, &standing, true, source);
 	if (!o || !models) {
 		json_decref(o);

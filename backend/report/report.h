@@ -58,8 +58,18 @@ void report_count(struct report_summary *s, ordinal batch, const struct batch_in
 /* Adds one summary to another; the ordinals are not carried over. */
 void report_merge(struct report_summary *into, const struct report_summary *from);
 
-int report_range(const struct report_summary *s, const struct model *m, const struct report_refusal *refusal,
-		 struct strbuf *out);
+/* The frozen batches of a range or of models, in the catalog's order. {0}: none. */
+struct report_frozen {
+	struct report_cause *list;
+	size_t n, size;
+	size_t named; /* so many have been written, each with its own model */
+	bool broken;  /* no memory */
+};
+void report_frozen_add(struct report_frozen *f, const struct model *m, ordinal batch);
+void report_frozen_fini(struct report_frozen *f);
+
+int report_range(const struct report_summary *s, const struct model *m, struct report_frozen *frozen,
+		 const struct report_refusal *refusal, struct strbuf *out);
 
 /* What .status says besides the counts. Zero-initialised: nothing yet; a model's batches are noted in order.
  */
@@ -88,7 +98,7 @@ struct report_source {
 	void *ctx;
 };
 int report_status(const struct report_summary *s, const struct report_standing *standing,
-		  const struct model *m, const struct report_refusal *refusal,
+		  const struct model *m, struct report_frozen *frozen, const struct report_refusal *refusal,
 		  const struct report_source *source, struct strbuf *out);
 
 struct report_mount {
@@ -97,21 +107,29 @@ struct report_mount {
 };
 /* summaries, standings: one a model, in catalog order; refusal: the last one of all */
 int report_root(const struct catalog *c, const struct report_summary *summaries,
-		const struct report_standing *standings, const struct report_refusal *refusal,
-		const struct report_mount *mount, const struct report_source *source, struct strbuf *out);
+		const struct report_standing *standings, struct report_frozen *frozen,
+		const struct report_refusal *refusal, const struct report_mount *mount,
+		const struct report_source *source, struct strbuf *out);
+
+/* Against a full refresh. */
+struct report_protection {
+	bool by_config, by_mount;
+	const struct requester *by; /* a chmod; NULL: none */
+	int64_t at;
+};
 
 struct report_model {
 	const struct model *model;
 	const char *why_not; /* NULL: runnable */
 	const char *note;    /* "": none */
 	enum time_type event_time_type;
-	bool mount_protects;
+	struct report_protection protection;
 };
 int report_model(const struct report_model *r, struct strbuf *out);
 
-/* What .full-refresh of a protected model says. by: "config" or "mount". */
-int report_full_refresh(const struct model *m, const char *by, const struct report_refusal *refusal,
-			struct strbuf *out);
+/* What .full-refresh says. */
+int report_full_refresh(const struct model *m, const struct report_protection *p,
+			const struct report_refusal *refusal, struct strbuf *out);
 
 /* A line of .history. */
 int report_attempt(const struct model *m, const struct ended_attempt *a, struct strbuf *out);

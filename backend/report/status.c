@@ -117,10 +117,10 @@ void json_standing(json_t *o, const struct report_standing *s, bool named, const
 }
 
 int report_status(const struct report_summary *s, const struct report_standing *standing,
-		  const struct model *m, const struct report_refusal *refusal,
+		  const struct model *m, struct report_frozen *frozen, const struct report_refusal *refusal,
 		  const struct report_source *source, struct strbuf *out)
 {
-	json_t *o = json_summary(s, m, refusal);
+	json_t *o = json_summary(s, m, frozen, refusal);
 	json_standing(o, standing, false, source);
 	return json_finish(o, out);
 }

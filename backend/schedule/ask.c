@@ -157,7 +157,9 @@ static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue 
 	struct ask *a;
 	while ((a = STAILQ_FIRST(&b->asks))) {
 		STAILQ_REMOVE_HEAD(&b->asks, link);
-		bool adopting = b->models[a->request.model].adopting;
+		enum request_kind kind = a->request.kind;
+		bool adopting = b->models[a->request.model].adopting &&
+				(kind == REQUEST_BUILD || kind == REQUEST_REASON);
 		if (adopting && !model_runs(b, a->request.model)) {
 			STAILQ_INSERT_TAIL(stuck, a, link);
 		} else if (n == ASKS_AT_ONCE || adopting) {
@@ -204,6 +206,8 @@ static void record(struct backend *b, struct ask *a, const struct store_request 
 	if (r->kind == REQUEST_REASON) {
 		if (t->number == a->ticket)
 			ledger_set_reason(b->ledger, t->id, r->reason);
+	} else if (r->kind != REQUEST_BUILD) {
+		freeze_recorded(b, r);
 	} else {
 		if (t->number == a->ticket)
 			t->id = r->id;
@@ -229,7 +233,19 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 			backend_refuse(b, r->model, r->batches, -result, "%s",
 				       err < 0 ? e->text : r->err.text);
 		}
-		ask_end(b, a, result);
+		if (result == 0 && r->kind == REQUEST_FREEZE)
+			STAILQ_INSERT_TAIL(&b->frozen, a, link);
+		else
+			ask_end(b, a, result);
+	}
+}
+
+void asks_frozen(struct backend *b)
+{
+	struct ask *a;
+	while ((a = STAILQ_FIRST(&b->frozen))) {
+		STAILQ_REMOVE_HEAD(&b->frozen, link);
+		ask_end(b, a, 0);
 	}
 }
 

@@ -102,10 +102,27 @@ static void sink_forget(void *ctx, int model)
 	changed(b, model, plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock)));
 }
 
+static void sink_freezes(void *ctx, int model, const struct store_freeze *list, size_t n)
+{
+	struct backend *b = ctx;
+	{
+		LOCKED(&b->lock);
+		if (ledger_put_freezes(b->ledger, model, list, n) < 0)
+			log_error(b->config.log, "no memory for the freezes of %s",
+				  b->catalog->models[model].dir);
+		touch_model(b, model);
+	}
+	/* Whether it may be built shows in the mode of a batch. */
+	changed(b, model, plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock)));
+}
+
 const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink)
 {
-	*sink = (struct store_sink){
-		.ctx = b, .request = sink_request, .state = sink_state, .forget = sink_forget};
+	*sink = (struct store_sink){.ctx = b,
+				    .request = sink_request,
+				    .state = sink_state,
+				    .forget = sink_forget,
+				    .freezes = sink_freezes};
 	return sink;
 }
 

@@ -69,6 +69,9 @@ static int turn(struct backend *b, struct error *err)
 	if (b->config.read_only)
 		return 0;
 	r = outcomes_settle(b, err);
+	if (r == 0 && freezes_cancel(b))
+		r = outcomes_settle(b, err);
+	asks_frozen(b);
 	if (r == 0)
 		r = work_hand_out(b, err);
 	return r < 0 ? r : retire(b, err);
@@ -86,6 +89,7 @@ static void pause_control(struct backend *b, int64_t us)
 			;
 	}
 	asks_send(b);
+	asks_frozen(b);
 }
 
 void *control_main(void *arg)

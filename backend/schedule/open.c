@@ -49,6 +49,7 @@ static struct backend *backend_new(const struct backend_config *config, struct c
 						  .read_only = config->read_only};
 	b->since = clock_now_us(config->clock);
 	STAILQ_INIT(&b->asks);
+	STAILQ_INIT(&b->frozen);
 	STAILQ_INIT(&b->outcomes);
 	STAILQ_INIT(&b->history_asks);
 	LIST_INIT(&b->histories);

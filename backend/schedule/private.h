@@ -114,6 +114,7 @@ struct model_runtime {
 	unsigned passing;      /* failures in passing, one after the other */
 	unsigned ended;	       /* attempts, here */
 	bool prune;	       /* they may be too many now */
+	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */
 	int64_t changed_at;
 	uint64_t generation;	       /* rises with every change */
 	struct report_summary summary; /* of everything that exists, as of: */
@@ -136,6 +137,8 @@ struct backend {
 	struct ledger *ledger;
 	struct model_runtime *models; /* catalog->n_models */
 	struct ask_queue asks;
+	struct ask_queue
+		frozen; /* the control thread's: recorded, answered once what was queued is cancelled */
 	struct outcome_queue outcomes;
 	size_t settling;	    /* outcomes that the control thread has taken and not shown yet */
 	struct job_worker *workers; /* config.jobs */
@@ -186,7 +189,13 @@ void ask_send(struct backend *b, struct ask *a);
 
 /* on the control thread */
 void asks_send(struct backend *b);
+void asks_frozen(struct backend *b);	    /* answers what has been frozen */
 void asks_fail(struct backend *b, int err); /* answers everything that is still queued */
+
+/* freeze.c */
+void freeze_recorded(struct backend *b, const struct store_request *r); /* with the lock */
+bool freezes_cancel(
+	struct backend *b); /* queues the cancelling of what is queued and frozen; whether any is */
 
 /* outcome.c */
 void outcome_add(struct backend *b, const struct build_report *r, const struct build_run *run,

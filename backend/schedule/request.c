@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a call asks for becomes requests: one for each stretch of neighbouring batches. To ask for
- * a failed batch is to ask for what was skipped because of it, too.
+ * a failed batch is to ask for what was skipped because of it, too. What is frozen is left out, unless
+ * nothing else was asked for by its name.
  */
 #include <string.h>
 #include <sys/random.h>
 
+#include "backend/freeze.h"
 #include "backend/schedule/private.h"
 
 struct stretch {
@@ -16,7 +18,8 @@ struct stretch {
 struct stretches {
 	struct stretch *list;
 	size_t n, size;
-	bool broken; /* no memory */
+	size_t frozen; /* batches that were left out for that */
+	bool broken;   /* no memory */
 };
 
 static void add_batch(struct stretches *s, int model, ordinal batch)
@@ -65,7 +68,8 @@ static void add_skipped(void *ctx, int model, struct ordinal_range batches, bool
 	if (!windowed)
 		*seen = batches;
 	for (ordinal o = batches.first; o < batches.end && !c->found->broken; o++)
-		if (ledger_state(c->b->ledger, model, o) == BATCH_SKIPPED && !has(c->found, model, o))
+		if (ledger_state(c->b->ledger, model, o) == BATCH_SKIPPED &&
+		    !ledger_frozen(c->b->ledger, model, o, NULL) && !has(c->found, model, o))
 			add_batch(c->found, model, o);
 }
 
@@ -86,22 +90,80 @@ static void close_over_skipped(struct backend *b, struct stretches *found)
 }
 
 /* With the lock. */
+static void add_thawed(const struct backend *b, int model, struct ordinal_range rest, struct stretches *out)
+{
+	while (rest.first < rest.end && !out->broken) {
+		struct ordinal_range frozen = ledger_next_frozen(b->ledger, model, rest);
+		if (rest.first < frozen.first)
+			add_batch(out, model, rest.first);
+		if (rest.first < frozen.first && !out->broken)
+			out->list[out->n - 1].batches.end = frozen.first;
+		out->frozen += frozen.end - frozen.first;
+		rest.first = frozen.end;
+	}
+}
+
+/* With the lock. */
 static void expand(struct backend *b, const struct backend_part *p, bool run, struct stretches *out)
 {
 	const struct model *m = &b->catalog->models[p->model];
 	ordinal newest = plan_existing(m, clock_now_us(b->config.clock)).end - 1;
 	if (!run && !p->states) {
-		add_batch(out, p->model, p->batches.first);
-		if (!out->broken)
-			out->list[out->n - 1].batches.end = p->batches.end;
+		add_thawed(b, p->model, p->batches, out);
 		return;
 	}
 	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
 		enum batch_state s = plan_state(b->ledger, b->catalog, p->model, o);
 		bool meant = run ? plan_run_reason(m, s, o, newest) != NULL : (p->states >> s & 1) != 0;
-		if (meant)
+		if (meant && ledger_frozen(b->ledger, p->model, o, NULL))
+			out->frozen++;
+		else if (meant)
 			add_batch(out, p->model, o);
 	}
+}
+
+static bool is_single(const struct backend_request *r)
+{
+	return r->n_parts == 1 && !r->run && !r->parts->states &&
+	       r->parts->batches.end - r->parts->batches.first == 1;
+}
+
+/* With the lock. Everything that was asked for by its name is frozen. */
+static int all_frozen(const struct backend *b, const struct backend_request *r, struct error *why)
+{
+	const struct backend_part *p = r->parts;
+	const struct model *m = &b->catalog->models[p->model];
+	struct store_freeze f = {.batches = p->batches};
+	const struct requester *by = ledger_frozen(b->ledger, p->model, p->batches.first, &f.at);
+	if (is_single(r) && by) {
+		f.uid = by->uid;
+		f.command = by->command;
+		return freeze_refuses(why, m, &f, p->batches.first);
+	}
+	char first[CALENDAR_NAME_MAX], end[CALENDAR_NAME_MAX];
+	calendar_name(m->batch_size, p->batches.first, first);
+	calendar_name(m->batch_size, p->batches.end, end);
+	return error_set(why, EPERM, "everything in %s/%s--%s is frozen: chmod u+w %s--%s thaws it", m->dir,
+			 first, end, first, end);
+}
+
+/* With the lock. What is to be asked for; -EPERM: nothing, because it is frozen. */
+static int find_all(struct backend *b, const struct backend_request *r, struct stretches *all,
+		    struct error *why)
+{
+	bool by_name = false;
+	for (size_t i = 0; i < r->n_parts; i++) {
+		expand(b, &r->parts[i], r->run, all);
+		by_name |= !r->run && !r->parts[i].states;
+	}
+	/* A set of states and .run may be empty, and are still well. */
+	if (by_name && all->n == 0 && all->frozen && !all->broken)
+		return all_frozen(b, r, why);
+	if (all->frozen)
+		log_info(b->config.log, "%zu frozen batches of %s%s are left alone", all->frozen,
+			 b->catalog->models[r->parts->model].dir, r->n_parts > 1 ? " and others" : "");
+	close_over_skipped(b, all);
+	return 0;
 }
 
 static int refused(struct backend *b, const struct backend_part *p)
@@ -126,7 +188,7 @@ static int refused(struct backend *b, const struct backend_part *p)
 }
 
 static struct ask *ask_of(const struct backend *b, struct ask_group *g, const struct backend_request *r,
-			  const struct stretch *s, int expected, uint64_t ticket, unsigned of)
+			  const struct stretch *s, int expected, bool named, uint64_t ticket, unsigned of)
 {
 	struct ask *a = ask_new(b, g, s->model, r->reason);
 	if (!a)
@@ -134,6 +196,7 @@ static struct ask *ask_of(const struct backend *b, struct ask_group *g, const st
 	a->request.kind = REQUEST_BUILD;
 	a->request.batches = s->batches;
 	a->request.expected = expected;
+	a->request.named = named;
 	a->request.uid = r->uid;
 	a->pid = r->pid;
 	a->ticket = ticket;
@@ -151,8 +214,8 @@ static int send_all(struct backend *b, struct ask_group *g, const struct backend
 	uint64_t last = __atomic_add_fetch(&b->last_ticket, all->n, __ATOMIC_RELAXED);
 	*ticket = all->n ? last - all->n + 1 : 0;
 	for (size_t i = 0; i < all->n && !broken; i++) {
-		struct ask *a = ask_of(b, g, r, &all->list[i], i ? -1 : r->expected, *ticket + i,
-				       i ? 1 : (unsigned)all->n);
+		struct ask *a = ask_of(b, g, r, &all->list[i], i ? -1 : r->expected, i == 0 && is_single(r),
+				       *ticket + i, i ? 1 : (unsigned)all->n);
 		broken = !a;
 		/* The compare-and-swap is on what was named: what was skipped because of it follows only if
 		 * that has won. */
@@ -171,22 +234,22 @@ static int send_all(struct backend *b, struct ask_group *g, const struct backend
 void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket)
 {
 	struct stretches all = {0};
+	struct error why = {0};
 	int err = 0;
 	*ticket = 0;
 	for (size_t i = 0; i < r->n_parts && err == 0; i++)
 		err = refused(b, &r->parts[i]);
-	struct ask_group *g = err < 0 ? NULL : group_new(r->done, r->ctx);
-	if (!g) {
-		r->done(r->ctx, err < 0 ? err : -ENOMEM);
-		return;
-	}
-	{
+	if (err == 0) {
 		LOCKED(&b->lock);
-		for (size_t i = 0; i < r->n_parts; i++)
-			expand(b, &r->parts[i], r->run, &all);
-		close_over_skipped(b, &all);
+		err = find_all(b, r, &all, &why);
 	}
-	group_leave(g, all.broken ? -ENOMEM : send_all(b, g, r, &all, ticket));
+	if (why.err)
+		backend_refuse(b, r->parts->model, r->parts->batches, why.err, "%s", why.text);
+	struct ask_group *g = err < 0 ? NULL : group_new(r->done, r->ctx);
+	if (g)
+		group_leave(g, all.broken ? -ENOMEM : send_all(b, g, r, &all, ticket));
+	else
+		r->done(r->ctx, err < 0 ? err : -ENOMEM);
 	free(all.list);
 }
 

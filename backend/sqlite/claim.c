@@ -4,7 +4,7 @@
 struct claims {
 	struct store *s;
 	struct row_reader reader;
-	sqlite3_stmt *seq, *put;
+	sqlite3_stmt *seq, *put, *frozen;
 };
 
 static int claims_open(struct claims *c, struct store *s, struct error *err)
@@ -13,6 +13,8 @@ static int claims_open(struct claims *c, struct store *s, struct error *err)
 	int r = reader_open(&c->reader, s->file_db, s->queue_db, err);
 	if (r == 0)
 		r = db_prepare(s->queue_db, "SELECT seq FROM model WHERE id = ?", &c->seq, err);
+	if (r == 0)
+		r = db_prepare(s->queue_db, freeze_find, &c->frozen, err);
 	/* An outcome of another table under this name is void; of this one it stays until the next. */
 	if (r == 0)
 		r = db_prepare(s->queue_db,
@@ -32,6 +34,7 @@ static void claims_close(struct claims *c)
 	reader_close(&c->reader);
 	sqlite3_finalize(c->seq);
 	sqlite3_finalize(c->put);
+	sqlite3_finalize(c->frozen);
 }
 
 static int grant(struct claims *c, struct store_claim *claim, uint32_t i, const struct target *t,
@@ -40,7 +43,11 @@ static int grant(struct claims *c, struct store_claim *claim, uint32_t i, const 
 	const struct model *m = &c->s->config.catalog->models[claim->model];
 	int64_t start = calendar_start(m->batch_size, claim->first + i);
 	struct batch_row row;
-	int r = reader_get(&c->reader, t, start, &row, err);
+	struct store_freeze freeze;
+	int r = freeze_of(c->frozen, m, t->queue_id, start, &freeze, err);
+	if (r)
+		return r < 0 ? r : 0;
+	r = reader_get(&c->reader, t, start, &row, err);
 	const struct store_state *st = &row.state;
 	if (r < 0 || st->run == ROW_RUNNING || (st->run == ROW_IDLE && st->served >= claim->wanted))
 		return r;

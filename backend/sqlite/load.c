@@ -130,6 +130,8 @@ int sqlite_load(struct store *s, const struct store_sink *sink, struct error *er
 	for (int i = 0; i < n && r == 0 && queued; i++) {
 		struct target t = target_copy(s, i);
 		if (t.enlisted && t.queue_id)
+			r = load_freezes(s, queue, i, t.queue_id, sink, err);
+		if (r == 0 && t.enlisted && t.queue_id)
 			r = load_requests(s, queue, i, t.queue_id, sink, err);
 	}
 	for (int i = 0; i < n && r == 0; i++) {

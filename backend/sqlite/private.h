@@ -5,7 +5,7 @@
  *   FILE        the warehouse. Rows, and of each batch its last successful build:
  *               batchfs_model, batchfs_state, batchfs_attempt. A batch's rows and its row
  *               in batchfs_state commit together.
- *   FILE-queue  what was asked for and tried: requests, claims, failures. A running batch
+ *   FILE-queue  what was asked for and tried: requests, claims, failures, freezes. A running batch
  *               holds FILE's write lock for as long as it takes; this file nobody holds for
  *               longer than a moment, so a touch, a claim or an outcome never waits for it.
  *   FILE-queue.lock  flock()ed for the store's life, with the pid inside: one writer a FILE.
@@ -161,6 +161,16 @@ int64_t fresh_id(void);
  * is. */
 int sweep_model(struct store *s, sqlite3 *queue, sqlite3 *file, const struct target *t, int64_t mine,
 		struct error *err);
+
+/* freeze.c. freeze_of(): 1, and what the statement of freeze_find has of a window (its strings are the
+ * statement's); 0: it is not frozen. freeze_change() is a part of the transaction of requests. */
+extern const char freeze_find[];
+int freeze_of(sqlite3_stmt *find, const struct model *m, int64_t queue_id, int64_t start,
+	      struct store_freeze *out, struct error *err);
+int freeze_change(struct store *s, struct row_reader *reader, struct store_request *rq,
+		  const struct target *t, struct error *err);
+int load_freezes(struct store *s, sqlite3 *queue, int model, int64_t queue_id, const struct store_sink *sink,
+		 struct error *err);
 
 /* load.c: the states of one model; queue NULL, or `tables` false: FILE-queue or FILE has none. */
 int load_states(struct store *s, sqlite3 *file, sqlite3 *queue, bool tables, int model,

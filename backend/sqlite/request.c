@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "backend/batch_state.h"
+#include "backend/freeze.h"
 #include "backend/sqlite/private.h"
 
 struct requests {
 	struct store *s;
 	struct row_reader reader;
-	sqlite3_stmt *find, *raise, *add, *reason, *covered;
+	sqlite3_stmt *find, *raise, *add, *reason, *covered, *frozen;
 };
 
 static int requests_open(struct requests *q, struct store *s, struct error *err)
@@ -27,6 +28,7 @@ static int requests_open(struct requests *q, struct store *s, struct error *err)
 		{&q->covered,
 		 "SELECT 1 FROM request WHERE model = ?1 AND open AND seq > ?2 AND range_start <= ?3"
 		 " AND range_end > ?3 LIMIT 1"},
+		{&q->frozen, freeze_find},
 	};
 	q->s = s;
 	int r = reader_open(&q->reader, s->file_db, s->queue_db, err);
@@ -43,6 +45,7 @@ static void requests_close(struct requests *q)
 	sqlite3_finalize(q->add);
 	sqlite3_finalize(q->reason);
 	sqlite3_finalize(q->covered);
+	sqlite3_finalize(q->frozen);
 }
 
 /* 1: the statement has answered with id and seq; 0: no row; it is reset. */
@@ -118,21 +121,47 @@ static int add(struct requests *q, struct store_request *rq, const struct target
 	return r;
 }
 
+static int check_frozen(struct requests *q, struct store_request *rq, const struct target *t, int64_t start,
+			struct error *err)
+{
+	const struct model *m = &q->s->config.catalog->models[rq->model];
+	struct store_freeze f;
+	int r = freeze_of(q->frozen, m, t->queue_id, start, &f, err);
+	if (r == 1)
+		rq->result = freeze_refuses(&rq->err, m, &f, rq->batches.first);
+	return r < 0 ? r : 0;
+}
+
+static bool possible(const struct requests *q, struct store_request *rq, const struct target *t)
+{
+	if (t->enlisted && t->queue_id)
+		return true;
+	rq->result = error_set(&rq->err, EOPNOTSUPP, "%s cannot run on this warehouse",
+			       q->s->config.catalog->models[rq->model].dir);
+	return false;
+}
+
+static int one_freeze(struct requests *q, struct store_request *rq, struct error *err)
+{
+	struct target t = target_copy(q->s, rq->model);
+	return possible(q, rq, &t) ? freeze_change(q->s, &q->reader, rq, &t, err) : 0;
+}
+
 static int one_build(struct requests *q, struct store_request *rq, struct error *err)
 {
 	const struct model *m = &q->s->config.catalog->models[rq->model];
 	struct target t = target_copy(q->s, rq->model);
-	if (!t.enlisted || !t.queue_id) {
-		rq->result = error_set(&rq->err, EOPNOTSUPP, "%s cannot run on this warehouse", m->dir);
+	if (!possible(q, rq, &t))
 		return 0;
-	}
 	int r = db_bind(q->find, err, "b", rq->uuid);
 	if (r == 0)
 		r = answer(q->find, rq, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	int64_t start = calendar_start(m->batch_size, rq->batches.first);
-	if (rq->expected >= 0)
+	if (rq->named)
+		r = check_frozen(q, rq, &t, start, err);
+	if (r == 0 && rq->result == 0 && rq->expected >= 0)
 		r = check_expected(q, rq, &t, start, err);
 	return r < 0 || rq->result < 0
 		       ? r
@@ -157,8 +186,9 @@ static int run(struct store *s, struct requests *q, struct store_request *reques
 		r = db_exec(s->queue_db, "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		requests[i].result = 0;
-		r = requests[i].kind == REQUEST_BUILD ? one_build(q, &requests[i], err)
-						      : one_reason(q, &requests[i], err);
+		r = requests[i].kind == REQUEST_BUILD	 ? one_build(q, &requests[i], err)
+		    : requests[i].kind == REQUEST_REASON ? one_reason(q, &requests[i], err)
+							 : one_freeze(q, &requests[i], err);
 	}
 	requests_close(q);
 	if (r == 0)

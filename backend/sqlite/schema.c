@@ -38,6 +38,12 @@ static const char queue_sql[] =
 	" expected INTEGER, uid INTEGER NOT NULL, command TEXT NOT NULL, reason TEXT, code TEXT NOT NULL,"
 	" at INTEGER NOT NULL, open INTEGER NOT NULL DEFAULT 1);"
 	"CREATE INDEX request_open ON request(model, seq) WHERE open;"
+	/* intervals, none overlapping another; without a start: the model is protected against a full refresh
+	 */
+	"CREATE TABLE freeze(model INTEGER NOT NULL, range_start INTEGER, range_end INTEGER, uid INTEGER NOT "
+	"NULL,"
+	" command TEXT NOT NULL, at INTEGER NOT NULL);"
+	"CREATE INDEX freeze_model ON freeze(model, range_start);"
 	"CREATE TABLE state(model INTEGER NOT NULL, start INTEGER NOT NULL, table_id INTEGER NOT NULL,"
 	" run INTEGER NOT NULL, attempt INTEGER NOT NULL, running_since INTEGER NOT NULL, owner INTEGER NOT "
 	"NULL,"

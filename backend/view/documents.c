@@ -70,11 +70,25 @@ static void count_part(const struct backend *b, const struct backend_part *p, bo
 		struct batch_info info;
 		ledger_info(b->ledger, p->model, o, &info);
 		info.state = plan_state(b->ledger, b->catalog, p->model, o);
+		const char *reason = run ? plan_run_reason(m, info.state, o, newest) : "requested";
 		if (!p->states || (p->states >> info.state & 1) != 0)
-			report_count(s, o, &info,
-				     run ? plan_run_reason(m, info.state, o, newest) : "requested");
+			report_count(s, o, &info, info.frozen ? NULL : reason);
 		if (standing)
 			report_note(standing, m, o, &info);
+	}
+}
+
+/* With the lock. The part's frozen batches, in the order of the parts. */
+static void add_frozen(const struct backend *b, const struct backend_part *p, struct report_frozen *out)
+{
+	struct ordinal_range rest = p->batches;
+	while (rest.first < rest.end) {
+		struct ordinal_range found = ledger_next_frozen(b->ledger, p->model, rest);
+		for (ordinal o = found.first; o < found.end; o++)
+			if (!p->states ||
+			    (p->states >> plan_state(b->ledger, b->catalog, p->model, o) & 1) != 0)
+				report_frozen_add(out, &b->catalog->models[p->model], o);
+		rest.first = found.end;
 	}
 }
 
@@ -106,6 +120,7 @@ int backend_parts_document(const struct backend *b, const struct backend_part *p
 {
 	int64_t now = clock_now_us(b->config.clock);
 	struct report_summary all = {0};
+	struct report_frozen frozen = {0};
 	int model = n_parts ? parts[0].model : -1;
 	LOCKED(lock_of(b));
 	for (size_t i = 0; i < n_parts; i++) {
@@ -121,10 +136,13 @@ int backend_parts_document(const struct backend *b, const struct backend_part *p
 			all = kept ? *kept : one;
 		if (parts[i].model != model)
 			model = -1;
+		add_frozen(b, &parts[i], &frozen);
 	}
-	return report_range(
-		&all, n_parts == 1 ? &b->catalog->models[model] : NULL,
+	int r = report_range(
+		&all, n_parts == 1 ? &b->catalog->models[model] : NULL, &frozen,
 		refusal_of(b, model, n_parts == 1 ? parts[0].batches : (struct ordinal_range){0, 0}), out);
+	report_frozen_fini(&frozen);
+	return r;
 }
 
 static void info_of(void *ctx, const struct model *m, ordinal batch, struct batch_info *out)
@@ -141,11 +159,16 @@ static struct report_source source_of(const struct backend *b, int64_t now)
 int backend_model_status(const struct backend *b, int model, struct strbuf *out)
 {
 	int64_t now = clock_now_us(b->config.clock);
+	const struct model *m = &b->catalog->models[model];
+	struct report_frozen frozen = {0};
 	LOCKED(lock_of(b));
 	const struct report_summary *s = summary_of((struct backend *)b, model, now);
+	add_frozen(b, &(struct backend_part){.model = model, .batches = plan_existing(m, now)}, &frozen);
 	struct report_source source = source_of(b, now);
-	return report_status(s, &b->models[model].standing, &b->catalog->models[model],
-			     refusal_of(b, model, (struct ordinal_range){0, 0}), &source, out);
+	int r = report_status(s, &b->models[model].standing, m, &frozen,
+			      refusal_of(b, model, (struct ordinal_range){0, 0}), &source, out);
+	report_frozen_fini(&frozen);
+	return r;
 }
 
 int backend_root_status(const struct backend *b, struct strbuf *out)
@@ -157,9 +180,12 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 		return -ENOMEM;
 	int64_t now = clock_now_us(b->config.clock);
 	LOCKED(lock_of(b));
+	struct report_frozen frozen = {0};
 	for (size_t i = 0; i < n; i++) {
+		struct ordinal_range existing = plan_existing(&b->catalog->models[i], now);
 		all[i] = *summary_of((struct backend *)b, (int)i, now);
 		standings[i] = b->models[i].standing;
+		add_frozen(b, &(struct backend_part){.model = (int)i, .batches = existing}, &frozen);
 	}
 	struct report_source source = source_of(b, now);
 	struct report_mount mount = {.version = b->config.version,
@@ -169,8 +195,19 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 				     .pid = getpid(),
 				     .since = b->since,
 				     .loaded_at = b->since};
-	return report_root(b->catalog, all, standings, refusal_of(b, -1, (struct ordinal_range){0, 0}),
-			   &mount, &source, out);
+	int r = report_root(b->catalog, all, standings, &frozen,
+			    refusal_of(b, -1, (struct ordinal_range){0, 0}), &mount, &source, out);
+	report_frozen_fini(&frozen);
+	return r;
+}
+
+/* With the lock. */
+static struct report_protection protection_of(const struct backend *b, int model)
+{
+	struct report_protection p = {.by_config = b->catalog->models[model].full_refresh == TRI_FALSE,
+				      .by_mount = b->config.protect};
+	p.by = ledger_protected(b->ledger, model, &p.at);
+	return p;
 }
 
 int backend_model_document(const struct backend *b, int model, struct strbuf *out)
@@ -181,7 +218,7 @@ int backend_model_document(const struct backend *b, int model, struct strbuf *ou
 				 .why_not = model_why_not(b, model),
 				 .note = rt->note ? rt->note : "",
 				 .event_time_type = rt->event_time_type,
-				 .mount_protects = b->config.protect};
+				 .protection = protection_of(b, model)};
 	return report_model(&r, out);
 }
 
@@ -189,8 +226,8 @@ int backend_full_refresh_document(const struct backend *b, int model, struct str
 {
 	const struct model *m = &b->catalog->models[model];
 	LOCKED(lock_of(b));
-	return report_full_refresh(m, m->full_refresh == TRI_FALSE ? "config" : "mount",
-				   refusal_of(b, model, (struct ordinal_range){0, 0}), out);
+	struct report_protection protection = protection_of(b, model);
+	return report_full_refresh(m, &protection, refusal_of(b, model, (struct ordinal_range){0, 0}), out);
 }
 
 int backend_sql_document(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out)

@@ -30,7 +30,10 @@ bool backend_runnable(const struct backend *b, int model)
 
 bool backend_protected(const struct backend *b, int model)
 {
-	return b->config.protect || b->catalog->models[model].full_refresh == TRI_FALSE;
+	if (b->config.protect || b->catalog->models[model].full_refresh == TRI_FALSE)
+		return true;
+	LOCKED(lock_of(b));
+	return ledger_protected(b->ledger, model, NULL) != NULL;
 }
 
 bool backend_read_only(const struct backend *b)
@@ -56,7 +59,8 @@ static void glance(const struct backend *b, int model, ordinal batch, struct bat
 		text += causes.text;
 	}
 	out->size = report_batch_size(&b->catalog->models[model], text);
-	out->writable = !b->config.read_only && model_runs(b, model);
+	out->writable =
+		!b->config.read_only && model_runs(b, model) && !ledger_frozen(b->ledger, model, batch, NULL);
 }
 
 int backend_glance(const struct backend *b, int model, ordinal batch, struct batch_glance *out)
@@ -74,6 +78,20 @@ void backend_glances(const struct backend *b, int model, ordinal first, size_t n
 	LOCKED(lock_of(b));
 	for (size_t i = 0; i < n; i++)
 		glance(b, model, first + (ordinal)i, &out[i]);
+}
+
+bool backend_frozen(const struct backend *b, const struct backend_part *parts, size_t n_parts)
+{
+	bool any = false;
+	LOCKED(lock_of(b));
+	for (size_t i = 0; i < n_parts; i++) {
+		struct ordinal_range all = parts[i].batches;
+		struct ordinal_range frozen = ledger_next_frozen(b->ledger, parts[i].model, all);
+		if (all.first < all.end && (frozen.first != all.first || frozen.end != all.end))
+			return false;
+		any |= all.first < all.end;
+	}
+	return any;
 }
 
 int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_range batches)

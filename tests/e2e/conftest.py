@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,15 @@ def warehouse(make_warehouse, engine):
 @pytest.fixture
 def project(tmp_path, warehouse):
     return Project(tmp_path / "target", warehouse)
+
+
+@pytest.fixture
+def public():
+    """A mount point that every user can reach; pytest's own directories are private."""
+    home = Path(tempfile.mkdtemp(prefix="batchfs-public-"))
+    home.chmod(0o755)
+    yield home / "mnt"
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 """Who may build: users and mode bits, -o ro; and -o sync, where every write waits."""
 import errno
 import os
-import shutil
 import stat
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -17,15 +14,6 @@ from lib.truth import asked_for
 
 NOW = "2024-09-04T12:00:00"
 NOBODY, GROUP = 65534, 54321
-
-
-@pytest.fixture
-def public():
-    """A mount point that every user can reach; pytest's own directories are private."""
-    home = Path(tempfile.mkdtemp(prefix="batchfs-public-"))
-    home.chmod(0o755)
-    yield home / "mnt"
-    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

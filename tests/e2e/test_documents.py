@@ -135,7 +135,7 @@ def test_what_was_there_before_is_adopted(project, warehouse, mount):
 
 def test_a_refusal_is_kept_where_it_belongs(sessions):
     with pytest.raises(PermissionError):
-        os.chmod(sessions / "sessions" / "2024-09-01", 0o444)
+        os.chmod(sessions / "sessions" / "2024-09-01", 0o755)
     refusal = sessions.document("sessions", "2024-09-01")["last_refusal"]
     assert set(refusal) == {"at", "errno", "message"} and refusal["errno"] == "EPERM"
     assert TIME.fullmatch(refusal["at"]) and refusal["message"]

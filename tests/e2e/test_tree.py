@@ -25,7 +25,7 @@ def sessions(project, warehouse, mount):
 def test_the_root_and_a_model(sessions):
     assert sorted(os.listdir(sessions.path)) == [".history", ".status", "sessions"]
     assert sorted(os.listdir(sessions / "sessions")) == [
-        ".history", ".model", ".run", ".status", "2024-09-01.pending", "2024-09-02.pending", "2024-09-03.pending", "2024-09-04.pending"]
+        ".full-refresh", ".history", ".model", ".run", ".status", "2024-09-01.pending", "2024-09-02.pending", "2024-09-03.pending", "2024-09-04.pending"]
     modes = {name: stat.filemode(os.stat(sessions / "sessions" / name).st_mode)
              for name in (".", ".model", ".status", "2024-09-01", "2024-09-02.pending", "2024-09", "2024-09-01.sql")}
     assert modes == {".": "drwxr-xr-x", ".model": "-r--r--r--", ".status": "-r--r--r--", "2024-09-01": "-rw-r--r--",
@@ -192,8 +192,11 @@ def test_a_protected_model(project, warehouse, mount, by):
     for call in (os.utime, lambda p: open(p, "w").close(), lambda p: open(p, "a").close()):
         assert errno_of(call, path) == errno.EPERM
     assert m.document("sessions", ".full-refresh")["last_refusal"]["errno"] == "EPERM"
-    assert (".full-refresh" in os.listdir(m / "free")) == (by == "mount")
-    assert errno_of(os.stat, m / "free" / ".full-refresh") == (0 if by == "mount" else errno.ENOENT)
+    assert stat.S_IMODE(os.stat(m / "free" / ".full-refresh").st_mode) == (0o444 if by == "mount" else 0o644)
+    # Only who has taken the w bits away gives them back.
+    assert errno_of(os.chmod, path, 0o644) == errno.EPERM
+    assert "cannot lift" in m.document("sessions", ".full-refresh")["last_refusal"]["message"]
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o444
     # A bounded rebuild stays allowed.
     m.build("sessions", "2024-09")
     assert warehouse.count("sessions") == 16
@@ -203,9 +206,17 @@ def test_no_full_refresh_where_nothing_protects(project, warehouse, mount):
     make_events(warehouse)
     add_sessions(project, full_refresh=True)
     m = mount(project, now=NOW)
-    assert ".full-refresh" not in os.listdir(m / "sessions")
-    assert errno_of(os.utime, m / "sessions" / ".full-refresh") == errno.ENOENT
+    path = m / "sessions" / ".full-refresh"
+    assert ".full-refresh" in os.listdir(m / "sessions")
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o644
     assert m.document("sessions", ".model")["protected"] is False
+    said = m.document("sessions", ".full-refresh")
+    assert said["protected"] is False and "chmod a-w" in said["message"]
+    # Not built yet: it says so, and does nothing.
+    for call in (os.utime, lambda p: open(p, "w").close()):
+        assert errno_of(call, path) == errno.EOPNOTSUPP
+    assert m.document("sessions", ".full-refresh")["last_refusal"]["errno"] == "EOPNOTSUPP"
+    assert set(m.states("sessions").values()) == {"pending"}
 
 
 def test_new_batches_appear_as_time_passes(project, warehouse, mount):

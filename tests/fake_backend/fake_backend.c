@@ -333,7 +333,7 @@ static void glance(const struct fake_table *t, const struct fake_batch *x, struc
 		.attempt = x->attempt,
 		.built_at = x->built_at,
 		.size = x->state == BATCH_FAILED ? SIZE_FAILED : SIZE_SHORT,
-		.writable = t->model.runnable,
+		.writable = t->model.runnable && !x->frozen,
 	};
 }
 

@@ -11,7 +11,7 @@ struct fake_batch {
 	enum batch_state state;
 	uint32_t attempt;
 	int64_t built_at;
-	bool again, failing;
+	bool again, failing, frozen;
 };
 
 struct fake_table {

@@ -41,6 +41,19 @@ static void see_state(void *ctx, const struct store_state *s)
 	snprintf(seen->message, sizeof seen->message, "%s", s->message);
 }
 
+static void see_freezes(void *ctx, int model, const struct store_freeze *list, size_t n)
+{
+	struct world *w = ctx;
+	(void)model;
+	assert_true(n <= FREEZES);
+	w->n_freezes = n;
+	for (size_t i = 0; i < n; i++) {
+		w->freezes[i] = list[i];
+		snprintf(w->freezers[i], sizeof w->freezers[0], "%s", list[i].command);
+		w->freezes[i].command = w->freezers[i];
+	}
+}
+
 static void see_forget(void *ctx, int model)
 {
 	struct world *w = ctx;
@@ -94,8 +107,11 @@ void world_init(struct world *w)
 	w->config = (struct engine_config){
 		.catalog = &w->catalog, .log = &w->log, .clock = &w->clock, .timeout_s = 10};
 	w->catalog.models = w->models;
-	w->sink = (struct store_sink){
-		.ctx = w, .request = see_request, .state = see_state, .forget = see_forget};
+	w->sink = (struct store_sink){.ctx = w,
+				      .request = see_request,
+				      .state = see_state,
+				      .forget = see_forget,
+				      .freezes = see_freezes};
 	world_model(w, 0, "fct", "select ts, k, v from \"src\".\"events\"", "events", "ts");
 }
 

@@ -8,6 +8,7 @@
 
 #define MODELS	4
 #define BATCHES 16
+#define FREEZES 16
 #define DAY	INT64_C(86400000000)
 /* 2024-09-01, the begin of every model; the clock says 2024-09-06 12:00. */
 #define BEGIN INT64_C(1725148800000000)
@@ -34,6 +35,9 @@ struct world {
 	struct store_request_row last_request;
 	char reason[100];
 	int n_requests, forgotten;
+	struct store_freeze freezes[FREEZES]; /* as last reported, of whichever model */
+	char freezers[FREEZES][16];
+	size_t n_freezes;
 	enum build_outcome outcomes[BATCHES];
 	struct build_report reports[BATCHES];
 	struct error errors[BATCHES];

@@ -21,12 +21,16 @@
 
 #define DAY_2024_09_01 INT64_C(1725148800000000)
 #define SEEN_MAX       64
+#define FREEZES_MAX    16
 
 struct seen {
 	struct store_state states[SEEN_MAX];
 	char message[SEEN_MAX][256], code[SEEN_MAX][32];
 	size_t n, requests, forgotten;
-	struct store_request_row request; /* the last one */
+	struct store_request_row request;	 /* the last one */
+	struct store_freeze freeze[FREEZES_MAX]; /* as last reported */
+	char freezer[FREEZES_MAX][16];
+	size_t freezes;
 };
 
 struct reports {
@@ -76,10 +80,22 @@ static inline void put_forget(void *ctx, int model)
 	seen->n = 0;
 }
 
+static inline void put_freezes(void *ctx, int model, const struct store_freeze *list, size_t n)
+{
+	struct seen *seen = ctx;
+	assert_true(n <= FREEZES_MAX);
+	seen->freezes = n;
+	for (size_t i = 0; i < n; i++) {
+		seen->freeze[i] = list[i];
+		snprintf(seen->freezer[i], sizeof seen->freezer[0], "%s", list[i].command);
+		seen->freeze[i].command = seen->freezer[i];
+	}
+}
+
 static inline struct store_sink sink_of(struct fixture *f)
 {
 	memset(&f->seen, 0, sizeof f->seen);
-	return (struct store_sink){&f->seen, put_request, put_state, put_forget};
+	return (struct store_sink){&f->seen, put_request, put_state, put_forget, put_freezes};
 }
 
 static inline void put_report(void *ctx, const struct build_report *r)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/freeze.h"
+
+#include <stdio.h>
+
+void freeze_who(uint32_t uid, const char *command, int64_t at, char buf[FREEZE_WHO_MAX])
+{
+	char time[CALENDAR_TIME_MAX];
+	calendar_format_time(at, time);
+	if (*command)
+		snprintf(buf, FREEZE_WHO_MAX, "uid %u (%.15s) at %s", uid, command, time);
+	else
+		snprintf(buf, FREEZE_WHO_MAX, "uid %u at %s", uid, time);
+}
+
+int freeze_refuses(struct error *err, const struct model *m, const struct store_freeze *f, ordinal batch)
+{
+	char name[CALENDAR_NAME_MAX], who[FREEZE_WHO_MAX];
+	calendar_name(m->batch_size, batch, name);
+	freeze_who(f->uid, f->command, f->at, who);
+	return error_set(err, EPERM, "%s/%s was frozen by %s: chmod u+w %s thaws it", m->dir, name, who,
+			 name);
+}
+
+int freeze_busy(struct error *err, const struct model *m, ordinal batch)
+{
+	char name[CALENDAR_NAME_MAX];
+	calendar_name(m->batch_size, batch, name);
+	return error_set(
+		err, EBUSY,
+		"%s/%s is running, or just about to: nothing was frozen; rm %s cancels it, sync %s waits "
+		"for it",
+		m->dir, name, name, name);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is frozen of a model: few intervals, sorted, none overlapping another. */
+#include "backend/ledger/private.h"
+
+/* The first freeze that ends behind the batch; n_freezes: none does. */
+static size_t at_or_after(const struct model_state *m, ordinal batch)
+{
+	size_t low = 0, high = m->n_freezes;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (m->freezes[mid].batches.end > batch)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low;
+}
+
+static bool make_room(struct model_state *m, size_t more)
+{
+	if (m->n_freezes + more <= m->freezes_size)
+		return true;
+	size_t size = 2 * (m->n_freezes + more);
+	struct freeze *list = realloc(m->freezes, size * sizeof *list);
+	if (!list)
+		return false;
+	m->freezes = list;
+	m->freezes_size = size;
+	return true;
+}
+
+/* Where there is room. */
+static void insert(struct model_state *m, size_t at, struct ordinal_range batches, struct freezer who)
+{
+	memmove(m->freezes + at + 1, m->freezes + at, (m->n_freezes - at) * sizeof *m->freezes);
+	m->freezes[at] = (struct freeze){.batches = batches, .who = who};
+	m->n_freezes++;
+}
+
+static void drop(struct model_state *m, size_t at)
+{
+	m->n_freezes--;
+	memmove(m->freezes + at, m->freezes + at + 1, (m->n_freezes - at) * sizeof *m->freezes);
+}
+
+int ledger_freeze(struct ledger *l, int model, const struct store_freeze *f)
+{
+	struct model_state *m = &l->models[model];
+	struct freezer who = {.by = requester_intern(l, f->uid, f->command ? f->command : "", NULL),
+			      .at = f->at};
+	if (!who.by)
+		return -ENOMEM;
+	if (f->batches.first >= f->batches.end) {
+		if (!m->protected.by)
+			m->protected = who;
+		return 0;
+	}
+	/* It may fill every gap between those that are there. */
+	if (!make_room(m, m->n_freezes + 1))
+		return -ENOMEM;
+	ordinal from = f->batches.first;
+	for (size_t i = at_or_after(m, from); from < f->batches.end; i++) {
+		bool last = i == m->n_freezes || m->freezes[i].batches.first >= f->batches.end;
+		ordinal to = last ? f->batches.end : m->freezes[i].batches.first;
+		if (from < to)
+			insert(m, i++, (struct ordinal_range){from, to}, who);
+		from = last ? to : m->freezes[i].batches.end;
+	}
+	return 0;
+}
+
+int ledger_thaw(struct ledger *l, int model, struct ordinal_range batches)
+{
+	struct model_state *m = &l->models[model];
+	if (!make_room(m, 1))
+		return -ENOMEM;
+	size_t i = at_or_after(m, batches.first);
+	while (i < m->n_freezes && m->freezes[i].batches.first < batches.end) {
+		struct freeze f = m->freezes[i];
+		drop(m, i);
+		if (f.batches.first < batches.first)
+			insert(m, i++, (struct ordinal_range){f.batches.first, batches.first}, f.who);
+		if (f.batches.end > batches.end)
+			insert(m, i++, (struct ordinal_range){batches.end, f.batches.end}, f.who);
+	}
+	return 0;
+}
+
+void ledger_unprotect(struct ledger *l, int model)
+{
+	l->models[model].protected = (struct freezer){0};
+}
+
+int ledger_put_freezes(struct ledger *l, int model, const struct store_freeze *list, size_t n)
+{
+	struct model_state *m = &l->models[model];
+	struct freeze *before = m->freezes;
+	size_t n_before = m->n_freezes, size_before = m->freezes_size;
+	struct freezer protected = m->protected;
+	int r = 0;
+	m->freezes = NULL;
+	m->n_freezes = m->freezes_size = 0;
+	m->protected = (struct freezer){0};
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = ledger_freeze(l, model, &list[i]);
+	if (r == 0) {
+		free(before);
+		return 0;
+	}
+	free(m->freezes);
+	m->freezes = before;
+	m->n_freezes = n_before;
+	m->freezes_size = size_before;
+	m->protected = protected;
+	return r;
+}
+
+const struct requester *ledger_frozen(const struct ledger *l, int model, ordinal batch, int64_t *at)
+{
+	const struct model_state *m = &l->models[model];
+	size_t i = at_or_after(m, batch);
+	if (i == m->n_freezes || m->freezes[i].batches.first > batch)
+		return NULL;
+	if (at)
+		*at = m->freezes[i].who.at;
+	return m->freezes[i].who.by;
+}
+
+const struct requester *ledger_protected(const struct ledger *l, int model, int64_t *at)
+{
+	const struct freezer *who = &l->models[model].protected;
+	if (at)
+		*at = who->at;
+	return who->by;
+}
+
+struct ordinal_range ledger_next_frozen(const struct ledger *l, int model, struct ordinal_range range)
+{
+	const struct model_state *m = &l->models[model];
+	size_t i = at_or_after(m, range.first);
+	if (i == m->n_freezes || m->freezes[i].batches.first >= range.end)
+		return (struct ordinal_range){range.end, range.end};
+	struct ordinal_range found = m->freezes[i].batches;
+	if (found.first < range.first)
+		found.first = range.first;
+	/* Neighbours that were frozen one after the other are one stretch. */
+	while (++i < m->n_freezes && m->freezes[i].batches.first == found.end)
+		found.end = m->freezes[i].batches.end;
+	if (found.end > range.end)
+		found.end = range.end;
+	return found;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Freezing and protecting: requests that build nothing. The store keeps what is frozen from being built;
+ * here what is queued and frozen is taken out of the queue, whoever froze it and whenever that became known.
+ */
+#include <sys/random.h>
+
+#include "backend/freeze.h"
+#include "backend/schedule/private.h"
+
+/* The store need not agree at once that the batch only waits: not tried again sooner. */
+#define AGAIN_US 50000
+
+static int send_one(struct backend *b, struct ask_group *g, const struct backend_freeze *f,
+		    enum request_kind kind, int model, struct ordinal_range batches)
+{
+	struct ask *a = ask_new(b, g, model, NULL);
+	if (!a)
+		return -ENOMEM;
+	a->request.kind = kind;
+	a->request.batches = batches;
+	a->request.uid = f->uid;
+	a->pid = f->pid;
+	ssize_t n = getrandom(a->request.uuid, sizeof a->request.uuid, 0);
+	(void)n; /* as for a request to build */
+	ask_send(b, a);
+	return 0;
+}
+
+/* The first batch of the part that runs; batches.end: none does. */
+static ordinal first_running(struct backend *b, const struct backend_part *p)
+{
+	LOCKED(&b->lock);
+	for (ordinal o = p->batches.first; o < p->batches.end; o++)
+		if (ledger_state(b->ledger, p->model, o) == BATCH_RUNNING)
+			return o;
+	return p->batches.end;
+}
+
+static int refused(struct backend *b, const struct backend_freeze *f)
+{
+	for (size_t i = 0; i < f->n_parts; i++) {
+		const struct backend_part *p = &f->parts[i];
+		const struct model *m = &b->catalog->models[p->model];
+		struct error why = {0};
+		if (b->config.read_only)
+			return backend_refuse(b, p->model, p->batches, EROFS,
+					      "%s: this mount is read only (-o ro)", m->dir);
+		if (p->states)
+			return backend_refuse(
+				b, p->model, p->batches, EPERM,
+				"%s: a set of states cannot be frozen: freeze a batch, a period or a "
+				"range",
+				m->dir);
+		ordinal running = f->freeze ? first_running(b, p) : p->batches.end;
+		if (running < p->batches.end) {
+			freeze_busy(&why, m, running);
+			return backend_refuse(b, p->model, (struct ordinal_range){running, running + 1},
+					      EBUSY, "%s", why.text);
+		}
+	}
+	return 0;
+}
+
+void backend_freeze(struct backend *b, const struct backend_freeze *f)
+{
+	int err = refused(b, f);
+	struct ask_group *g = err < 0 ? NULL : group_new(f->done, f->ctx);
+	if (!g) {
+		f->done(f->ctx, err < 0 ? err : -ENOMEM);
+		return;
+	}
+	for (size_t i = 0; i < f->n_parts && err == 0; i++)
+		if (f->parts[i].batches.first < f->parts[i].batches.end)
+			err = send_one(b, g, f, f->freeze ? REQUEST_FREEZE : REQUEST_THAW, f->parts[i].model,
+				       f->parts[i].batches);
+	group_leave(g, err);
+}
+
+void backend_protect(struct backend *b, int model, const struct backend_freeze *f)
+{
+	const struct model *m = &b->catalog->models[model];
+	struct ordinal_range none = {0, 0};
+	bool config = m->full_refresh == TRI_FALSE;
+	int err = 0;
+	if (b->config.read_only)
+		err = backend_refuse(b, model, none, EROFS, "%s: this mount is read only (-o ro)", m->dir);
+	else if (!f->freeze && (config || b->config.protect))
+		err = backend_refuse(b, model, none, EPERM,
+				     "%s stays protected, because %s: chmod cannot lift that", m->dir,
+				     config ? "its dbt config says full_refresh: false"
+					    : "this mount was made with -o protect");
+	struct ask_group *g = err < 0 ? NULL : group_new(f->done, f->ctx);
+	if (!g) {
+		f->done(f->ctx, err < 0 ? err : -ENOMEM);
+		return;
+	}
+	ordinal begin = calendar_ordinal(m->batch_size, m->begin);
+	group_leave(g, send_one(b, g, f, f->freeze ? REQUEST_PROTECT : REQUEST_UNPROTECT, model,
+				(struct ordinal_range){begin, begin}));
+}
+
+void freeze_recorded(struct backend *b, const struct store_request *r)
+{
+	struct store_freeze f = {.batches = r->batches, .uid = r->uid, .command = r->command, .at = r->at};
+	int err = 0;
+	if (r->kind == REQUEST_THAW)
+		err = ledger_thaw(b->ledger, r->model, r->batches);
+	else if (r->kind == REQUEST_UNPROTECT)
+		ledger_unprotect(b->ledger, r->model);
+	else
+		err = ledger_freeze(b->ledger, r->model, &f);
+	if (err < 0)
+		log_error(b->config.log, "no memory for a freeze of %s", b->catalog->models[r->model].dir);
+	b->models[r->model].cancel_frozen_at = 0;
+}
+
+/* With the lock. Whether something was found. */
+static bool cancel_frozen_of(struct backend *b, int model, int64_t now)
+{
+	struct ordinal_range rest = ledger_known(b->ledger, model);
+	bool any = false;
+	for (;;) {
+		struct ordinal_range frozen = ledger_next_frozen(b->ledger, model, rest);
+		for (ordinal o = frozen.first; o < frozen.end; o++) {
+			struct store_outcome out = {.kind = SETTLE_CANCELLED,
+						    .model = model,
+						    .batch = o,
+						    .started = now,
+						    .finished = now};
+			if (ledger_state(b->ledger, model, o) != BATCH_QUEUED ||
+			    !ledger_waits(b->ledger, model, o, &out.request, &out.wanted))
+				continue;
+			outcome_queue(b, &out, NULL);
+			any = true;
+		}
+		if (frozen.first >= rest.end)
+			return any;
+		rest.first = frozen.end;
+	}
+}
+
+bool freezes_cancel(struct backend *b)
+{
+	int64_t now = clock_monotonic_us();
+	bool any = false;
+	LOCKED(&b->lock);
+	for (size_t i = 0; i < b->catalog->n_models; i++) {
+		struct model_runtime *m = &b->models[i];
+		if (ledger_queued(b->ledger, (int)i) == 0 || now < m->cancel_frozen_at)
+			continue;
+		if (cancel_frozen_of(b, (int)i, clock_now_us(b->config.clock))) {
+			m->cancel_frozen_at = now + AGAIN_US;
+			any = true;
+		}
+	}
+	return any;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/freeze.h"
+
+#include "fs/attr.h"
+#include "fs/trigger.h"
+
+#define ALL_W ((mode_t)(S_IWUSR | S_IWGRP | S_IWOTH))
+
+static bool can_freeze(struct fs *fs, const struct node *n)
+{
+	struct backend_part part;
+
+	if (n->kind == NODE_RANGE)
+		return fs_part(fs, n, &part) || !part.states;
+	return n->kind == NODE_BATCH || n->kind == NODE_FULL_REFRESH;
+}
+
+/* What the mode asks for: 1, to freeze; 0, to thaw; or -errno. */
+static int wanted(struct fs *fs, const struct node *n, mode_t mode, mode_t now)
+{
+	if (!can_freeze(fs, n))
+		return trigger_refuse(
+			fs, n, EPERM,
+			"Only batches, periods, ranges and .full-refresh have a mode to change: chmod "
+			"a-w freezes, chmod u+w thaws.");
+	if ((mode ^ now) & ~ALL_W)
+		return trigger_refuse(fs, n, EPERM,
+				      "Of a mode only w can be changed: chmod a-w freezes, chmod u+w thaws.");
+	if (!(mode & ALL_W))
+		return 1;
+	if (mode & S_IWUSR)
+		return 0;
+	return trigger_refuse(
+		fs, n, EPERM,
+		"A batch is frozen for everybody or for nobody: chmod a-w freezes, chmod u+w thaws.");
+}
+
+static int check(struct fs *fs, const struct wait_for *what)
+{
+	const struct node *n = &what->node;
+	uid_t uid = fuse_req_ctx(what->req)->uid;
+
+	if (backend_read_only(fs->backend))
+		return trigger_refuse(
+			fs, n, EROFS,
+			"The mount is read-only (-o ro): nothing is frozen or thawed through it.");
+	/* Not by the mode, which a freeze has changed. */
+	if (uid != 0 && uid != fs->uid)
+		return trigger_refuse(fs, n, EPERM,
+				      "Only the owner of the files and root may change their mode.");
+	return trigger_check_suffix(fs, n);
+}
+
+void freeze_set_mode(struct fs *fs, struct wait_for *what, mode_t mode)
+{
+	struct stat st;
+	int freeze = 0, r = check(fs, what);
+
+	if (r == 0)
+		r = attr_of(fs, &what->node, &st);
+	mode &= ALLPERMS;
+	/* What changes nothing is well on any file: chmod -R, cp -p. But a model that cannot run has no w to
+	 * show. */
+	if (r == 0 && mode == (st.st_mode & ALLPERMS) && !can_freeze(fs, &what->node)) {
+		fuse_reply_attr(what->req, &st, 0);
+		return;
+	}
+	if (r == 0)
+		r = freeze = wanted(fs, &what->node, mode, st.st_mode & ALLPERMS);
+	if (r >= 0 && what->node.kind != NODE_FULL_REFRESH)
+		r = fs_part(fs, &what->node, &what->part);
+	if (r < 0)
+		fuse_reply_err(what->req, -r);
+	else
+		wait_for_freeze(fs, what, freeze);
+}
