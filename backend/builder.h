@@ -19,16 +19,27 @@ struct build_run {
 	uint32_t count;
 	uint32_t attempt[CLAIM_MAX]; /* 0: not ours, leave it out */
 	int64_t request;	     /* the request they are built for */
+	/*
+	 * Asked, on the worker's thread, before anything of a batch is sent and again before its COMMIT is.
+	 * False: it is UNSTARTED, or rolled back and INTERRUPTED. NULL: all are wanted.
+	 */
+	bool (*wanted)(void *wanted_ctx, ordinal batch);
+	void *wanted_ctx;
 };
+
+static inline bool build_wanted(const struct build_run *run, ordinal batch)
+{
+	return !run->wanted || run->wanted(run->wanted_ctx, batch);
+}
 
 enum build_outcome {
 	BUILD_STARTED,	   /* not an outcome: it is being built from now on */
 	BUILD_DONE,	   /* committed, state row included */
 	BUILD_FAILED,	   /* the model's fault: rolled back, to be settled as failed */
 	BUILD_PASSING,	   /* rolled back for a reason that may pass (deadlock, lost connection): try again */
-	BUILD_INTERRUPTED, /* rolled back because interrupt() was called */
+	BUILD_INTERRUPTED, /* rolled back because interrupt() was called, or it is not wanted any more */
 	BUILD_STALE,	   /* another attempt has taken over: nothing was written, nothing is to be settled */
-	BUILD_UNSTARTED,   /* not begun: the run ended before it */
+	BUILD_UNSTARTED,   /* not begun: not wanted, or the run ended before it */
 };
 
 struct build_report {
@@ -65,7 +76,7 @@ struct builder_ops {
 	/*
 	 * Makes the model buildable: creates the target where it is missing (columns from the query,
 	 * the config's indexes, one led by event_time), finds the real types. In its own transaction;
-	 * no batch of the model is in flight. Fills *target. target->adopt: adopt() must come next.
+	 * no batch of the model is in flight on this mount. Fills *target. target->adopt: adopt() must come next.
 	 */
 	int (*prepare)(struct worker *w, int model, struct store_target *target, struct error *err);
 

@@ -128,13 +128,25 @@ bool ledger_waits(const struct ledger *l, int model, ordinal batch, int64_t *req
 bool ledger_leave(struct ledger *l, int model, ordinal batch);
 void ledger_left(struct ledger *l, int model, ordinal batch);
 
+/*
+ * Whether what waits would be built with other SQL than this mount has (struct store_request_row says whose).
+ * *at: when that was asked for.
+ */
+bool ledger_waits_for_other_code(const struct ledger *l, int model, ordinal batch, int64_t *at);
+
+/* When the request was made, us; 0: it is not known. */
+int64_t ledger_asked_at(const struct ledger *l, int64_t request);
+
 /* The highest seq of a request that waits for the batch; 0: none does. */
 void ledger_newest_wish(const struct ledger *l, int model, ordinal batch, int64_t *wanted);
 
 /* The first batch of the range that is queued or running, or range.end. */
 ordinal ledger_next_unsettled(const struct ledger *l, int model, struct ordinal_range range);
 
-/* What a claim would take next: up to `most` neighbouring queued batches, the oldest first. count 0: none. */
+/*
+ * What a claim would take next: up to `most` neighbouring queued batches, the oldest first, none of them for
+ * other SQL. count 0: none.
+ */
 struct ledger_run {
 	ordinal first;
 	uint32_t count;

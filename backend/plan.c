@@ -147,9 +147,10 @@ struct plan_next plan_next(struct ledger *l, const struct catalog *c, const stru
 	for (size_t i = 0; i < c->n_models; i++) {
 		int model = (int)((*turn + i) % c->n_models);
 		const struct model *m = &c->models[model];
-		bool alone = gates[model].unprepared || plan_serial(m);
-		if (!gates[model].open || ledger_queued(l, model) == 0 ||
-		    (alone && ledger_running(l, model) > 0) || waits_for_target(l, m, model, gates))
+		bool held = (gates[model].unprepared && gates[model].busy) ||
+			    (plan_serial(m) && ledger_running(l, model) > 0);
+		if (!gates[model].open || ledger_queued(l, model) == 0 || held ||
+		    waits_for_target(l, m, model, gates))
 			continue;
 		/* The claimed batches of a run that reads itself come one after the other: one is ready at a
 		 * time. */

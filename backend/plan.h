@@ -11,7 +11,8 @@
 /* What decides about a model apart from the ledger. */
 struct plan_gate {
 	bool open;	 /* prepared, not being adopted, not backing off */
-	bool unprepared; /* its target must be prepared first, with nothing of it in flight */
+	bool unprepared; /* its target must be prepared first, with nothing of it in flight here */
+	bool busy;	 /* something of it is in flight here */
 	bool missing;	 /* its target does not exist yet */
 };
 

@@ -70,8 +70,15 @@ struct store_state {
 	int64_t request;  /* id of the request that the last attempt served; 0: none */
 	int64_t served;	  /* every request of the model with a seq up to this is answered for this batch */
 	const char *sqlstate, *message; /* of a failure; "" */
+	bool cancelled;			/* news: it was cancelled since the last report */
 };
 
+/*
+ * A cancel takes its place among the requests of the model: it answers every request with a lower seq for
+ * its batches, and ends every attempt that was claimed before it (served below its seq). What is asked for
+ * after it is built. Recorded, it keeps other mounts from claiming for what it answers; whoever runs an
+ * attempt that it ends is told by follow(), and ends it.
+ */
 enum request_kind {
 	REQUEST_BUILD,	/* build every batch of the range once more */
 	REQUEST_REASON, /* give the request with this uuid its reason */
@@ -79,6 +86,7 @@ enum request_kind {
 	REQUEST_THAW,
 	REQUEST_PROTECT, /* the model may not be rebuilt as a whole; batches: empty */
 	REQUEST_UNPROTECT,
+	REQUEST_CANCEL, /* cancel what is queued or running in the range */
 };
 
 /* One request. In: all but the last block, which is the answer. */
@@ -103,8 +111,17 @@ struct store_request {
 	struct error err;
 };
 
-/* A recorded request, as load and follow report it. Strings are valid during the call. */
+/*
+ * A recorded request, as load and follow report it. Strings are valid during the call.
+ *
+ * Whose code. A batch is built with the SQL of the newest request that wants it, and only by a mount with
+ * that SQL; its build answers the older requests for the batch too, whatever their SQL, because the table
+ * ends as who asked last wants it. A batch that was put back keeps the code of the request it was claimed
+ * for, until a newer one wants it. So a request is never answered by a build with other SQL that was asked
+ * for before it, and touching a batch again is enough where no mount with the old SQL comes any more.
+ */
 struct store_request_row {
+	enum request_kind kind; /* BUILD or CANCEL */
 	int64_t id, seq;
 	int model;
 	struct ordinal_range batches;
@@ -144,8 +161,13 @@ struct store_claim {
 	uint32_t count;	 /* at most CLAIM_MAX */
 	int64_t request; /* id of the request they are built for; 0: keep the row's (a batch that was put
 			    back) */
-	int64_t wanted;	 /* highest seq that wants them: a batch served up to it is not granted */
-	int64_t started; /* our clock */
+	/*
+	 * Highest seq that wants them: a batch served up to it is not granted. Nor is one that a newer
+	 * request of other code wants, a newer cancel covers, or (put back, wanted no higher) that belongs to
+	 * other code.
+	 */
+	int64_t wanted;
+	int64_t started;	     /* our clock */
 	uint32_t attempt[CLAIM_MAX]; /* out: the attempt number, 0: not granted (held or built by another) */
 	int64_t served; /* out: the model's seq at the claim: what the granted batches now answer */
 };
@@ -168,6 +190,8 @@ struct store_outcome {
 	uint32_t attempt; /* SKIPPED and CANCELLED: 0: it was only queued, no attempt is ended; out: the row's
 			   */
 	int64_t wanted;	  /* with attempt 0: every request up to this seq is answered for the batch */
+	int64_t before;	  /* CANCELLED with attempt 0: of the cancel. It answers every request before it, and
+			     what was put back only if it was claimed before it; 0: none is recorded */
 	int64_t request;  /* with attempt 0: the one that is answered, for the history; 0: not known */
 	int64_t started, finished;
 	const char *sqlstate, *message; /* "" where there is none */
@@ -207,7 +231,9 @@ struct store_ops {
 	 * -ECANCELED. Never blocks. */
 	void (*abandon)(struct store *s);
 
-	/* All n in one commit, durable when it returns 0; each is answered alone in its result. */
+	/* All n in one commit, in this order, durable when it returns 0; each is answered alone in its
+	 * result.
+	 */
 	int (*request)(struct store *s, struct store_request *requests, size_t n, struct error *err);
 
 	/* Grants what nobody holds and is not frozen, and raises its attempt. One commit for all n. */

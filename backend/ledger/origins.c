@@ -131,7 +131,9 @@ struct known_request *known_make(struct ledger *l, const struct store_request_ro
 	k = calloc(1, sizeof *k);
 	if (!k)
 		return NULL;
-	*k = (struct known_request){.id = r->id, .model = r->model, .batches = r->batches, .by = by};
+	*k = (struct known_request){
+		.id = r->id, .model = r->model, .batches = r->batches, .at = r->at, .by = by};
+	k->foreign = r->code && strcmp(r->code, l->catalog->models[r->model].code) != 0;
 	HASH_ADD(hh, l->known, id, sizeof k->id, k);
 	if (!k->hh.tbl) {
 		free(k);

@@ -100,6 +100,8 @@ struct known_request {
 	int model;
 	struct ordinal_range batches;
 	bool open;
+	bool foreign; /* made for other SQL than the model has here */
+	int64_t at;
 	const struct requester *by;
 	char last_failure[6]; /* SQLSTATE */
 	unsigned equal_failures;

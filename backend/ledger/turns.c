@@ -38,6 +38,27 @@ void ledger_left(struct ledger *l, int model, ordinal batch)
 		c->leaving = 0;
 }
 
+static bool foreign(const struct ledger *l, int64_t request)
+{
+	const struct known_request *k = known_find(l, request);
+	return k && k->foreign;
+}
+
+bool ledger_waits_for_other_code(const struct ledger *l, int model, ordinal batch, int64_t *at)
+{
+	int64_t request, wanted;
+	if (!ledger_waits(l, model, batch, &request, &wanted) || !foreign(l, request))
+		return false;
+	*at = ledger_asked_at(l, request);
+	return true;
+}
+
+int64_t ledger_asked_at(const struct ledger *l, int64_t request)
+{
+	const struct known_request *k = known_find(l, request);
+	return k ? k->at : 0;
+}
+
 void ledger_newest_wish(const struct ledger *l, int model, ordinal batch, int64_t *wanted)
 {
 	*wanted = 0;
@@ -60,7 +81,8 @@ static void extend(const struct ledger *l, int model, struct ledger_run *run, ui
 static bool start_at(const struct ledger *l, int model, ordinal batch, struct ledger_run *run,
 		     ledger_ready_fn *ready, const void *ctx)
 {
-	if (!ledger_waits(l, model, batch, &run->request, &run->wanted) || !ready(ctx, model, batch))
+	if (!ledger_waits(l, model, batch, &run->request, &run->wanted) || foreign(l, run->request) ||
+	    !ready(ctx, model, batch))
 		return false;
 	run->first = batch;
 	return true;
@@ -111,8 +133,9 @@ struct ledger_run ledger_next_run(struct ledger *l, int model, uint32_t most, le
 	for (int round = 0; !found && round < 2; round++)
 		TAILQ_FOREACH(r, &m->requests, link)
 		{
-			/* First those after the one that had the last turn, then the others. */
-			if ((r->seq > m->turn) == (round == 0) &&
+			/* First those after the one that had the last turn, then the others. What one of
+			 * other code wants is another mount's, or a newer request's. */
+			if (!r->known->foreign && (r->seq > m->turn) == (round == 0) &&
 			    next_of_request(l, model, r, &run, ready, ctx)) {
 				m->turn = r->seq;
 				found = true;
@@ -152,7 +175,7 @@ void ledger_cancelled(struct ledger *l, const struct store_outcome *o)
 	struct cell *c = cell_find(m, o->batch);
 	if (!c)
 		return;
-	request_serve(l, m, o->batch, o->wanted);
+	request_serve(l, m, o->batch, o->wanted > o->before ? o->wanted : o->before);
 	cell_requeue(m, c, o->batch, false);
 	if (o->attempt)
 		c->attempt = o->attempt > UINT16_MAX ? UINT16_MAX : (uint16_t)o->attempt;

@@ -17,17 +17,19 @@
 #define ANSWER                                                                                               \
 	"with want as materialized (select * from unnest($1::int[], $2::int[], $3::timestamptz[], "          \
 	"$4::int[],"                                                                                         \
-	" $5::boolean[], $6::timestamptz[], $7::timestamptz[], $8::text[], $9::bigint[], $10::bigint[])"     \
-	" as w (n, model, window_start, attempt, skipped, started, finished, message, wanted, request)),"    \
+	" $5::boolean[], $6::timestamptz[], $7::timestamptz[], $8::text[], $9::bigint[], $10::bigint[],"     \
+	" $11::bigint[]) as w (n, model, window_start, attempt, skipped, started, finished, message, "       \
+	"wanted, request, before)),"                                                                         \
 	" ended as materialized (select w.n from batchfs.state s join want w"                                \
 	" on s.model = w.model and s.window_start = w.window_start and s.attempt = w.attempt"                \
 	" where s.run = 1 and w.attempt > 0 order by s.model, s.window_start for update of s),"              \
 	" waiting as materialized (select w.n from batchfs.state s join want w"                              \
 	" on s.model = w.model and s.window_start = w.window_start"                                          \
-	" where w.attempt = 0 and (s.run = 2 or s.run = 0 and s.served < w.wanted)"                          \
+	" where w.attempt = 0 and (s.run = 2 and (w.before = 0 or s.served < w.before)"                      \
+	" or s.run = 0 and s.served < w.wanted)"                                                             \
 	" order by s.model, s.window_start for update of s skip locked),"                                    \
 	" done as (update batchfs.state s set run = 0, interruptions = 0,"                                   \
-	" served = greatest(s.served, w.wanted),"                                                            \
+	" served = greatest(s.served, w.wanted, w.before),"                                                  \
 	" outcome = case when w.skipped then 3 else s.outcome end,"                                          \
 	" started = case when w.skipped then w.finished else s.started end,"                                 \
 	" finished = case when w.skipped then w.finished else s.finished end,"                               \
@@ -45,7 +47,7 @@
 	" case when w.request <> 0 then w.request else s.request end as request),"                           \
 	" told as (insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, "         \
 	"seconds, request,"                                                                                  \
-	" message) select model, window_start, attempt, $11::bigint,"                                        \
+	" message) select model, window_start, attempt, $12::bigint,"                                        \
 	" case when skipped then 'skipped' else 'cancelled' end, finished, seconds, request,"                \
 	" case when skipped then message end from done)"                                                     \
 	" select n, attempt from done"
@@ -72,6 +74,7 @@ void answers_add(const struct store *s, struct answers *a, size_t number, const 
 	pg_array_text(&c[7], message ? message : "");
 	pg_array_int(&c[8], o->wanted);
 	pg_array_int(&c[9], o->request);
+	pg_array_int(&c[10], o->before);
 	a->n++;
 }
 

@@ -45,12 +45,34 @@ static enum build_outcome rows_alone(struct build *b, struct batch *x)
 	return again ? resolve(b->w, b->m, &x->report, &x->err) : outcome;
 }
 
-static bool end_alone(struct build *b)
+/* Its rows are in, and are not to stay. Where the connection is lost instead, the server rolls back. */
+static void undo(struct batch *x)
+{
+	auto_result *undone = NULL;
+	if (pg_query(&x->w->conn, pg_deadline(x->w->store), "rollback", NULL, &undone, NULL))
+		pg_disconnect(&x->w->conn);
+}
+
+/* Takes the open batch, if its COMMIT may be sent. Cancelled meanwhile: it is rolled back, and *on is false.
+ */
+static struct batch *take_open(struct build *b, bool *on)
 {
 	struct batch *x = b->open;
 	b->open = NULL;
+	*on = !x || build_wanted(b->run, x->report.batch);
+	if (*on)
+		return x;
+	undo(x);
+	ended(b, x, BUILD_INTERRUPTED);
+	return NULL;
+}
+
+static bool end_alone(struct build *b)
+{
+	bool on;
+	struct batch *x = take_open(b, &on);
 	if (!x)
-		return true;
+		return on;
 	batch_send_end(x);
 	return ended(b, x, batch_read_end(x, true));
 }
@@ -59,17 +81,18 @@ static bool end_alone(struct build *b)
 static void take_back(struct batch *x)
 {
 	bool again;
-	auto_result *undone = NULL;
 	if (batch_read_rows(x, &again) == BUILD_DONE)
-		pg_query(&x->w->conn, pg_deadline(x->w->store), "rollback", NULL, &undone, NULL);
+		undo(x);
 }
 
 /* Ends the open batch while the next one's rows travel behind it. *sent: they did, and the connection stands.
  */
 static bool end_before(struct build *b, struct batch *next, bool *sent)
 {
-	struct batch *before = b->open;
-	b->open = NULL;
+	bool on;
+	struct batch *before = take_open(b, &on);
+	if (!before)
+		return on;
 	batch_send_end(before);
 	if (!before->end.lost)
 		batch_send_rows(next);
@@ -117,11 +140,13 @@ static bool fail_unwritten(struct build *b, struct batch *x, bool *begun)
 	return ended(b, x, BUILD_FAILED);
 }
 
-/* From `i` on, without having begun: the first that has an attempt gets this outcome, the rest is unstarted. */
-static void leave(const struct build *b, uint32_t i, enum build_outcome outcome, const struct error *err)
+/* From `i` to `end`, without having begun: the first that has an attempt gets this outcome, the rest is
+ * unstarted. */
+static void leave_some(const struct build *b, uint32_t i, uint32_t end, enum build_outcome outcome,
+		       const struct error *err)
 {
 	int64_t now = clock_now_us(b->w->store->config->clock);
-	for (; i < b->run->count; i++) {
+	for (; i < end; i++) {
 		struct build_report report = {.outcome = outcome,
 					      .batch = b->run->first + i,
 					      .attempt = b->run->attempt[i],
@@ -139,6 +164,11 @@ static void leave(const struct build *b, uint32_t i, enum build_outcome outcome,
 	}
 }
 
+static void leave(const struct build *b, uint32_t i, enum build_outcome outcome, const struct error *err)
+{
+	leave_some(b, i, b->run->count, outcome, err);
+}
+
 static void build_all(struct build *b)
 {
 	uint32_t i = 0;
@@ -146,6 +176,10 @@ static void build_all(struct build *b)
 	for (; on && i < b->run->count && !pg_cancel_asked(&b->w->cancel); i++) {
 		if (!b->run->attempt[i])
 			continue;
+		if (!build_wanted(b->run, b->run->first + i)) {
+			leave_some(b, i, i + 1, BUILD_UNSTARTED, NULL);
+			continue;
+		}
 		struct batch *next = b->open == &b->slots[0] ? &b->slots[1] : &b->slots[0];
 		bool begun = true;
 		if (batch_init(next, b->w, b->m, b->shape, b->run->first + i, b->run->attempt[i]))

@@ -15,15 +15,17 @@
 #define SNAPSHOT "select pg_catalog.pg_current_snapshot()::text"
 /* Of batchfs.attempt or batchfs.request x. Ours is known here; what an older session of ours left may not be.
  */
-#define NEWS                                                                                                 \
+#define SINCE                                                                                                \
 	" x.xid >= pg_catalog.pg_snapshot_xmin($1::pg_snapshot)"                                             \
-	" and not pg_catalog.pg_visible_in_snapshot(x.xid, $1::pg_snapshot)"                                 \
-	" and x.origin <> $2::bigint and x.origin <> $3::bigint "
+	" and not pg_catalog.pg_visible_in_snapshot(x.xid, $1::pg_snapshot)"
+#define OTHERS	" x.origin <> $2::bigint and x.origin <> $3::bigint "
+#define NEWS	SINCE " and" OTHERS
 #define ADOPTED "select distinct x.model from batchfs.attempt x where x.window_start is null and " NEWS
 /* The states that the news are about. */
 #define TOUCHED                                                                                              \
-	" from (select distinct x.model, x.window_start, coalesce(x.last_start, x.window_start) as last"     \
-	" from batchfs.attempt x where x.window_start is not null and " NEWS ") a"                           \
+	" from (select x.model, x.window_start, coalesce(x.last_start, x.window_start) as last,"             \
+	" bool_or(x.outcome = 'cancelled') as cancelled"                                                     \
+	" from batchfs.attempt x where x.window_start is not null and " NEWS " group by 1, 2, 3) a"          \
 	" join batchfs.state s on s.model = a.model"                                                         \
 	" and s.window_start >= a.window_start and s.window_start <= a.last "
 /* All that is frozen of the models of which somebody has frozen, thawed, protected something. */
@@ -31,9 +33,11 @@
 	" from (select distinct x.model as id from batchfs.request x where x.kind in"                        \
 	" ('freeze', 'thaw', 'protect', 'unprotect') and " NEWS ") m"                                        \
 	" left join batchfs.freeze f on f.model = m.id order by m.id, f.first_start"
+/* Our own cancels again: what others had asked for before them is known only now. */
 #define REQUESTS                                                                                             \
-	" from batchfs.request r where r.id in (select x.id from batchfs.request x where x.kind = 'build' "  \
-	"and " NEWS " union all select s.request" TOUCHED ") order by r.id"
+	" from batchfs.request r where r.id in (select x.id from batchfs.request x where x.kind in "         \
+	"('build', 'cancel') and" SINCE " and (x.kind = 'cancel' or" OTHERS ")"                              \
+	" union all select s.request" TOUCHED ") order by r.id"
 #define OF_ADOPTED " from batchfs.state s where s.model = any ($1::int[])"
 #define OF_ADOPTED_REQUESTS                                                                                  \
 	" from batchfs.request r where r.id in (select s.request" OF_ADOPTED ") order by r.id"
@@ -98,7 +102,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	auto_strbuf freezes = STRBUF_INIT, states = STRBUF_INIT, requests = STRBUF_INIT;
 	strbuf_printf(&freezes, "select %s" FREEZES, freeze_columns);
 	strbuf_printf(&requests, "select %s" REQUESTS, request_columns);
-	strbuf_printf(&states, "select %s" TOUCHED, state_columns);
+	strbuf_printf(&states, "select %s, a.cancelled" TOUCHED, state_columns);
 	if (strbuf_broken(&freezes) || strbuf_broken(&states) || strbuf_broken(&requests))
 		return error_set(err, ENOMEM, "no memory for news");
 	struct pg_params params = {0};
@@ -181,11 +185,11 @@ static int do_due(struct store *s, const struct store_sink *sink, int64_t *next,
 	r = s->config->read_only ? 0 : give_notice(s, now, next, err);
 	if (!r && !s->config->read_only && now >= s->swept_at + SWEEP_US) {
 		s->swept_at = now;
-		r = sweep(s, sink, err);
+		r = sweep(s, sink, reported, err);
 	}
 	if (!r && s->cursor && (s->notified || now >= s->polled_at + POLL_US)) {
 		s->polled_at = now;
-		*reported = s->notified;
+		*reported |= s->notified;
 		s->notified = false;
 		r = read_all_news(s, sink, err);
 		s->notified |= r != 0;

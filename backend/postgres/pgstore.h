@@ -138,8 +138,11 @@ int render_window(const struct pg_model *m, enum time_type type, int64_t start, 
 /* load.c: all states and requests once more, but for what runs here. */
 int load_again(struct store *s, const struct store_sink *sink, struct error *err);
 
-/* sweep.c */
-int sweep(struct store *s, const struct store_sink *sink, struct error *err);
+/* sweep.c: *found: something has changed */
+int sweep(struct store *s, const struct store_sink *sink, bool *found, struct error *err);
+
+/* withdraw.c: what was put back after it had been cancelled; cancels that have nothing left to do */
+int withdraw(struct store *s, const struct store_sink *sink, bool *found, struct error *err);
 
 /* grant.c: 0, or -EACCES with *err: what is missing to build into the target, with its GRANT */
 int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int64_t deadline,
@@ -161,7 +164,7 @@ void describe_target(const struct pg_model *m, const struct pg_shape *shape, boo
  * answer.c: batches that are answered without being built (SETTLE_SKIPPED, SETTLE_CANCELLED), as a part of
  * settle's transaction: add each, send, and after the pipe has run take (result 0 where it was written).
  */
-#define ANSWER_COLUMNS 10
+#define ANSWER_COLUMNS 11
 struct answers {
 	struct strbuf columns[ANSWER_COLUMNS];
 	struct pg_params rows, answer;

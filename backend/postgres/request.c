@@ -30,7 +30,8 @@ static const char *const expected_words[BATCH_STATES] = {
 	" coalesce(s.attempt, 0) as attempt, coalesce(s.run, 0) = 2 or exists (select from batchfs.request " \
 	"r"                                                                                                  \
 	" where r.model = $2::int and r.open and r.first_start <= $3::timestamptz"                           \
-	" and r.end_start > $3::timestamptz and r.seq > coalesce(s.served, 0)) as queued"                    \
+	" and r.end_start > $3::timestamptz and r.kind = 'build' and r.seq > coalesce(s.served, 0)) as "     \
+	"queued"                                                                                             \
 	" from (select $2::int as model, $3::timestamptz as window_start) w"                                 \
 	" left join batchfs.state s using (model, window_start)),"                                           \
 	" frozen as (select f.uid, f.command, f.at from batchfs.freeze f where $14::boolean"                 \
@@ -48,7 +49,7 @@ static const char *const expected_words[BATCH_STATES] = {
 	"returning m.seq),"                                                                                  \
 	" new as (insert into batchfs.request (uuid, model, seq, kind, first_start, end_start, expected, "   \
 	"uid, command,"                                                                                      \
-	" reason, code, at, origin) select $1::uuid, $2::int, b.seq, 'build', $3::timestamptz, "             \
+	" reason, code, at, origin) select $1::uuid, $2::int, b.seq, $15, $3::timestamptz, "                 \
 	"$4::timestamptz,"                                                                                   \
 	" nullif($12, ''), $5::bigint, $6, $7, $8, $9::timestamptz, $10::bigint from bumped b returning "    \
 	"id, seq)"                                                                                           \
@@ -70,8 +71,14 @@ static void format_uuid(const unsigned char *uuid, char *text)
 	*text = '\0';
 }
 
-static void add_build(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
-		      const char *command, const char *reason)
+/* Whether RECORD makes its row. */
+static bool has_row(enum request_kind kind)
+{
+	return kind == REQUEST_BUILD || kind == REQUEST_CANCEL;
+}
+
+static void add_row(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
+		    const char *command, const char *reason)
 {
 	const struct pg_model *m = &s->models[q->model];
 	enum batch_size size = m->model->batch_size;
@@ -90,6 +97,7 @@ static void add_build(struct store *s, struct pg_pipe *p, const struct store_req
 	pg_param_text(&v, q->expected < 0 ? "" : expected_words[q->expected]);
 	pg_param_int(&v, q->expected_attempt);
 	pg_param_text(&v, q->named ? "t" : "f");
+	pg_param_text(&v, q->kind == REQUEST_CANCEL ? "cancel" : "build");
 	pg_add(p, RECORD, &v);
 }
 
@@ -101,8 +109,8 @@ static int add_one(struct store *s, struct pg_pipe *p, const struct store_reques
 	auto_free char *reason = q->reason ? clean_text(q->reason, REASON_MAX) : NULL;
 	if (!command || (q->reason && !reason))
 		return error_set(err, ENOMEM, "no memory for a request");
-	if (q->kind == REQUEST_BUILD) {
-		add_build(s, p, q, uuid, command, reason);
+	if (has_row(q->kind)) {
+		add_row(s, p, q, uuid, command, reason);
 		return 0;
 	}
 	if (q->kind != REQUEST_REASON) {
@@ -127,7 +135,7 @@ static int frozen(const struct store *s, struct store_request *q, const PGresult
 static void answer(const struct store *s, struct store_request *q, const PGresult *r)
 {
 	const char *dir = s->models[q->model].model->dir;
-	if (q->kind != REQUEST_BUILD && q->kind != REQUEST_REASON) {
+	if (!has_row(q->kind) && q->kind != REQUEST_REASON) {
 		freeze_answer(s, q, r);
 	} else if (PQntuples(r) == 1 && pg_null(r, 0, 0)) {
 		q->result = frozen(s, q, r);

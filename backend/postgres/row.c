@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* State and request rows as load and follow read them. */
+#include <string.h>
+
 #include "backend/postgres/pgstore.h"
 
-/* Of `batchfs.state s`. */
+/* Of `batchfs.state s`. News add whether it was cancelled. */
 const char *const state_columns =
 	" s.model, s.window_start, s.run, s.outcome, s.attempt,"
 	" case when s.run = 1 then s.running_since else s.started end, s.finished, s.built,"
@@ -11,7 +13,7 @@ const char *const state_columns =
 
 /* Of `batchfs.request r`. */
 const char *const request_columns = " r.id, r.seq, r.model, r.first_start, r.end_start, r.uid, r.command, "
-				    "r.reason, r.code, r.at, r.open ";
+				    "r.reason, r.code, r.at, r.open, r.kind ";
 
 bool state_read(struct store *s, const PGresult *r, int row, struct store_state *out, int64_t *owner)
 {
@@ -38,16 +40,19 @@ bool state_read(struct store *s, const PGresult *r, int row, struct store_state 
 		.message = pg_text(r, row, 16),
 	};
 	*owner = pg_int(r, row, 17);
+	out->cancelled = PQnfields(r) > 18 && pg_bool(r, row, 18);
 	return true;
 }
 
 bool request_read(struct store *s, const PGresult *r, int row, struct store_request_row *out)
 {
 	const struct pg_model *m = store_model(s, (int)pg_int(r, row, 2));
-	if (!m)
+	bool cancel = strcmp(pg_text(r, row, 11), "cancel") == 0;
+	if (!m || (!cancel && strcmp(pg_text(r, row, 11), "build") != 0))
 		return false;
 	enum batch_size size = m->model->batch_size;
 	*out = (struct store_request_row){
+		.kind = cancel ? REQUEST_CANCEL : REQUEST_BUILD,
 		.id = pg_int(r, row, 0),
 		.seq = pg_int(r, row, 1),
 		.model = m->index,

@@ -27,7 +27,11 @@ static const char *const definition[] = {
 	" uid bigint not null, command text not null, reason text, code text not null,"
 	" at timestamptz not null, open boolean not null default true,"
 	" origin bigint not null, xid xid8 not null default pg_catalog.pg_current_xact_id())",
-	"create index request_open on batchfs.request (model) where open",
+	/* By what a batch is covered; of single batches there may be thousands. */
+	"create index request_open on batchfs.request using gist (pg_catalog.tstzrange(first_start, "
+	"end_start))"
+	" where open",
+	"create index request_cancel on batchfs.request (model, seq) where open and kind = 'cancel'",
 	"create index request_xid on batchfs.request (xid)",
 	/* Intervals, none overlapping another; without a start: the model is protected against a full
 	   refresh. */

@@ -41,7 +41,8 @@
 	" and pg_catalog.pg_try_advisory_xact_lock(o.id)"                                                    \
 	" and not exists (select from batchfs.state s where s.run = 1 and s.owner = o.id)"
 
-static int bring_back(struct store *s, const char *dead, const struct store_sink *sink, struct error *err)
+static int bring_back(struct store *s, const char *dead, const struct store_sink *sink, bool *found,
+		      struct error *err)
 {
 	auto_strbuf sql = STRBUF_INIT;
 	strbuf_printf(&sql, REALLY_DEAD SWEPT " select %s from s", state_columns);
@@ -65,23 +66,27 @@ static int bring_back(struct store *s, const char *dead, const struct store_sink
 	if (n > 0) {
 		log_info(s->config->log, "%d batches of a mount that has died go back to the queue", n);
 		store_changed(s);
+		*found = true;
 	}
 	report_states(s, p.results[swept], sink, true);
 	return 0;
 }
 
-int sweep(struct store *s, const struct store_sink *sink, struct error *err)
+int sweep(struct store *s, const struct store_sink *sink, bool *found, struct error *err)
 {
 	auto_result *dead = NULL;
 	struct pg_params params = {0};
 	pg_param_int(&params, s->owner);
 	int r = pg_query(&s->control, pg_deadline(s), DEAD, &params, &dead, err);
-	if (r || PQntuples(dead) == 0)
+	if (r)
 		return r;
 	auto_strbuf ids = STRBUF_INIT;
 	for (int i = 0; i < PQntuples(dead); i++)
 		pg_array_int(&ids, pg_int(dead, i, 0));
 	pg_array_end(&ids);
-	return strbuf_broken(&ids) ? error_set(err, ENOMEM, "no memory to look for the dead")
-				   : bring_back(s, ids.str, sink, err);
+	if (strbuf_broken(&ids))
+		return error_set(err, ENOMEM, "no memory to look for the dead");
+	if (PQntuples(dead) > 0)
+		r = bring_back(s, ids.str, sink, found, err);
+	return r ? r : withdraw(s, sink, found, err);
 }

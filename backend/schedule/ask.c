@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "backend/schedule/private.h"
 
@@ -26,7 +27,8 @@ void group_leave(struct ask_group *g, int result)
 					    __ATOMIC_ACQUIRE);
 	if (__atomic_sub_fetch(&g->members, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	g->done(g->ctx, g->result);
+	if (g->done)
+		g->done(g->ctx, g->result);
 	free(g);
 }
 
@@ -39,6 +41,10 @@ static void ask_end(struct backend *b, struct ask *a, int result)
 			ask_end(b, next, result);
 		else
 			ask_send(b, next);
+	}
+	if (a->request.kind == REQUEST_CANCEL) {
+		LOCKED(&b->lock);
+		b->models[a->request.model].cancels--;
 	}
 	group_leave(a->group, result);
 	free(a->reason);
@@ -70,11 +76,16 @@ struct ask *ask_new(const struct backend *b, struct ask_group *g, int model, con
 	return a;
 }
 
-/* Queues it, or returns -ECANCELED where nobody will come for it. */
-static int ask_queue(struct backend *b, struct ask *a)
+void ask_name(struct ask *a)
 {
-	LOCKED(&b->lock);
-	if (b->stopping || !b->threads)
+	ssize_t n = getrandom(a->request.uuid, sizeof a->request.uuid, 0);
+	(void)n; /* 16 bytes come whole once the pool is up, which it is when a file system is mounted */
+}
+
+int ask_queue(struct backend *b, struct ask *a)
+{
+	/* Nobody will come for it. What runs may be cancelled in the drain, too. */
+	if ((b->stopping && a->request.kind != REQUEST_CANCEL) || !b->threads)
 		return -ECANCELED;
 	if (a->request.kind == REQUEST_BUILD) {
 		*ticket_slot(b, a->ticket) =
@@ -90,15 +101,22 @@ static int ask_queue(struct backend *b, struct ask *a)
 				return -ENOENT;
 		}
 	}
+	b->models[a->request.model].cancels += a->request.kind == REQUEST_CANCEL;
 	STAILQ_INSERT_TAIL(&b->asks, a, link);
 	b->woken = true;
 	control_wake(b);
 	return 0;
 }
 
+static int ask_queue_locked(struct backend *b, struct ask *a)
+{
+	LOCKED(&b->lock);
+	return ask_queue(b, a);
+}
+
 void ask_send(struct backend *b, struct ask *a)
 {
-	int err = ask_queue(b, a);
+	int err = ask_queue_locked(b, a);
 	if (err < 0)
 		ask_end(b, a, err);
 }
@@ -226,8 +244,11 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 		STAILQ_REMOVE_HEAD(asks, link);
 		const struct store_request *r = &requests[i];
 		int result = err < 0 ? err : r->result;
+		if (r->kind == REQUEST_CANCEL)
+			cancel_apply(b, r->model, r->batches, result == 0 ? r->seq : INT64_MAX);
 		if (result == 0) {
-			record(b, a, r);
+			if (r->kind != REQUEST_CANCEL)
+				record(b, a, r);
 			changed(b, r->model, r->batches);
 		} else if (result != -ENOENT) {
 			backend_refuse(b, r->model, r->batches, -result, "%s",

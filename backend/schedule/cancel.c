@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cancelling. What waits is taken out of the queue by the control thread; what this mount builds is
- * interrupted by a thread of its own, because an interrupt waits for the warehouse. A batch that has
- * taken the place of the one that was meant loses an attempt and is built again.
+ * Cancelling. What this mount builds is ended at once, by a thread of its own, because an interrupt waits for
+ * the warehouse. Then the cancel is recorded, in its place among the requests (store.h): that decides what
+ * it ends, on every mount. Who records it and who reads of it takes what waits out of the queue; several may,
+ * and one succeeds. A batch that has taken the place of the one that was meant loses an attempt and is built
+ * again.
  */
 #include "backend/schedule/private.h"
 
@@ -35,44 +37,142 @@ void cancel_over(struct backend *b, int model, ordinal batch)
 		w->ended |= UINT32_C(1) << (batch - w->run.first);
 }
 
-static bool cancel_one(struct backend *b, int model, ordinal batch, int64_t now)
+bool cancel_wanted(void *worker, ordinal batch)
 {
-	enum batch_state state = ledger_state(b->ledger, model, batch);
-	struct job_worker *w = worker_of(b, model, batch);
-	struct store_outcome out = {
-		.kind = SETTLE_CANCELLED, .model = model, .batch = batch, .started = now, .finished = now};
-	if (w) {
-		w->cancelled |= UINT32_C(1) << (batch - w->run.first);
-		/* Who asks for it from now on gets it built. */
-		ledger_newest_wish(b->ledger, model, batch, &w->wish[batch - w->run.first]);
-		w->interrupt |= w->building == batch;
-		pthread_cond_signal(&b->cancel_wake);
-		return true;
-	}
-	if (state != BATCH_QUEUED || !ledger_waits(b->ledger, model, batch, &out.request, &out.wanted))
+	struct job_worker *w = worker;
+	LOCKED(&w->b->lock);
+	return !(w->cancelled >> (batch - w->run.first) & 1);
+}
+
+bool cancel_asked(const struct backend *b, int model, ordinal batch)
+{
+	const struct ask *a;
+	if (!b->models[model].cancels)
 		return false;
-	outcome_queue(b, &out, NULL);
-	return true;
+	STAILQ_FOREACH(a, &b->asks, link)
+	{
+		const struct store_request *r = &a->request;
+		if (r->kind == REQUEST_CANCEL && r->model == model && batch >= r->batches.first &&
+		    batch < r->batches.end)
+			return true;
+	}
+	return false;
+}
+
+/* With the lock. Requests up to `wish` are answered by the end of the attempt. */
+static void end_attempt(struct job_worker *w, ordinal batch, int64_t wish)
+{
+	uint32_t i = batch - w->run.first;
+	if (!(w->cancelled >> i & 1) || w->wish[i] < wish)
+		w->wish[i] = wish;
+	w->cancelled |= UINT32_C(1) << i;
+	w->interrupt |= w->building == batch;
+	pthread_cond_signal(&w->b->cancel_wake);
+}
+
+/* With the lock. */
+static void apply_one(struct backend *b, int model, ordinal batch, int64_t seq, int64_t now)
+{
+	struct job_worker *w = worker_of(b, model, batch);
+	struct store_outcome out = {.kind = SETTLE_CANCELLED,
+				    .model = model,
+				    .batch = batch,
+				    .before = seq == INT64_MAX ? 0 : seq,
+				    .started = now,
+				    .finished = now};
+	if (w && seq != INT64_MAX && w->served < seq)
+		end_attempt(w, batch, seq);
+	if (!w && ledger_waits(b->ledger, model, batch, &out.request, &out.wanted) && out.wanted < seq)
+		outcome_queue(b, &out, NULL);
+}
+
+void cancel_apply(struct backend *b, int model, struct ordinal_range batches, int64_t seq)
+{
+	int64_t now = clock_now_us(b->config.clock);
+	if (b->config.read_only)
+		return;
+	LOCKED(&b->lock);
+	struct ordinal_range known = ledger_known(b->ledger, model);
+	ordinal end = batches.end < known.end ? batches.end : known.end;
+	for (ordinal o = batches.first < known.first ? known.first : batches.first; o < end; o++)
+		apply_one(b, model, o, seq, now);
+}
+
+struct canceller {
+	struct backend *b;
+	struct ask_group *group;
+	uid_t uid;
+	pid_t pid;
+	bool any;
+	int err;
+};
+
+/* With the lock. What is recorded is the stretch; what runs here ends now. */
+static void send_stretch(struct canceller *c, int model, struct ordinal_range batches)
+{
+	struct ask *a = ask_new(c->b, c->group, model, NULL);
+	if (!a) {
+		c->err = -ENOMEM;
+		return;
+	}
+	a->request.kind = REQUEST_CANCEL;
+	a->request.batches = batches;
+	a->request.uid = c->uid;
+	a->pid = c->pid;
+	ask_name(a);
+	int r = ask_queue(c->b, a);
+	if (r < 0) {
+		c->err = r;
+		group_leave(c->group, r);
+		free(a);
+		return;
+	}
+	c->any = true;
+	for (ordinal o = batches.first; o < batches.end; o++) {
+		struct job_worker *w = worker_of(c->b, model, o);
+		int64_t wish;
+		if (!w)
+			continue;
+		/* Who asks for it from now on gets it built. */
+		ledger_newest_wish(c->b->ledger, model, o, &wish);
+		end_attempt(w, o, wish);
+	}
+}
+
+/* With the lock. */
+static void cancel_part(struct canceller *c, const struct backend_part *p)
+{
+	struct ordinal_range stretch = {p->batches.first, p->batches.first};
+	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
+		enum batch_state s = ledger_state(c->b->ledger, p->model, o);
+		bool meant = !p->states || (p->states >> s & 1) != 0;
+		if (meant && (s == BATCH_QUEUED || s == BATCH_RUNNING)) {
+			stretch.end = o + 1;
+			continue;
+		}
+		if (stretch.first < stretch.end)
+			send_stretch(c, p->model, stretch);
+		stretch.first = stretch.end = o + 1;
+	}
+	if (stretch.first < stretch.end)
+		send_stretch(c, p->model, stretch);
 }
 
 int backend_cancel(struct backend *b, const struct backend_part *parts, size_t n_parts, uid_t uid, pid_t pid)
 {
-	(void)uid;
-	(void)pid;
-	int64_t now = clock_now_us(b->config.clock);
-	bool any = false;
+	struct canceller c = {.b = b, .uid = uid, .pid = pid};
 	if (b->config.read_only)
 		return -EROFS;
-	LOCKED(&b->lock);
-	for (size_t i = 0; i < n_parts; i++) {
-		const struct backend_part *p = &parts[i];
-		for (ordinal o = p->batches.first; o < p->batches.end; o++) {
-			enum batch_state s = ledger_state(b->ledger, p->model, o);
-			if (!p->states || (p->states >> s & 1) != 0)
-				any |= cancel_one(b, p->model, o, now);
-		}
+	c.group = group_new(NULL, NULL);
+	if (!c.group)
+		return -ENOMEM;
+	{
+		LOCKED(&b->lock);
+		for (size_t i = 0; i < n_parts; i++)
+			cancel_part(&c, &parts[i]);
 	}
-	return any ? 0 : -EPERM;
+	group_leave(c.group, 0);
+	return c.err ? c.err : c.any ? 0 : -EPERM;
 }
 
 /* With the lock: waits for it. NULL: the end. */
@@ -99,7 +199,10 @@ void *cancel_main(void *arg)
 			if (!w)
 				return NULL;
 			w->interrupt = false;
-			if (w->kind == JOB_NONE)
+			/* The one that was meant may have ended by itself. */
+			bool runs = w->building - w->run.first < w->run.count;
+			if (w->kind == JOB_NONE || !runs ||
+			    !(w->cancelled >> (w->building - w->run.first) & 1))
 				continue;
 			w->interrupting = true;
 		}

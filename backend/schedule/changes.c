@@ -61,6 +61,10 @@ void changed_readers(struct backend *b, int model, ordinal batch)
 static void sink_request(void *ctx, const struct store_request_row *r)
 {
 	struct backend *b = ctx;
+	if (r->kind == REQUEST_CANCEL) {
+		cancel_apply(b, r->model, r->batches, r->seq);
+		return;
+	}
 	{
 		LOCKED(&b->lock);
 		if (ledger_put_request(b->ledger, r) < 0)
@@ -70,6 +74,17 @@ static void sink_request(void *ctx, const struct store_request_row *r)
 	}
 	if (r->open)
 		changed(b, r->model, r->batches);
+}
+
+/* With the lock. It failed elsewhere, or the one that recorded it died before it had skipped its readers. */
+static void failed_elsewhere(struct backend *b, const struct store_state *s)
+{
+	struct store_outcome o = {.kind = s->outcome == OUTCOME_SKIPPED ? SETTLE_SKIPPED : SETTLE_FAILED,
+				  .model = s->model,
+				  .batch = s->batch,
+				  .finished = s->finished};
+	if (!b->config.read_only && s->finished)
+		skip_readers(b, &o, s->finished);
 }
 
 static void sink_state(void *ctx, const struct store_state *s)
@@ -82,11 +97,16 @@ static void sink_state(void *ctx, const struct store_state *s)
 		if (ledger_put_state(b->ledger, s) < 0)
 			log_error(b->config.log, "no memory for a batch of %s",
 				  b->catalog->models[s->model].dir);
+		if (s->run == ROW_IDLE && (s->outcome == OUTCOME_FAILED || s->outcome == OUTCOME_SKIPPED))
+			failed_elsewhere(b, s);
 		touch_model(b, s->model);
 		/* By another mount, which has made the table if there was none. */
 		b->models[s->model].exists |= built && threads;
 	}
-	changed(b, s->model, (struct ordinal_range){s->batch, s->batch + 1});
+	struct ordinal_range batches = {s->batch, s->batch + 1};
+	if (s->cancelled && b->listener.cancelled)
+		b->listener.cancelled(b->listener.ctx, s->model, batches);
+	changed(b, s->model, batches);
 	if (built && threads)
 		changed_readers(b, s->model, s->batch);
 }

@@ -108,7 +108,7 @@ static void show(struct backend *b, const struct store_outcome *o)
 		if (o->result == 0 && o->kind != SETTLE_UNSTARTED)
 			attempt_ended(b, o->model);
 		if (o->result == 0 && (o->kind == SETTLE_FAILED || o->kind == SETTLE_SKIPPED))
-			skip_readers(b, o);
+			skip_readers(b, o, 0);
 		if (o->result == 0 && (o->kind == SETTLE_UNSTARTED || o->kind == SETTLE_REQUEUED))
 			skip_hopeless(b, o);
 		touch_model(b, o->model);

@@ -73,6 +73,7 @@ struct job_worker {
 	pthread_cond_t wake;
 	enum job_kind kind; /* JOB_NONE: idle */
 	struct build_run run;
+	int64_t served;		 /* of the claim: a cancel with a higher seq ends its attempts */
 	ordinal building;	 /* the batch of the run that is in flight */
 	uint32_t cancelled;	 /* bit i: run.first + i is to be cancelled */
 	uint32_t ended;		 /* bit i: run.first + i has ended */
@@ -115,6 +116,7 @@ struct model_runtime {
 	unsigned ended;	       /* attempts, here */
 	bool prune;	       /* they may be too many now */
 	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */
+	unsigned cancels;	  /* asked for and not recorded yet: nothing is claimed over them */
 	int64_t changed_at;
 	uint64_t generation;	       /* rises with every change */
 	struct report_summary summary; /* of everything that exists, as of: */
@@ -181,11 +183,14 @@ void changed_readers(struct backend *b, int model,
 void touch_model(struct backend *b, int model); /* with the lock: generation and time move on */
 const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink);
 
-/* ask.c. A member of the group; NULL: no memory. ask_send() takes it over. */
+/* ask.c. A member of the group; NULL: no memory. ask_send() takes it over. done NULL: nobody waits. */
 struct ask_group *group_new(void (*done)(void *ctx, int result), void *ctx);
 void group_leave(struct ask_group *g, int result);
 struct ask *ask_new(const struct backend *b, struct ask_group *g, int model, const char *reason);
+void ask_name(struct ask *a); /* gives it its uuid */
 void ask_send(struct backend *b, struct ask *a);
+/* With the lock: 0, or -errno, and the caller keeps it. */
+int ask_queue(struct backend *b, struct ask *a);
 
 /* on the control thread */
 void asks_send(struct backend *b);
@@ -205,13 +210,23 @@ void outcome_queue(struct backend *b, const struct store_outcome *out,
 
 /* skip.c, with the lock: queues the skipping of what reads a failed or skipped batch, or of the rest of its
  * request. */
-void skip_readers(struct backend *b, const struct store_outcome *failed);
+/* before: only what was asked for before that moment (us), and nothing else of its request; 0: all. */
+void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t before);
 /* The same for a batch that was put back: the rest of its request may have been skipped meanwhile. */
 void skip_hopeless(struct backend *b, const struct store_outcome *put_back);
 
 /* cancel.c */
 bool cancel_meant(struct backend *b, int model, ordinal batch, int64_t *wanted); /* with the lock */
 void cancel_over(struct backend *b, int model, ordinal batch); /* with the lock: its attempt has ended */
+/* With the lock: a cancel of this batch is on its way to the store. */
+bool cancel_asked(const struct backend *b, int model, ordinal batch);
+/*
+ * Without the lock: carries out a cancel that is recorded, here or by another mount: ends our attempts that
+ * were claimed before it, takes what waits out of the queue. seq INT64_MAX: it could not be recorded, so only
+ * what is known here goes.
+ */
+void cancel_apply(struct backend *b, int model, struct ordinal_range batches, int64_t seq);
+bool cancel_wanted(void *worker, ordinal batch); /* build_run.wanted; a job_worker */
 void *cancel_main(void *arg);
 
 /* historian.c */

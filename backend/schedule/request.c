@@ -5,7 +5,6 @@
  * nothing else was asked for by its name.
  */
 #include <string.h>
-#include <sys/random.h>
 
 #include "backend/freeze.h"
 #include "backend/schedule/private.h"
@@ -201,8 +200,7 @@ static struct ask *ask_of(const struct backend *b, struct ask_group *g, const st
 	a->pid = r->pid;
 	a->ticket = ticket;
 	a->ticket_of = of;
-	ssize_t n = getrandom(a->request.uuid, sizeof a->request.uuid, 0);
-	(void)n; /* 16 bytes come whole once the pool is up, which it is when a file system is mounted */
+	ask_name(a);
 	return a;
 }
 

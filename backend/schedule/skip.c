@@ -10,7 +10,8 @@
 struct skipping {
 	struct backend *b;
 	const struct store_outcome *cause;
-	int64_t only; /* what a later request wants, too, is not skipped; 0: whoever wants it */
+	int64_t only;	/* what a later request wants, too, is not skipped; 0: whoever wants it */
+	int64_t before; /* what was asked for later (us) is not skipped; 0: whenever that was */
 	struct error why;
 };
 
@@ -26,7 +27,8 @@ static void skip(struct skipping *s, int model, ordinal batch)
 	if (!ledger_leave(b->ledger, model, batch))
 		return;
 	if (ledger_waits(b->ledger, model, batch, &out.request, &out.wanted) &&
-	    (!s->only || out.request == s->only))
+	    (!s->only || out.request == s->only) &&
+	    (!s->before || ledger_asked_at(b->ledger, out.request) < s->before))
 		outcome_queue(b, &out, &s->why);
 	else
 		ledger_left(b->ledger, model, batch);
@@ -36,6 +38,8 @@ static void skip_range(void *ctx, int model, struct ordinal_range batches, bool 
 {
 	struct skipping *s = ctx;
 	(void)windowed;
+	if (ledger_queued(s->b->ledger, model) == 0)
+		return;
 	for (ordinal o = batches.first; o < batches.end; o++)
 		skip(s, model, o);
 }
@@ -45,16 +49,16 @@ static void skip_one(void *ctx, int model, ordinal batch)
 	skip(ctx, model, batch);
 }
 
-void skip_readers(struct backend *b, const struct store_outcome *failed)
+void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t before)
 {
 	const struct model *m = &b->catalog->models[failed->model];
 	char name[CALENDAR_NAME_MAX];
 	calendar_name(m->batch_size, failed->batch, name);
-	struct skipping s = {.b = b, .cause = failed};
+	struct skipping s = {.b = b, .cause = failed, .before = before};
 	error_set(&s.why, ECANCELED, "it reads %s/%s, which %s", m->dir, name,
 		  failed->kind == SETTLE_SKIPPED ? "was skipped" : "failed");
 	plan_readers(b->ledger, b->catalog, failed->model, failed->batch, skip_range, &s);
-	if (failed->kind != SETTLE_FAILED ||
+	if (before || failed->kind != SETTLE_FAILED ||
 	    ledger_equal_failures(b->ledger, failed->request, failed->sqlstate) < EQUAL_FAILURES)
 		return;
 	error_set(&s.why, ECANCELED, "the same error %d times in a row, last in %s/%s: %.300s",

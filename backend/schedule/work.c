@@ -15,10 +15,15 @@ static void gates(const struct backend *b, struct plan_gate *out)
 	int64_t now = clock_monotonic_us();
 	for (size_t i = 0; i < b->catalog->n_models; i++) {
 		const struct model_runtime *m = &b->models[i];
-		out[i].open = !m->adopting && !m->preparing && m->not_before <= now && model_runs(b, (int)i);
+		out[i].open = !m->adopting && !m->preparing && !m->cancels && m->not_before <= now &&
+			      model_runs(b, (int)i);
 		out[i].unprepared = !m->prepared;
 		out[i].missing = !m->exists;
+		out[i].busy = false;
 	}
+	for (int i = 0; i < b->config.jobs; i++)
+		if (b->workers[i].kind != JOB_NONE)
+			out[b->workers[i].run.model].busy = true;
 }
 
 static void start(struct job_worker *w, enum job_kind kind, const struct build_run *run)
@@ -29,27 +34,31 @@ static void start(struct job_worker *w, enum job_kind kind, const struct build_r
 	pthread_cond_signal(&w->wake);
 }
 
-/* Cancelled while its claim was on the way: the cancel ends this attempt, which never begins. With the lock.
- */
-static bool cancelled_meanwhile(struct backend *b, int model, ordinal batch, uint32_t attempt)
+/* Cancelled while its claim was on the way: this attempt never begins. With the lock. */
+static bool cancelled_meanwhile(struct backend *b, const struct store_claim *c, uint32_t i)
 {
-	struct outcome *o;
-	STAILQ_FOREACH(o, &b->outcomes, link)
-	{
-		if (o->out.kind == SETTLE_CANCELLED && !o->out.attempt && o->out.model == model &&
-		    o->out.batch == batch) {
-			o->out.attempt = attempt;
-			return true;
-		}
-	}
-	return false;
+	if (!cancel_asked(b, c->model, c->first + i))
+		return false;
+	struct store_outcome out = {.kind = SETTLE_CANCELLED,
+				    .model = c->model,
+				    .batch = c->first + i,
+				    .attempt = c->attempt[i],
+				    .wanted = c->wanted,
+				    .started = c->started,
+				    .finished = c->started};
+	outcome_queue(b, &out, NULL);
+	return true;
 }
 
 /* Puts what was granted into the ledger and down for the worker; what was not is another mount's. */
 static void grant(struct backend *b, struct job_worker *w, const struct store_claim *c)
 {
-	struct build_run run = {
-		.model = c->model, .first = c->first, .count = c->count, .request = c->request};
+	struct build_run run = {.model = c->model,
+				.first = c->first,
+				.count = c->count,
+				.request = c->request,
+				.wanted = cancel_wanted,
+				.wanted_ctx = w};
 	uint32_t granted = 0;
 	{
 		LOCKED(&b->lock);
@@ -58,11 +67,12 @@ static void grant(struct backend *b, struct job_worker *w, const struct store_cl
 				continue;
 			ledger_claimed(b->ledger, c->model, c->first + i, c->attempt[i], c->served,
 				       c->request);
-			if (cancelled_meanwhile(b, c->model, c->first + i, c->attempt[i]))
+			if (cancelled_meanwhile(b, c, i))
 				continue;
 			run.attempt[i] = c->attempt[i];
 			granted++;
 		}
+		w->served = c->served;
 		if (granted)
 			start(w, JOB_BUILD, &run);
 		else

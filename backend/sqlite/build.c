@@ -191,6 +191,8 @@ static int build_batch(struct building *g, struct build_report *b, struct error 
 		r = transact(w, g->run, &sql, b, err);
 	if (r == 0)
 		r = worker_checked(w, err);
+	if (r == 0 && !build_wanted(g->run, b->batch))
+		r = error_set(err, ECANCELED, "it was cancelled");
 	if (r == 0) {
 		r = db_exec(w->db, sql.text[STATEMENT_COMMIT].str, err);
 		if (r < 0 && was_committed(w, g->run, b))
@@ -252,9 +254,9 @@ static int look_again(struct building *g, struct error *err)
 	return r;
 }
 
-static void leave_out(struct building *g, uint32_t from)
+static void leave_out(struct building *g, uint32_t from, uint32_t end)
 {
-	for (uint32_t i = from; i < g->run->count; i++) {
+	for (uint32_t i = from; i < end; i++) {
 		struct build_report b = {.outcome = BUILD_UNSTARTED,
 					 .batch = g->run->first + i,
 					 .attempt = g->run->attempt[i],
@@ -284,9 +286,13 @@ int sqlite_build(struct worker *w, const struct build_run *run, build_report_fn 
 		g.unfit = *err;
 		r = 0;
 	}
-	for (bool on = r == 0; on && i < run->count; i++)
-		on = !run->attempt[i] || build_one(&g, i);
-	leave_out(&g, i);
+	for (bool on = r == 0; on && i < run->count; i++) {
+		if (build_wanted(run, run->first + i))
+			on = !run->attempt[i] || build_one(&g, i);
+		else
+			leave_out(&g, i, i + 1);
+	}
+	leave_out(&g, i, run->count);
 	worker_leave(w);
 	return r;
 }

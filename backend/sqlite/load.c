@@ -15,7 +15,8 @@ static int load_requests(struct store *s, sqlite3 *queue, int model, int64_t que
 	int r = db_prepare(
 		queue,
 		"SELECT id, seq, range_start, range_end, uid, command, reason, code, at, open FROM request"
-		" WHERE model = ?1 AND (open OR id IN (SELECT request FROM state WHERE model = ?1)) ORDER BY "
+		" WHERE model = ?1 AND kind = 'build' AND (open OR id IN (SELECT request FROM state WHERE "
+		"model = ?1)) ORDER BY "
 		"seq",
 		&stmt, err);
 	if (r == 0)

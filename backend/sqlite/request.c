@@ -102,17 +102,26 @@ static int check_expected(struct requests *q, struct store_request *rq, const st
 	return r < 0 ? r : 0;
 }
 
-static int add(struct requests *q, struct store_request *rq, const struct target *t, int64_t start,
-	       int64_t end, struct error *err)
+static int next_seq(struct requests *q, struct store_request *rq, const struct target *t, struct error *err)
 {
-	const struct model *m = &q->s->config.catalog->models[rq->model];
 	int r = db_bind(q->raise, err, "i", t->queue_id);
 	if (r == 0)
 		r = db_step(q->raise, err);
 	rq->seq = r == 1 ? sqlite3_column_int64(q->raise, 0) : 0;
 	sqlite3_reset(q->raise);
-	if (r <= 0)
-		return r < 0 ? r : error_set(err, EIO, "%s has lost the model %s", q->s->queue, m->dir);
+	if (r == 0)
+		r = error_set(err, EIO, "%s has lost the model %s", q->s->queue,
+			      q->s->config.catalog->models[rq->model].dir);
+	return r < 0 ? r : 0;
+}
+
+static int add(struct requests *q, struct store_request *rq, const struct target *t, int64_t start,
+	       int64_t end, struct error *err)
+{
+	const struct model *m = &q->s->config.catalog->models[rq->model];
+	int r = next_seq(q, rq, t, err);
+	if (r < 0)
+		return r;
 	r = db_bind(q->add, err, "iiiiiittibt", t->queue_id, rq->seq, start, end, (int64_t)rq->expected,
 		    (int64_t)rq->uid, rq->command, m->code, rq->at, rq->uuid, rq->reason);
 	if (r == 0)
@@ -168,6 +177,17 @@ static int one_build(struct requests *q, struct store_request *rq, struct error 
 		       : add(q, rq, &t, start, calendar_start(m->batch_size, rq->batches.end), err);
 }
 
+/* A file has one mount, which carries it out as soon as it knows its place: nobody else is to be told. */
+static int one_cancel(struct requests *q, struct store_request *rq, struct error *err)
+{
+	struct target t = target_copy(q->s, rq->model);
+	if (t.enlisted && t.queue_id)
+		return next_seq(q, rq, &t, err);
+	rq->result = error_set(&rq->err, EOPNOTSUPP, "%s cannot run on this warehouse",
+			       q->s->config.catalog->models[rq->model].dir);
+	return 0;
+}
+
 static int one_reason(struct requests *q, struct store_request *rq, struct error *err)
 {
 	int r = db_bind(q->reason, err, "tb", rq->reason, rq->uuid);
@@ -178,6 +198,24 @@ static int one_reason(struct requests *q, struct store_request *rq, struct error
 	return r < 0 ? r : 0;
 }
 
+static int one(struct requests *q, struct store_request *rq, struct error *err)
+{
+	switch (rq->kind) {
+	case REQUEST_BUILD:
+		return one_build(q, rq, err);
+	case REQUEST_REASON:
+		return one_reason(q, rq, err);
+	case REQUEST_CANCEL:
+		return one_cancel(q, rq, err);
+	case REQUEST_FREEZE:
+	case REQUEST_THAW:
+	case REQUEST_PROTECT:
+	case REQUEST_UNPROTECT:
+		break;
+	}
+	return one_freeze(q, rq, err);
+}
+
 static int run(struct store *s, struct requests *q, struct store_request *requests, size_t n,
 	       struct error *err)
 {
@@ -186,9 +224,7 @@ static int run(struct store *s, struct requests *q, struct store_request *reques
 		r = db_exec(s->queue_db, "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		requests[i].result = 0;
-		r = requests[i].kind == REQUEST_BUILD	 ? one_build(q, &requests[i], err)
-		    : requests[i].kind == REQUEST_REASON ? one_reason(q, &requests[i], err)
-							 : one_freeze(q, &requests[i], err);
+		r = one(q, &requests[i], err);
 	}
 	requests_close(q);
 	if (r == 0)

@@ -133,7 +133,8 @@ static bool applies(const struct store_outcome *o, const struct batch_row *row)
 {
 	const struct store_state *st = &row->state;
 	if (!o->attempt)
-		return st->run == ROW_REQUEUED || (st->run == ROW_IDLE && st->served < o->wanted);
+		return (st->run == ROW_REQUEUED && (!o->before || st->served < o->before)) ||
+		       (st->run == ROW_IDLE && st->served < o->wanted);
 	/* What FILE has as done is done (private.h, invariant 2). */
 	return !(st->outcome == OUTCOME_DONE && st->run == ROW_IDLE && st->attempt >= o->attempt);
 }

@@ -36,10 +36,24 @@ int backend_refuse(struct backend *b, int model, struct ordinal_range batches, i
 	return -err;
 }
 
+/* With the lock. What is queued for other SQL says so for as long as it waits; else the newest refusal. */
+static const struct report_refusal *refusal_of_batch(const struct backend *b, int model, ordinal batch,
+						     struct report_refusal *waits)
+{
+	*waits = (struct report_refusal){.err = EOPNOTSUPP};
+	if (!ledger_waits_for_other_code(b->ledger, model, batch, &waits->at))
+		return refusal_of(b, model, (struct ordinal_range){batch, batch + 1});
+	snprintf(waits->message, sizeof waits->message,
+		 "It was asked for with other SQL than this mount has, and waits for a mount with that SQL. "
+		 "Touch it to have it built with the SQL of this one; rm takes it out of the queue.");
+	return waits;
+}
+
 int backend_batch_document(const struct backend *b, int model, ordinal batch, struct strbuf *out)
 {
 	struct causes causes = {.b = b};
 	struct batch_info info;
+	struct report_refusal waits;
 	uint32_t attempt;
 	int64_t built;
 	size_t text;
@@ -51,7 +65,7 @@ int backend_batch_document(const struct backend *b, int model, ordinal batch, st
 	struct report_batch r = {.model = &b->catalog->models[model],
 				 .batch = batch,
 				 .info = &info,
-				 .refusal = refusal_of(b, model, (struct ordinal_range){batch, batch + 1}),
+				 .refusal = refusal_of_batch(b, model, batch, &waits),
 				 .engine = b->config.engine->name,
 				 .because = causes.list,
 				 .n_because = causes.n};

@@ -26,6 +26,7 @@ static inline int set_up(void **state)
 	models[0] = (struct model){.dir = "a",
 				   .batch_size = BATCH_DAY,
 				   .begin = BEGIN,
+				   .code = "c1",
 				   .lookback = 1,
 				   .concurrent_batches = TRI_UNSET};
 	models[1] = models[0];

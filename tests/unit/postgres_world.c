@@ -36,6 +36,7 @@ static void see_state(void *ctx, const struct store_state *s)
 	assert_in_range(s->batch, day(0), day(BATCHES - 1));
 	struct seen_state *seen = &w->states[s->model][s->batch - day(0)];
 	seen->known = true;
+	seen->cancelled |= s->cancelled;
 	seen->s = *s;
 	snprintf(seen->sqlstate, sizeof seen->sqlstate, "%s", s->sqlstate);
 	snprintf(seen->message, sizeof seen->message, "%s", s->message);
@@ -202,14 +203,19 @@ static void see_report(void *ctx, const struct build_report *r)
 	w->errors[i] = r->err ? *r->err : (struct error){0};
 }
 
+int world_build(struct world *w, const struct build_run *run, struct error *err)
+{
+	w->started = 0;
+	return engine_postgres.builder->build(w->worker, run, see_report, w, err);
+}
+
 int build_claim(struct world *w, const struct store_claim *c)
 {
 	struct error err = {0};
 	struct build_run run = {
 		.model = c->model, .first = c->first, .count = c->count, .request = c->request};
 	memcpy(run.attempt, c->attempt, sizeof run.attempt);
-	w->started = 0;
-	return engine_postgres.builder->build(w->worker, &run, see_report, w, &err);
+	return world_build(w, &run, &err);
 }
 
 int settle_day(struct world *w, int model, int n, uint32_t attempt, enum settle_kind kind)

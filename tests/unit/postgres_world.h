@@ -15,6 +15,7 @@
 
 struct seen_state {
 	bool known;
+	bool cancelled; /* ever */
 	struct store_state s;
 	char sqlstate[6], message[400];
 };
@@ -59,6 +60,8 @@ int request_days(struct world *w, int model, int first, int end, int expected, u
 		 int64_t *seq);
 uint32_t claim_days(struct world *w, int model, int first, int count, struct store_claim *c);
 int build_claim(struct world *w, const struct store_claim *c);
+int world_build(struct world *w, const struct build_run *run,
+		struct error *err); /* what is reported goes into the world */
 /* Claims and builds days; how many were granted. */
 uint32_t build_days(struct world *w, int model, int first, int count, struct store_claim *c);
 int settle_day(struct world *w, int model, int n, uint32_t attempt, enum settle_kind kind);

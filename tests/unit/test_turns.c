@@ -72,6 +72,77 @@ static void a_missing_input_is_waited_for(void **state)
 	models[1].n_upstreams = 0;
 }
 
+static void ask_other_code(struct ledger *l, int64_t id, ordinal from, ordinal to)
+{
+	struct store_request_row r = {.id = id,
+				      .seq = id,
+				      .batches = days(from, to),
+				      .command = "touch",
+				      .code = "c2",
+				      .at = 77,
+				      .open = true};
+	assert_int_equal(ledger_put_request(l, &r), 0);
+}
+
+/* It is queued for all to see, and built here only when somebody asks for it here. */
+static void other_code_is_left_to_others(void **state)
+{
+	struct ledger *l = *state;
+	int64_t at, request, wanted;
+	ask(l, 0, 1, 0, 2);
+	ask_other_code(l, 2, 1, 3);
+	assert_int_equal(ledger_state(l, 0, first_day + 2), BATCH_QUEUED);
+	assert_false(ledger_waits_for_other_code(l, 0, first_day, &at));
+	assert_true(ledger_waits_for_other_code(l, 0, first_day + 1, &at));
+	assert_int_equal(at, 77);
+	assert_true(ledger_waits(l, 0, first_day + 2, &request, &wanted)); /* may be cancelled here */
+	struct ledger_run run = next_run(l, 32);
+	assert_int_equal(run.first, first_day);
+	assert_int_equal(run.count, 1);
+	ledger_claimed(l, 0, first_day, 1, 2, 1);
+	assert_int_equal(next_run(l, 32).count, 0);
+	ask(l, 0, 3, 2, 3);
+	assert_int_equal(next_run(l, 32).first, first_day + 2);
+	assert_false(ledger_waits_for_other_code(l, 0, first_day + 2, &at));
+}
+
+static void put_back_with_other_code_is_left_to_others(void **state)
+{
+	struct ledger *l = *state;
+	ask_other_code(l, 1, 0, 1);
+	struct store_state s = {.batch = first_day,
+				.run = ROW_REQUEUED,
+				.attempt = 1,
+				.request = 1,
+				.served = 1,
+				.code = "",
+				.sqlstate = "",
+				.message = ""};
+	assert_int_equal(ledger_put_state(l, &s), 0);
+	assert_int_equal(ledger_state(l, 0, first_day), BATCH_QUEUED);
+	assert_int_equal(next_run(l, 1).count, 0);
+}
+
+/* Where another mount builds without end, this one is made ready to help. */
+static void prepared_while_others_build(void **state)
+{
+	struct ledger *l = *state;
+	struct plan_gate gates[2] = {{.open = true, .unprepared = true}, {.open = false}};
+	size_t turn = 0;
+	ask(l, 0, 1, 0, 2);
+	struct store_state s = {.batch = first_day,
+				.run = ROW_RUNNING,
+				.attempt = 1,
+				.served = 1,
+				.code = "",
+				.sqlstate = "",
+				.message = ""};
+	assert_int_equal(ledger_put_state(l, &s), 0);
+	assert_true(plan_next(l, &catalog, gates, 1, &turn).prepare);
+	gates[0].busy = true;
+	assert_int_equal(plan_next(l, &catalog, gates, 1, &turn).model, -1);
+}
+
 static void existing_ends_with_now(void **state)
 {
 	(void)state;
@@ -89,6 +160,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(serial_models_run_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unprepared_models_are_prepared_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_missing_input_is_waited_for, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(other_code_is_left_to_others, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(put_back_with_other_code_is_left_to_others, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(prepared_while_others_build, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(existing_ends_with_now, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("turns", tests, NULL, NULL);

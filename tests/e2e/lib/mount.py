@@ -55,6 +55,7 @@ class Mount:
             self.command += ["-o", ",".join(options)]
         self.env = {**os.environ, **env}
         self.process = None
+        self.said_before = 0
         self.hung = None
         self.watchdog = None
 
@@ -65,6 +66,8 @@ class Mount:
         if not is_mounted(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as log:
+            # What an earlier start has said does not count: the dead mount is still there for a moment.
+            self.said_before = log.tell()
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=self.env)
         self.watchdog = threading.Timer(HANGING, self._kill_hanging)
@@ -82,7 +85,7 @@ class Mount:
             os.statvfs(self.path)
         except OSError:
             return False
-        return "mounted, " in self.log_text()
+        return b"mounted, " in self.log.read_bytes()[self.said_before:]
 
     def _must_live(self):
         if self.process.poll() is not None:
