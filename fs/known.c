@@ -122,7 +122,8 @@ bool known_is_fresh(struct known *k, int model, ordinal batch, uint8_t suffix)
 {
 	LOCKED(&k->lock);
 	const struct known_chunk *c = find(k, model, base_of(batch));
-	return c && c->hot && c->hot->fresh[batch % KNOWN_CHUNK] >> suffix & 1;
+	unsigned i = batch % KNOWN_CHUNK;
+	return c && c->hot && (c->hot->fresh[i] | c->hot->echo[i]) >> suffix & 1;
 }
 
 void known_confirm(struct known *k, int model, ordinal batch, uint8_t suffix, uint16_t alias)
