@@ -46,6 +46,8 @@ void ledger_free(struct ledger *l);			  /* NULL is fine */
  */
 int ledger_put_request(struct ledger *l, const struct store_request_row *r);
 int ledger_put_state(struct ledger *l, const struct store_state *s);
+/* Every request up to the seq `served` is answered for the batch. */
+void ledger_answered(struct ledger *l, int model, ordinal batch, int64_t served);
 void ledger_forget(struct ledger *l, int model); /* all states of the model; its requests stay */
 
 /*
@@ -103,8 +105,8 @@ enum batch_state ledger_state(const struct ledger *l, int model, ordinal batch);
 enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch, uint32_t *attempt,
 			       int64_t *built, size_t *text);
 
-/* Cheaply, for the comparison of two builds: when the last successful build began and ended; 0: never, or it
- * is not the last outcome. */
+/* Cheaply, for the comparison of two builds: when the last successful one ended (0: never) and, where it is
+ * the last outcome, began (else 0). */
 void ledger_build_times(const struct ledger *l, int model, ordinal batch, int64_t *started,
 			int64_t *finished);
 

@@ -152,6 +152,16 @@ int ledger_put_state(struct ledger *l, const struct store_state *s)
 	return 0;
 }
 
+void ledger_answered(struct ledger *l, int model, ordinal batch, int64_t served)
+{
+	struct model_state *m = &l->models[model];
+	struct cell *c = cell_find(m, batch);
+	if (!c)
+		return;
+	request_serve(l, m, batch, served);
+	cell_flags(m, c, c->requeued || request_wants(m, batch, NULL, NULL), c->claimed, c->running);
+}
+
 int ledger_settled(struct ledger *l, const struct store_state *s)
 {
 	struct model_state *m = &l->models[s->model];

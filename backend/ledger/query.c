@@ -145,9 +145,13 @@ int64_t ledger_average_us(const struct ledger *l, int model)
 void ledger_build_times(const struct ledger *l, int model, ordinal batch, int64_t *started, int64_t *finished)
 {
 	const struct cell *c = cell_find(&l->models[model], batch);
-	bool built = c && c->outcome == OUTCOME_DONE;
-	*finished = built ? (int64_t)c->finished : 0;
-	*started = built ? (int64_t)c->finished - (int64_t)c->duration_ms * 1000 : 0;
+	*started = *finished = 0;
+	if (!c)
+		return;
+	/* What failed or was skipped afterwards has left the rows of its last build. */
+	*finished = built_of(c, c->detail ? detail_find(l, model, batch) : NULL);
+	if (c->outcome == OUTCOME_DONE)
+		*started = *finished - (int64_t)c->duration_ms * 1000;
 }
 
 bool ledger_adopted(const struct ledger *l, int model, ordinal batch)

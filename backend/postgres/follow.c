@@ -38,6 +38,11 @@
 	" from batchfs.request r where r.id in (select x.id from batchfs.request x where x.kind in "         \
 	"('build', 'cancel') and" SINCE " and (x.kind = 'cancel' or" OTHERS ")"                              \
 	" union all select s.request" TOUCHED ") order by r.id"
+/* A claim answers every request committed before it, those too that had not come to its mount yet. */
+#define ANSWERED                                                                                             \
+	"select s.model, s.window_start, s.served from batchfs.request x join batchfs.state s"               \
+	" on s.model = x.model and s.window_start >= x.first_start and s.window_start < x.end_start"         \
+	" where x.open and x.kind = 'build' and s.served >= x.seq and" NEWS
 #define OF_ADOPTED " from batchfs.state s where s.model = any ($1::int[])"
 #define OF_ADOPTED_REQUESTS                                                                                  \
 	" from batchfs.request r where r.id in (select s.request" OF_ADOPTED ") order by r.id"
@@ -97,6 +102,17 @@ static int report_adopted(struct store *s, const PGresult *models, const struct 
 	return 0;
 }
 
+static void report_answered(struct store *s, const PGresult *r, const struct store_sink *sink)
+{
+	for (int row = 0; row < PQntuples(r); row++) {
+		const struct pg_model *m = store_model(s, (int)pg_int(r, row, 0));
+		if (m)
+			sink->answered(sink->ctx, m->index,
+				       calendar_ordinal(m->model->batch_size, pg_time(r, row, 1)),
+				       pg_int(r, row, 2));
+	}
+}
+
 static int read_news(struct store *s, const struct store_sink *sink, struct error *err)
 {
 	auto_strbuf freezes = STRBUF_INIT, states = STRBUF_INIT, requests = STRBUF_INIT;
@@ -114,6 +130,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	size_t snapshot = pg_add(&p, SNAPSHOT, NULL);
 	size_t frozen = pg_add(&p, freezes.str, &params);
 	size_t asked = pg_add(&p, requests.str, &params);
+	size_t answered = pg_add(&p, ANSWERED, &params);
 	size_t touched = pg_add(&p, states.str, &params);
 	size_t adopted = pg_add(&p, ADOPTED, &params);
 	pg_add(&p, "commit", NULL);
@@ -125,6 +142,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 		return error_set(err, ENOMEM, "no memory for news");
 	r = report_freezes(s, p.results[frozen], sink, err);
 	report_requests(s, p.results[asked], sink);
+	report_answered(s, p.results[answered], sink);
 	report_states(s, p.results[touched], sink, true);
 	if (!r)
 		r = report_adopted(s, p.results[adopted], sink, err);

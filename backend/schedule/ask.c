@@ -97,6 +97,9 @@ int ask_queue(struct backend *b, struct ask *a)
 			enum batch_state now =
 				ledger_glance(b->ledger, a->request.model, a->request.batches.first,
 					      &a->request.expected_attempt, &built, &text);
+			if (now == BATCH_DONE)
+				now = plan_state(b->ledger, b->catalog, a->request.model,
+						 a->request.batches.first);
 			if ((int)now != a->request.expected)
 				return -ENOENT;
 		}

@@ -111,6 +111,17 @@ static void sink_state(void *ctx, const struct store_state *s)
 		changed_readers(b, s->model, s->batch);
 }
 
+static void sink_answered(void *ctx, int model, ordinal batch, int64_t served)
+{
+	struct backend *b = ctx;
+	{
+		LOCKED(&b->lock);
+		ledger_answered(b->ledger, model, batch, served);
+		touch_model(b, model);
+	}
+	changed(b, model, (struct ordinal_range){batch, batch + 1});
+}
+
 static void sink_forget(void *ctx, int model)
 {
 	struct backend *b = ctx;
@@ -141,6 +152,7 @@ const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink
 	*sink = (struct store_sink){.ctx = b,
 				    .request = sink_request,
 				    .state = sink_state,
+				    .answered = sink_answered,
 				    .forget = sink_forget,
 				    .freezes = sink_freezes};
 	return sink;

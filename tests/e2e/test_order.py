@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What waits for what, what a failure takes with it, and what asking again brings back."""
 import errno
+import os
 from collections import Counter
 
 from lib.command import errno_of, shell
@@ -197,3 +198,21 @@ def test_stale_says_why_and_run_repairs_it(engine, warehouse, project, mount):
     assert m.states("daily")["2024-09-04"] == "done"
     assert (built(warehouse, "daily") - before)["2024-09-04"] == 1
     assert "2024-09-03" not in built(warehouse, "daily") - before
+
+
+def test_one_stale_batch_by_its_name(engine, warehouse, project, mount):
+    september(warehouse, project)
+    add_base(warehouse, project)
+    project.model("daily", "select id, event_time, val from {base}", inputs=["base"], lookback=0)
+    m = mount(project, jobs(engine, 2), now="2024-09-06T00:00:00")
+    assert shell(m, "touch base/2024-09 daily/2024-09 && sync daily/2024-09").returncode == 0
+    m.build("base", "2024-09-02")
+    # The rows that the input got by its last build are there still.
+    break_days(warehouse, "2024-09-02")
+    assert errno_of(m.build, "base", "2024-09-02") == errno.EIO
+    assert m.states("daily")["2024-09-02"] == "stale"
+    assert m.document("daily", "2024-09-02")["because"] == ["base/2024-09-02"]
+    before = built(warehouse, "daily")
+    assert shell(m / "daily", "touch *.stale && sync 2024-09").returncode == 0
+    assert m.states("daily")["2024-09-02"] == "done" and built(warehouse, "daily") - before == {"2024-09-02": 1}
+    assert errno_of(os.utime, m / "daily" / "2024-09-02.stale") == errno.ENOENT

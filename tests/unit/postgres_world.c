@@ -101,6 +101,14 @@ void world_model(struct world *w, int i, const char *table, const char *compiled
 		w->catalog.n_models = (size_t)i + 1;
 }
 
+static void see_answered(void *ctx, int model, ordinal batch, int64_t served)
+{
+	struct world *w = ctx;
+	(void)model;
+	(void)batch;
+	w->answered = served;
+}
+
 void world_init(struct world *w)
 {
 	*w = (struct world){.clock = clock_starting_at(BEGIN + 5 * DAY + DAY / 2),
@@ -111,6 +119,7 @@ void world_init(struct world *w)
 	w->sink = (struct store_sink){.ctx = w,
 				      .request = see_request,
 				      .state = see_state,
+				      .answered = see_answered,
 				      .forget = see_forget,
 				      .freezes = see_freezes};
 	world_model(w, 0, "fct", "select ts, k, v from \"src\".\"events\"", "events", "ts");

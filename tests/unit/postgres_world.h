@@ -36,6 +36,7 @@ struct world {
 	struct store_request_row last_request;
 	char reason[100];
 	int n_requests, forgotten;
+	int64_t answered;		      /* the last seq that was reported as answered */
 	struct store_freeze freezes[FREEZES]; /* as last reported, of whichever model */
 	char freezers[FREEZES][16];
 	size_t n_freezes;

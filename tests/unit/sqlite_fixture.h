@@ -95,7 +95,11 @@ static inline void put_freezes(void *ctx, int model, const struct store_freeze *
 static inline struct store_sink sink_of(struct fixture *f)
 {
 	memset(&f->seen, 0, sizeof f->seen);
-	return (struct store_sink){&f->seen, put_request, put_state, put_forget, put_freezes};
+	return (struct store_sink){.ctx = &f->seen,
+				   .request = put_request,
+				   .state = put_state,
+				   .forget = put_forget,
+				   .freezes = put_freezes};
 }
 
 static inline void put_report(void *ctx, const struct build_report *r)

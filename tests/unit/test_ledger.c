@@ -104,6 +104,11 @@ static void failure_keeps_the_last_build(void **state)
 	ledger_info(l, 0, s.batch, &i);
 	assert_int_equal(i.state, BATCH_FAILED);
 	assert_int_equal(i.built, built);
+	/* What reads it is stale because of that build, whatever came after. */
+	int64_t began, ended;
+	ledger_build_times(l, 0, s.batch, &began, &ended);
+	assert_int_equal(ended, built);
+	assert_int_equal(began, 0);
 	assert_string_equal(i.sqlstate, "22012");
 	assert_string_equal(i.message, "division by zero");
 	struct store_state again = done(4, 3);
@@ -111,6 +116,25 @@ static void failure_keeps_the_last_build(void **state)
 	ledger_info(l, 0, s.batch, &i);
 	assert_int_equal(i.state, BATCH_DONE);
 	assert_string_equal(i.message, "");
+}
+
+static void what_is_answered_waits_no_more(void **state)
+{
+	struct ledger *l = *state;
+	int64_t ids[2];
+	ask(l, 0, 1, 0, 2);
+	ledger_answered(l, 0, first_day, 1);
+	assert_int_equal(ledger_state(l, 0, first_day), BATCH_PENDING);
+	assert_int_equal(ledger_state(l, 0, first_day + 1), BATCH_QUEUED);
+	/* What is built for an older request goes on. */
+	ledger_claimed(l, 0, first_day + 1, 1, 1, 1);
+	ledger_started(l, 0, first_day + 1, BEGIN);
+	ask(l, 0, 2, 1, 2);
+	assert_int_equal(ledger_queued(l, 0), 1);
+	ledger_answered(l, 0, first_day + 1, 2);
+	assert_int_equal(ledger_queued(l, 0), 0);
+	assert_int_equal(ledger_state(l, 0, first_day + 1), BATCH_RUNNING);
+	assert_int_equal(ledger_take_finished(l, ids, 2), 2);
 }
 
 static void requeued_comes_again(void **state)
@@ -316,6 +340,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(asked_again_while_running, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(asked_twice_while_queued_is_built_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(failure_keeps_the_last_build, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_answered_waits_no_more, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(requeued_comes_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_put_back_remains, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_the_store_put_back_is_not_released, set_up, tear_down),

@@ -310,9 +310,26 @@ static void what_was_sent_is_rolled_back(void **state)
 			    "2024-09-01,2024-09-03");
 }
 
+static void a_claim_answers_what_its_mount_does_not_know_yet(void **state)
+{
+	struct pair *p = *state;
+	struct store_claim c;
+	strcpy(p->b->models[0].code, "aaaa");
+	int64_t known = ask(p->a, 1, 2);
+	int64_t unknown = ask(p->a, 1, 2);
+	assert_int_equal(claim(p->b, 1, known, &c), 1);
+	assert_int_equal(c.served, unknown);
+	assert_int_equal(build_claim(p->b, &c), 0);
+	for (int i = 0; i < 100 && !p->b->answered; i++)
+		follow(p->b);
+	assert_int_equal(p->b->answered, unknown);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_claim_answers_what_its_mount_does_not_know_yet, fresh,
+						gone),
 		cmocka_unit_test_setup_teardown(the_newest_request_says_whose_code, fresh, gone),
 		cmocka_unit_test_setup_teardown(what_was_put_back_keeps_its_code, fresh, gone),
 		cmocka_unit_test_setup_teardown(a_cancel_is_told_to_others, fresh, gone),

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the states and the tables must be: surface.md as a page of Python. It knows nothing of time, only of order."""
+from . import calendar
+from .graph import BY_NAME, MODELS, NOW, Fails, text
+
+STATES = ("done", "partial", "stale", "failed", "skipped", "pending", "queued", "running")
+
+
+class Batch:
+    def __init__(self, model, start):
+        self.model, self.start, self.end = model, start, calendar.after(model.size, start)
+        self.name = calendar.name(model.size, start)
+        self.outcome, self.queued, self.frozen = "pending", False, False
+        self.said = None  # done or stale, where only the mounts can know
+        self.attempt = 0
+        # Places in the order of everything that was ever built; 0: never.
+        self.began = self.built = 0
+
+    def __repr__(self):
+        return f"{self.model.name}/{self.name}"
+
+    def touches(self, other):
+        return self.start < other.end and other.start < self.end
+
+
+class Oracle:
+    def __init__(self):
+        self.batches = {m.name: [Batch(m, start) for start in m.batches()] for m in MODELS}
+        self.tables = {"events": [], **{m.name: [] for m in MODELS}}
+        self.clock = 0
+
+    def find(self, model, name):
+        return next(b for b in self.batches[model] if b.name == name)
+
+    def inputs(self, batch, windowed=True):
+        """What its window covers of what it reads; windowed=False: what it reads as a whole, too."""
+        found = [b for m in batch.model.reads for b in self.batches[m] if b.touches(batch)]
+        if not windowed:
+            found += [b for m in batch.model.reads_all for b in self.batches[m]]
+            found += [b for b in self.batches[batch.model.name] if batch.model.reads_itself and b.start < batch.start]
+        return found
+
+    def readers(self, batch):
+        return [b for m in MODELS if m.reads_itself or m.before() for b in self.batches[m.name]
+                if batch in self.inputs(b, windowed=False)]
+
+    def causes(self, batch):
+        """What it is stale because of, or skipped."""
+        if batch.outcome == "skipped":
+            return [b for b in self.inputs(batch, windowed=False) if b.outcome in ("failed", "skipped")]
+        return [b for b in self.inputs(batch) if b.built > batch.began]
+
+    def state(self, batch):
+        if batch.queued:
+            return "queued"
+        if batch.outcome != "done":
+            return batch.outcome
+        if batch.end > NOW:
+            return "partial"
+        return batch.said or ("stale" if self.causes(batch) else "done")
+
+    def states(self, model):
+        return {b.name: self.state(b) for b in self.batches[model]}
+
+    def ask(self, batches):
+        """They are queued unless they are frozen, and what was skipped because of those of them that have failed."""
+        wanted, at = [b for b in batches if not b.frozen], 0
+        while at < len(wanted):
+            if self.state(wanted[at]) in ("failed", "skipped"):
+                wanted += [b for b in self.readers(wanted[at])
+                           if self.state(b) == "skipped" and not b.frozen and b not in wanted]
+            at += 1
+        for b in wanted:
+            b.queued = True
+
+    def needed(self, model):
+        """What .run builds."""
+        every = self.batches[model]
+        recent = every[-1 - BY_NAME[model].lookback:]
+        return [b for b in every if not b.frozen and (
+            self.state(b) in ("pending", "failed", "skipped", "partial", "stale")
+            or (self.state(b) == "done" and b in recent))]
+
+    def settle(self):
+        """Everything queued is built, in order, from the inputs as they are now."""
+        wrong = set()
+        for m in MODELS:
+            for b in self.batches[m.name]:
+                b.said = None
+                if not b.queued:
+                    continue
+                b.queued = False
+                if any(i in wrong for i in self.inputs(b, windowed=False)):
+                    b.outcome = "skipped"
+                    wrong.add(b)
+                elif not self.build(b):
+                    wrong.add(b)
+
+    def build(self, batch):
+        start, end = text(batch.start), text(batch.end)
+        batch.attempt += 1
+        self.clock += 1
+        began = self.clock
+        try:
+            rows = batch.model.rows(self.tables, start, end)
+        except Fails:
+            batch.outcome = "failed"
+            return False
+        table = self.tables[batch.model.name]
+        self.tables[batch.model.name] = [row for row in table if not start <= row[1] < end] + rows
+        self.clock += 1
+        batch.outcome, batch.began, batch.built = "done", began, self.clock
+        return True
+
+    def rows_of(self, batch):
+        return sorted(row for row in self.tables[batch.model.name] if text(batch.start) <= row[1] < text(batch.end))

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mounts that are played with, held still while operations come, let go, and compared with the oracle."""
+import errno
+import os
+from datetime import timedelta
+from functools import cached_property
+from time import monotonic
+
+from lib.command import errno_of
+from lib.wait import wait_until
+
+from .graph import GATES, MODELS, NOW, PLAYED, stored
+from .inputs import Inputs
+from .oracle import Oracle
+
+
+class World:
+    """
+    While it is held every worker stands in a batch of one of the GATES: nothing else is built, so what an
+    operation does is certain.
+    """
+
+    def __init__(self, dice, project, mount, fault, binary):
+        self.dice, self.fault = dice, fault
+        self.warehouse = project.warehouse
+        self.shared = self.warehouse.engine == "postgres"
+        self.jobs = 2 if self.shared else 1
+        self.oracle = Oracle()
+        self.inputs = Inputs(self.warehouse, dice)
+        self.mounts = []
+        self.last = None  # the mount that was used last
+        self.begun = monotonic()
+        self.make = lambda at: mount(project, f"jobs={self.jobs}", "timeout=60", now=self.now(), binary=binary,
+                                     env=fault.env(), at=at)
+
+    @cached_property
+    def selects(self):
+        return (self.mounts[0] / "sessions+").is_dir()
+
+    def now(self):
+        """The clock of a mount that comes again does not go back: it starts later than this is said."""
+        return f"{NOW + timedelta(seconds=monotonic() - self.begun):%Y-%m-%dT%H:%M:%S.%f}"
+
+    @staticmethod
+    def clock(m):
+        """What the mount's clock shows, by what it writes beside a refusal."""
+        assert errno_of(os.utime, m / "gate0" / ".model") == errno.EPERM
+        return m.document("gate0", ".status")["last_refusal"]["at"]
+
+    def wait_clocks(self):
+        """Until what was asked for lies in the past of every mount: what fails skips only that."""
+        others = self.mounts if len(self.mounts) > 1 else []
+        latest = max((self.clock(m) for m in others), default=None)
+        for m in others:
+            wait_until(lambda m=m: self.clock(m) > latest, what="its clock goes on")
+
+    def join(self, at=None):
+        """One more mount; `at`: one that was there."""
+        self.mounts.append(self.make(at))
+
+    def leave(self, m, how):
+        """It is unmounted or killed."""
+        how(m)
+        self.mounts.remove(m)
+        self.last = None
+
+    def use(self):
+        """One of the mounts; what was done through another has come to it."""
+        m = self.dice.choice(self.mounts)
+        if self.last not in (None, m):
+            self.wait_equal(m)
+        self.last = m
+        return m
+
+    def differs(self, m, models=MODELS):
+        """{model: {batch: (what the mount says, what the oracle says)}}"""
+        found = {}
+        for model in models:
+            said, meant = m.states(model.name), self.oracle.states(model.name)
+            wrong = {b: (said.get(b), meant.get(b)) for b in {**said, **meant} if said.get(b) != meant.get(b)}
+            frozen = {b.name for b in self.oracle.batches[model.name] if b.frozen}
+            if not wrong and frozen.symmetric_difference(m.document(model.name, ".run")["frozen"]):
+                wrong["frozen"] = (m.document(model.name, ".run")["frozen"], frozen)
+            if wrong:
+                found[model.name] = wrong
+        return found
+
+    def wait_equal(self, m, models=PLAYED):
+        try:
+            wait_until(lambda: not self.differs(m, models), what="the mount shows what the oracle says")
+        except TimeoutError:
+            raise AssertionError(f"{m.path}: (mount, oracle): {self.differs(m, models)}") from None
+
+    def hold(self):
+        self.fault.set("build:hold")
+        for gate in GATES[:self.jobs * len(self.mounts)]:
+            batch = self.dice.choice(self.oracle.batches[gate.name])
+            os.utime(self.mounts[0] / gate.name / batch.name)
+            self.oracle.ask([batch])
+            wait_until(lambda: self.mounts[0].states(gate.name)[batch.name] == "running", what="a worker is held",
+                       alive=self.mounts[0]._must_live)
+
+    def release(self):
+        self.oracle.tables["events"] = self.inputs.table()
+        self.oracle.settle()
+        self.fault.clear()
+
+    def build_all(self):
+        for model in MODELS:
+            os.utime(self.mounts[0] / model.name / "2024")
+            self.oracle.ask(self.oracle.batches[model.name])
+        self.release()
+        self.settle()
+
+    def learn_attempts(self):
+        """After what nobody can count."""
+        for model in MODELS:
+            for b in self.oracle.batches[model.name]:
+                b.attempt = self.mounts[0].document(model.name, b.name)["attempt"]
+
+    def settle(self):
+        """Until nothing is queued or running, and every mount knows."""
+        for m in self.mounts:
+            for model in MODELS:
+                # A cancel that was handed over may come only now.
+                while (said := errno_of(m.sync, model.name, "2024")) == errno.ECANCELED:
+                    pass
+                assert said in (0, errno.EIO), os.strerror(said)
+        wait_until(self.settled, what="all mounts show the same, and nothing is queued")
+        self.last = None
+
+    def settled(self):
+        first, *others = ({model.name: m.states(model.name) for model in MODELS} for m in self.mounts)
+        busy = {"queued", "running"} & {s for states in first.values() for s in states.values()}
+        return not busy and all(seen == first for seen in others)
+
+    def check(self):
+        """Every state on every mount, every row of every target."""
+        if len(self.mounts) > 1:
+            self.believe_stale()
+        for m in self.mounts:
+            self.wait_equal(m, MODELS)
+        self.check_rows()
+        for _ in range(3):
+            self.check_document(self.dice.choice(self.mounts))
+
+    def believe_stale(self):
+        """The clocks of two mounts differ by what their starts took: which of two builds was first may be wrong."""
+        for model in PLAYED:
+            said = self.mounts[0].states(model.name)
+            for b in self.oracle.batches[model.name]:
+                if {said[b.name], self.oracle.state(b)} == {"done", "stale"}:
+                    b.said = said[b.name]
+
+    def check_rows(self):
+        known = [m for m in MODELS if any(b.attempt for b in self.oracle.batches[m.name])]
+        meant = {m.name: sorted(self.oracle.tables[m.name]) for m in known}
+        found = stored(self.warehouse, known)
+        for name, rows in found.items():
+            assert rows == meant[name], f"rows of {name}"
+
+    def check_document(self, m):
+        model = self.dice.choice(PLAYED)
+        batch = self.dice.choice(self.oracle.batches[model.name])
+        said = m.document(model.name, batch.name)
+        # On PostgreSQL an attempt that was claimed and never begun keeps its number.
+        exact = self.warehouse.engine == "sqlite"
+        assert said["attempt"] == batch.attempt if exact else said["attempt"] >= batch.attempt, (batch.attempt, said)
+        if batch.outcome == "done":
+            assert said["rows_inserted"] == len(self.oracle.rows_of(batch)), said
+        if self.oracle.state(batch) in ("stale", "skipped") and not batch.said:
+            assert sorted(said["because"] or []) == sorted(map(repr, self.oracle.causes(batch))), said
