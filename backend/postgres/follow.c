@@ -38,11 +38,12 @@
 	" from batchfs.request r where r.id in (select x.id from batchfs.request x where x.kind in "         \
 	"('build', 'cancel') and" SINCE " and (x.kind = 'cancel' or" OTHERS ")"                              \
 	" union all select s.request" TOUCHED ") order by r.id"
-/* A claim answers every request committed before it, those too that had not come to its mount yet. */
+/* A claim answers every request committed before it, those too that had not come to its mount yet. Of what
+ * still runs or was put back the end tells. */
 #define ANSWERED                                                                                             \
 	"select s.model, s.window_start, s.served from batchfs.request x join batchfs.state s"               \
 	" on s.model = x.model and s.window_start >= x.first_start and s.window_start < x.end_start"         \
-	" where x.open and x.kind = 'build' and s.served >= x.seq and" NEWS
+	" where x.open and x.kind = 'build' and s.run = 0 and s.served >= x.seq and" NEWS
 #define OF_ADOPTED " from batchfs.state s where s.model = any ($1::int[])"
 #define OF_ADOPTED_REQUESTS                                                                                  \
 	" from batchfs.request r where r.id in (select s.request" OF_ADOPTED ") order by r.id"
