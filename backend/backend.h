@@ -23,7 +23,7 @@ struct engine;
 
 struct backend_config {
 	const struct log *log;
-	const struct clock *clock;
+	struct clock *clock; /* follows those of other mounts */
 	const struct engine *engine;
 	const char *service, *role, *database; /* see engine_config; NULL: not given */
 	int timeout_s, jobs, drain_s;

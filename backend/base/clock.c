@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/base/clock.h"
 
+#include <stdbool.h>
 #include <time.h>
 
 static int64_t read_clock(clockid_t id)
@@ -12,12 +13,22 @@ static int64_t read_clock(clockid_t id)
 
 int64_t clock_now_us(const struct clock *clock)
 {
-	return read_clock(CLOCK_REALTIME) + clock->offset_us;
+	return read_clock(CLOCK_REALTIME) + __atomic_load_n(&clock->offset_us, __ATOMIC_RELAXED);
 }
 
 struct clock clock_starting_at(int64_t start_us)
 {
 	return (struct clock){.offset_us = start_us - read_clock(CLOCK_REALTIME)};
+}
+
+void clock_follow(struct clock *clock, int64_t seen_us)
+{
+	int64_t offset = __atomic_load_n(&clock->offset_us, __ATOMIC_RELAXED);
+	int64_t behind = seen_us + 1 - (read_clock(CLOCK_REALTIME) + offset);
+	while (behind > 0 && behind <= CLOCK_FOLLOW_US &&
+	       !__atomic_compare_exchange_n(&clock->offset_us, &offset, offset + behind, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		behind = seen_us + 1 - (read_clock(CLOCK_REALTIME) + offset);
 }
 
 int64_t clock_monotonic_us(void)

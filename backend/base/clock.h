@@ -8,9 +8,8 @@
 
 #include <stdint.h>
 
-/* Immutable once threads run. */
 struct clock {
-	int64_t offset_us; /* added to the system's clock; 0: none */
+	int64_t offset_us; /* added to the system's clock; 0: none. Atomic */
 };
 
 /* Microseconds since 1970-01-01 UTC. */
@@ -18,6 +17,13 @@ int64_t clock_now_us(const struct clock *clock);
 
 /* A clock that shows start_us now and runs on. */
 struct clock clock_starting_at(int64_t start_us);
+
+/*
+ * Something that was heard of happened at seen_us, by the clock of whoever did it: what happens here from now on is
+ * later (Lamport's rule). A clock that is further ahead than CLOCK_FOLLOW_US is not believed. Any thread.
+ */
+#define CLOCK_FOLLOW_US (60 * INT64_C(1000000))
+void clock_follow(struct clock *clock, int64_t seen_us);
 
 /* Microseconds of CLOCK_MONOTONIC: for deadlines, never shown. */
 int64_t clock_monotonic_us(void);

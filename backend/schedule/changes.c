@@ -61,6 +61,7 @@ void changed_readers(struct backend *b, int model, ordinal batch)
 static void sink_request(void *ctx, const struct store_request_row *r)
 {
 	struct backend *b = ctx;
+	clock_follow(b->config.clock, r->at);
 	if (r->kind == REQUEST_CANCEL) {
 		cancel_apply(b, r->model, r->batches, r->seq);
 		return;
@@ -91,6 +92,8 @@ static void sink_state(void *ctx, const struct store_state *s)
 {
 	struct backend *b = ctx;
 	bool built = s->run == ROW_IDLE && s->outcome == OUTCOME_DONE, threads;
+	/* What reads it begins after its end, whatever the clock of the mount that built it. */
+	clock_follow(b->config.clock, s->finished);
 	{
 		LOCKED(&b->lock);
 		threads = b->threads;

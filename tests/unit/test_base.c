@@ -117,6 +117,13 @@ static void test_clock(void **state)
 	assert_true(first >= year_2020 && second >= first);
 	assert_true(clock_now_us(&system) - shifted.offset_us != 0);
 	assert_true(clock_now_us(&system) > second);
+	int64_t minute = 60 * INT64_C(1000000);
+	clock_follow(&shifted, second - minute);
+	assert_true(clock_now_us(&shifted) < second + minute / 4);
+	clock_follow(&shifted, second + minute / 2);
+	assert_true(clock_now_us(&shifted) > second + minute / 2);
+	clock_follow(&shifted, second + 3 * minute);
+	assert_true(clock_now_us(&shifted) < second + 2 * minute);
 	first = clock_monotonic_us();
 	assert_true(clock_monotonic_us() >= first);
 	(void)state;
