@@ -80,6 +80,23 @@ bool backend_runnable(const struct backend *b, int model);
 bool backend_protected(const struct backend *b, int model);
 bool backend_read_only(const struct backend *b);
 
+/* What dbt's selection syntax names. */
+struct backend_selection {
+	int *models; /* each behind all that it reads */
+	size_t n_models;
+	char **not_rebuilt; /* names of the selected models that are no microbatch models, sorted */
+	size_t n_not_rebuilt;
+};
+
+/*
+ * As `dbt ls --select EXPRESSION` answers. *out is to be given to backend_selection_fini(). -ENOENT: no
+ * microbatch model is selected. -EINVAL: not dbt's syntax, or more than a manifest can tell, said in *err.
+ * -ENOMEM. *out is empty after a failure.
+ */
+int backend_select(const struct backend *b, const char *expression, struct backend_selection *out,
+		   struct error *err);
+void backend_selection_fini(struct backend_selection *s);
+
 /* The batches that exist now. */
 struct ordinal_range backend_existing(const struct backend *b, int model);
 
@@ -184,6 +201,9 @@ int backend_batch_document(const struct backend *b, int model, ordinal batch, st
 /* Of the parts together. run: what would be built is what backend_request.run builds. */
 int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
 			   bool run, struct strbuf *out);
+/* Of all of a selection's models, with what it does not rebuild: its .status, or its .run. */
+int backend_selection_document(const struct backend *b, const struct backend_selection *s, bool status,
+			       struct strbuf *out);
 int backend_model_document(const struct backend *b, int model, struct strbuf *out);
 int backend_model_status(const struct backend *b, int model, struct strbuf *out);
 int backend_root_status(const struct backend *b, struct strbuf *out);

@@ -46,8 +46,9 @@ void ledger_free(struct ledger *l);			  /* NULL is fine */
  */
 int ledger_put_request(struct ledger *l, const struct store_request_row *r);
 int ledger_put_state(struct ledger *l, const struct store_state *s);
-/* Every request up to the seq `served` is answered for the batch. */
-void ledger_answered(struct ledger *l, int model, ordinal batch, int64_t served);
+/* Every request up to the seq `served` is answered for the batch by that attempt; one that is not known here
+ * yet may be in doubt, and is reported with its state. */
+void ledger_answered(struct ledger *l, int model, ordinal batch, uint32_t attempt, int64_t served);
 void ledger_forget(struct ledger *l, int model); /* all states of the model; its requests stay */
 
 /*

@@ -146,7 +146,7 @@ struct store_sink {
 	void (*state)(void *ctx, const struct store_state *s);
 	/* Requests that were just reported, up to this seq, are answered for the batch by a build they were
 	 * not known for. Only by follow. */
-	void (*answered)(void *ctx, int model, ordinal batch, int64_t served);
+	void (*answered)(void *ctx, int model, ordinal batch, uint32_t attempt, int64_t served);
 	void (*forget)(void *ctx, int model); /* everything known of the model's batches is void */
 	/* All that is frozen of the model now: what was known of that is void. No batch is in two of them. */
 	void (*freezes)(void *ctx, int model, const struct store_freeze *list, size_t n);

@@ -14,7 +14,7 @@
 /* The name of a range or a verb whose inode is no longer the one to use. */
 struct dropped_name {
 	TAILQ_ENTRY(dropped_name) link;
-	int model;
+	fuse_ino_t dir;
 	char name[RANGE_NAME_MAX];
 };
 
@@ -86,7 +86,7 @@ void announce_changed(struct fs *fs, int model, struct ordinal_range batches)
 	fuse_lowlevel_notify_inval_inode(fs->session, FUSE_ROOT_ID, -1, 0);
 }
 
-void announce_attributes(struct fs *fs, int model, struct ordinal_range batches)
+static void attributes_changed(struct fs *fs, int model, struct ordinal_range batches)
 {
 	struct known_view view;
 
@@ -98,6 +98,12 @@ void announce_attributes(struct fs *fs, int model, struct ordinal_range batches)
 			if (known)
 				invalidate(fs, model, o, view.seen[o - base], view.alias[o - base], -1);
 	}
+}
+
+void announce_attributes(struct fs *fs, const struct parts *parts)
+{
+	for (size_t i = 0; i < parts->n; i++)
+		attributes_changed(fs, parts_list(parts)[i].model, parts_list(parts)[i].batches);
 }
 
 void announce_recheck(struct fs *fs, int model, ordinal batch, const struct batch_glance *told)
@@ -112,22 +118,34 @@ void announce_recheck(struct fs *fs, int model, ordinal batch, const struct batc
 	announce_kick(fs);
 }
 
-uint16_t announce_run_alias(struct fs *fs, int model)
+uint16_t announce_run_alias(struct fs *fs, const struct node *n)
 {
+	if (n->model < 0)
+		return selections_run_alias(&fs->selections, n->ordinal);
 	LOCKED(&fs->lock);
-	return fs->run_alias[model];
+	return fs->run_alias[n->model];
 }
 
-static void drop_name(struct fs *fs, int model, const char *name)
+static void drop_name(struct fs *fs, fuse_ino_t dir, const char *name)
 {
 	struct dropped_name *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return;
-	d->model = model;
+	d->dir = dir;
 	snprintf(d->name, sizeof(d->name), "%s", name);
 	LOCKED(&fs->announcer.lock);
 	TAILQ_INSERT_TAIL(&fs->announcer.dropped, d, link);
+}
+
+static void new_run_alias(struct fs *fs, const struct node *n)
+{
+	if (n->model < 0) {
+		selections_new_run_alias(&fs->selections, n->ordinal);
+		return;
+	}
+	LOCKED(&fs->lock);
+	fs->run_alias[n->model] = (uint16_t)((fs->run_alias[n->model] + 1) & NODE_ALIAS_MAX);
 }
 
 void announce_new_alias(struct fs *fs, const struct node *n)
@@ -137,13 +155,10 @@ void announce_new_alias(struct fs *fs, const struct node *n)
 	if (n->kind == NODE_BATCH) {
 		known_new_alias(&fs->known, n->model, n->ordinal);
 	} else if (n->kind == NODE_RANGE && ranges_new_alias(&fs->ranges, n->ordinal, &range)) {
-		drop_name(fs, range.model, range.name);
+		drop_name(fs, range.dir, range.name);
 	} else if (n->kind == NODE_RUN || n->kind == NODE_FULL_REFRESH) {
-		{
-			LOCKED(&fs->lock);
-			fs->run_alias[n->model] = (uint16_t)((fs->run_alias[n->model] + 1) & NODE_ALIAS_MAX);
-		}
-		drop_name(fs, n->model, n->kind == NODE_RUN ? ".run" : ".full-refresh");
+		new_run_alias(fs, n);
+		drop_name(fs, fs_dir_of(fs, n), n->kind == NODE_RUN ? ".run" : ".full-refresh");
 	}
 	announce_kick(fs);
 }
@@ -155,36 +170,37 @@ void announce_kick(struct fs *fs)
 	pthread_cond_signal(&fs->announcer.more);
 }
 
-static void telling(struct fs *fs, int model, int64_t since)
+static void telling(struct fs *fs, fuse_ino_t dir, int64_t since)
 {
 	LOCKED(&fs->announcer.lock);
-	fs->announcer.telling_model = model;
+	fs->announcer.telling_dir = dir;
 	fs->announcer.telling_since = since;
 }
 
-int announcer_stuck(struct fs *fs, int64_t now_us, int64_t us)
+uint64_t announcer_stuck(struct fs *fs, int64_t now_us, int64_t us)
 {
 	LOCKED(&fs->announcer.lock);
 	int64_t since = fs->announcer.telling_since;
-	return since && now_us - since > us ? fs->announcer.telling_model : -1;
+	return since && now_us - since > us ? fs->announcer.telling_dir : 0;
 }
 
 static void tell_names(struct fs *fs, int model, ordinal batch, uint8_t mask, bool expire)
 {
 	char name[BATCH_FILE_NAME_MAX];
 	enum batch_size size = backend_batch_size(fs->backend, model);
+	fuse_ino_t dir = model_ino(model);
 
 	for (uint8_t suffix = 0; suffix < NODE_SUFFIXES; suffix++) {
 		if (!(mask & 1u << suffix))
 			continue;
 		size_t len = name_format(size, batch, suffix, name);
-		telling(fs, model, clock_monotonic_us());
+		telling(fs, dir, clock_monotonic_us());
 		if (expire)
-			compat_expire_entry(fs->session, model_ino(model), name, len);
+			compat_expire_entry(fs->session, dir, name, len);
 		else
-			fuse_lowlevel_notify_inval_entry(fs->session, model_ino(model), name, len);
+			fuse_lowlevel_notify_inval_entry(fs->session, dir, name, len);
 	}
-	telling(fs, model, 0);
+	telling(fs, dir, 0);
 }
 
 static void tell_chunk(struct fs *fs, const struct known_work *w)
@@ -211,9 +227,9 @@ static void tell_dropped(struct fs *fs, struct dropped_names *list)
 	while (!TAILQ_EMPTY(list)) {
 		struct dropped_name *d = TAILQ_FIRST(list);
 		TAILQ_REMOVE(list, d, link);
-		telling(fs, d->model, clock_monotonic_us());
-		fuse_lowlevel_notify_inval_entry(fs->session, model_ino(d->model), d->name, strlen(d->name));
-		telling(fs, d->model, 0);
+		telling(fs, d->dir, clock_monotonic_us());
+		fuse_lowlevel_notify_inval_entry(fs->session, d->dir, d->name, strlen(d->name));
+		telling(fs, d->dir, 0);
 		free(d);
 	}
 }

@@ -12,7 +12,7 @@
 #include <sys/queue.h>
 
 #include "backend/backend.h"
-#include "fs/node.h"
+#include "fs/parts.h"
 
 struct fs;
 struct dropped_name;
@@ -26,7 +26,7 @@ struct announcer {
 	struct dropped_names dropped;
 	bool kicked, stop;
 	int64_t telling_since; /* CLOCK_MONOTONIC us; 0: no notice about a name is on its way */
-	int telling_model;     /* in whose directory */
+	uint64_t telling_dir;  /* inode number of the directory that the name is in */
 };
 
 void announcer_init(struct announcer *a);
@@ -36,11 +36,11 @@ void announcer_stop(struct fs *fs); /* soon, and then ends the FUSE thread */
 void announcer_join(struct fs *fs);
 
 /*
- * The model in whose directory a notice about a name has been waiting for longer than `us`, or -1. Then
+ * The directory in which a notice about a name has been waiting for longer than `us`, or 0. Then
  * somebody holds the directory's lock and waits for an inode that a parked request holds: an rm that came
  * before the parked request's name led to another inode.
  */
-int announcer_stuck(struct fs *fs, int64_t now_us, int64_t us);
+uint64_t announcer_stuck(struct fs *fs, int64_t now_us, int64_t us);
 
 /*
  * The batches look different: inodes are invalidated before it returns, names once announce_kick()
@@ -52,7 +52,7 @@ void announce_changed(struct fs *fs, int model, struct ordinal_range batches);
  * Any thread, the FUSE thread too: the kernel asks for the batches' attributes again. For whoever answers
  * from the state alone, since the one who changed it may not have come to announce_changed() yet.
  */
-void announce_attributes(struct fs *fs, int model, struct ordinal_range batches);
+void announce_attributes(struct fs *fs, const struct parts *parts);
 
 /* Lets the announcer go on. */
 void announce_kick(struct fs *fs);
@@ -60,8 +60,8 @@ void announce_kick(struct fs *fs);
 /* Any thread. The file gets another inode: the names that lead to the old one are dropped. */
 void announce_new_alias(struct fs *fs, const struct node *n);
 
-/* Of the inodes that .run and .full-refresh have now. */
-uint16_t announce_run_alias(struct fs *fs, int model);
+/* Of the inode that this .run, or this model's .full-refresh, has now. */
+uint16_t announce_run_alias(struct fs *fs, const struct node *n);
 
 /* FUSE thread, after an answer that said `told` of the batch: sees to it if that no longer holds. */
 void announce_recheck(struct fs *fs, int model, ordinal batch, const struct batch_glance *told);

@@ -47,6 +47,17 @@ void attr_of_batch(const struct fs *fs, const struct node *n, const struct batch
 	fill(fs, n, file_mode(fs, glance->writable), glance->built_at, glance->size, st);
 }
 
+static int64_t selection_changed_at(const struct fs *fs, const struct selection_dir *dir)
+{
+	int64_t last = 0;
+
+	for (size_t i = 0; i < dir->selected.n_models; i++) {
+		int64_t at = backend_changed_at(fs->backend, dir->selected.models[i]);
+		last = at > last ? at : last;
+	}
+	return last;
+}
+
 static int64_t root_changed_at(const struct fs *fs)
 {
 	int64_t last = 0;
@@ -58,22 +69,53 @@ static int64_t root_changed_at(const struct fs *fs)
 	return last;
 }
 
-static int64_t changed_at(const struct fs *fs, const struct node *n)
+static int64_t changed_at(struct fs *fs, const struct node *n)
 {
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+
+	if (dir)
+		return selection_changed_at(fs, dir);
 	return n->model < 0 ? root_changed_at(fs) : backend_changed_at(fs->backend, n->model);
 }
 
-static int of_range(struct fs *fs, const struct node *n, size_t size, struct stat *st)
+static int64_t oldest_build(const struct fs *fs, const struct parts *parts)
 {
-	struct backend_part part;
-	int r = fs_part(fs, n, &part);
+	int64_t oldest = 0;
+
+	for (size_t i = 0; i < parts->n; i++) {
+		const struct backend_part *p = &parts_list(parts)[i];
+		int64_t at = backend_oldest_build(fs->backend, p->model, p->batches);
+		oldest = at && (!oldest || at < oldest) ? at : oldest;
+	}
+	return oldest;
+}
+
+/* Of a range, a set and .run. */
+static int of_parts(struct fs *fs, const struct node *n, size_t size, struct stat *st)
+{
+	auto_parts struct parts parts = {.n = 0};
+	int r = fs_parts(fs, n, &parts);
 
 	if (r)
 		return r;
-	bool writable = backend_runnable(fs->backend, n->model) &&
-			(part.states || !backend_frozen(fs->backend, &part, 1));
-	fill(fs, n, file_mode(fs, writable), backend_oldest_build(fs->backend, n->model, part.batches), size,
-	     st);
+	bool frozen = n->kind == NODE_RANGE && !parts.states &&
+		      backend_frozen(fs->backend, parts_list(&parts), parts.n);
+	fill(fs, n, file_mode(fs, !frozen && !parts_unrunnable(fs->backend, &parts)),
+	     n->kind == NODE_RANGE ? oldest_build(fs, &parts) : changed_at(fs, n), size, st);
+	return 0;
+}
+
+static int of_directory(struct fs *fs, const struct node *n, struct stat *st)
+{
+	if (n->kind == NODE_SELECTION) {
+		auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+		if (!dir)
+			return -ESTALE;
+	}
+	fill(fs, n, S_IFDIR | (backend_read_only(fs->backend) ? 0555 : 0777), changed_at(fs, n), 0, st);
+	/* find(1) takes what is above 2 for the number of directories below. */
+	st->st_nlink = n->kind == NODE_ROOT ? (nlink_t)fs->models + 2 : 2;
+	st->st_blksize = DIRECTORY_BLKSIZE;
 	return 0;
 }
 
@@ -81,12 +123,12 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 {
 	struct batch_glance glance;
 
-	if (n->kind == NODE_ROOT || n->kind == NODE_MODEL) {
-		fill(fs, n, S_IFDIR | (backend_read_only(fs->backend) ? 0555 : 0777), changed_at(fs, n), 0,
-		     st);
-		/* find(1) takes what is above 2 for the number of directories below. */
-		st->st_nlink = n->kind == NODE_ROOT ? (nlink_t)fs->models + 2 : 2;
-		st->st_blksize = DIRECTORY_BLKSIZE;
+	if (node_is_dir(n))
+		return of_directory(fs, n, st);
+	if (n->kind == NODE_LINK) {
+		size_t size = strlen(LINK_PREFIX) + strlen(backend_model_dir(fs->backend, n->model));
+		fill(fs, n, 0, changed_at(fs, n), size, st);
+		st->st_mode = S_IFLNK | 0777;
 		return 0;
 	}
 	if (n->kind == NODE_BATCH) {
@@ -112,11 +154,10 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 	int r = document_render(fs, n, &text);
 	if (r)
 		return r;
-	if (n->kind == NODE_RANGE)
-		return of_range(fs, n, text.len, st);
-	bool verb = n->kind == NODE_RUN ||
-		    (n->kind == NODE_FULL_REFRESH && !backend_protected(fs->backend, n->model));
-	bool writable = verb && backend_runnable(fs->backend, n->model);
+	if (node_builds(n))
+		return of_parts(fs, n, text.len, st);
+	bool writable = n->kind == NODE_FULL_REFRESH && !backend_protected(fs->backend, n->model) &&
+			backend_runnable(fs->backend, n->model);
 	fill(fs, n, file_mode(fs, writable), changed_at(fs, n), text.len, st);
 	return 0;
 }

@@ -2,11 +2,10 @@
 #include "fs/cancel.h"
 
 #include "fs/attr.h"
+#include "fs/lookup.h"
 #include "fs/name.h"
 #include "fs/private.h"
 #include "fs/wait.h"
-
-#define CANCELLABLE (1u << BATCH_QUEUED | 1u << BATCH_RUNNING)
 
 /* A suffixed name is a fact; there is no courtesy for what changes something. */
 static int check_suffix(struct fs *fs, int model, const struct name *name)
@@ -22,61 +21,90 @@ static int check_suffix(struct fs *fs, int model, const struct name *name)
 }
 
 /* An empty set is a success, as for whatever else is done to one. */
-static bool is_empty_set(struct fs *fs, const struct backend_part *part)
+static bool is_empty_set(struct fs *fs, const struct parts *parts)
 {
-	if (!part->states)
+	if (!parts->states)
 		return false;
-	return !(part->states & ~CANCELLABLE) || backend_count(fs->backend, part, 1) == 0;
+	return !(parts->states & ~STATES_UNSETTLED) ||
+	       backend_count(fs->backend, parts_list(parts), parts->n) == 0;
 }
 
-static int cancel(struct fs *fs, fuse_req_t req, int model, const char *text)
+static int refuse_kind(struct fs *fs, int model, const char *text)
 {
-	const struct fuse_ctx *who = fuse_req_ctx(req);
-	struct backend_part part;
+	return backend_refuse(fs->backend, model, backend_existing(fs->backend, model), EPERM,
+			      "rm cancels what is queued or running: a batch, a period, a range or a set of "
+			      "states; %s cannot be removed.",
+			      text);
+}
+
+static int find_in_model(struct fs *fs, int model, const char *text, struct parts *out)
+{
 	struct name name;
 	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
 
 	if (r)
 		return r;
 	if (name.kind != NODE_BATCH && name.kind != NODE_RANGE)
-		return backend_refuse(
-			fs->backend, model, backend_existing(fs->backend, model), EPERM,
-			"rm cancels what is queued or running: a batch, a period, a range or a set of "
-			"states; %s cannot be removed.",
-			text);
-	r = fs_part_of_name(fs, model, name.batches, name.states, &part);
-	if (r == 0)
-		r = check_suffix(fs, model, &name);
+		return refuse_kind(fs, model, text);
+	r = fs_parts_of_name(fs, model, &name, out);
+	return r ? r : check_suffix(fs, model, &name);
+}
+
+static int find_in_selection(struct fs *fs, const struct node *n, const char *text, struct parts *out)
+{
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+	struct name name;
+
+	if (!dir)
+		return -ESTALE;
+	bool link = lookup_link(fs, dir, text) >= 0;
+	int r = link ? 0 : name_parse_in_selection(text, &name);
 	if (r)
 		return r;
+	if (link || name.kind != NODE_RANGE)
+		return refuse_kind(fs, dir->selected.models[0], text);
+	return fs_parts_of_selection(fs, dir, name.span, name.states, out);
+}
+
+static int cancel(struct fs *fs, fuse_req_t req, const struct parts *parts, const char *text)
+{
+	const struct fuse_ctx *who = fuse_req_ctx(req);
+	/* Of a selection, its first model with something in it stands for all. */
+	const struct backend_part none = {.model = -1};
+	const struct backend_part *about = parts->n ? &parts_list(parts)[0] : &none;
+
 	if (backend_read_only(fs->backend))
-		return backend_refuse(fs->backend, model, part.batches, EROFS,
+		return backend_refuse(fs->backend, about->model, about->batches, EROFS,
 				      "The mount is read-only (-o ro): nothing is cancelled through it.");
 	/* default_permissions has asked the directory; it is a second fence. */
 	if (!attr_may_write(fs, req, 0666 & ~fs->umask))
-		return backend_refuse(fs->backend, model, part.batches, EACCES,
+		return backend_refuse(fs->backend, about->model, about->batches, EACCES,
 				      "The file's mode does not let this user cancel it.");
-	wait_mark_cancelled(fs, model, part.batches, true);
-	r = backend_cancel(fs->backend, &part, 1, who->uid, who->pid);
+	wait_mark_cancelled(fs, parts, true);
+	int r = backend_cancel(fs->backend, parts_list(parts), parts->n, who->uid, who->pid);
 	if (r)
-		wait_mark_cancelled(fs, model, part.batches, false);
+		wait_mark_cancelled(fs, parts, false);
 	if (r != -EPERM)
 		return r;
-	if (is_empty_set(fs, &part))
+	if (is_empty_set(fs, parts))
 		return 0;
-	return backend_refuse(fs->backend, model, part.batches, EPERM,
+	return backend_refuse(fs->backend, about->model, about->batches, EPERM,
 			      "Nothing in %s is queued or running: there is nothing to cancel.", text);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fuse_req_userdata(req);
+	auto_parts struct parts parts = {.n = 0};
 	struct node dir;
 	int r = fs_node(fs, parent, &dir);
 
-	if (r == 0 && dir.kind == NODE_MODEL)
-		r = cancel(fs, req, dir.model, name);
-	else if (r == 0)
+	if (r == 0 && dir.kind == NODE_ROOT)
 		r = backend_read_only(fs->backend) ? -EROFS : -EPERM;
+	else if (r == 0)
+		r = dir.kind == NODE_MODEL ? find_in_model(fs, dir.model, name, &parts)
+					   : find_in_selection(fs, &dir, name, &parts);
+	if (r == 0)
+		r = cancel(fs, req, &parts, name);
 	fuse_reply_err(req, -r);
 }

@@ -79,6 +79,8 @@ static bool emit_fixed(struct listing *l, off_t off)
 		{".history", NODE_MODEL, NODE_HISTORY},
 		{".full-refresh", NODE_MODEL, NODE_FULL_REFRESH},
 		{".run", NODE_MODEL, NODE_RUN},
+		{".status", NODE_SELECTION, NODE_MODEL_STATUS},
+		{".run", NODE_SELECTION, NODE_RUN},
 	};
 	struct node n = l->dir;
 
@@ -105,6 +107,19 @@ static void list_models(struct listing *l, off_t off)
 		};
 		attr_of(l->fs, &n, &e.attr);
 		if (!emit(l, backend_model_dir(l->fs->backend, n.model), &e, POSITION_FIRST + n.model))
+			return;
+	}
+}
+
+static void list_links(struct listing *l, const struct selection_dir *dir, off_t off)
+{
+	const struct backend_selection *s = &dir->selected;
+
+	for (size_t i = off < POSITION_FIRST ? 0 : (size_t)(off - POSITION_FIRST) + 1; i < s->n_models; i++) {
+		struct node n = {.kind = NODE_LINK, .model = s->models[i]};
+		struct fuse_entry_param e = {.ino = node_id(&n), .entry_timeout = ATTR_FOREVER_S};
+		attr_of(l->fs, &n, &e.attr);
+		if (!emit(l, backend_model_dir(l->fs->backend, n.model), &e, POSITION_FIRST + (off_t)i))
 			return;
 	}
 }
@@ -154,6 +169,7 @@ static void list_batches(struct listing *l, off_t off)
 
 static void list(struct fs *fs, fuse_req_t req, const struct node *dir, size_t size, off_t off, bool plus)
 {
+	auto_selection struct selection_dir *selection = fs_selection_of(fs, dir);
 	struct listing l = {.fs = fs, .req = req, .dir = *dir, .plus = plus, .size = size};
 
 	l.buf = malloc(size);
@@ -161,10 +177,14 @@ static void list(struct fs *fs, fuse_req_t req, const struct node *dir, size_t s
 		l.told = malloc((size / PLUS_ENTRY_MIN + 1) * sizeof(*l.told));
 	if (!l.buf || (plus && !l.told)) {
 		fuse_reply_err(req, ENOMEM);
+	} else if (dir->kind == NODE_SELECTION && !selection) {
+		fuse_reply_err(req, ESTALE);
 	} else {
 		if (emit_dots(&l, off) && emit_fixed(&l, off)) {
 			if (dir->kind == NODE_ROOT)
 				list_models(&l, off);
+			else if (selection)
+				list_links(&l, selection, off);
 			else
 				list_batches(&l, off);
 		}
@@ -182,7 +202,7 @@ static void start_list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, b
 	struct node dir;
 	int r = fs_node(fs, ino, &dir);
 
-	if (r == 0 && dir.kind != NODE_ROOT && dir.kind != NODE_MODEL)
+	if (r == 0 && !node_is_dir(&dir))
 		r = -ENOTDIR;
 	if (r)
 		fuse_reply_err(req, -r);

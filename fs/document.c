@@ -21,18 +21,31 @@ void document_pad(struct strbuf *out, size_t size)
 
 static int render_batches(struct fs *fs, const struct node *n, struct strbuf *out)
 {
-	struct backend_part part;
-	int r = fs_part(fs, n, &part);
+	auto_parts struct parts parts = {.n = 0};
+	int r = fs_parts(fs, n, &parts);
 
 	if (r)
 		return r;
 	if (n->kind == NODE_RANGE || n->kind == NODE_RUN)
-		return backend_parts_document(fs->backend, &part, 1, n->kind == NODE_RUN, out);
-	return backend_sql_document(fs->backend, n->model, part.batches, out);
+		return backend_parts_document(fs->backend, parts_list(&parts), parts.n, n->kind == NODE_RUN,
+					      out);
+	return backend_sql_document(fs->backend, n->model, parts.one.batches, out);
+}
+
+/* .status and .run. */
+static int render_selection(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+
+	if (!dir)
+		return -ESTALE;
+	return backend_selection_document(fs->backend, &dir->selected, n->kind == NODE_MODEL_STATUS, out);
 }
 
 static int render(struct fs *fs, const struct node *n, struct strbuf *out)
 {
+	if (node_is_selected(n) && (n->kind == NODE_MODEL_STATUS || n->kind == NODE_RUN))
+		return render_selection(fs, n, out);
 	switch (n->kind) {
 	case NODE_ROOT_STATUS:
 		return backend_root_status(fs->backend, out);
@@ -54,6 +67,8 @@ static int render(struct fs *fs, const struct node *n, struct strbuf *out)
 		return 0;
 	case NODE_ROOT:
 	case NODE_MODEL:
+	case NODE_SELECTION:
+	case NODE_LINK:
 	case NODE_KINDS:
 		break;
 	}

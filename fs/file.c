@@ -14,7 +14,7 @@ static int check_read(struct fs *fs, const struct node *n)
 	struct batch_glance glance;
 	int64_t left_us;
 
-	if (n->kind == NODE_ROOT || n->kind == NODE_MODEL)
+	if (node_is_dir(n))
 		return -EISDIR;
 	if (n->kind != NODE_BATCH)
 		return 0;
@@ -34,12 +34,12 @@ static void open_to_read(struct fs *fs, fuse_req_t req, struct fuse_file_info *f
 
 static void open_progress(struct fs *fs, fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
 {
-	struct backend_part part;
+	auto_parts struct parts parts = {.n = 0};
 	struct progress *p = NULL;
-	int r = fs_part(fs, n, &part);
+	int r = fs_parts(fs, n, &parts);
 
 	if (r == 0)
-		r = progress_new(fs->backend, &part, &p);
+		r = progress_new(fs->backend, &parts, &p);
 	if (r) {
 		handle_drop(&fs->handles, fi->fh);
 		fuse_reply_err(req, -r);
@@ -63,13 +63,13 @@ static void open_history(struct fs *fs, fuse_req_t req, const struct node *n, st
 	handle_set_history(&fs->handles, fi->fh, h);
 	fi->direct_io = 1;
 	fi->noflush = 1;
-	struct wait_for what = {
-		.req = req, .kind = WAIT_OPEN, .node = *n, .part = {.model = n->model}, .fi = *fi};
+	const struct parts none = {.n = 0};
+	struct wait_for what = {.req = req, .kind = WAIT_OPEN, .node = *n, .parts = &none, .fi = *fi};
 	wait_for_history(fs, &what);
 }
 
-static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n,
-			  const struct backend_part *part, struct fuse_file_info *fi)
+static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n, const struct parts *parts,
+			  struct fuse_file_info *fi)
 {
 	/*
 	 * What is written is no content of the file: it must not get into the page cache. And a
@@ -81,7 +81,7 @@ static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n,
 			handle_drop(&fs->handles, fi->fh);
 		return;
 	}
-	struct wait_for what = {.req = req, .kind = WAIT_OPEN, .node = *n, .part = *part, .fi = *fi};
+	struct wait_for what = {.req = req, .kind = WAIT_OPEN, .node = *n, .parts = parts, .fi = *fi};
 	struct handle_writes w = {.triggered = true};
 	uint64_t fh = fi->fh, ticket;
 
@@ -95,12 +95,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct fs *fs = fuse_req_userdata(req);
 	bool truncate = fi->flags & O_TRUNC;
 	bool to_write = truncate || (fi->flags & O_ACCMODE) != O_RDONLY;
-	struct backend_part part;
+	auto_parts struct parts parts = {.n = 0};
 	struct node n;
 	int r = fs_node(fs, ino, &n);
 
 	if (r == 0)
-		r = to_write ? trigger_check(fs, req, &n, truncate, &part) : check_read(fs, &n);
+		r = to_write ? trigger_check(fs, req, &n, truncate, &parts) : check_read(fs, &n);
 	if (r == 0) {
 		fi->fh = handle_new(&fs->handles, ino);
 		if (!fi->fh)
@@ -109,7 +109,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (r)
 		fuse_reply_err(req, -r);
 	else if (to_write)
-		open_to_write(fs, req, &n, &part, fi);
+		open_to_write(fs, req, &n, &parts, fi);
 	else if (n.kind == NODE_PROGRESS)
 		open_progress(fs, req, &n, fi);
 	else if (n.kind == NODE_HISTORY)
@@ -176,7 +176,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 	      struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
-	struct wait_for what = {.req = req, .kind = WAIT_WRITE, .size = size, .fi = {.fh = fi->fh}};
+	auto_parts struct parts parts = {.n = 0};
+	struct wait_for what = {
+		.req = req, .kind = WAIT_WRITE, .parts = &parts, .size = size, .fi = {.fh = fi->fh}};
 	struct handle_writes w;
 	char reason[REASON_BYTES + 1];
 	uint64_t ticket;
@@ -189,7 +191,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		return;
 	}
 	if (r == 0)
-		r = trigger_check(fs, req, &what.node, true, &what.part);
+		r = trigger_check(fs, req, &what.node, true, &parts);
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
@@ -217,12 +219,13 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
-	struct wait_for what = {.req = req, .kind = WAIT_FSYNC};
+	auto_parts struct parts parts = {.n = 0};
+	struct wait_for what = {.req = req, .kind = WAIT_FSYNC, .parts = &parts};
 	int r = fs_node(fs, ino, &what.node);
 	bool waits = r == 0 && node_builds(&what.node);
 
 	if (waits)
-		r = fs_part(fs, &what.node, &what.part);
+		r = fs_parts(fs, &what.node, &parts);
 	if (r || !waits)
 		fuse_reply_err(req, -r);
 	else

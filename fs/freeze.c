@@ -8,10 +8,10 @@
 
 static bool can_freeze(struct fs *fs, const struct node *n)
 {
-	struct backend_part part;
+	auto_parts struct parts parts = {.n = 0};
 
 	if (n->kind == NODE_RANGE)
-		return fs_part(fs, n, &part) || !part.states;
+		return fs_parts(fs, n, &parts) || !parts.states;
 	return n->kind == NODE_BATCH || n->kind == NODE_FULL_REFRESH;
 }
 
@@ -53,6 +53,7 @@ static int check(struct fs *fs, const struct wait_for *what)
 
 void freeze_set_mode(struct fs *fs, struct wait_for *what, mode_t mode)
 {
+	auto_parts struct parts parts = {.n = 0};
 	struct stat st;
 	int freeze = 0, r = check(fs, what);
 
@@ -68,7 +69,8 @@ void freeze_set_mode(struct fs *fs, struct wait_for *what, mode_t mode)
 	if (r == 0)
 		r = freeze = wanted(fs, &what->node, mode, st.st_mode & ALLPERMS);
 	if (r >= 0 && what->node.kind != NODE_FULL_REFRESH)
-		r = fs_part(fs, &what->node, &what->part);
+		r = fs_parts(fs, &what->node, &parts);
+	what->parts = &parts;
 	if (r < 0)
 		fuse_reply_err(what->req, -r);
 	else

@@ -7,42 +7,6 @@
 #include "fs/attr.h"
 #include "fs/name.h"
 
-int fs_node(struct fs *fs, fuse_ino_t ino, struct node *out)
-{
-	return node_parse(ino, out) && out->model < fs->models ? 0 : -ESTALE;
-}
-
-int fs_part_of_name(struct fs *fs, int model, struct ordinal_range batches, unsigned states,
-		    struct backend_part *out)
-{
-	struct ordinal_range existing = backend_existing(fs->backend, model);
-
-	*out = (struct backend_part){
-		.model = model,
-		.batches.first = batches.first > existing.first ? batches.first : existing.first,
-		.batches.end = batches.end < existing.end ? batches.end : existing.end,
-		.states = states,
-	};
-	if (out->batches.first < out->batches.end)
-		return 0;
-	out->batches.first = out->batches.end = existing.first;
-	return states || batches.end == NAME_EVERY_BATCH.end ? 0 : -ENOENT;
-}
-
-int fs_part(struct fs *fs, const struct node *n, struct backend_part *out)
-{
-	struct ordinal_range one = {n->ordinal, n->ordinal + 1};
-	struct range range;
-
-	if (n->kind == NODE_BATCH || n->kind == NODE_BATCH_SQL)
-		return fs_part_of_name(fs, n->model, one, 0, out);
-	if (n->kind == NODE_RUN)
-		return fs_part_of_name(fs, n->model, NAME_EVERY_BATCH, 0, out);
-	if (!ranges_get(&fs->ranges, n->ordinal, &range))
-		return -ESTALE;
-	return fs_part_of_name(fs, n->model, range.batches, range.states, out);
-}
-
 bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance *glance, int64_t *left_us)
 {
 	*left_us = INT64_MAX;
@@ -50,6 +14,24 @@ bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance
 		return true;
 	*left_us = courtesy_left(&fs->courtesies, n->model, n->ordinal, n->suffix, clock_monotonic_us());
 	return *left_us > 0;
+}
+
+int lookup_link(struct fs *fs, const struct selection_dir *dir, const char *name)
+{
+	int model = backend_find(fs->backend, name);
+
+	for (size_t i = 0; i < dir->selected.n_models; i++)
+		if (dir->selected.models[i] == model)
+			return model;
+	return -1;
+}
+
+static void forget(struct fs *fs, const struct node *n, uint64_t count)
+{
+	if (node_interned(n))
+		ranges_forget(&fs->ranges, n->ordinal, count);
+	else if (n->kind == NODE_SELECTION)
+		selections_forget(&fs->selections, n->ordinal, count);
 }
 
 static void reply_entry(struct fs *fs, fuse_req_t req, const struct node *n)
@@ -66,8 +48,8 @@ static void reply_entry(struct fs *fs, fuse_req_t req, const struct node *n)
 		r = fuse_reply_entry(req, &e);
 	else
 		fuse_reply_err(req, -r);
-	if (r && node_interned(n))
-		ranges_forget(&fs->ranges, n->ordinal, 1);
+	if (r)
+		forget(fs, n, 1);
 }
 
 static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
@@ -94,11 +76,11 @@ static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
 	announce_recheck(fs, n->model, n->ordinal, &glance);
 }
 
-static void lookup_interned(struct fs *fs, fuse_req_t req, struct node *n, const char *text,
+static void lookup_interned(struct fs *fs, fuse_req_t req, fuse_ino_t dir, struct node *n, const char *text,
 			    const struct name *name)
 {
 	struct range range;
-	int r = ranges_intern(&fs->ranges, n->model, text, name, &n->ordinal, &range);
+	int r = ranges_intern(&fs->ranges, dir, text, name, &n->ordinal, &range);
 
 	if (r) {
 		fuse_reply_err(req, -r);
@@ -112,13 +94,13 @@ static void lookup_interned(struct fs *fs, fuse_req_t req, struct node *n, const
 /* Whether what a name says is there: its batches, and the state that a suffix claims. */
 static int check_exists(struct fs *fs, const struct node *n, const struct name *name)
 {
-	struct backend_part part;
+	auto_parts struct parts parts = {.n = 0};
 	struct batch_glance glance;
 	int64_t left_us;
 
 	if (n->kind < NODE_BATCH || n->kind == NODE_RUN)
 		return 0;
-	int r = fs_part_of_name(fs, n->model, name->batches, name->states, &part);
+	int r = fs_parts_of_name(fs, n->model, name, &parts);
 	if (r || n->kind != NODE_PROGRESS || !n->suffix)
 		return r;
 	r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
@@ -127,7 +109,7 @@ static int check_exists(struct fs *fs, const struct node *n, const struct name *
 	return lookup_holds(fs, n, &glance, &left_us) ? 0 : -ENOENT;
 }
 
-static void lookup_in_model(struct fs *fs, fuse_req_t req, int model, const char *text)
+static void lookup_in_model(struct fs *fs, fuse_req_t req, fuse_ino_t dir, int model, const char *text)
 {
 	struct name name;
 	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
@@ -141,15 +123,57 @@ static void lookup_in_model(struct fs *fs, fuse_req_t req, int model, const char
 		return;
 	}
 	if (node_interned(&n)) {
-		lookup_interned(fs, req, &n, text, &name);
+		lookup_interned(fs, req, dir, &n, text, &name);
 		return;
 	}
 	if (n.kind == NODE_RUN || n.kind == NODE_FULL_REFRESH)
-		n.alias = announce_run_alias(fs, model);
+		n.alias = announce_run_alias(fs, &n);
 	if (n.kind == NODE_BATCH)
 		lookup_batch(fs, req, &n);
 	else
 		reply_entry(fs, req, &n);
+}
+
+static void lookup_in_selection(struct fs *fs, fuse_req_t req, const struct node *in, const char *text)
+{
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, in);
+	auto_parts struct parts parts = {.n = 0};
+	struct node n = {.kind = NODE_LINK, .model = dir ? lookup_link(fs, dir, text) : -1};
+	struct name name;
+	int r = dir ? 0 : -ESTALE;
+
+	if (r == 0 && n.model < 0) {
+		r = name_parse_in_selection(text, &name);
+		n.kind = name.kind;
+		n.ordinal = in->ordinal;
+		if (r == 0)
+			r = fs_parts_of_selection(fs, dir, name.span, name.states, &parts);
+	}
+	if (r) {
+		fuse_reply_err(req, -r);
+	} else if (node_interned(&n)) {
+		lookup_interned(fs, req, node_id(in), &n, text, &name);
+	} else {
+		if (n.kind == NODE_RUN)
+			n.alias = announce_run_alias(fs, &n);
+		reply_entry(fs, req, &n);
+	}
+}
+
+static int select_models(struct fs *fs, const char *text, uint32_t *id)
+{
+	struct backend_selection selected;
+	struct error err = {.err = 0};
+
+	if (selections_find(&fs->selections, text, id))
+		return 0;
+	/* A hidden file that somebody looks for everywhere: dbt has no name that begins so. */
+	if (text[0] == '.')
+		return -ENOENT;
+	int r = backend_select(fs->backend, text, &selected, &err);
+	if (r == -EINVAL)
+		return backend_refuse(fs->backend, -1, (struct ordinal_range){0, 0}, ENOENT, "%s", err.text);
+	return r ? r : selections_add(&fs->selections, text, &selected, id);
 }
 
 static void lookup_in_root(struct fs *fs, fuse_req_t req, const char *text)
@@ -161,8 +185,12 @@ static void lookup_in_root(struct fs *fs, fuse_req_t req, const char *text)
 	} else if (strcmp(text, ".status") != 0) {
 		n.kind = NODE_MODEL;
 		n.model = backend_find(fs->backend, text);
-		if (n.model < 0) {
-			fuse_reply_err(req, ENOENT);
+	}
+	if (n.kind == NODE_MODEL && n.model < 0) {
+		n.kind = NODE_SELECTION;
+		int r = select_models(fs, text, &n.ordinal);
+		if (r) {
+			fuse_reply_err(req, -r);
 			return;
 		}
 	}
@@ -180,29 +208,31 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	else if (dir.kind == NODE_ROOT)
 		lookup_in_root(fs, req, name);
 	else if (dir.kind == NODE_MODEL)
-		lookup_in_model(fs, req, dir.model, name);
+		lookup_in_model(fs, req, parent, dir.model, name);
+	else if (dir.kind == NODE_SELECTION)
+		lookup_in_selection(fs, req, &dir, name);
 	else
 		fuse_reply_err(req, ENOTDIR);
 }
 
-static void forget(struct fs *fs, fuse_ino_t ino, uint64_t n)
+static void forget_ino(struct fs *fs, fuse_ino_t ino, uint64_t n)
 {
 	struct node node;
 
-	if (fs_node(fs, ino, &node) == 0 && node_interned(&node))
-		ranges_forget(&fs->ranges, node.ordinal, n);
+	if (fs_node(fs, ino, &node) == 0)
+		forget(fs, &node, n);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 {
-	forget(fuse_req_userdata(req), ino, n);
+	forget_ino(fuse_req_userdata(req), ino, n);
 	fuse_reply_none(req);
 }
 
 void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		forget(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
+		forget_ino(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 
@@ -238,6 +268,25 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 	else
 		fuse_reply_attr(req, &st, attr_timeout(&n));
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct fs *fs = fuse_req_userdata(req);
+	auto_strbuf target = STRBUF_INIT;
+	struct node n;
+	int r = fs_node(fs, ino, &n);
+
+	if (r == 0 && n.kind != NODE_LINK)
+		r = -EINVAL;
+	if (r == 0)
+		strbuf_printf(&target, LINK_PREFIX "%s", backend_model_dir(fs->backend, n.model));
+	if (r == 0 && strbuf_broken(&target))
+		r = -ENOMEM;
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_readlink(req, target.str);
 }
 
 void op_statfs(fuse_req_t req, fuse_ino_t ino)

@@ -8,9 +8,8 @@
 #define WELL UINT32_MAX
 
 struct marks {
-	int model;
-	struct ordinal_range batches;
-	uint32_t failed[]; /* the attempt that failed, or WELL */
+	struct parts parts;
+	uint32_t failed[]; /* of each batch, one part after the other: the attempt that failed, or WELL */
 };
 
 static uint32_t failed_attempt(const struct batch_glance *g)
@@ -18,38 +17,62 @@ static uint32_t failed_attempt(const struct batch_glance *g)
 	return g->state == BATCH_FAILED || g->state == BATCH_SKIPPED ? g->attempt : WELL;
 }
 
-struct marks *marks_take(const struct backend *b, const struct backend_part *part)
+/* Goes on from part *i, batch *first of it; the next glances, of neighbours. 0: there are no more. */
+static size_t next(const struct backend *b, const struct parts *parts, size_t *i, ordinal *first,
+		   struct batch_glance glances[AT_ONCE])
 {
-	size_t n = part->batches.end - part->batches.first;
-	struct marks *m = malloc(sizeof(*m) + n * sizeof(m->failed[0]));
-	struct batch_glance glances[AT_ONCE];
-
-	if (!m)
-		return NULL;
-	m->model = part->model;
-	m->batches = part->batches;
-	for (size_t at = 0; at < n; at += AT_ONCE) {
-		size_t count = n - at < AT_ONCE ? n - at : AT_ONCE;
-		backend_glances(b, m->model, m->batches.first + (ordinal)at, count, glances);
-		for (size_t i = 0; i < count; i++)
-			m->failed[at + i] = failed_attempt(&glances[i]);
+	for (; *i < parts->n; ++*i) {
+		const struct backend_part *p = &parts_list(parts)[*i];
+		ordinal at = *first > p->batches.first ? *first : p->batches.first;
+		if (at < p->batches.end) {
+			size_t left = p->batches.end - at;
+			size_t n = left < AT_ONCE ? left : AT_ONCE;
+			backend_glances(b, p->model, at, n, glances);
+			*first = at + (ordinal)n;
+			return n;
+		}
+		*first = 0;
 	}
+	return 0;
+}
+
+struct marks *marks_take(const struct backend *b, const struct parts *parts)
+{
+	struct batch_glance glances[AT_ONCE];
+	size_t all = 0, at = 0, part = 0, n;
+	ordinal first = 0;
+
+	for (size_t i = 0; i < parts->n; i++)
+		all += parts_list(parts)[i].batches.end - parts_list(parts)[i].batches.first;
+	struct marks *m = malloc(sizeof(*m) + all * sizeof(m->failed[0]));
+	if (!m || parts_copy(&m->parts, parts)) {
+		free(m);
+		return NULL;
+	}
+	while ((n = next(b, parts, &part, &first, glances)))
+		for (size_t i = 0; i < n; i++)
+			m->failed[at++] = failed_attempt(&glances[i]);
 	return m;
+}
+
+void marks_free(struct marks *m)
+{
+	if (m)
+		parts_fini(&m->parts);
+	free(m);
 }
 
 bool marks_failed_since(const struct marks *m, const struct backend *b)
 {
-	size_t n = m->batches.end - m->batches.first;
 	struct batch_glance glances[AT_ONCE];
+	size_t at = 0, part = 0, n;
+	ordinal first = 0;
 
-	for (size_t at = 0; at < n; at += AT_ONCE) {
-		size_t count = n - at < AT_ONCE ? n - at : AT_ONCE;
-		backend_glances(b, m->model, m->batches.first + (ordinal)at, count, glances);
-		for (size_t i = 0; i < count; i++) {
+	while ((n = next(b, &m->parts, &part, &first, glances)))
+		for (size_t i = 0; i < n; i++, at++) {
 			uint32_t now = failed_attempt(&glances[i]);
-			if (now != WELL && now != m->failed[at + i])
+			if (now != WELL && now != m->failed[at])
 				return true;
 		}
-	}
 	return false;
 }

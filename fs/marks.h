@@ -6,12 +6,14 @@
 #ifndef BATCHFS_FS_MARKS_H
 #define BATCHFS_FS_MARKS_H
 
-#include "backend/backend.h"
+#include "fs/parts.h"
 
 struct marks;
 
-/* The batches exist. NULL: no memory. To be freed with free(). */
-struct marks *marks_take(const struct backend *b, const struct backend_part *part);
+/* The batches exist. NULL: no memory. */
+struct marks *marks_take(const struct backend *b, const struct parts *parts);
+
+void marks_free(struct marks *m); /* NULL is fine */
 
 /* Whether a batch of them has failed or been skipped since. */
 bool marks_failed_since(const struct marks *m, const struct backend *b);

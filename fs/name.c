@@ -25,8 +25,7 @@ static bool strip(const char *text, size_t *len, const char *tail)
 	return true;
 }
 
-static int parse_range(enum batch_size size, const char *text, size_t len, const char *dashes,
-		       struct name *out)
+static int parse_range(const char *text, size_t len, const char *dashes, struct span *out)
 {
 	size_t start_len = (size_t)(dashes - text);
 	enum batch_size start_size, end_size;
@@ -35,32 +34,25 @@ static int parse_range(enum batch_size size, const char *text, size_t len, const
 	if (!calendar_parse_name(text, start_len, &start_size, &start) ||
 	    !calendar_parse_name(dashes + 2, len - start_len - 2, &end_size, &end))
 		return -ENOENT;
-	int64_t start_us = calendar_start(start_size, start);
-	int64_t end_us = calendar_start(end_size, end);
-	if (start_us >= end_us)
-		return -EINVAL;
-	out->batches = calendar_touched(size, start_us, end_us);
-	return 0;
+	*out = (struct span){calendar_start(start_size, start), calendar_start(end_size, end)};
+	return out->start_us < out->end_us ? 0 : -EINVAL;
 }
 
-static int parse_single(enum batch_size size, const char *text, size_t len, struct name *out)
+static int parse_single(const enum batch_size *size, const char *text, size_t len, struct name *out)
 {
 	enum batch_size named;
 	ordinal o;
 
-	if (!calendar_parse_name(text, len, &named, &o) || named < size)
+	if (!calendar_parse_name(text, len, &named, &o) || (size && named < *size))
 		return -ENOENT;
-	if (named == size) {
+	if (size && named == *size)
 		out->kind = NODE_BATCH;
-		out->batches = (struct ordinal_range){o, o + 1};
-	} else {
-		out->batches = calendar_touched(size, calendar_start(named, o), calendar_start(named, o + 1));
-	}
+	out->span = (struct span){calendar_start(named, o), calendar_start(named, o + 1)};
 	return 0;
 }
 
-/* A batch, a period, a range or nothing, with or without a state. */
-static int parse_batches(enum batch_size size, const char *text, size_t len, struct name *out)
+/* A batch, a period, a range or nothing, with or without a state. size NULL: in a selection. */
+static int parse_batches(const enum batch_size *size, const char *text, size_t len, struct name *out)
 {
 	const char *dot = memchr(text, '.', len);
 	size_t base_len = dot ? (size_t)(dot - text) : len;
@@ -72,9 +64,9 @@ static int parse_batches(enum batch_size size, const char *text, size_t len, str
 		return -ENOENT;
 	int r = 0;
 	if (base_len == 0)
-		out->batches = NAME_EVERY_BATCH;
+		out->span = SPAN_EVERYTHING;
 	else if (dashes)
-		r = parse_range(size, text, base_len, dashes, out);
+		r = parse_range(text, base_len, dashes, &out->span);
 	else
 		r = parse_single(size, text, base_len, out);
 	if (r || !dot)
@@ -88,40 +80,71 @@ static int parse_batches(enum batch_size size, const char *text, size_t len, str
 	return 0;
 }
 
-static int parse_progress(enum batch_size size, const char *text, size_t len, struct name *out)
+static bool is_run(const char *text, size_t len)
+{
+	return len == strlen(RUN_NAME) && memcmp(text, RUN_NAME, len) == 0;
+}
+
+static int parse_progress(const enum batch_size *size, const char *text, size_t len, struct name *out)
 {
 	int r = 0;
 
-	if (len == strlen(RUN_NAME) && memcmp(text, RUN_NAME, len) == 0)
-		out->batches = NAME_EVERY_BATCH;
+	if (is_run(text, len))
+		out->span = SPAN_EVERYTHING;
 	else
 		r = parse_batches(size, text, len, out);
 	out->kind = NODE_PROGRESS;
 	return r;
 }
 
-int name_parse(enum batch_size size, const char *text, struct name *out)
+struct ordinal_range name_batches(enum batch_size size, struct span span)
 {
-	size_t len = strlen(text);
+	if (span.start_us == INT64_MIN)
+		return NAME_EVERY_BATCH;
+	return calendar_touched(size, span.start_us, span.end_us);
+}
 
-	*out = (struct name){.kind = NODE_ROOT, .len = len};
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		if (strcmp(text, fixed[i].text) == 0) {
-			out->kind = fixed[i].kind;
-			return 0;
-		}
+static int parse(enum batch_size size, const char *text, struct name *out)
+{
 	if (strip(text, &out->len, ".progress"))
-		return parse_progress(size, text, out->len, out);
+		return parse_progress(&size, text, out->len, out);
 	bool sql = strip(text, &out->len, ".sql");
 	if (out->len == 0)
 		return -ENOENT;
-	int r = parse_batches(size, text, out->len, out);
+	int r = parse_batches(&size, text, out->len, out);
 	if (r || !sql)
 		return r;
 	if (out->suffix || out->states)
 		return -ENOENT;
 	out->kind = out->kind == NODE_BATCH ? NODE_BATCH_SQL : NODE_RANGE_SQL;
 	return 0;
+}
+
+int name_parse(enum batch_size size, const char *text, struct name *out)
+{
+	*out = (struct name){.kind = NODE_ROOT, .len = strlen(text)};
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (strcmp(text, fixed[i].text) == 0) {
+			out->kind = fixed[i].kind;
+			return 0;
+		}
+	int r = parse(size, text, out);
+	if (r == 0)
+		out->batches = name_batches(size, out->span);
+	return r;
+}
+
+int name_parse_in_selection(const char *text, struct name *out)
+{
+	*out = (struct name){.kind = NODE_MODEL_STATUS, .span = SPAN_EVERYTHING, .len = strlen(text)};
+	if (strcmp(text, ".status") == 0)
+		return 0;
+	out->kind = NODE_RUN;
+	if (is_run(text, out->len))
+		return 0;
+	if (strip(text, &out->len, ".progress"))
+		return parse_progress(NULL, text, out->len, out);
+	return out->len ? parse_batches(NULL, text, out->len, out) : -ENOENT;
 }
 
 size_t name_format(enum batch_size size, ordinal batch, uint8_t suffix, char buf[BATCH_FILE_NAME_MAX])

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The names in a model's directory. Pure. */
+/* The names in a model's directory and in a selection's. Pure. */
 #ifndef BATCHFS_FS_NAME_H
 #define BATCHFS_FS_NAME_H
 
@@ -8,12 +8,23 @@
 
 #define BATCH_FILE_NAME_MAX 32 /* a batch's name with its suffix, and the NUL */
 
+/* What a selection's links begin with; the model's name follows. */
+#define LINK_PREFIX "../"
+
 /* Every batch of a model, as a range that is not clipped. */
 #define NAME_EVERY_BATCH ((struct ordinal_range){0, UINT32_MAX})
 
+/* [start_us, end_us): what a name means before it is asked of which model. */
+struct span {
+	int64_t start_us, end_us;
+};
+
+#define SPAN_EVERYTHING ((struct span){INT64_MIN, INT64_MAX})
+
 struct name {
 	enum node_kind kind;
-	struct ordinal_range batches; /* of the model's size; not clipped to what exists */
+	struct span span;	      /* of what names batches */
+	struct ordinal_range batches; /* the same, of the model's size; not clipped to what exists */
 	unsigned states;	      /* of a set: 1u << enum batch_state; else 0 */
 	uint8_t suffix;		      /* of a single batch */
 	size_t len;		      /* of the text, without .sql or .progress */
@@ -24,6 +35,15 @@ struct name {
  * looked at. -ENOENT: nothing. -EINVAL: a range whose start is not before its end.
  */
 int name_parse(enum batch_size size, const char *text, struct name *out);
+
+/*
+ * The same in a selection, whose models have batches of different sizes: a single batch is a period like
+ * others, and only the span is set. Its models are not looked at.
+ */
+int name_parse_in_selection(const char *text, struct name *out);
+
+/* The batches of that size that it touches; NAME_EVERY_BATCH of everything. */
+struct ordinal_range name_batches(enum batch_size size, struct span span);
 
 /* As it is listed with that suffix. Returns its length. */
 size_t name_format(enum batch_size size, ordinal batch, uint8_t suffix, char buf[BATCH_FILE_NAME_MAX]);

@@ -11,6 +11,8 @@ enum {
 	MODEL_SHIFT = ORDINAL_SHIFT + ORDINAL_BITS,
 };
 
+_Static_assert(NODE_KINDS <= 1 << KIND_BITS, "a kind has its place in the inode number");
+
 uint64_t node_id(const struct node *n)
 {
 	if (n->kind == NODE_ROOT)
@@ -28,6 +30,12 @@ uint64_t node_ino(const struct node *n)
 	return node_id(&plain);
 }
 
+bool node_is_selected(const struct node *n)
+{
+	return n->model < 0 && (n->kind == NODE_SELECTION || n->kind == NODE_MODEL_STATUS ||
+				n->kind == NODE_RUN || n->kind == NODE_RANGE || n->kind == NODE_PROGRESS);
+}
+
 bool node_parse(uint64_t id, struct node *out)
 {
 	*out = (struct node){
@@ -43,5 +51,9 @@ bool node_parse(uint64_t id, struct node *out)
 	}
 	if (out->kind == NODE_ROOT || out->kind >= NODE_KINDS || out->suffix >= NODE_SUFFIXES)
 		return false;
-	return out->kind == NODE_HISTORY || (out->model < 0) == (out->kind == NODE_ROOT_STATUS);
+	if (out->kind == NODE_HISTORY)
+		return true;
+	if (out->model < 0)
+		return out->kind == NODE_ROOT_STATUS || node_is_selected(out);
+	return out->kind != NODE_ROOT_STATUS && out->kind != NODE_SELECTION;
 }

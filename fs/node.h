@@ -21,15 +21,17 @@ enum node_kind {
 	NODE_ROOT_STATUS,
 	NODE_MODEL,
 	NODE_MODEL_DOCUMENT, /* .model */
-	NODE_MODEL_STATUS,
+	NODE_MODEL_STATUS,   /* of a selection, too */
 	NODE_FULL_REFRESH,
 	NODE_HISTORY, /* of a model, or of the root */
 	NODE_BATCH,
 	NODE_BATCH_SQL,
 	NODE_RANGE, /* period, range or set of states; ordinal: an id of range.h */
 	NODE_RANGE_SQL,
-	NODE_RUN,      /* .run */
-	NODE_PROGRESS, /* of anything; ordinal: an id of range.h */
+	NODE_RUN,	/* .run */
+	NODE_PROGRESS,	/* of anything; ordinal: an id of range.h */
+	NODE_SELECTION, /* a directory; ordinal: an id of selection.h, as of .run and .status in it */
+	NODE_LINK,	/* in a selection, to a model's directory */
 	NODE_KINDS,
 };
 
@@ -40,7 +42,7 @@ enum node_kind {
 
 struct node {
 	enum node_kind kind;
-	int model; /* -1: of the root */
+	int model; /* -1: of the root or of a selection */
 	uint32_t ordinal;
 	uint8_t suffix;
 	uint16_t alias;
@@ -49,6 +51,9 @@ struct node {
 uint64_t node_id(const struct node *n);
 uint64_t node_ino(const struct node *n);
 
+/* Whether it is a selection, or in one. */
+bool node_is_selected(const struct node *n);
+
 /* False if the number is none that node_id() makes. */
 bool node_parse(uint64_t id, struct node *out);
 
@@ -56,6 +61,11 @@ bool node_parse(uint64_t id, struct node *out);
 static inline bool node_builds(const struct node *n)
 {
 	return n->kind == NODE_BATCH || n->kind == NODE_RANGE || n->kind == NODE_RUN;
+}
+
+static inline bool node_is_dir(const struct node *n)
+{
+	return n->kind == NODE_ROOT || n->kind == NODE_MODEL || n->kind == NODE_SELECTION;
 }
 
 /* Whether its ordinal is an id of range.h. */

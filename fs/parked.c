@@ -5,7 +5,17 @@
 
 #include "backend/base/cleanup.h"
 #include "fs/attr.h"
+#include "fs/marks.h"
 #include "fs/progress.h"
+
+void parked_free(struct parked *p)
+{
+	if (!p)
+		return;
+	marks_free(p->marks);
+	parts_fini(&p->parts);
+	free(p);
+}
 
 void parked_disown(struct parked *p)
 {
@@ -15,10 +25,8 @@ void parked_disown(struct parked *p)
 		LOCKED(&p->fs->waits.lock);
 		last = --p->owners == 0;
 	}
-	if (!last)
-		return;
-	free(p->marks);
-	free(p);
+	if (last)
+		parked_free(p);
 }
 
 bool parked_take(struct parked *p, int result)

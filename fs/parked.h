@@ -8,19 +8,23 @@
 struct parked {
 	struct fs *fs; /* these are immutable */
 	struct wait_for what;
-	bool is_reason; /* gives a reason; else it requests, or only waits */
+	struct parts parts; /* what.parts */
+	uint64_t dir;	    /* inode number of the file's directory */
+	bool is_reason;	    /* gives a reason; else it requests, or only waits */
 
 	/* Under waits.lock. */
 	unsigned owners;
-	bool taken;  /* out of the list: somebody answers it */
-	bool arming; /* it is just getting its interrupt function */
-	bool due;    /* while arming: to be answered with result */
-	bool cancelled; /* an rm has asked for the end of what it waits for */
+	bool taken;	/* out of the list: somebody answers it */
+	bool arming;	/* it is just getting its interrupt function */
+	bool due;	/* while arming: to be answered with result */
+	bool cancelled; /* something that it waits for was cancelled, or is being */
+	bool doubtful;	/* by an rm alone, which may find nothing to cancel */
 	int result;
 	int64_t arm_at, deadline; /* INT64_MAX: none, or done */
 	int64_t limit_at;	  /* the kernel waits no longer */
 	struct marks *marks;	  /* immutable; NULL: it waits for no set of states */
 	struct watch *watch;	  /* NULL: it does not wait for batches (yet) */
+	struct parts_place place; /* of what it watches, or has watched last */
 	TAILQ_ENTRY(parked) link;
 	TAILQ_ENTRY(parked) watch_link;
 	TAILQ_ENTRY(parked) move_link;	/* never kept beyond the lock */
@@ -41,6 +45,8 @@ void parked_answer(struct parked *p);
  */
 void parked_arm(struct parked *p);
 
+void parked_free(struct parked *p); /* that has no owner; NULL is fine */
+
 /* Without the lock. */
 void parked_disown(struct parked *p);
 
@@ -48,9 +54,9 @@ void parked_disown(struct parked *p);
 void parked_unwatch(struct parked *p);
 
 /*
- * Under the lock, of one that is not taken: waits for the first of its batches from `from` on that is
- * not settled. True: there is none, and the caller has taken it as parked_take() does.
+ * Under the lock, of one that is not taken: waits for the next of its batches that is not settled. True:
+ * there is none, and the caller has taken it as parked_take() does.
  */
-bool parked_watch(struct parked *p, ordinal from);
+bool parked_watch(struct parked *p);
 
 #endif

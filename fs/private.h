@@ -10,7 +10,9 @@
 #include "fs/handle.h"
 #include "fs/known.h"
 #include "fs/node.h"
+#include "fs/parts.h"
 #include "fs/range.h"
+#include "fs/selection.h"
 #include "fs/wait.h"
 
 struct fs {
@@ -31,6 +33,7 @@ struct fs {
 	struct known known;
 	struct courtesies courtesies;
 	struct ranges ranges;
+	struct selections selections;
 	struct handles handles;
 	struct waits waits;
 	struct announcer announcer;
@@ -45,19 +48,6 @@ struct fs {
 	uint16_t *run_alias; /* of each model's .run and .full-refresh */
 	int result;
 };
-
-/*
- * What a batch, a range, a set, .run or a progress stands for, of what exists now: the one place that knows
- * it. -ESTALE: not known; -ENOENT: none left (a set, .run and what is about a whole model may be empty).
- */
-int fs_part(struct fs *fs, const struct node *n, struct backend_part *out);
-
-/* The same of a name that has just been parsed. */
-int fs_part_of_name(struct fs *fs, int model, struct ordinal_range batches, unsigned states,
-		    struct backend_part *out);
-
-/* A nodeid that the kernel sent. -ESTALE: not ours. */
-int fs_node(struct fs *fs, fuse_ino_t ino, struct node *out);
 
 /* Has main call fs_tick(). */
 void fs_poke(struct fs *fs);

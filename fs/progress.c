@@ -11,7 +11,7 @@
 #define KEEP_BYTES (64 << 10)
 
 struct progress {
-	struct backend_part part; /* these are immutable */
+	struct parts parts; /* these are immutable */
 	struct marks *marks;
 	int64_t begun_at;
 	size_t begun; /* queued or running then */
@@ -26,17 +26,20 @@ struct progress {
 
 static size_t count(const struct backend *b, const struct progress *p, unsigned states)
 {
-	struct backend_part part = p->part;
+	size_t n = 0;
 
-	part.states = states;
-	return backend_count(b, &part, 1);
+	for (size_t i = 0; i < p->parts.n; i++) {
+		struct backend_part part = parts_list(&p->parts)[i];
+		part.states = states;
+		n += backend_count(b, &part, 1);
+	}
+	return n;
 }
 
-#define LEFT   (1u << BATCH_QUEUED | 1u << BATCH_RUNNING)
 #define FAILED (1u << BATCH_FAILED | 1u << BATCH_SKIPPED)
 #define BUILT  (1u << BATCH_DONE | 1u << BATCH_PARTIAL | 1u << BATCH_STALE)
 
-int progress_new(const struct backend *b, const struct backend_part *part, struct progress **out)
+int progress_new(const struct backend *b, const struct parts *parts, struct progress **out)
 {
 	struct progress *p = calloc(1, sizeof(*p));
 
@@ -45,10 +48,11 @@ int progress_new(const struct backend *b, const struct backend_part *part, struc
 		return -ENOMEM;
 	pthread_mutex_init(&p->lock, NULL);
 	p->text = (struct strbuf)STRBUF_INIT;
-	p->part = *part;
 	p->begun_at = clock_monotonic_us();
-	p->begun = count(b, p, LEFT);
-	p->marks = marks_take(b, part);
+	if (parts_copy(&p->parts, parts) == 0) {
+		p->begun = count(b, p, STATES_UNSETTLED);
+		p->marks = marks_take(b, parts);
+	}
 	if (p->marks)
 		return 0;
 	progress_free(p);
@@ -60,7 +64,8 @@ void progress_free(struct progress *p)
 {
 	if (!p)
 		return;
-	free(p->marks);
+	marks_free(p->marks);
+	parts_fini(&p->parts);
 	strbuf_fini(&p->text);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -70,7 +75,7 @@ void progress_free(struct progress *p)
 static void add_line(const struct backend *b, struct progress *p)
 {
 	int64_t now = clock_monotonic_us();
-	struct progress_line l = {.left = count(b, p, LEFT), .us = now - p->begun_at};
+	struct progress_line l = {.left = count(b, p, STATES_UNSETTLED), .us = now - p->begun_at};
 
 	l.done = count(b, p, BUILT);
 	l.failed = count(b, p, FAILED);
@@ -86,7 +91,7 @@ static void add_line(const struct backend *b, struct progress *p)
 	if (l.left)
 		return;
 	p->ended = true;
-	if (marks_failed_since(p->marks, b) || backend_verdict(b, &p->part, 1) == -EIO)
+	if (marks_failed_since(p->marks, b) || backend_verdict(b, parts_list(&p->parts), p->parts.n) == -EIO)
 		p->result = -EIO;
 }
 
@@ -134,7 +139,7 @@ void progress_read(struct fs *fs, struct wait_for *what, bool no_waiting)
 			return;
 		next_at = p->next_at;
 	}
-	what->part = p->part;
+	what->parts = &p->parts;
 	if (next_at <= clock_monotonic_us())
 		progress_answer(fs, what);
 	else if (no_waiting)

@@ -14,13 +14,13 @@
 _Static_assert(RANGES_MAX == 1 << SLOT_BITS, "a slot's number and its generation make 28 bits");
 
 struct range_key {
-	int model;
+	uint64_t dir;
 	char name[RANGE_NAME_MAX];
 };
 
 struct range_slot {
 	struct range_key key; /* zeroed behind the name: compared as bytes */
-	struct ordinal_range batches;
+	struct span span;
 	unsigned states;
 	uint64_t lookups;
 	uint16_t alias;
@@ -69,8 +69,7 @@ static struct range_slot *find(struct ranges *t, uint32_t id)
 
 static void describe(const struct range_slot *s, struct range *out)
 {
-	*out = (struct range){
-		.model = s->key.model, .batches = s->batches, .states = s->states, .alias = s->alias};
+	*out = (struct range){.dir = s->key.dir, .span = s->span, .states = s->states, .alias = s->alias};
 	memcpy(out->name, s->key.name, sizeof(out->name));
 }
 
@@ -93,7 +92,7 @@ static struct range_slot *add(struct ranges *t, const struct range_key *key)
 	return s;
 }
 
-int ranges_intern(struct ranges *t, int model, const char *text, const struct name *name, uint32_t *id,
+int ranges_intern(struct ranges *t, uint64_t dir, const char *text, const struct name *name, uint32_t *id,
 		  struct range *out)
 {
 	struct range_key key;
@@ -102,7 +101,7 @@ int ranges_intern(struct ranges *t, int model, const char *text, const struct na
 	if (name->len >= sizeof(key.name))
 		return -ENAMETOOLONG;
 	memset(&key, 0, sizeof(key));
-	key.model = model;
+	key.dir = dir;
 	memcpy(key.name, text, name->len);
 
 	LOCKED(&t->lock);
@@ -111,7 +110,7 @@ int ranges_intern(struct ranges *t, int model, const char *text, const struct na
 		s = add(t, &key);
 	if (!s)
 		return -ENOMEM;
-	s->batches = name->batches;
+	s->span = name->span;
 	s->states = name->states;
 	s->lookups++;
 	TAILQ_REMOVE(&t->by_use, s, use);

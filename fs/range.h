@@ -17,11 +17,11 @@
 #define RANGE_NAME_MAX 48
 
 struct range {
-	int model;
-	struct ordinal_range batches; /* not clipped to what exists */
-	unsigned states;	      /* 1u << enum batch_state; 0: whatever state they are in */
-	uint16_t alias;		      /* of its inode now */
-	char name[RANGE_NAME_MAX];    /* as it was looked up, without ".sql" and ".progress" */
+	uint64_t dir; /* inode number of its directory, a model or a selection */
+	struct span span;
+	unsigned states;	   /* 1u << enum batch_state; 0: whatever state they are in */
+	uint16_t alias;		   /* of its inode now */
+	char name[RANGE_NAME_MAX]; /* as it was looked up, without ".sql" and ".progress" */
 };
 
 struct range_slot;
@@ -43,7 +43,7 @@ void ranges_fini(struct ranges *t);
  * The id of that spelling, made where it is new, and one lookup counted for it; *out is what it
  * means now. -ENOMEM, -ENAMETOOLONG.
  */
-int ranges_intern(struct ranges *t, int model, const char *text, const struct name *name, uint32_t *id,
+int ranges_intern(struct ranges *t, uint64_t dir, const char *text, const struct name *name, uint32_t *id,
 		  struct range *out);
 
 /* False if the id is no longer known. */

@@ -15,6 +15,7 @@ static void free_fs(struct fs *fs)
 	waits_fini(&fs->waits);
 	announcer_fini(&fs->announcer);
 	handles_fini(&fs->handles);
+	selections_fini(&fs->selections);
 	ranges_fini(&fs->ranges);
 	courtesies_fini(&fs->courtesies);
 	known_fini(&fs->known);
@@ -48,6 +49,7 @@ static struct fs *make_fs(const struct fs_config *config)
 	known_init(&fs->known);
 	courtesies_init(&fs->courtesies);
 	ranges_init(&fs->ranges);
+	selections_init(&fs->selections);
 	handles_init(&fs->handles);
 	announcer_init(&fs->announcer);
 	waits_init(&fs->waits);
@@ -83,13 +85,10 @@ static void on_changed(void *ctx, int model, struct ordinal_range batches)
 	announce_kick(fs);
 }
 
-/* Before on_changed() of the same batches, which answers whom this leaves. */
+/* Before on_changed() of the same batches, which answers those for whom nothing else is left. */
 static void on_cancelled(void *ctx, int model, struct ordinal_range batches)
 {
-	struct fs *fs = ctx;
-
-	announce_changed(fs, model, batches);
-	wait_cancelled(fs, model, batches);
+	wait_cancelled(ctx, model, batches);
 }
 
 void fs_listener(struct fs *fs, struct backend_listener *out)

@@ -7,29 +7,43 @@
 /* Go, Node and older uutils write "now" out, from the system's clock. */
 #define NOW_US 2000000
 
-static const char cannot_run[] = "The model cannot run here; its .model says why.";
-
-/* The batches a refusal is about. */
-static struct ordinal_range about(struct fs *fs, const struct node *n)
+/* What a refusal is about; of a selection, its first model stands for all. */
+static struct backend_part about(struct fs *fs, const struct node *n)
 {
-	struct backend_part part;
+	struct backend_part about = {.model = n->model};
+	auto_parts struct parts parts = {.n = 0};
 
 	if (n->kind == NODE_BATCH || n->kind == NODE_RANGE)
-		if (fs_part(fs, n, &part) == 0)
-			return part.batches;
-	if (n->model >= 0)
-		return backend_existing(fs->backend, n->model);
-	return (struct ordinal_range){0, 0};
+		if (fs_parts(fs, n, &parts) == 0 && parts.n)
+			return parts_list(&parts)[0];
+	if (node_is_selected(n)) {
+		auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+		about.model = dir ? dir->selected.models[0] : -1;
+	}
+	if (about.model >= 0)
+		about.batches = backend_existing(fs->backend, about.model);
+	return about;
 }
 
 int trigger_refuse(struct fs *fs, const struct node *n, int err, const char *sentence)
 {
-	return backend_refuse(fs->backend, n->model, about(fs, n), err, "%s", sentence);
+	struct backend_part part = about(fs, n);
+
+	return backend_refuse(fs->backend, part.model, part.batches, err, "%s", sentence);
 }
 
 static int refuse(struct fs *fs, const struct node *n, bool say, int err, const char *sentence)
 {
 	return say ? trigger_refuse(fs, n, err, sentence) : -err;
+}
+
+static int refuse_unrunnable(struct fs *fs, const struct backend_part *part, bool say)
+{
+	if (say)
+		backend_refuse(fs->backend, part->model, part->batches, EOPNOTSUPP,
+			       "%s cannot run here; its .model says why.",
+			       backend_model_dir(fs->backend, part->model));
+	return -EOPNOTSUPP;
 }
 
 int trigger_check_suffix(struct fs *fs, const struct node *n)
@@ -45,17 +59,18 @@ int trigger_check_suffix(struct fs *fs, const struct node *n)
 	return suffix_of(glance.state) == n->suffix ? 0 : -ENOENT;
 }
 
-int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct backend_part *part)
+static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct parts *parts)
 {
 	mode_t mode = 0666 & ~fs->umask;
+	int r = node_builds(n) ? fs_parts(fs, n, parts) : 0;
+	const struct backend_part *unrunnable = parts_unrunnable(fs->backend, parts);
 
 	if (backend_read_only(fs->backend))
 		return refuse(fs, n, say, EROFS,
 			      "The mount is read-only (-o ro): nothing is built through it.");
 	bool protected = n->kind == NODE_FULL_REFRESH && backend_protected(fs->backend, n->model);
-	if (protected || (n->kind != NODE_FULL_REFRESH && !node_builds(n)))
-		mode = 0444;
-	else if (!backend_runnable(fs->backend, n->model))
+	bool verb = n->kind == NODE_FULL_REFRESH && backend_runnable(fs->backend, n->model);
+	if (protected || unrunnable || (!verb && !node_builds(n)))
 		mode = 0444;
 	if (!attr_may_write(fs, req, mode))
 		return refuse(fs, n, say, EACCES, "The file's mode does not let this user write to it.");
@@ -74,12 +89,21 @@ int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say,
 			fs, n, say, EPERM,
 			"Only batches, periods, ranges, sets of states and .run can be built by writing to "
 			"them.");
-	int r = fs_part(fs, n, part);
 	if (r)
 		return r;
-	if (!backend_runnable(fs->backend, n->model))
-		return refuse(fs, n, say, EOPNOTSUPP, cannot_run);
+	if (unrunnable)
+		return refuse_unrunnable(fs, unrunnable, say);
+	parts_leave_out_unrunnable(fs->backend, parts);
 	return trigger_check_suffix(fs, n);
+}
+
+int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct parts *parts)
+{
+	int r = check(fs, req, n, say, parts);
+
+	if (r)
+		parts_fini(parts);
+	return r;
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
@@ -87,11 +111,12 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct fs *fs = fuse_req_userdata(req);
 	struct node dir;
 	int r = fs_node(fs, parent, &dir);
+	struct backend_part whole = {.model = r ? -1 : dir.model};
 
 	if (backend_read_only(fs->backend))
 		r = -EROFS;
 	else if (r == 0 && dir.kind == NODE_MODEL && !backend_runnable(fs->backend, dir.model))
-		r = refuse(fs, &dir, true, EOPNOTSUPP, cannot_run);
+		r = refuse_unrunnable(fs, &whole, true);
 	else if (r == 0)
 		/* Not EPERM: to `touch` a batch that is not there, "No such file or directory" is the reason.
 		 */
@@ -145,7 +170,9 @@ static int is_trigger(struct fs *fs, const struct node *n, const struct stat *at
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
-	struct wait_for what = {.req = req, .kind = WAIT_SETATTR, .fi = {.fh = fi ? fi->fh : 0}};
+	auto_parts struct parts parts = {.n = 0};
+	struct wait_for what = {
+		.req = req, .kind = WAIT_SETATTR, .parts = &parts, .fi = {.fh = fi ? fi->fh : 0}};
 	struct handle_writes w;
 	uint64_t ticket;
 	int r = fs_node(fs, ino, &what.node);
@@ -162,7 +189,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 		return;
 	}
 	if (r == 1)
-		r = trigger_check(fs, req, &what.node, true, &what.part);
+		r = trigger_check(fs, req, &what.node, true, &parts);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;

@@ -38,16 +38,22 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_o
 
 	if (!p)
 		return NULL;
+	if (parts_copy(&p->parts, what->parts)) {
+		free(p);
+		return NULL;
+	}
 	p->fs = fs;
 	p->what = *what;
+	p->what.parts = &p->parts;
+	p->dir = fs_dir_of(fs, &what->node);
 	p->owners = 2;
 	p->arming = at_once;
 	p->arm_at = at_once ? INT64_MAX : now + WAIT_PARK_US;
 	p->limit_at = fs->request_limit_us ? now + fs->request_limit_us : INT64_MAX;
 	p->deadline = what->kind == WAIT_FSYNC || what->kind == WAIT_READ ? INT64_MAX : now + fs->timeout_us;
 	/* Without memory the set's own verdict is left. */
-	if (at_once && what->part.states && what->kind != WAIT_READ)
-		p->marks = marks_take(fs->backend, &what->part);
+	if (at_once && what->parts->states && what->kind != WAIT_READ)
+		p->marks = marks_take(fs->backend, what->parts);
 	if (p->limit_at < p->deadline)
 		p->deadline = p->limit_at;
 	return p;
@@ -74,9 +80,7 @@ static struct parked *park(struct fs *fs, const struct wait_for *what, bool at_o
 		if (what->kind == WAIT_OPEN)
 			handle_drop(&fs->handles, what->fi.fh);
 		fuse_reply_err(what->req, p ? ECONNABORTED : ENOMEM);
-		if (p)
-			free(p->marks);
-		free(p);
+		parked_free(p);
 		return NULL;
 	}
 	if (poke)
@@ -94,14 +98,14 @@ static void start_watching(struct parked *p, int64_t until_us)
 	{
 		LOCKED(&p->fs->waits.lock);
 		p->deadline = p->limit_at < until_us ? p->limit_at : until_us;
-		mine = !p->taken && parked_watch(p, p->what.part.batches.first);
+		mine = !p->taken && parked_watch(p);
 		poke = wants_tick(&p->fs->waits, p);
 	}
 	if (poke)
 		fs_poke(p->fs);
 	if (!mine)
 		return;
-	announce_attributes(p->fs, p->what.part.model, p->what.part.batches);
+	announce_attributes(p->fs, &p->parts);
 	parked_answer(p);
 }
 
@@ -129,8 +133,9 @@ static void on_recorded(void *ctx, int result)
 			courtesy_accepted(&fs->courtesies, n->model, n->ordinal, n->suffix,
 					  clock_monotonic_us());
 		/* Of a set and of .run the backend has told what it has queued. */
-		if (!p->what.part.states && n->kind != NODE_RUN)
-			announce_changed(fs, n->model, p->what.part.batches);
+		for (size_t i = 0; !p->parts.states && n->kind != NODE_RUN && i < p->parts.n; i++)
+			announce_changed(fs, parts_list(&p->parts)[i].model,
+					 parts_list(&p->parts)[i].batches);
 	}
 	if (result == 0 && fs->sync)
 		start_watching(p, INT64_MAX);
@@ -163,8 +168,8 @@ static void on_frozen(void *ctx, int result)
 void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(what->req);
-	struct backend_freeze f = {.parts = &what->part,
-				   .n_parts = 1,
+	struct backend_freeze f = {.parts = parts_list(what->parts),
+				   .n_parts = what->parts->n,
 				   .freeze = freeze,
 				   .uid = who->uid,
 				   .pid = who->pid,
@@ -183,8 +188,8 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 {
 	const struct fuse_ctx *who = fuse_req_ctx(what->req);
 	struct backend_request r = {
-		.parts = &what->part,
-		.n_parts = 1,
+		.parts = parts_list(what->parts),
+		.n_parts = what->parts->n,
 		.run = what->node.kind == NODE_RUN,
 		.expected = what->node.suffix ? (int)suffix_state(what->node.suffix) : -1,
 		.uid = who->uid,
@@ -197,7 +202,7 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 	r.ctx = park(fs, what, fs->sync);
 	if (!r.ctx)
 		return;
-	if (what->part.batches.first >= what->part.batches.end)
+	if (parts_empty(what->parts))
 		on_recorded(r.ctx, 0);
 	else
 		backend_request(fs->backend, &r, ticket);
@@ -223,11 +228,12 @@ void wait_for_history(struct fs *fs, const struct wait_for *what)
 
 void wait_until_settled(struct fs *fs, const struct wait_for *what)
 {
-	const struct backend_part *part = &what->part;
+	const struct parts *parts = what->parts;
+	struct parts_place place = {.part = 0};
 
-	if (backend_next_unsettled(fs->backend, part->model, part->batches) >= part->batches.end) {
-		announce_attributes(fs, part->model, part->batches);
-		fuse_reply_err(what->req, -backend_verdict(fs->backend, part, 1));
+	if (!parts_unsettled(fs->backend, parts, &place)) {
+		announce_attributes(fs, parts);
+		fuse_reply_err(what->req, -backend_verdict(fs->backend, parts_list(parts), parts->n));
 		return;
 	}
 	struct parked *p = park(fs, what, true);
@@ -263,11 +269,10 @@ static void answer_all(struct parked_list *taken)
 #define STUCK_LOOK_US 3000000
 
 /*
- * Under the lock. What is overdue goes to one list, what is to be armed to the other. stuck: the model in
- * whose directory nothing moves (announcer_stuck()), or -1: its waiters go, with EINTR, so that everything
- * else can.
+ * Under the lock. What is overdue goes to one list, what is to be armed to the other. stuck: the directory
+ * in which nothing moves (announcer_stuck()), or 0: its waiters go, with EINTR, so that everything else can.
  */
-static int64_t sort_out(struct waits *w, int64_t now_us, int stuck, struct parked_list *overdue,
+static int64_t sort_out(struct waits *w, int64_t now_us, uint64_t stuck, struct parked_list *overdue,
 			struct parked_list *slow)
 {
 	struct parked *p, *next;
@@ -275,7 +280,7 @@ static int64_t sort_out(struct waits *w, int64_t now_us, int stuck, struct parke
 
 	for (p = TAILQ_FIRST(&w->list); p; p = next) {
 		next = TAILQ_NEXT(p, link);
-		bool blocks = stuck >= 0 && p->what.part.model == stuck && p->what.kind != WAIT_READ;
+		bool blocks = stuck && p->dir == stuck && p->what.kind != WAIT_READ;
 		if (blocks && parked_take(p, -EINTR)) {
 			TAILQ_INSERT_TAIL(overdue, p, taken_link);
 			continue;
@@ -305,7 +310,7 @@ int64_t wait_tick(struct fs *fs, int64_t now_us)
 	struct parked_list slow = TAILQ_HEAD_INITIALIZER(slow);
 	struct parked *p;
 	int64_t next_us;
-	int stuck = announcer_stuck(fs, now_us, STUCK_US);
+	uint64_t stuck = announcer_stuck(fs, now_us, STUCK_US);
 
 	{
 		LOCKED(&fs->waits.lock);

@@ -18,6 +18,7 @@
 #include "backend/backend.h"
 #include "fs/compat.h"
 #include "fs/node.h"
+#include "fs/parts.h"
 
 /* Beyond it a parked request gets an interrupt function, and its file another inode. */
 #define WAIT_PARK_US 50000
@@ -46,7 +47,7 @@ struct wait_for {
 	fuse_req_t req;
 	enum wait_kind kind;
 	struct node node;
-	struct backend_part part;  /* clipped to what exists */
+	const struct parts *parts; /* clipped to what exists; copied where they are needed for longer */
 	struct fuse_file_info fi;  /* for WAIT_OPEN; of the others only fh, 0: none */
 	size_t size;		   /* for WAIT_WRITE and WAIT_READ */
 	off_t off;		   /* for WAIT_READ */
@@ -78,12 +79,15 @@ void wait_until_settled(struct fs *fs, const struct wait_for *what);
 void wait_to_read(struct fs *fs, const struct wait_for *what, int64_t until_us);
 
 /*
- * Around an rm: who waits for one of the batches then gets ECANCELED, also where another change than that of
+ * Around an rm: who waits for what it cancels then gets ECANCELED, also where another change than that of
  * the cancel itself is the first to find it settled. False takes it back: nothing was there to cancel.
  */
-void wait_mark_cancelled(struct fs *fs, int model, struct ordinal_range batches, bool cancelled);
+void wait_mark_cancelled(struct fs *fs, const struct parts *parts, bool cancelled);
 
-/* What was queued or running in the batches was cancelled: who waited for one of them gets ECANCELED. */
+/*
+ * What was queued or running in the batches was cancelled: who waits for one of them gets ECANCELED when all
+ * that he waits for has settled. Before wait_changed() of the same batches.
+ */
 void wait_cancelled(struct fs *fs, int model, struct ordinal_range batches);
 
 /* The batches may have settled: answers who waited for that. After announce_changed(), without any lock. */

@@ -45,16 +45,17 @@ static struct watch *find(struct waits *w, int model, ordinal batch)
 	return x;
 }
 
-static bool attach(struct parked *p, ordinal batch)
+static bool attach(struct parked *p)
 {
 	struct waits *w = &p->fs->waits;
-	struct watch *x = find(w, p->what.node.model, batch);
+	struct watch_key key = {parts_list(&p->parts)[p->place.part].model, p->place.batch};
+	struct watch *x = find(w, key.model, key.batch);
 
 	if (!x) {
 		x = calloc(1, sizeof(*x));
 		if (!x)
 			return false;
-		x->key = (struct watch_key){p->what.node.model, batch};
+		x->key = key;
 		TAILQ_INIT(&x->waiting);
 		HASH_ADD(hh, w->watches, key, sizeof(x->key), x);
 	}
@@ -71,24 +72,15 @@ static int verdict(const struct parked *p)
 		return -ECANCELED;
 	if (p->marks && marks_failed_since(p->marks, b))
 		return -EIO;
-	return backend_verdict(b, &p->what.part, 1);
+	return backend_verdict(b, parts_list(&p->parts), p->parts.n);
 }
 
-bool parked_watch(struct parked *p, ordinal from)
+bool parked_watch(struct parked *p)
 {
-	struct backend *b = p->fs->backend;
-	int model = p->what.node.model;
-	struct ordinal_range all = p->what.part.batches;
-	struct ordinal_range rest = {from, all.end};
-
 	parked_unwatch(p);
-	ordinal next = backend_next_unsettled(b, model, rest);
-	/* What lies before may have been queued again meanwhile. */
-	if (next >= all.end && from > all.first)
-		next = backend_next_unsettled(b, model, all);
-	if (next >= all.end)
+	if (!parts_unsettled(p->fs->backend, &p->parts, &p->place))
 		return parked_take(p, verdict(p));
-	return attach(p, next) ? false : parked_take(p, -ENOMEM);
+	return attach(p) ? false : parked_take(p, -ENOMEM);
 }
 
 /* Under the lock. */
@@ -131,53 +123,53 @@ void wait_changed(struct fs *fs, int model, struct ordinal_range batches)
 		collect_all(&fs->waits, model, batches, &waiting);
 		while ((p = TAILQ_FIRST(&waiting))) {
 			TAILQ_REMOVE(&waiting, p, move_link);
-			if (parked_watch(p, p->watch->key.batch))
+			if (parked_watch(p))
 				TAILQ_INSERT_TAIL(&through, p, taken_link);
 		}
 	}
 	while ((p = TAILQ_FIRST(&through))) {
 		TAILQ_REMOVE(&through, p, taken_link);
 		/* What settled them may be another change than the one that was announced. */
-		announce_attributes(fs, model, p->what.part.batches);
+		announce_attributes(fs, &p->parts);
 		parked_answer(p);
 	}
 }
 
-void wait_mark_cancelled(struct fs *fs, int model, struct ordinal_range batches, bool cancelled)
+static bool waits(const struct parked *p)
+{
+	return p->watch && p->what.kind != WAIT_READ;
+}
+
+void wait_mark_cancelled(struct fs *fs, const struct parts *parts, bool cancelled)
 {
 	struct parked *p;
 
 	LOCKED(&fs->waits.lock);
 	TAILQ_FOREACH(p, &fs->waits.list, link)
 	{
-		const struct ordinal_range *mine = &p->what.part.batches;
-		bool meant = p->watch && p->what.kind != WAIT_READ && p->what.part.model == model;
-		if (meant && mine->first < batches.end && batches.first < mine->end)
-			p->cancelled = cancelled;
+		if (cancelled) {
+			p->doubtful = !p->cancelled && waits(p) &&
+				      parts_share_unsettled(fs->backend, &p->parts, parts);
+			p->cancelled |= p->doubtful;
+		} else if (p->doubtful) {
+			p->doubtful = p->cancelled = false;
+		}
 	}
 }
 
 void wait_cancelled(struct fs *fs, int model, struct ordinal_range batches)
 {
-	struct parked_list through = TAILQ_HEAD_INITIALIZER(through);
-	struct parked *p, *next;
+	struct parked *p;
 
+	LOCKED(&fs->waits.lock);
+	/* Asked for again meanwhile: it is built, and who waits will see that. */
+	if (backend_next_unsettled(fs->backend, model, batches) < batches.end)
+		return;
+	TAILQ_FOREACH(p, &fs->waits.list, link)
 	{
-		LOCKED(&fs->waits.lock);
-		/* Asked for again meanwhile: it is built, and who waits will see that. */
-		if (backend_next_unsettled(fs->backend, model, batches) < batches.end)
-			return;
-		for (p = TAILQ_FIRST(&fs->waits.list); p; p = next) {
-			const struct ordinal_range *mine = &p->what.part.batches;
-			next = TAILQ_NEXT(p, link);
-			if (p->watch && p->what.kind != WAIT_READ && p->what.part.model == model &&
-			    mine->first < batches.end && batches.first < mine->end &&
-			    parked_take(p, -ECANCELED))
-				TAILQ_INSERT_TAIL(&through, p, taken_link);
+		if (waits(p) && parts_meet(&p->parts, model, batches)) {
+			p->cancelled = true;
+			p->doubtful = false;
 		}
-	}
-	while ((p = TAILQ_FIRST(&through))) {
-		TAILQ_REMOVE(&through, p, taken_link);
-		parked_answer(p);
 	}
 }

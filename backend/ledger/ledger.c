@@ -152,11 +152,15 @@ int ledger_put_state(struct ledger *l, const struct store_state *s)
 	return 0;
 }
 
-void ledger_answered(struct ledger *l, int model, ordinal batch, int64_t served)
+void ledger_answered(struct ledger *l, int model, ordinal batch, uint32_t attempt, int64_t served)
 {
 	struct model_state *m = &l->models[model];
 	struct cell *c = cell_find(m, batch);
+	struct batch_info known;
 	if (!c)
+		return;
+	ledger_info(l, model, batch, &known);
+	if (known.attempt < attempt)
 		return;
 	request_serve(l, m, batch, served);
 	cell_flags(m, c, c->requeued || request_wants(m, batch, NULL, NULL), c->claimed, c->running);

@@ -41,9 +41,9 @@
 /* A claim answers every request committed before it, those too that had not come to its mount yet. Of what
  * still runs or was put back the end tells. */
 #define ANSWERED                                                                                             \
-	"select s.model, s.window_start, s.served from batchfs.request x join batchfs.state s"               \
+	"select s.model, s.window_start, s.served, s.attempt from batchfs.request x join batchfs.state s"    \
 	" on s.model = x.model and s.window_start >= x.first_start and s.window_start < x.end_start"         \
-	" where x.open and x.kind = 'build' and s.run = 0 and s.served >= x.seq and" NEWS
+	" where x.open and x.kind = 'build' and s.served >= x.seq and" NEWS
 #define OF_ADOPTED " from batchfs.state s where s.model = any ($1::int[])"
 #define OF_ADOPTED_REQUESTS                                                                                  \
 	" from batchfs.request r where r.id in (select s.request" OF_ADOPTED ") order by r.id"
@@ -110,7 +110,7 @@ static void report_answered(struct store *s, const PGresult *r, const struct sto
 		if (m)
 			sink->answered(sink->ctx, m->index,
 				       calendar_ordinal(m->model->batch_size, pg_time(r, row, 1)),
-				       pg_int(r, row, 2));
+				       (uint32_t)pg_int(r, row, 3), pg_int(r, row, 2));
 	}
 }
 

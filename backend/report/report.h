@@ -100,6 +100,12 @@ struct report_source {
 int report_status(const struct report_summary *s, const struct report_standing *standing,
 		  const struct model *m, struct report_frozen *frozen, const struct report_refusal *refusal,
 		  const struct report_source *source, struct strbuf *out);
+/* Of a selection, with the names (NULL-terminated) of what it does not rebuild. standing NULL: of its .run; m
+ * NULL: of several models. */
+int report_selection(const struct report_summary *s, const struct report_standing *standing,
+		     const struct model *m, struct report_frozen *frozen,
+		     const struct report_refusal *refusal, const struct report_source *source,
+		     const char *const *not_rebuilt, struct strbuf *out);
 
 struct report_mount {
 	const char *version, *engine, *manifest, *warehouse_error; /* warehouse_error NULL: connected */

@@ -124,3 +124,17 @@ int report_status(const struct report_summary *s, const struct report_standing *
 	json_standing(o, standing, false, source);
 	return json_finish(o, out);
 }
+
+int report_selection(const struct report_summary *s, const struct report_standing *standing,
+		     const struct model *m, struct report_frozen *frozen,
+		     const struct report_refusal *refusal, const struct report_source *source,
+		     const char *const *not_rebuilt, struct strbuf *out)
+{
+	json_t *o = json_summary(s, m, frozen, refusal), *names = json_strings(not_rebuilt);
+	if (standing)
+		json_standing(o, standing, true, source);
+	if (o && names && json_object_set_new(o, "not_rebuilt", names) == 0)
+		return json_finish(o, out);
+	json_decref(o);
+	return -ENOMEM;
+}

@@ -114,12 +114,12 @@ static void sink_state(void *ctx, const struct store_state *s)
 		changed_readers(b, s->model, s->batch);
 }
 
-static void sink_answered(void *ctx, int model, ordinal batch, int64_t served)
+static void sink_answered(void *ctx, int model, ordinal batch, uint32_t attempt, int64_t served)
 {
 	struct backend *b = ctx;
 	{
 		LOCKED(&b->lock);
-		ledger_answered(b->ledger, model, batch, served);
+		ledger_answered(b->ledger, model, batch, attempt, served);
 		touch_model(b, model);
 	}
 	changed(b, model, (struct ordinal_range){batch, batch + 1});

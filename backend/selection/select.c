@@ -85,25 +85,68 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Is another package's model called the same? */
-static bool ambiguous(const struct catalog *c, const struct node *n)
+/* The models of every package, by name. */
+struct names {
+	const struct node **list;
+	size_t n;
+};
+
+static int by_name(const void *a, const void *b)
 {
-	for (size_t i = 0; i < c->n_nodes; i++) {
-		const struct node *other = &c->nodes[i];
-		if (strcmp(other->name, n->name) == 0 && strcmp(other->resource_type, "model") == 0 &&
-		    strcmp(other->package, n->package) != 0)
+	return strcmp((*(const struct node *const *)a)->name, (*(const struct node *const *)b)->name);
+}
+
+static int names_init(struct names *names, const struct catalog *c)
+{
+	*names = (struct names){.list = calloc(c->n_nodes + 1, sizeof(struct node *))};
+	if (!names->list)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_nodes; i++)
+		if (strcmp(c->nodes[i].resource_type, "model") == 0)
+			names->list[names->n++] = &c->nodes[i];
+	qsort(names->list, names->n, sizeof(struct node *), by_name);
+	return 0;
+}
+
+/* Is another package's model called the same? */
+static bool ambiguous(const struct names *names, const struct node *n)
+{
+	const struct node **end = names->list + names->n;
+	const struct node **at = bsearch(&n, names->list, names->n, sizeof(struct node *), by_name);
+	while (at && at > names->list && by_name(at - 1, &n) == 0)
+		at--;
+	for (; at && at < end && by_name(at, &n) == 0; at++)
+		if (strcmp((*at)->package, n->package) != 0)
 			return true;
-	}
 	return false;
 }
 
-static char *name_model(const struct catalog *c, const struct node *n)
+static char *name_model(const struct names *names, const struct node *n)
 {
-	bool both = ambiguous(c, n);
+	bool both = ambiguous(names, n);
 	char *name;
 	int len = asprintf(&name, "%s%s%s%s%s", both ? n->package : "", both ? "." : "", n->name,
 			   n->version ? ".v" : "", n->version ? n->version : "");
 	return len < 0 ? NULL : name;
+}
+
+static int name_all(const struct catalog *c, const bool *set, struct selection *out)
+{
+	struct names names;
+	int r = names_init(&names, c);
+	for (size_t i = 0; i < c->n_nodes && r == 0; i++) {
+		const struct node *n = &c->nodes[i];
+		if (!set[i] || n->model >= 0 || strcmp(n->resource_type, "model") != 0)
+			continue;
+		char *name = name_model(&names, n);
+		if (name)
+			out->not_rebuilt[out->n_not_rebuilt++] = name;
+		else
+			r = -ENOMEM;
+	}
+	free(names.list);
+	qsort(out->not_rebuilt, out->n_not_rebuilt, sizeof(*out->not_rebuilt), by_text);
+	return r;
 }
 
 static int fill(struct graph *g, const bool *set, struct selection *out)
@@ -120,20 +163,10 @@ static int fill(struct graph *g, const bool *set, struct selection *out)
 		if (set[g->queue[i]] && n->model >= 0)
 			out->models[out->n_models++] = n->model;
 	}
-	for (size_t i = 0; i < c->n_nodes; i++) {
-		const struct node *n = &c->nodes[i];
-		if (!set[i])
-			continue;
-		out->nodes[out->n_nodes++] = (int)i;
-		if (n->model >= 0 || strcmp(n->resource_type, "model") != 0)
-			continue;
-		char *name = name_model(c, n);
-		if (!name)
-			return -ENOMEM;
-		out->not_rebuilt[out->n_not_rebuilt++] = name;
-	}
-	qsort(out->not_rebuilt, out->n_not_rebuilt, sizeof(*out->not_rebuilt), by_text);
-	return 0;
+	for (size_t i = 0; i < c->n_nodes; i++)
+		if (set[i])
+			out->nodes[out->n_nodes++] = (int)i;
+	return name_all(c, set, out);
 }
 
 int selection_resolve(const struct catalog *c, const char *expression, struct selection *out,

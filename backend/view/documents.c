@@ -21,6 +21,19 @@ static const struct report_refusal *refusal_of(const struct backend *b, int mode
 	return NULL;
 }
 
+/* With the lock. The same, of all that concern one of the parts. */
+static const struct report_refusal *refusal_of_parts(const struct backend *b,
+						     const struct backend_part *parts, size_t n_parts)
+{
+	const struct report_refusal *newest = NULL;
+	for (size_t i = 0; i < n_parts; i++) {
+		const struct report_refusal *r = refusal_of(b, parts[i].model, parts[i].batches);
+		if (r && (!newest || r->at >= newest->at))
+			newest = r;
+	}
+	return newest;
+}
+
 int backend_refuse(struct backend *b, int model, struct ordinal_range batches, int err, const char *fmt, ...)
 {
 	struct report_refusal r = {
@@ -135,7 +148,6 @@ int backend_parts_document(const struct backend *b, const struct backend_part *p
 	int64_t now = clock_now_us(b->config.clock);
 	struct report_summary all = {0};
 	struct report_frozen frozen = {0};
-	int model = n_parts ? parts[0].model : -1;
 	LOCKED(lock_of(b));
 	for (size_t i = 0; i < n_parts; i++) {
 		struct report_summary one = {0};
@@ -148,13 +160,10 @@ int backend_parts_document(const struct backend *b, const struct backend_part *p
 			report_merge(&all, kept ? kept : &one);
 		else
 			all = kept ? *kept : one;
-		if (parts[i].model != model)
-			model = -1;
 		add_frozen(b, &parts[i], &frozen);
 	}
-	int r = report_range(
-		&all, n_parts == 1 ? &b->catalog->models[model] : NULL, &frozen,
-		refusal_of(b, model, n_parts == 1 ? parts[0].batches : (struct ordinal_range){0, 0}), out);
+	int r = report_range(&all, n_parts == 1 ? &b->catalog->models[parts[0].model] : NULL, &frozen,
+			     refusal_of_parts(b, parts, n_parts), out);
 	report_frozen_fini(&frozen);
 	return r;
 }
@@ -181,6 +190,38 @@ int backend_model_status(const struct backend *b, int model, struct strbuf *out)
 	struct report_source source = source_of(b, now);
 	int r = report_status(s, &b->models[model].standing, m, &frozen,
 			      refusal_of(b, model, (struct ordinal_range){0, 0}), &source, out);
+	report_frozen_fini(&frozen);
+	return r;
+}
+
+int backend_selection_document(const struct backend *b, const struct backend_selection *s, bool status,
+			       struct strbuf *out)
+{
+	int64_t now = clock_now_us(b->config.clock);
+	const struct model *only = s->n_models == 1 ? &b->catalog->models[s->models[0]] : NULL;
+	auto_free struct backend_part *parts = calloc(s->n_models + 1, sizeof *parts);
+	struct report_standing standing = {0};
+	struct report_summary all = {0};
+	struct report_frozen frozen = {0};
+	if (!parts)
+		return -ENOMEM;
+	LOCKED(lock_of(b));
+	for (size_t i = 0; i < s->n_models; i++) {
+		const struct report_summary *one = summary_of((struct backend *)b, s->models[i], now);
+		parts[i] = (struct backend_part){
+			.model = s->models[i],
+			.batches = plan_existing(&b->catalog->models[s->models[i]], now)};
+		add_frozen(b, &parts[i], &frozen);
+		report_note_all(&standing, &b->models[s->models[i]].standing);
+		if (only)
+			all = *one;
+		else
+			report_merge(&all, one);
+	}
+	struct report_source source = source_of(b, now);
+	int r = report_selection(&all, status ? &standing : NULL, only, &frozen,
+				 refusal_of_parts(b, parts, s->n_models), &source,
+				 (const char *const *)s->not_rebuilt, out);
 	report_frozen_fini(&frozen);
 	return r;
 }

@@ -119,9 +119,9 @@ ordinal backend_next_unsettled(const struct backend *b, int model, struct ordina
 	return ledger_next_unsettled(b->ledger, model, batches);
 }
 
-static int verdict_of(const struct backend *b, const struct backend_part *p)
+static int verdict_of(const struct backend *b, const struct backend_part *p, bool alone)
 {
-	bool single = p->batches.end - p->batches.first == 1 && !p->states;
+	bool single = alone && p->batches.end - p->batches.first == 1 && !p->states;
 	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
 		enum batch_state s = ledger_state(b->ledger, p->model, o);
 		if (p->states && !(p->states >> s & 1))
@@ -139,7 +139,7 @@ int backend_verdict(const struct backend *b, const struct backend_part *parts, s
 	int worst = 0;
 	LOCKED(lock_of(b));
 	for (size_t i = 0; i < n_parts && worst != -EIO; i++) {
-		int v = verdict_of(b, &parts[i]);
+		int v = verdict_of(b, &parts[i], n_parts == 1);
 		worst = v ? v : worst;
 	}
 	return worst;

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from lib.command import errno_of, finish, park, shell, start, wait_parked
+from lib.command import errno_of, finish, park, parked_sync, shell, start, wait_parked
 from lib.fault import Fault
 from lib.tools import nodeid
 from lib.trouble import FINE, NEVER_ENDS, add_troubled, set_days
@@ -57,8 +57,7 @@ def test_a_queued_batch(m, warehouse, fault, name):
     with fault.holding("claim"):
         os.utime(m / "sessions" / RANGE)
         path = m / "sessions" / DAYS[3]
-        inode = nodeid(path)
-        waiting = park(start("sync", path), path, inode)
+        waiting = parked_sync(path)
         assert shell(m / "sessions", f"rm {name}").returncode == 0
     done = finish(waiting)
     assert done.returncode == 1 and "canceled" in done.stderr
@@ -78,8 +77,7 @@ def test_many(m, warehouse, fault, name):
         wait_until(lambda: states(m)[DAYS[0]] == "running", what="it runs")
         os.utime(m / "sessions" / "2024-09-02--2024-09-05")
         path = m / "sessions" / "2024-09-02--2024-09-05"
-        inode = nodeid(path)
-        waiting = park(start("sync", path), path, inode)
+        waiting = parked_sync(path)
         assert shell(m / "sessions", f"rm {name} && ls -l > /dev/null").returncode == 0
         is_pending(m, *DAYS[1:])
         assert finish(waiting).returncode == 1
@@ -97,8 +95,7 @@ def test_a_running_batch(project, warehouse, mount, name):
     os.utime(m / "sessions" / DAYS[1])
     wait_until(lambda: states(m)[DAYS[1]] == "running", what="it runs")
     path = m / "sessions" / DAYS[1]
-    inode = nodeid(path)
-    waiting = park(start("sync", path), path, inode)
+    waiting = parked_sync(path)
     os.unlink(m / "sessions" / name)
     done = finish(waiting)
     assert done.returncode == 1 and "canceled" in done.stderr
@@ -106,6 +103,35 @@ def test_a_running_batch(project, warehouse, mount, name):
     set_days(warehouse, FINE, DAYS[1])
     m.build("sessions", DAYS[1])
     check_rows(warehouse, "sessions")
+
+
+def test_rm_of_the_others(m, fault):
+    with fault.holding("build"):
+        os.utime(m / "sessions" / RANGE)
+        wait_until(lambda: states(m)[DAYS[0]] == "running", what="the first is held")
+        waiting = parked_sync(m / "sessions" / DAYS[0])
+        os.unlink(m / "sessions" / ".queued")
+        is_pending(m, *DAYS[1:])
+    assert finish(waiting).returncode == 0
+    assert states(m)[DAYS[0]] == "done"
+
+
+def test_rm_inside_a_range_that_is_waited_for(m, warehouse, fault):
+    with fault.holding("build"):
+        os.utime(m / "sessions" / RANGE)
+        wait_until(lambda: states(m)[DAYS[0]] == "running", what="the first is held")
+        waiting, later = (parked_sync(m / "sessions" / name) for name in (RANGE, DAYS[3]))
+        os.unlink(m / "sessions" / DAYS[3])
+        # There is nothing to cancel: who was told of the first rm is still to be told of it.
+        assert errno_of(os.unlink, m / "sessions" / "2024-09-04--2024-09-06.failed") == 0
+        assert errno_of(os.unlink, m / "sessions" / "2024-09-05") == errno.EPERM
+        assert "canceled" in finish(later).stderr
+        # The others are still queued, and so he waits.
+        wait_parked(waiting)
+        assert states(m)[DAYS[1]] == "queued"
+    done = finish(waiting)
+    assert done.returncode == 1 and "canceled" in done.stderr
+    assert states(m) == {**dict.fromkeys(DAYS[:3], "done"), DAYS[3]: "pending"}
 
 
 def test_who_asks_after_the_cancel_gets_it_built(m, warehouse, fault):

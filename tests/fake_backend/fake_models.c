@@ -176,3 +176,22 @@ int backend_refuse(struct backend *b, int model, struct ordinal_range batches, i
 	b->refusal = text;
 	return -err;
 }
+
+/* There is no graph to select from. */
+int backend_select(const struct backend *b, const char *expression, struct backend_selection *out,
+		   struct error *err)
+{
+	*out = (struct backend_selection){.n_models = 0};
+	return error_set(err, ENOENT, "%s selects nothing", expression);
+}
+
+void backend_selection_fini(struct backend_selection *s)
+{
+	*s = (struct backend_selection){.n_models = 0};
+}
+
+int backend_selection_document(const struct backend *b, const struct backend_selection *s, bool status,
+			       struct strbuf *out)
+{
+	return -ENOENT;
+}

@@ -101,7 +101,7 @@ void world_model(struct world *w, int i, const char *table, const char *compiled
 		w->catalog.n_models = (size_t)i + 1;
 }
 
-static void see_answered(void *ctx, int model, ordinal batch, int64_t served)
+static void see_answered(void *ctx, int model, ordinal batch, uint32_t attempt, int64_t served)
 {
 	struct world *w = ctx;
 	(void)model;

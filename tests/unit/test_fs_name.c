@@ -113,6 +113,50 @@ static void test_fixed_names(void **state)
 	assert_int_equal(parse(BATCH_DAY, ".full-refresh").kind, NODE_FULL_REFRESH);
 }
 
+static struct name parse_selected(const char *text)
+{
+	struct name n;
+
+	assert_int_equal(name_parse_in_selection(text, &n), 0);
+	return n;
+}
+
+static void assert_spans(const char *text, enum batch_size size, const char *first, const char *end)
+{
+	struct ordinal_range batches = name_batches(size, parse_selected(text).span);
+
+	assert_int_equal(batches.first, at(size, first));
+	assert_int_equal(batches.end, at(size, end));
+}
+
+static void test_names_in_a_selection(void **state)
+{
+	struct name n = parse_selected("2024-09-01.failed");
+
+	assert_int_equal(n.kind, NODE_RANGE);
+	assert_int_equal(n.suffix, 0);
+	assert_int_equal(n.states, 1u << BATCH_FAILED);
+	assert_int_equal(parse_selected(".run").kind, NODE_RUN);
+	assert_int_equal(parse_selected(".status").kind, NODE_MODEL_STATUS);
+	assert_int_equal(parse_selected(".run.progress").kind, NODE_PROGRESS);
+	assert_int_equal(parse_selected("2024.progress").kind, NODE_PROGRESS);
+	assert_int_equal(parse_selected(".progress").kind, NODE_PROGRESS);
+	assert_int_equal(name_batches(BATCH_DAY, parse_selected(".pending").span).end, NAME_EVERY_BATCH.end);
+	/* Each model takes it in its own size, and an end inside a batch takes that batch in. */
+	assert_spans("2024-09", BATCH_DAY, "2024-09-01", "2024-10-01");
+	assert_spans("2024-09", BATCH_YEAR, "2024", "2025");
+	assert_spans("2024-09-01T05", BATCH_DAY, "2024-09-01", "2024-09-02");
+	assert_spans("2024-09-15--2024-10-02T01", BATCH_HOUR, "2024-09-15T00", "2024-10-02T01");
+	assert_spans("2024-09-15--2024-10-02T01", BATCH_DAY, "2024-09-15", "2024-10-03");
+	assert_spans("2024-09-15--2024-10-02T01", BATCH_MONTH, "2024-09", "2024-11");
+	for (const char *const *bad =
+		     (const char *const[]){".model", ".full-refresh", "2024.sql", "2024-9", "x", ".new",
+					   "2024.new", ".status.progress", NULL};
+	     *bad; bad++)
+		assert_int_equal(name_parse_in_selection(*bad, &n), -ENOENT);
+	assert_int_equal(name_parse_in_selection("2024-09--2024-09", &n), -EINVAL);
+}
+
 static void test_format_is_parsed_back(void **state)
 {
 	char buf[BATCH_FILE_NAME_MAX];
@@ -166,7 +210,7 @@ int main(void)
 		cmocka_unit_test(test_batches),	    cmocka_unit_test(test_periods),
 		cmocka_unit_test(test_ranges),	    cmocka_unit_test(test_no_names),
 		cmocka_unit_test(test_fixed_names), cmocka_unit_test(test_format_is_parsed_back),
-		cmocka_unit_test(test_reason),
+		cmocka_unit_test(test_reason),	    cmocka_unit_test(test_names_in_a_selection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

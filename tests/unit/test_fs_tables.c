@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -15,6 +16,7 @@
 #include "fs/known.h"
 #include "fs/node.h"
 #include "fs/range.h"
+#include "fs/selection.h"
 
 #define FAILED	suffix_of(BATCH_FAILED)
 #define QUEUED	suffix_of(BATCH_QUEUED)
@@ -33,12 +35,12 @@ static void assert_round_trip(struct node n)
 	assert_int_equal(out.alias, n.alias);
 }
 
-static int intern(struct ranges *t, int model, const char *text, size_t len, struct ordinal_range batches,
+static int intern(struct ranges *t, uint64_t dir, const char *text, size_t len, struct span span,
 		  uint32_t *id, struct range *out)
 {
-	const struct name name = {.kind = NODE_RANGE, .batches = batches, .len = len};
+	const struct name name = {.kind = NODE_RANGE, .span = span, .len = len};
 
-	return ranges_intern(t, model, text, &name, id, out);
+	return ranges_intern(t, dir, text, &name, id, out);
 }
 
 static void test_node_round_trip(void **state)
@@ -47,6 +49,9 @@ static void test_node_round_trip(void **state)
 	assert_round_trip((struct node){NODE_MODEL, 0, 0, 0, 0});
 	assert_round_trip((struct node){NODE_RANGE_SQL, NODE_MODELS_MAX - 1, NODE_ORDINAL_MAX,
 					NODE_SUFFIXES - 1, NODE_ALIAS_MAX});
+	assert_round_trip((struct node){NODE_SELECTION, -1, NODE_ORDINAL_MAX, 0, 0});
+	assert_round_trip((struct node){NODE_RANGE, -1, 7, 0, 3});
+	assert_round_trip((struct node){NODE_LINK, 7, 0, 0, 0});
 }
 
 static void test_node_ino_is_the_files(void **state)
@@ -71,6 +76,8 @@ static void test_node_refuses_what_it_did_not_make(void **state)
 	assert_false(node_parse(2, &out));
 	assert_false(node_parse(UINT64_MAX, &out));
 	assert_false(node_parse((uint64_t)NODE_BATCH << 16, &out)); /* a batch of no model */
+	assert_false(node_parse((uint64_t)NODE_LINK << 16, &out));
+	assert_false(node_parse((uint64_t)1 << 48 | (uint64_t)NODE_SELECTION << 16, &out)); /* of a model */
 }
 
 static void test_ranges(void **state)
@@ -80,19 +87,19 @@ static void test_ranges(void **state)
 	uint32_t a, b, c;
 
 	ranges_init(&t);
-	assert_int_equal(intern(&t, 0, "2024-09.sql", 7, (struct ordinal_range){1, 31}, &a, &r), 0);
+	assert_int_equal(intern(&t, 0, "2024-09.sql", 7, (struct span){1, 31}, &a, &r), 0);
 	assert_string_equal(r.name, "2024-09");
-	assert_int_equal(intern(&t, 0, "2024-09", 7, (struct ordinal_range){1, 31}, &b, &r), 0);
+	assert_int_equal(intern(&t, 0, "2024-09", 7, (struct span){1, 31}, &b, &r), 0);
 	assert_int_equal(a, b);
-	assert_int_equal(intern(&t, 1, "2024-09", 7, (struct ordinal_range){1, 31}, &c, &r), 0);
+	assert_int_equal(intern(&t, 1, "2024-09", 7, (struct span){1, 31}, &c, &r), 0);
 	assert_int_not_equal(a, c);
 	ranges_forget(&t, a, 1);
 	assert_true(ranges_get(&t, a, &r));
-	assert_int_equal(r.batches.end, 31);
+	assert_int_equal(r.span.end_us, 31);
 	ranges_forget(&t, a, 1);
 	assert_false(ranges_get(&t, a, &r));
 	/* The slot may be used again, the id not. */
-	assert_int_equal(intern(&t, 0, "2024-09", 7, (struct ordinal_range){1, 31}, &b, &r), 0);
+	assert_int_equal(intern(&t, 0, "2024-09", 7, (struct span){1, 31}, &b, &r), 0);
 	assert_int_not_equal(a, b);
 	assert_true(ranges_new_alias(&t, b, &r));
 	assert_int_equal(r.alias, 0);
@@ -111,18 +118,82 @@ static void test_ranges_are_bounded(void **state)
 	ranges_init(&t);
 	for (int i = 0; i < RANGES_MAX; i++) {
 		int len = snprintf(name, sizeof(name), "range %d", i);
-		assert_int_equal(intern(&t, 0, name, (size_t)len, (struct ordinal_range){0, 1}, &id, &r), 0);
+		assert_int_equal(intern(&t, 0, name, (size_t)len, (struct span){0, 1}, &id, &r), 0);
 		assert_true(id <= NODE_ORDINAL_MAX);
 		first = i == 0 ? id : first;
 		second = i == 1 ? id : second;
 	}
 	assert_true(ranges_get(&t, first, &r)); /* used now: the second is the oldest */
-	assert_int_equal(intern(&t, 0, "one more", 8, (struct ordinal_range){0, 1}, &id, &r), 0);
+	assert_int_equal(intern(&t, 0, "one more", 8, (struct span){0, 1}, &id, &r), 0);
 	assert_true(ranges_get(&t, first, &r));
 	assert_false(ranges_get(&t, second, &r));
-	assert_int_equal(intern(&t, 0, name, RANGE_NAME_MAX, (struct ordinal_range){0, 1}, &id, &r),
-			 -ENAMETOOLONG);
+	assert_int_equal(intern(&t, 0, name, RANGE_NAME_MAX, (struct span){0, 1}, &id, &r), -ENAMETOOLONG);
 	ranges_fini(&t);
+}
+
+static struct backend_selection selected(int model)
+{
+	struct backend_selection s = {.models = malloc(sizeof(int)), .n_models = 1};
+
+	s.models[0] = model;
+	return s;
+}
+
+static void test_selections(void **state)
+{
+	struct selections t;
+	struct backend_selection s = selected(7);
+	uint32_t a, b;
+
+	selections_init(&t);
+	assert_false(selections_find(&t, "tag:x", &a));
+	assert_int_equal(selections_add(&t, "tag:x", &s, &a), 0);
+	assert_true(selections_find(&t, "tag:x", &b));
+	assert_int_equal(a, b);
+	selections_forget(&t, a, 1);
+	struct selection_dir *held = selections_get(&t, a);
+	assert_non_null(held);
+	assert_string_equal(held->text, "tag:x");
+	assert_int_equal(selections_run_alias(&t, a), 0);
+	selections_new_run_alias(&t, a);
+	assert_int_equal(selections_run_alias(&t, a), 1);
+	selections_forget(&t, a, 1);
+	assert_null(selections_get(&t, a));
+	assert_false(selections_find(&t, "tag:x", &b));
+	/* Who holds it still has it. */
+	assert_int_equal(held->selected.models[0], 7);
+	selection_put(held);
+	/* The slot may be used again, the id not. */
+	s = selected(8);
+	assert_int_equal(selections_add(&t, "tag:x", &s, &b), 0);
+	assert_int_not_equal(a, b);
+	selections_fini(&t);
+}
+
+static void test_selections_are_bounded(void **state)
+{
+	struct selections t;
+	char text[32];
+	uint32_t first = 0, second = 0, id;
+
+	selections_init(&t);
+	for (int i = 0; i <= SELECTIONS_MAX; i++) {
+		struct backend_selection s = selected(i);
+		snprintf(text, sizeof(text), "tag:%d", i);
+		if (i == SELECTIONS_MAX) /* used now: the second is the oldest */
+			selection_put(selections_get(&t, first));
+		assert_int_equal(selections_add(&t, text, &s, &id), 0);
+		assert_true(id <= NODE_ORDINAL_MAX);
+		first = i == 0 ? id : first;
+		second = i == 1 ? id : second;
+	}
+	struct selection_dir *held = selections_get(&t, first);
+	assert_non_null(held);
+	selection_put(held);
+	assert_null(selections_get(&t, second));
+	selections_forget(&t, second, 1);
+	assert_true(selections_find(&t, text, &id));
+	selections_fini(&t);
 }
 
 static void test_known_tells_of_old_names(void **state)
@@ -284,6 +355,8 @@ int main(void)
 		cmocka_unit_test(test_node_refuses_what_it_did_not_make),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_ranges_are_bounded),
+		cmocka_unit_test(test_selections),
+		cmocka_unit_test(test_selections_are_bounded),
 		cmocka_unit_test(test_known_tells_of_old_names),
 		cmocka_unit_test(test_known_keeps_the_present_name),
 		cmocka_unit_test(test_known_alias),

@@ -64,12 +64,22 @@ def state(pid):
         return "gone"
 
 
-def waits_for_fuse(pid):
-    """Whether it sits in the kernel and waits for the daemon's answer."""
+def waits_for_fuse(pid, call=""):
+    """Whether it sits in the kernel and waits for the daemon's answer, to that call."""
     try:
-        return "request_wait_answer" in Path(f"/proc/{pid}/stack").read_text()
+        stack = Path(f"/proc/{pid}/stack").read_text()
     except OSError:
         return False
+    return "request_wait_answer" in stack and call in stack
+
+
+def is_locked_out(process):
+    """Whether an rm waits for the lock of an inode that another process has."""
+    try:
+        stack = Path(f"/proc/{process.pid}/stack").read_text()
+    except OSError:
+        return False
+    return "vfs_unlink" in stack and "fuse_unlink" not in stack
 
 
 def wait_parked(process):
@@ -79,7 +89,9 @@ def wait_parked(process):
                                  f"{process.stdout.read() if process.stdout else ''}"
                                  f"{process.stderr.read() if process.stderr else ''}")
 
-    wait_until(lambda: waits_for_fuse(process.pid), what=f"{process.args} waits for an answer", alive=must_live)
+    # Not for its lookup or open, which are answered at once.
+    call = "fsync" if process.args[0] == "sync" else ""
+    wait_until(lambda: waits_for_fuse(process.pid, call), what=f"{process.args} waits for an answer", alive=must_live)
 
 
 def park(process, path, inode):
@@ -90,6 +102,12 @@ def park(process, path, inode):
     wait_parked(process)
     wait_until(lambda: nodeid(path) != inode, what=f"{path} has another inode")
     return process
+
+
+def parked_sync(path):
+    """A sync that waits; who comes to the file from now on is not behind it."""
+    inode = nodeid(path)
+    return park(start("sync", path), path, inode)
 
 
 def errno_of(call, *args, **keys):

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/schedule/private.h"
+#include "backend/selection.h"
+
+int backend_select(const struct backend *b, const char *expression, struct backend_selection *out,
+		   struct error *err)
+{
+	struct selection s;
+	*out = (struct backend_selection){0};
+	int r = selection_resolve(b->catalog, expression, &s, err);
+	if (r == 0 && s.n_models == 0)
+		r = error_set(err, ENOENT, "%s selects no microbatch model", expression);
+	if (r == 0) {
+		*out = (struct backend_selection){.models = steal(&s.models),
+						  .n_models = s.n_models,
+						  .not_rebuilt = steal(&s.not_rebuilt),
+						  .n_not_rebuilt = s.n_not_rebuilt};
+		s.n_not_rebuilt = 0;
+	}
+	selection_fini(&s);
+	return r;
+}
+
+void backend_selection_fini(struct backend_selection *s)
+{
+	for (size_t i = 0; i < s->n_not_rebuilt; i++)
+		free(s->not_rebuilt[i]);
+	free(s->models);
+	free(s->not_rebuilt);
+	*s = (struct backend_selection){0};
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/base/cleanup.h"
+#include "fs/private.h"
+
+static ordinal min_ordinal(ordinal a, ordinal b)
+{
+	return a < b ? a : b;
+}
+
+static ordinal max_ordinal(ordinal a, ordinal b)
+{
+	return a > b ? a : b;
+}
+
+void parts_fini(struct parts *p)
+{
+	free(p->many);
+	*p = (struct parts){.n = 0};
+}
+
+int parts_copy(struct parts *out, const struct parts *p)
+{
+	*out = *p;
+	if (!p->many)
+		return 0;
+	out->many = malloc((p->n + 1) * sizeof(*p->many));
+	if (!out->many) {
+		*out = (struct parts){.n = 0};
+		return -ENOMEM;
+	}
+	memcpy(out->many, p->many, p->n * sizeof(*p->many));
+	return 0;
+}
+
+bool parts_empty(const struct parts *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (parts_list(p)[i].batches.first < parts_list(p)[i].batches.end)
+			return false;
+	return true;
+}
+
+bool parts_meet(const struct parts *p, int model, struct ordinal_range batches)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct backend_part *mine = &parts_list(p)[i];
+		if (mine->model == model && mine->batches.first < batches.end &&
+		    batches.first < mine->batches.end)
+			return true;
+	}
+	return false;
+}
+
+bool parts_share_unsettled(const struct backend *b, const struct parts *p, const struct parts *others)
+{
+	for (size_t i = 0; i < p->n * others->n; i++) {
+		const struct backend_part *one = &parts_list(p)[i / others->n];
+		const struct backend_part *other = &parts_list(others)[i % others->n];
+		struct backend_part both = {
+			.model = one->model,
+			.batches.first = max_ordinal(one->batches.first, other->batches.first),
+			.batches.end = min_ordinal(one->batches.end, other->batches.end),
+			.states = STATES_UNSETTLED & (other->states ? other->states : ~0u),
+		};
+		if (one->model == other->model && both.states && backend_count(b, &both, 1) > 0)
+			return true;
+	}
+	return false;
+}
+
+static bool unsettled_from(const struct backend *b, const struct parts *p, struct parts_place *at)
+{
+	for (; at->part < p->n; at->part++, at->batch = 0) {
+		const struct backend_part *mine = &parts_list(p)[at->part];
+		struct ordinal_range rest = mine->batches;
+		rest.first = at->batch > rest.first ? at->batch : rest.first;
+		at->batch = backend_next_unsettled(b, mine->model, rest);
+		if (at->batch < rest.end)
+			return true;
+	}
+	*at = (struct parts_place){.part = 0};
+	return false;
+}
+
+bool parts_unsettled(const struct backend *b, const struct parts *p, struct parts_place *at)
+{
+	bool whole = at->part == 0 && at->batch == 0;
+
+	/* What lies before may have been queued again meanwhile. */
+	return unsettled_from(b, p, at) || (!whole && unsettled_from(b, p, at));
+}
+
+const struct backend_part *parts_unrunnable(const struct backend *b, const struct parts *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct backend_part *mine = &parts_list(p)[i];
+		bool asked = !p->selected || !p->states;
+		if (!backend_runnable(b, mine->model) && (asked || backend_count(b, mine, 1) > 0))
+			return mine;
+	}
+	return NULL;
+}
+
+void parts_leave_out_unrunnable(const struct backend *b, struct parts *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; p->many && i < p->n; i++)
+		if (backend_runnable(b, p->many[i].model))
+			p->many[n++] = p->many[i];
+	if (p->many)
+		p->n = n;
+}
+
+int fs_node(struct fs *fs, uint64_t ino, struct node *out)
+{
+	return node_parse(ino, out) && out->model < fs->models ? 0 : -ESTALE;
+}
+
+/* Clipped to what exists. False: nothing is left. */
+static bool clip(struct fs *fs, int model, struct ordinal_range batches, struct backend_part *out)
+{
+	struct ordinal_range existing = backend_existing(fs->backend, model);
+
+	out->model = model;
+	out->batches.first = max_ordinal(batches.first, existing.first);
+	out->batches.end = min_ordinal(batches.end, existing.end);
+	if (out->batches.first < out->batches.end)
+		return true;
+	out->batches.first = out->batches.end = existing.first;
+	return false;
+}
+
+static int of_model(struct fs *fs, int model, struct ordinal_range batches, unsigned states,
+		    struct parts *out)
+{
+	*out = (struct parts){.n = 1, .states = states, .one = {.states = states}};
+	if (clip(fs, model, batches, &out->one) || states || batches.end == NAME_EVERY_BATCH.end)
+		return 0;
+	return -ENOENT;
+}
+
+int fs_parts_of_name(struct fs *fs, int model, const struct name *name, struct parts *out)
+{
+	return of_model(fs, model, name->batches, name->states, out);
+}
+
+int fs_parts_of_selection(struct fs *fs, const struct selection_dir *dir, struct span span, unsigned states,
+			  struct parts *out)
+{
+	const struct backend_selection *s = &dir->selected;
+
+	*out = (struct parts){.states = states, .selected = true};
+	out->many = calloc(s->n_models, sizeof(*out->many));
+	if (!out->many)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n_models; i++) {
+		struct backend_part *part = &out->many[out->n];
+		enum batch_size size = backend_batch_size(fs->backend, s->models[i]);
+		part->states = states;
+		if (clip(fs, s->models[i], name_batches(size, span), part))
+			out->n++;
+	}
+	if (out->n || states || span.start_us == SPAN_EVERYTHING.start_us)
+		return 0;
+	parts_fini(out);
+	return -ENOENT;
+}
+
+struct selection_dir *fs_selection_of(struct fs *fs, const struct node *n)
+{
+	struct range range;
+	struct node dir = *n;
+
+	if (!node_is_selected(n))
+		return NULL;
+	if (node_interned(n) &&
+	    (!ranges_get(&fs->ranges, n->ordinal, &range) || !node_parse(range.dir, &dir)))
+		return NULL;
+	return selections_get(&fs->selections, dir.ordinal);
+}
+
+uint64_t fs_dir_of(struct fs *fs, const struct node *n)
+{
+	struct node dir = {.kind = NODE_MODEL, .model = n->model};
+	struct range range;
+
+	if (node_interned(n))
+		return ranges_get(&fs->ranges, n->ordinal, &range) ? range.dir : 0;
+	if (node_is_selected(n)) {
+		dir.kind = NODE_SELECTION;
+		dir.ordinal = n->ordinal;
+	} else if (n->model < 0) {
+		return 0;
+	}
+	return node_id(&dir);
+}
+
+int fs_parts(struct fs *fs, const struct node *n, struct parts *out)
+{
+	struct range range = {.span = SPAN_EVERYTHING};
+
+	*out = (struct parts){.n = 0};
+	if (n->kind == NODE_BATCH || n->kind == NODE_BATCH_SQL)
+		return of_model(fs, n->model, (struct ordinal_range){n->ordinal, n->ordinal + 1}, 0, out);
+	if (node_interned(n) && !ranges_get(&fs->ranges, n->ordinal, &range))
+		return -ESTALE;
+	if (n->model >= 0)
+		return of_model(fs, n->model,
+				name_batches(backend_batch_size(fs->backend, n->model), range.span),
+				range.states, out);
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+	return dir ? fs_parts_of_selection(fs, dir, range.span, range.states, out) : -ESTALE;
+}
