@@ -32,6 +32,14 @@ static void open_to_read(struct fs *fs, fuse_req_t req, struct fuse_file_info *f
 		handle_drop(&fs->handles, fi->fh);
 }
 
+/* What has no size floor may be shorter than what the page cache holds: a reader would get the end of the old
+ * text. */
+static void open_document(struct fs *fs, fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
+{
+	fi->direct_io = n->kind != NODE_BATCH;
+	open_to_read(fs, req, fi);
+}
+
 static void open_progress(struct fs *fs, fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
 {
 	auto_parts struct parts parts = {.n = 0};
@@ -115,7 +123,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	else if (n.kind == NODE_HISTORY)
 		open_history(fs, req, &n, fi);
 	else
-		open_to_read(fs, req, fi);
+		open_document(fs, req, &n, fi);
 }
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

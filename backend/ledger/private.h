@@ -100,7 +100,9 @@ struct known_request {
 	int model;
 	struct ordinal_range batches;
 	bool open;
-	bool foreign; /* made for other SQL than the model has here */
+	bool finished; /* nothing of it is left: its row, read before it was retired, does not open it again
+			*/
+	bool foreign;  /* made for other SQL than the model has here */
 	int64_t at;
 	const struct requester *by;
 	char last_failure[6]; /* SQLSTATE */

@@ -34,6 +34,7 @@ static void finish(struct ledger *l, struct model_state *m, struct open_request 
 {
 	TAILQ_REMOVE(&m->requests, r, link);
 	r->known->open = false;
+	r->known->finished = true;
 	if (l->n_finished == l->finished_size) {
 		size_t size = l->finished_size ? 2 * l->finished_size : 64;
 		int64_t *ids = realloc(l->finished, size * sizeof *ids);
@@ -122,7 +123,7 @@ int ledger_put_request(struct ledger *l, const struct store_request_row *row)
 	struct known_request *k = known_make(l, &r);
 	if (!k)
 		return -ENOMEM;
-	if (!r.open || r.batches.first >= r.batches.end || open_find(m, k))
+	if (!r.open || k->finished || r.batches.first >= r.batches.end || open_find(m, k))
 		return 0;
 	return open_make(m, k, &r);
 }

@@ -90,6 +90,8 @@ def test_any_mix_is_one_query(m, dice, inputs, warehouse):
                 dice, model, calendar.floor(model.size, graph.NOW))
             periods[model.name] = span
             names += [f"{model.name}/{piece}" for piece in cover(dice, model, *span)]
+        # Both are of one size and one period.
+        names += [f"sessions daily/{piece}" for piece in cover(dice, graph.BY_NAME["daily"], *periods["daily"])]
         print(f"mix {mix}: {periods}\n  {' '.join(names)}")
         touch_all(dice, m, names)
         for name in ONE_QUERY:

@@ -140,6 +140,18 @@ static void what_is_answered_waits_no_more(void **state)
 	assert_int_equal(ledger_take_finished(l, ids, 2), 2);
 }
 
+static void what_is_finished_is_not_opened_again(void **state)
+{
+	struct ledger *l = *state;
+	ask(l, 0, 1, 0, 2);
+	ledger_answered(l, 0, first_day, 0, 1);
+	ledger_answered(l, 0, first_day + 1, 0, 1);
+	/* A state that names it brings its row again, as it was before it was retired. */
+	ask(l, 0, 1, 0, 2);
+	assert_int_equal(ledger_queued(l, 0), 0);
+	assert_int_equal(ledger_state(l, 0, first_day), BATCH_PENDING);
+}
+
 static void requeued_comes_again(void **state)
 {
 	struct ledger *l = *state;
@@ -344,6 +356,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(asked_twice_while_queued_is_built_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(failure_keeps_the_last_build, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_answered_waits_no_more, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_finished_is_not_opened_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(requeued_comes_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_put_back_remains, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_the_store_put_back_is_not_released, set_up, tear_down),

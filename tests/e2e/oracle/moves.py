@@ -114,7 +114,7 @@ def move(world):
     if world.dice.random() < 0.15:
         return world.inputs.any_change()
     m, model = world.use(), world.dice.choice(PLAYED)
-    if world.selects and world.dice.random() < 0.1:
+    if world.dice.random() < 0.1:
         return f"{m.path.name}: {select(world, m)}"
     what = world.dice.choices(MOVES, WEIGHTS)[0](world, m, model)
     assert not world.differs(m, [model]), (model.name, what, world.differs(m, [model]))

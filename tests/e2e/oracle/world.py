@@ -3,7 +3,6 @@
 import errno
 import os
 from datetime import timedelta
-from functools import cached_property
 from time import monotonic
 
 from lib.command import errno_of
@@ -32,10 +31,6 @@ class World:
         self.begun = monotonic()
         self.make = lambda at: mount(project, f"jobs={self.jobs}", "timeout=60", now=self.now(), binary=binary,
                                      env=fault.env(), at=at)
-
-    @cached_property
-    def selects(self):
-        return (self.mounts[0] / "sessions+").is_dir()
 
     def now(self):
         """The clock of a mount that comes again does not go back: it starts later than this is said."""
