@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a careful person would write by hand: day by day BEGIN, UPDATE of a state row,
+ * What a careful person would write by hand: batch by batch BEGIN, UPDATE of a state row,
  * DELETE of the window, INSERT .. SELECT, COMMIT, each by PQexec on one connection.
  * Prints the seconds that the loop took, without the connect.
  *
- *     plain_loop CONNINFO TARGET SOURCE STATE FIRST_DAY DAYS
+ *     plain_loop CONNINFO TARGET SOURCE STATE FIRST_DAY hour|day BATCHES
  */
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -21,18 +21,19 @@ static int run(PGconn *c, const char *sql)
 	return ok;
 }
 
-static int one_day(PGconn *c, char *const *argv, int day)
+static int one_batch(PGconn *c, char *const *argv, int number)
 {
 	char update[512], del[512], insert[1024], window[256];
+	const char *unit = argv[6];
 	snprintf(window, sizeof window,
-		 "event_time >= timestamptz '%s 00:00+00' + interval '%d days' and event_time < timestamptz "
+		 "event_time >= timestamptz '%s 00:00+00' + interval '%d %s' and event_time < timestamptz "
 		 "'%s 00:00+00' + "
-		 "interval '%d days'",
-		 argv[5], day, argv[5], day + 1);
+		 "interval '%d %s'",
+		 argv[5], number, unit, argv[5], number + 1, unit);
 	snprintf(update, sizeof update,
 		 "UPDATE %s SET status = 'done', finished = clock_timestamp(), attempt = attempt + 1 WHERE "
-		 "day = date '%s' + %d",
-		 argv[4], argv[5], day);
+		 "batch = timestamptz '%s 00:00+00' + interval '%d %s'",
+		 argv[4], argv[5], number, unit);
 	snprintf(del, sizeof del, "DELETE FROM %s WHERE %s", argv[2], window);
 	snprintf(insert, sizeof insert, "INSERT INTO %s SELECT id, event_time, val FROM %s WHERE %s", argv[2],
 		 argv[3], window);
@@ -41,8 +42,9 @@ static int one_day(PGconn *c, char *const *argv, int day)
 
 int main(int argc, char **argv)
 {
-	if (argc != 7) {
-		fprintf(stderr, "usage: plain_loop CONNINFO TARGET SOURCE STATE FIRST_DAY DAYS\n");
+	if (argc != 8) {
+		fprintf(stderr,
+			"usage: plain_loop CONNINFO TARGET SOURCE STATE FIRST_DAY hour|day BATCHES\n");
 		return 2;
 	}
 	PGconn *c = PQconnectdb(argv[1]);
@@ -54,8 +56,8 @@ int main(int argc, char **argv)
 	struct timespec a, b;
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	int ok = 1;
-	for (int day = 0; ok && day < atoi(argv[6]); day++)
-		ok = one_day(c, argv, day);
+	for (int number = 0; ok && number < atoi(argv[7]); number++)
+		ok = one_batch(c, argv, number);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	PQfinish(c);
 	printf("%.6f\n", (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);

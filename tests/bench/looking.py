@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast one sees what there is, and what that costs in memory."""
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from kit import FIRST_DAY, Project, build_range, event_project, make_events, seconds
+
+
+def bench_ls(bench):
+    """Listings against tmpfs with as many files of the same names."""
+    sizes = [("1,100 days", "day", "2023-01-01", "2026-01-05T12:00:00"),
+             ("26,000 hours", "hour", "2023-01-01", "2025-12-19T07:30:00")]
+    for title, size, begin, now in sizes:
+        warehouse = bench.warehouse()
+        warehouse.sql("CREATE TABLE an.events (id bigint, event_time timestamptz, val int)")
+        project = Project(bench.home / "target", warehouse)
+        project.source("events", event_time="event_time")
+        project.model("m", "select id, event_time, val from {events}", ["events"], begin=begin, batch_size=size)
+        cold_ours, cold_tmpfs, warm_ours, warm_tmpfs = [], [], [], []
+        quiet = {"check": True, "stdout": subprocess.DEVNULL}
+        with bench.mount(project, f"now={now}") as mount:
+            names = os.listdir(mount / "m")
+        for _ in range(bench.rounds):
+            with bench.mount(project, f"now={now}") as mount, tempfile.TemporaryDirectory(dir="/dev/shm") as shm:
+                for name in names:
+                    Path(shm, name).touch()
+                cold_ours.append(seconds(lambda: subprocess.run(["ls", "-l", mount / "m"], **quiet)))
+                cold_tmpfs.append(seconds(lambda: subprocess.run(["ls", "-l", shm], **quiet)))
+                for _ in range(5):
+                    warm_ours.append(seconds(lambda: subprocess.run(["ls", mount / "m"], **quiet)))
+                    warm_tmpfs.append(seconds(lambda: subprocess.run(["ls", shm], **quiet)))
+        bench.row(f"ls -l, {title}, cold / tmpfs", cold_ours, cold_tmpfs, 2)
+        bench.row(f"ls, {title}, warm / tmpfs", warm_ours, warm_tmpfs, 1.3)
+
+
+def resident(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("no VmRSS")
+
+
+def bench_memory(bench):
+    """1,000 models of 1,100 days, all of them built."""
+    warehouse = bench.warehouse()
+    warehouse.sql("CREATE TABLE an.events (id bigint, event_time timestamptz, val int)")
+    project = Project(bench.home / "target", warehouse)
+    project.source("events", event_time="event_time")
+    for i in range(1000):
+        project.model(f"m{i:03}", "select id, event_time, val from {events}", ["events"], begin=FIRST_DAY)
+    with bench.mount(project, "now=2026-01-05T12:00:00"):
+        pass
+    warehouse.sql("INSERT INTO batchfs.state (model, window_start, run, outcome, attempt, started, finished, built,"
+                  " rows_deleted, rows_inserted, rows_outside, adopted, code, request, served, interruptions)"
+                  f" SELECT m.id, timestamptz '{FIRST_DAY} 00:00+00' + d * interval '1 day', 0, 1, 1,"
+                  " timestamptz '2026-01-05 06:00+00', timestamptz '2026-01-05 06:00:03+00',"
+                  " timestamptz '2026-01-05 06:00:03+00', 0, 24, 0, false, 'x', 0, 0, 0"
+                  " FROM batchfs.model m, generate_series(0, 1099) d")
+    with bench.mount(project, "now=2026-01-05T12:00:00") as mount:
+        size = resident(mount.pid)
+        built = mount.document(".status")["states"]["done"]
+        assert built == 1000 * 1100, built
+    megabytes = size / 2**20
+    print(f"  memory, 1,000 models x 1,100 built days: {megabytes:.1f} MB resident (at most 40)", flush=True)
+    bench.table.append(("memory, 1,000 models x 1,100 built days / 40 MB", megabytes, 40, megabytes / 40, 1))
+
+
+def bench_news(bench):
+    """From a commit on one mount until `ls` on another shows it; a second is what surface allows."""
+    warehouse = bench.warehouse()
+    make_events(warehouse, 30, 24)
+    project = event_project(bench, warehouse, "tiny")
+    times = []
+    with bench.mount(project, "now=2023-01-30T12:00:00") as here:
+        with bench.mount(project, "now=2023-01-30T12:00:00", at="other") as there:
+            for day in range(1, 2 + 4 * bench.rounds):
+                name = f"2023-01-{day:02}"
+                build_range(here, "tiny", name)
+                start = time.perf_counter()
+                while name not in os.listdir(there / "tiny"):
+                    time.sleep(0.0005)
+                times.append(time.perf_counter() - start)
+    bench.row("a commit on one mount to ls on another / 1 s", times[1:], [1.0], 1)
