@@ -76,7 +76,8 @@ struct builder_ops {
 	/*
 	 * Makes the model buildable: creates the target where it is missing (columns from the query,
 	 * the config's indexes, one led by event_time), finds the real types. In its own transaction;
-	 * no batch of the model is in flight on this mount. Fills *target. target->adopt: adopt() must come next.
+	 * no batch of the model is in flight on this mount. Fills *target. target->adopt: adopt() must come
+	 * next.
 	 */
 	int (*prepare)(struct worker *w, int model, struct store_target *target, struct error *err);
 

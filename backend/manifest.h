@@ -68,7 +68,7 @@ struct model {
 	const char *event_time; /* NULL only where why_not says so */
 	enum batch_size batch_size;
 	const char *batch_size_text; /* as configured, also where unknown; NULL: none */
-	int64_t begin;		     /* us, truncated to batch_size; INT64_MAX: no batches, why_not says why */
+	int64_t begin; /* us, truncated to batch_size; INT64_MAX: no batches, why_not says why */
 	int32_t lookback;
 	const char *strategy;
 	const char **unique_key; /* NULL-terminated; an empty list: none */

@@ -39,9 +39,9 @@ void known_fini(struct known *k);
 int known_mark(struct known *k, int model, ordinal batch, uint8_t suffix);
 
 /*
- * Whether the kernel may not have the inode of that name when the next change is told: its alias is new, or the
- * batch has just changed and two listings that cross may have it dropped. It must not be told attributes to keep
- * then: until it has applied that reply, a notice finds no inode, and is lost.
+ * Whether the kernel may not have the inode of that name when the next change is told: its alias is new, or
+ * the batch has just changed and two listings that cross may have it dropped. It must not be told attributes
+ * to keep then: until it has applied that reply, a notice finds no inode, and is lost.
  */
 bool known_is_fresh(struct known *k, int model, ordinal batch, uint8_t suffix);
 

@@ -19,8 +19,9 @@ int64_t clock_now_us(const struct clock *clock);
 struct clock clock_starting_at(int64_t start_us);
 
 /*
- * Something that was heard of happened at seen_us, by the clock of whoever did it: what happens here from now on is
- * later (Lamport's rule). A clock that is further ahead than CLOCK_FOLLOW_US is not believed. Any thread.
+ * Something that was heard of happened at seen_us, by the clock of whoever did it: what happens here from now
+ * on is later (Lamport's rule). A clock that is further ahead than CLOCK_FOLLOW_US is not believed. Any
+ * thread.
  */
 #define CLOCK_FOLLOW_US (60 * INT64_C(1000000))
 void clock_follow(struct clock *clock, int64_t seen_us);

@@ -77,8 +77,8 @@ static void add_outcome(const struct store *s, struct strbuf *a, size_t number, 
 	pg_array_text(&a[9], m->model->code);
 }
 
-static int run_settle(struct store *s, struct strbuf *a, struct answers *answers, struct store_outcome *outcomes,
-		      struct error *err)
+static int run_settle(struct store *s, struct strbuf *a, struct answers *answers,
+		      struct store_outcome *outcomes, struct error *err)
 {
 	struct pg_params params = {0};
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
