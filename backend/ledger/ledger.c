@@ -156,11 +156,11 @@ void ledger_answered(struct ledger *l, int model, ordinal batch, uint32_t attemp
 {
 	struct model_state *m = &l->models[model];
 	struct cell *c = cell_find(m, batch);
-	struct batch_info known;
 	if (!c)
 		return;
-	ledger_info(l, model, batch, &known);
-	if (known.attempt < attempt)
+	const struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;
+	uint32_t known = d && d->attempt > c->attempt ? d->attempt : c->attempt;
+	if (known < attempt && known < UINT16_MAX)
 		return;
 	request_serve(l, m, batch, served);
 	cell_flags(m, c, c->requeued || request_wants(m, batch, NULL, NULL), c->claimed, c->running);
