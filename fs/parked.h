@@ -10,6 +10,7 @@ struct parked {
 	struct wait_for what;
 	struct parts parts; /* what.parts */
 	uint64_t dir;	    /* inode number of the file's directory */
+	int64_t since;	    /* CLOCK_MONOTONIC us */
 	bool is_reason;	    /* gives a reason; else it requests, or only waits */
 
 	/* Under waits.lock. */

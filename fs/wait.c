@@ -48,6 +48,7 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_o
 	p->dir = fs_dir_of(fs, &what->node);
 	p->owners = 2;
 	p->arming = at_once;
+	p->since = now;
 	p->arm_at = at_once ? INT64_MAX : now + WAIT_PARK_US;
 	p->limit_at = fs->request_limit_us ? now + fs->request_limit_us : INT64_MAX;
 	p->deadline = what->kind == WAIT_FSYNC || what->kind == WAIT_READ ? INT64_MAX : now + fs->timeout_us;

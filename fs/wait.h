@@ -31,12 +31,21 @@ struct progress;
 struct watch;
 TAILQ_HEAD(parked_list, parked);
 
+/* An rm of this mount: it has marked those who waited then. CLOCK_MONOTONIC. */
+#define WAIT_RMS 64
+struct wait_rm {
+	struct backend_part part;
+	int64_t at;
+};
+
 struct waits {
 	pthread_mutex_t lock; /* for everything below and the requests; the backend may be asked under it */
 	struct parked_list list;
 	struct watch *watches; /* who waits for which batch to settle */
 	int64_t next_us;       /* what fs_tick() last returned, or earlier: main has been poked for it */
 	bool closed;	       /* nothing is parked any more */
+	struct wait_rm rms[WAIT_RMS]; /* a ring: what they cancel may settle later */
+	unsigned n_rms;		      /* ever */
 };
 
 void waits_init(struct waits *w);
@@ -86,7 +95,8 @@ void wait_mark_cancelled(struct fs *fs, const struct parts *parts, bool cancelle
 
 /*
  * What was queued or running in the batches was cancelled: who waits for one of them gets ECANCELED when all
- * that he waits for has settled. Before wait_changed() of the same batches.
+ * that he waits for has settled; not who came after the rm that did it, if it was this mount's. Before
+ * wait_changed() of the same batches.
  */
 void wait_cancelled(struct fs *fs, int model, struct ordinal_range batches);
 

@@ -140,11 +140,40 @@ static bool waits(const struct parked *p)
 	return p->watch && p->what.kind != WAIT_READ;
 }
 
+/* What takes longer than this to be cancelled is not expected by anybody who comes later. */
+#define RM_US 10000000
+
+/* Under the lock. */
+static void note_rm(struct waits *w, const struct parts *parts, bool cancelled)
+{
+	int64_t now = clock_monotonic_us();
+
+	for (size_t i = 0; cancelled && i < parts->n; i++)
+		w->rms[w->n_rms++ % WAIT_RMS] = (struct wait_rm){.part = parts_list(parts)[i], .at = now};
+	for (size_t i = 0; !cancelled && i < parts->n && i < WAIT_RMS; i++)
+		w->rms[--w->n_rms % WAIT_RMS].at = 0;
+}
+
+/* Under the lock. When an rm of this mount has asked for the cancel of the batch; INT64_MAX: none has. */
+static int64_t rm_of(const struct waits *w, int model, ordinal batch)
+{
+	int64_t now = clock_monotonic_us(), at = INT64_MAX;
+
+	for (unsigned i = 0; i < WAIT_RMS; i++) {
+		const struct wait_rm *rm = &w->rms[i];
+		if (rm->at + RM_US > now && rm->part.model == model && batch >= rm->part.batches.first &&
+		    batch < rm->part.batches.end && (at == INT64_MAX || rm->at > at))
+			at = rm->at;
+	}
+	return at;
+}
+
 void wait_mark_cancelled(struct fs *fs, const struct parts *parts, bool cancelled)
 {
 	struct parked *p;
 
 	LOCKED(&fs->waits.lock);
+	note_rm(&fs->waits, parts, cancelled);
 	TAILQ_FOREACH(p, &fs->waits.list, link)
 	{
 		if (cancelled) {
@@ -165,9 +194,10 @@ void wait_cancelled(struct fs *fs, int model, struct ordinal_range batches)
 	/* Asked for again meanwhile: it is built, and who waits will see that. */
 	if (backend_next_unsettled(fs->backend, model, batches) < batches.end)
 		return;
+	int64_t before = rm_of(&fs->waits, model, batches.first);
 	TAILQ_FOREACH(p, &fs->waits.list, link)
 	{
-		if (waits(p) && parts_meet(&p->parts, model, batches)) {
+		if (waits(p) && p->since < before && parts_meet(&p->parts, model, batches)) {
 			p->cancelled = true;
 			p->doubtful = false;
 		}

@@ -70,6 +70,16 @@ def test_a_queued_batch(m, warehouse, fault, name):
     assert states(m)[DAYS[3]] == "done" and os.path.exists(m / "sessions" / DAYS[3])
 
 
+@pytest.mark.parametrize("name", [DAYS[3], RANGE, ".queued"])
+def test_who_comes_after_the_rm_is_told_the_state(m, fault, name):
+    with fault.holding("claim"):
+        os.utime(m / "sessions" / RANGE)
+        os.unlink(m / "sessions" / name)
+        waiting = start("sync", m / "sessions" / DAYS[3])
+    done = finish(waiting)
+    assert done.returncode == 1 and "No data available" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["2024-09", "2024-09-02--2024-09-05", ".queued", "2024.queued"])
 def test_many(m, warehouse, fault, name):
     with fault.holding("build"):
