@@ -215,6 +215,8 @@ static int run(struct program *p)
 	if (rc)
 		return fail(code_of_mount(rc), &err);
 	int code = serve(p);
+	/* Before it is unmounted: its device number is another mount's from then on. */
+	mountpoint_withdraw(&p->mountpoint);
 	rc = fs_close(steal(&p->fs));
 	if (rc && code == EXIT_OK) {
 		log_error(&p->log, "%s: the mount broke: %s", p->mountpoint.path, strerror(-rc));
