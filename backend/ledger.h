@@ -169,6 +169,8 @@ size_t ledger_running(const struct ledger *l, int model); /* claimed or running,
  * many. Each is handed over once.
  */
 size_t ledger_take_finished(struct ledger *l, int64_t *ids, size_t n);
+/* They could not be retired: they are handed over again. */
+void ledger_untake_finished(struct ledger *l, const int64_t *ids, size_t n);
 
 /* Average duration in us of the last builds of the model; -1: none yet. */
 int64_t ledger_average_us(const struct ledger *l, int model);

@@ -98,6 +98,9 @@ static void list_models(struct listing *l, off_t off)
 {
 	struct node n = {.kind = NODE_MODEL};
 
+	/* lseek() takes anybody anywhere. */
+	if (off >= POSITION_FIRST && off - POSITION_FIRST >= l->fs->models)
+		return;
 	for (n.model = off < POSITION_FIRST ? 0 : (int)(off - POSITION_FIRST) + 1; n.model < l->fs->models;
 	     n.model++) {
 		struct fuse_entry_param e = {
@@ -153,6 +156,8 @@ static void list_batches(struct listing *l, off_t off)
 	struct batch_glance glances[GLANCES];
 	ordinal at = all.first;
 
+	if (off >= POSITION_FIRST && off - POSITION_FIRST >= (off_t)all.end)
+		return;
 	if (off >= POSITION_FIRST && off - POSITION_FIRST + 1 > (off_t)at)
 		at = (ordinal)(off - POSITION_FIRST + 1);
 	while (at < all.end) {

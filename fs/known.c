@@ -22,6 +22,7 @@ struct known_hot {
 	uint8_t drop[KNOWN_CHUNK];
 	uint8_t refresh[KNOWN_CHUNK];
 	uint8_t echo[KNOWN_CHUNK];
+	uint8_t again[KNOWN_CHUNK]; /* has changed since the echo was put down: it gets another */
 	uint16_t alias[KNOWN_CHUNK];
 	uint8_t fresh[KNOWN_CHUNK]; /* inodes of that alias that the kernel may not have */
 	int64_t echo_at;
@@ -164,6 +165,14 @@ static void outdate(struct known_chunk *c, struct known_hot *h, unsigned i, uint
 	c->live[i] &= (uint8_t)~wrong;
 }
 
+/* Only valid under the lock. */
+static void put_echo(struct known *k, struct known_hot *h, int64_t now_us)
+{
+	h->echoing = true;
+	h->echo_at = now_us + KNOWN_ECHO_US;
+	TAILQ_INSERT_TAIL(&k->echoes, h, echo_link);
+}
+
 bool known_changed(struct known *k, int model, ordinal base, ordinal first, ordinal end,
 		   const uint8_t *suffixes, int64_t now_us, struct known_view *out)
 {
@@ -175,16 +184,14 @@ bool known_changed(struct known *k, int model, ordinal base, ordinal first, ordi
 	for (ordinal o = first; o < end; o++) {
 		unsigned i = o - base;
 		outdate(c, h, i, suffixes[o - first]);
+		h->again[i] |= c->seen[i] & h->echo[i];
 		h->echo[i] |= c->seen[i];
 	}
 	memcpy(out->seen, c->seen, sizeof(out->seen));
 	memcpy(out->alias, h->alias, sizeof(out->alias));
 	make_dirty(k, h);
-	if (!h->echoing) {
-		h->echoing = true;
-		h->echo_at = now_us + KNOWN_ECHO_US;
-		TAILQ_INSERT_TAIL(&k->echoes, h, echo_link);
-	}
+	if (!h->echoing)
+		put_echo(k, h, now_us);
 	return true;
 }
 
@@ -238,15 +245,24 @@ static void take_dirty(struct known *k, struct known_hot *h, struct known_work *
 	memset(h->drop, 0, sizeof(h->drop));
 }
 
-static void take_echo(struct known *k, struct known_hot *h, struct known_work *out)
+static void take_echo(struct known *k, struct known_hot *h, int64_t now_us, struct known_work *out)
 {
+	bool more = false;
+
 	TAILQ_REMOVE(&k->echoes, h, echo_link);
 	h->echoing = false;
 	start_work(h, out);
 	memcpy(out->refresh, h->echo, sizeof(out->refresh));
 	for (unsigned i = 0; i < KNOWN_CHUNK; i++)
 		out->expire[i] = h->echo[i] & (uint8_t)~1u;
-	memset(h->echo, 0, sizeof(h->echo));
+	/* Between two changes of one batch there is always an echo to come, so that known_is_fresh() holds.
+	 */
+	memcpy(h->echo, h->again, sizeof(h->echo));
+	memset(h->again, 0, sizeof(h->again));
+	for (unsigned i = 0; i < KNOWN_CHUNK; i++)
+		more |= h->echo[i] != 0;
+	if (more)
+		put_echo(k, h, now_us);
 }
 
 bool known_take(struct known *k, int64_t now_us, struct known_work *out, int64_t *next_us)
@@ -265,6 +281,6 @@ bool known_take(struct known *k, int64_t now_us, struct known_work *out, int64_t
 		*next_us = h->echo_at;
 		return false;
 	}
-	take_echo(k, h, out);
+	take_echo(k, h, now_us, out);
 	return true;
 }

@@ -4,7 +4,7 @@
  * are never forgotten here), which of those names may still be valid, which alias is the present
  * one, and what the announcer has yet to tell. In chunks of neighbours, made when a name is
  * looked up: a batch nobody looked at costs nothing, another one 2 bytes, one that
- * changed 8. Masks have the bit 1 << suffix. Thread-safe.
+ * changed 9. Masks have the bit 1 << suffix. Thread-safe.
  */
 #ifndef BATCHFS_FS_KNOWN_H
 #define BATCHFS_FS_KNOWN_H

@@ -70,7 +70,8 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 			      "The mount is read-only (-o ro): nothing is built through it.");
 	bool protected = n->kind == NODE_FULL_REFRESH && backend_protected(fs->backend, n->model);
 	bool verb = n->kind == NODE_FULL_REFRESH && backend_runnable(fs->backend, n->model);
-	if (protected || unrunnable || (!verb && !node_builds(n)))
+	/* A directory keeps its own mode: touching it is EPERM, not a matter of rights. */
+	if (!node_is_dir(n) && (protected || unrunnable || (!verb && !node_builds(n))))
 		mode = 0444;
 	if (!attr_may_write(fs, req, mode))
 		return refuse(fs, n, say, EACCES, "The file's mode does not let this user write to it.");

@@ -179,10 +179,13 @@ void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze)
 	f.ctx = park(fs, what, false);
 	if (!f.ctx)
 		return;
-	if (what->node.kind == NODE_FULL_REFRESH)
+	if (what->node.kind == NODE_FULL_REFRESH) {
 		backend_protect(fs->backend, what->node.model, &f);
-	else
+	} else {
+		if (freeze)
+			wait_note_freeze(fs, what->parts);
 		backend_freeze(fs->backend, &f);
+	}
 }
 
 void wait_for_request(struct fs *fs, const struct wait_for *what, const char *reason, uint64_t *ticket)

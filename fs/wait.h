@@ -93,6 +93,10 @@ void wait_to_read(struct fs *fs, const struct wait_for *what, int64_t until_us);
  */
 void wait_mark_cancelled(struct fs *fs, const struct parts *parts, bool cancelled);
 
+/* Before a freeze, which cancels what is queued: who waits already is told so, whatever an earlier rm has
+ * left. */
+void wait_note_freeze(struct fs *fs, const struct parts *parts);
+
 /*
  * What was queued or running in the batches was cancelled: who waits for one of them gets ECANCELED when all
  * that he waits for has settled; not who came after the rm that did it, if it was this mount's. Before

@@ -144,13 +144,24 @@ static bool waits(const struct parked *p)
 #define RM_US 10000000
 
 /* Under the lock. */
-static void note_rm(struct waits *w, const struct parts *parts, bool cancelled)
+static void note_rm(struct waits *w, const struct parts *parts)
 {
 	int64_t now = clock_monotonic_us();
 
-	for (size_t i = 0; cancelled && i < parts->n; i++)
+	for (size_t i = 0; i < parts->n; i++)
 		w->rms[w->n_rms++ % WAIT_RMS] = (struct wait_rm){.part = parts_list(parts)[i], .at = now};
-	for (size_t i = 0; !cancelled && i < parts->n && i < WAIT_RMS; i++)
+}
+
+void wait_note_freeze(struct fs *fs, const struct parts *parts)
+{
+	LOCKED(&fs->waits.lock);
+	note_rm(&fs->waits, parts);
+}
+
+/* Under the lock. It has found nothing to cancel. */
+static void forget_rm(struct waits *w, const struct parts *parts)
+{
+	for (size_t i = 0; i < parts->n && i < WAIT_RMS; i++)
 		w->rms[--w->n_rms % WAIT_RMS].at = 0;
 }
 
@@ -173,7 +184,10 @@ void wait_mark_cancelled(struct fs *fs, const struct parts *parts, bool cancelle
 	struct parked *p;
 
 	LOCKED(&fs->waits.lock);
-	note_rm(&fs->waits, parts, cancelled);
+	if (cancelled)
+		note_rm(&fs->waits, parts);
+	else
+		forget_rm(&fs->waits, parts);
 	TAILQ_FOREACH(p, &fs->waits.list, link)
 	{
 		if (cancelled) {

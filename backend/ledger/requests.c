@@ -28,13 +28,8 @@ bool request_wants(const struct model_state *m, ordinal batch, int64_t *request,
 	return last != NULL;
 }
 
-/* Its id goes to those that the store shall retire; no memory for that: it is found again at the next load.
- */
-static void finish(struct ledger *l, struct model_state *m, struct open_request *r)
+static void remember_finished(struct ledger *l, int64_t id)
 {
-	TAILQ_REMOVE(&m->requests, r, link);
-	r->known->open = false;
-	r->known->finished = true;
 	if (l->n_finished == l->finished_size) {
 		size_t size = l->finished_size ? 2 * l->finished_size : 64;
 		int64_t *ids = realloc(l->finished, size * sizeof *ids);
@@ -44,7 +39,17 @@ static void finish(struct ledger *l, struct model_state *m, struct open_request 
 		}
 	}
 	if (l->n_finished < l->finished_size)
-		l->finished[l->n_finished++] = r->known->id;
+		l->finished[l->n_finished++] = id;
+}
+
+/* Its id goes to those that the store shall retire; no memory for that: it is found again at the next load.
+ */
+static void finish(struct ledger *l, struct model_state *m, struct open_request *r)
+{
+	TAILQ_REMOVE(&m->requests, r, link);
+	r->known->open = false;
+	r->known->finished = true;
+	remember_finished(l, r->known->id);
 	free(r);
 }
 
@@ -136,6 +141,12 @@ size_t ledger_take_finished(struct ledger *l, int64_t *ids, size_t n)
 	if (n)
 		memcpy(ids, l->finished + l->n_finished, n * sizeof *ids);
 	return n;
+}
+
+void ledger_untake_finished(struct ledger *l, const int64_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		remember_finished(l, ids[i]);
 }
 
 void requests_free(struct model_state *m)

@@ -62,10 +62,11 @@ static int load(struct store *s, const struct store_sink *sink, report_fn *repor
 	for (size_t i = 0; i < s->n_ids; i++)
 		pg_array_int(&ids, s->by_id[i].id);
 	pg_array_end(&ids);
-	strbuf_printf(&freezes,
-		      "select %s from batchfs.freeze f join unnest($1::int[]) as m (id) on f.model = m.id "
-		      "order by m.id, f.first_start",
-		      freeze_columns);
+	strbuf_printf(
+		&freezes,
+		"select %s from unnest($1::int[]) as m (id) left join batchfs.freeze f on f.model = m.id "
+		"order by m.id, f.first_start",
+		freeze_columns);
 	strbuf_printf(&requests,
 		      "declare batchfs_load cursor for select %s from batchfs.request r where r.model = any "
 		      "($1::int[])"
@@ -102,5 +103,10 @@ int pg_load(struct store *s, const struct store_sink *sink, struct error *err)
 int load_again(struct store *s, const struct store_sink *sink, struct error *err)
 {
 	log_info(s->config->log, "news of the last hour may be forgotten already: all states are read again");
-	return load(s, sink, states_of_others, err);
+	/* News of before it, adoptions among them, are still to come; hearing them twice does no harm. */
+	char *cursor = steal(&s->cursor);
+	int r = load(s, sink, states_of_others, err);
+	free(s->cursor);
+	s->cursor = cursor;
+	return r;
 }

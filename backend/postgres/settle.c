@@ -39,7 +39,10 @@
 	" request, sqlstate, message from done)"                                                             \
 	" select n from done"
 
-#define RETIRE "update batchfs.request set open = false where id = any ($1::bigint[])"
+/* What another mount is just retiring is left to it. */
+#define RETIRE                                                                                               \
+	"update batchfs.request set open = false where id in (select r.id from batchfs.request r"            \
+	" where r.id = any ($1::bigint[]) and r.open order by r.id for update skip locked)"
 
 static const char *kind_name(enum settle_kind kind)
 {

@@ -37,6 +37,16 @@ void cancel_over(struct backend *b, int model, ordinal batch)
 		w->ended |= UINT32_C(1) << (batch - w->run.first);
 }
 
+void cancel_too_late(struct backend *b, int model, ordinal batch, int64_t at)
+{
+	struct store_outcome out = {
+		.kind = SETTLE_CANCELLED, .model = model, .batch = batch, .started = at, .finished = at};
+	int64_t wish;
+	if (cancel_meant(b, model, batch, &wish) &&
+	    ledger_waits(b->ledger, model, batch, &out.request, &out.wanted) && out.wanted <= wish)
+		outcome_queue(b, &out, NULL);
+}
+
 bool cancel_wanted(void *worker, ordinal batch)
 {
 	struct job_worker *w = worker;

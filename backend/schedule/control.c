@@ -26,7 +26,7 @@ static void heard(struct backend *b, int r, const struct error *err)
 		b->warehouse.err = -r;
 }
 
-/* Retires requests that have nothing left to build. What is not retired now is found at the next load. */
+/* Retires requests that have nothing left to build. */
 static int retire(struct backend *b, struct error *err)
 {
 	int64_t ids[256];
@@ -39,8 +39,11 @@ static int retire(struct backend *b, struct error *err)
 		if (n == 0)
 			return 0;
 		int r = b->config.engine->store->retire(b->store, ids, n, err);
-		if (r < 0)
+		if (r < 0) {
+			LOCKED(&b->lock);
+			ledger_untake_finished(b->ledger, ids, n);
 			return r;
+		}
 	}
 }
 

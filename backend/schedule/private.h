@@ -217,6 +217,9 @@ void skip_hopeless(struct backend *b, const struct store_outcome *put_back);
 
 /* cancel.c */
 bool cancel_meant(struct backend *b, int model, ordinal batch, int64_t *wanted); /* with the lock */
+/* With the lock, before cancel_over(). It was built all the same, its COMMIT was under way: what had been
+ * asked for before the cancel is not built once more. */
+void cancel_too_late(struct backend *b, int model, ordinal batch, int64_t at);
 void cancel_over(struct backend *b, int model, ordinal batch); /* with the lock: its attempt has ended */
 /* With the lock: a cancel of this batch is on its way to the store. */
 bool cancel_asked(const struct backend *b, int model, ordinal batch);

@@ -29,6 +29,7 @@ static void show_done(struct backend *b, const struct build_run *run, const stru
 	ledger_equal_failures(b->ledger, run->request, NULL);
 	ledger_settled(b->ledger, &s);
 	attempt_ended(b, run->model);
+	cancel_too_late(b, run->model, r->batch, r->finished);
 	cancel_over(b, run->model, r->batch);
 	touch_model(b, run->model);
 }

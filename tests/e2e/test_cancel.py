@@ -80,6 +80,21 @@ def test_who_comes_after_the_rm_is_told_the_state(m, fault, name):
     assert done.returncode == 1 and "No data available" in done.stderr
 
 
+def test_a_freeze_after_an_rm_cancels_for_who_came_between(m, fault):
+    path = m / "sessions" / DAYS[3]
+    with fault.holding("build"):
+        os.utime(m / "sessions" / DAYS[0])
+        wait_until(lambda: states(m)[DAYS[0]] == "running", what="it runs")
+        os.utime(path)
+        os.unlink(path)
+        is_pending(m, DAYS[3])
+        os.utime(path)
+        waiting = parked_sync(path)
+        os.chmod(path, 0o444)
+        done = finish(waiting)
+    assert done.returncode == 1 and "canceled" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["2024-09", "2024-09-02--2024-09-05", ".queued", "2024.queued"])
 def test_many(m, warehouse, fault, name):
     with fault.holding("build"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which names there are: listings, suffixes, periods, ranges, versions, what is not there."""
+import ctypes
 import errno
 import os
 import stat
@@ -30,6 +31,24 @@ def test_the_root_and_a_model(sessions):
              for name in (".", ".model", ".status", "2024-09-01", "2024-09-02.pending", "2024-09", "2024-09-01.sql")}
     assert modes == {".": "drwxr-xr-x", ".model": "-r--r--r--", ".status": "-r--r--r--", "2024-09-01": "-rw-r--r--",
                      "2024-09-02.pending": "-rw-r--r--", "2024-09": "-rw-r--r--", "2024-09-01.sql": "-r--r--r--"}
+
+
+def entries_at(directory, offset):
+    """How many bytes of entries the kernel gives from there."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.lseek(fd, offset, os.SEEK_SET)
+        return ctypes.CDLL(None).getdents64(fd, ctypes.create_string_buffer(65536), ctypes.c_size_t(65536))
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("offset", [1 << 20, (1 << 31) + 16, (1 << 32) + 16, (1 << 62) + 16])
+def test_beyond_the_end_of_a_listing(sessions, offset):
+    for directory in (sessions.path, sessions / "sessions", sessions / "sessions+"):
+        assert entries_at(directory, 0) > 0
+        assert entries_at(directory, offset) == 0
+    assert "2024-09-01.pending" in os.listdir(sessions / "sessions")
 
 
 def test_the_names_of_a_batch_are_one_file(sessions):
