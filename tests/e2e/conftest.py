@@ -11,6 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from lib.events import add_sessions, make_events  # noqa: E402
+from lib.fault import Fault  # noqa: E402
 from lib.mount import Mount  # noqa: E402
 from lib.pg import Postgres, find_binaries  # noqa: E402
 from lib.project import Project  # noqa: E402
@@ -50,6 +52,12 @@ def binary():
 def fault_binary(binary):
     """The program whose engines inject delays and errors."""
     return built("BATCHFS_FAULT_BIN", "tests/fault/batchfs-fault")
+
+
+@pytest.fixture
+def fault(tmp_path):
+    """Its rules, for a mount of fault_binary with env=fault.env()."""
+    return Fault(tmp_path / "fault")
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +105,14 @@ def public():
     home.chmod(0o755)
     yield home / "mnt"
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def ready(project, warehouse):
+    """The project with sessions, and four events a day for it to read."""
+    make_events(warehouse)
+    add_sessions(project)
+    return project
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import pytest
 
 from lib.command import errno_of, finish, park, parked_sync, shell, start, wait_parked
-from lib.fault import Fault
 from lib.tools import nodeid
 from lib.trouble import FINE, NEVER_ENDS, add_troubled, set_days
 from lib.truth import built, check_rows
@@ -15,11 +14,6 @@ from lib.wait import wait_until
 NOW = "2024-09-07T12:00:00"
 RANGE = "2024-09-01--2024-09-05"
 DAYS = [f"2024-09-0{d}" for d in range(1, 5)]
-
-
-@pytest.fixture
-def fault(tmp_path):
-    return Fault(tmp_path / "fault")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import pytest
 
 from lib.command import errno_of, finish, run, shell, start, wait_parked
-from lib.fault import Fault
 from lib.trouble import FAILS, FINE, add_troubled, set_days
 from lib.truth import asked_for, built
 from lib.wait import wait_until
@@ -14,11 +13,6 @@ from lib.wait import wait_until
 NOW = "2024-09-07T12:00:00"
 DAYS = [f"2024-09-0{n}" for n in range(1, 7)]
 RACERS = 20
-
-
-@pytest.fixture
-def fault(tmp_path):
-    return Fault(tmp_path / "fault")
 
 
 @pytest.fixture

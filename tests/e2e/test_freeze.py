@@ -11,7 +11,6 @@ import pytest
 
 from lib.command import errno_of, finish, shell, start, wait_parked
 from lib.events import add_sessions, make_events
-from lib.fault import Fault
 from lib.project import Project
 from lib.trouble import FAILS, NEVER_ENDS, add_troubled, set_days
 from lib.truth import asked_for, built, check_rows
@@ -20,18 +19,6 @@ from lib.wait import SLOWER, wait_until
 NOW = "2024-09-05T12:00:00"
 DAYS = [f"2024-09-0{d}" for d in range(1, 6)]
 RANGE = "2024-09-02--2024-09-05"
-
-
-@pytest.fixture
-def ready(project, warehouse):
-    make_events(warehouse)
-    add_sessions(project)
-    return project
-
-
-@pytest.fixture
-def fault(tmp_path):
-    return Fault(tmp_path / "fault")
 
 
 def mode(m, *names):

@@ -9,18 +9,12 @@ import signal
 import pytest
 
 from lib.command import errno_of, finish, run, shell, start, wait_parked
-from lib.fault import Fault
 from lib.trouble import FAILS, FINE, NEVER_ENDS, add_troubled, set_days
 from lib.wait import wait_until
 
 NOW = "2024-09-07T12:00:00"
 KEYS = ["at", "model", "batch", "attempt", "outcome", "seconds", "rows_deleted", "rows_inserted", "uid", "command",
         "reason", "sqlstate", "message"]
-
-
-@pytest.fixture
-def fault(tmp_path):
-    return Fault(tmp_path / "fault")
 
 
 @pytest.fixture

@@ -17,13 +17,6 @@ USAGE, MANIFEST, WAREHOUSE, MOUNTPOINT, FUSE = 2, 3, 4, 5, 6
 
 
 @pytest.fixture
-def ready(project, warehouse):
-    make_events(warehouse)
-    add_sessions(project)
-    return project
-
-
-@pytest.fixture
 def sqlite_project(make_warehouse, tmp_path):
     from lib.project import Project
     warehouse = make_warehouse("sqlite")

@@ -8,16 +8,10 @@ import signal
 import pytest
 
 from lib.command import errno_of, finish, shell, start, wait_parked
-from lib.fault import Fault
 from lib.trouble import FAILS, add_troubled, set_days
 
 NOW = "2024-09-07T12:00:00"
 LINE = re.compile(r"\[#*\.*\] (\d+)/(\d+) done, (\d+) failed(, \d+ pending)?(, [\d.]+/s(, \d+ (s|min|h) left)?)?$")
-
-
-@pytest.fixture
-def fault(tmp_path):
-    return Fault(tmp_path / "fault")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import stat
 import pytest
 
 from lib.command import errno_of, finish, is_locked_out, parked_sync, run, shell, start, wait_parked
-from lib.fault import Fault
 from lib.thread import announcer_of, standing_still
 from lib.trouble import FAILS, FINE, add_troubled, set_days
 from lib.truth import asked_for, built, check_rows
@@ -18,11 +17,6 @@ RANGE = "2024-09-01--2024-09-04"
 REST = "2024-09-02--2024-09-04"
 DAYS = ["2024-09-01", "2024-09-02", "2024-09-03"]
 READS = "select id, event_time, val from {sessions}"
-
-
-@pytest.fixture
-def fault(tmp_path):
-    return Fault(tmp_path / "fault")
 
 
 @pytest.fixture

@@ -6,16 +6,10 @@ import os
 import pytest
 
 from lib.command import errno_of, finish, shell, start, wait_parked
-from lib.fault import Fault
 from lib.trouble import FAILS, FINE, add_troubled, set_days
 from lib.truth import asked_for, built, check_rows
 
 NOW = "2024-09-07T12:00:00"
-
-
-@pytest.fixture
-def fault(tmp_path):
-    return Fault(tmp_path / "fault")
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 
 from lib.command import errno_of, finish, park, run, shell, start, state, wait_parked, waits_for_fuse
 from lib.events import add_sessions, make_events
-from lib.fault import Fault
 from lib.tools import nodeid
 from lib.trouble import FAILS, NEVER_ENDS, add_troubled, set_days
 from lib.truth import asked_for, built, check_rows
@@ -22,11 +21,6 @@ NOW = "2024-09-07T12:00:00"
 DAY, OTHER = "2024-09-01", "2024-09-02"
 # Fewer where a sanitizer makes each several times longer.
 ROUNDS = 2000 // SLOWER
-
-
-@pytest.fixture
-def fault(tmp_path):
-    return Fault(tmp_path / "fault")
 
 
 @pytest.fixture

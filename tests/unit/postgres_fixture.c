@@ -3,13 +3,17 @@
 
 #include <glob.h>
 #include <libpq-fe.h>
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 static struct {
 	char bin[200], dir[64];
@@ -18,7 +22,7 @@ static struct {
 	unsigned databases;
 } server;
 
-static void fail(const char *what, const char *why)
+static void give_up(const char *what, const char *why)
 {
 	fprintf(stderr, "%s: %s\n", what, why);
 	abort();
@@ -58,22 +62,22 @@ static void reconnect(const char *database)
 		   *values[] = {server.dir, "postgres", database, NULL};
 	server.conn = PQconnectdbParams(keys, values, 0);
 	if (PQstatus(server.conn) != CONNECTION_OK)
-		fail("connect", PQerrorMessage(server.conn));
+		give_up("connect", PQerrorMessage(server.conn));
 }
 
-bool server_start(void)
+static bool server_start(void)
 {
 	if (!find_binaries())
 		return false;
 	snprintf(server.dir, sizeof server.dir, "/tmp/batchfs-pg-XXXXXX");
 	if (!mkdtemp(server.dir) || chmod(server.dir, 0777))
-		fail("mkdtemp", server.dir);
+		give_up("mkdtemp", server.dir);
 	if (run("%s/initdb -D %s/data -U postgres -A trust -E UTF8 --locale=C --no-sync", server.bin,
 		server.dir) ||
 	    run("%s/pg_ctl -D %s/data -w -o \"-k %s -c listen_addresses='' -c fsync=off -c "
 		"max_connections=30\" start",
 		server.bin, server.dir, server.dir))
-		fail("the server does not start, see its log in", server.dir);
+		give_up("the server does not start, see its log in", server.dir);
 	setenv("PGHOST", server.dir, 1);
 	setenv("PGUSER", "postgres", 1);
 	setenv("PGDATABASE", "postgres", 1);
@@ -81,7 +85,7 @@ bool server_start(void)
 	return true;
 }
 
-void server_stop(void)
+static void server_stop(void)
 {
 	PQfinish(server.conn);
 	server.conn = NULL;
@@ -91,7 +95,21 @@ void server_stop(void)
 	char command[100];
 	snprintf(command, sizeof command, "rm -rf %s", server.dir);
 	if (system(command))
-		fail("rm", server.dir);
+		give_up("rm", server.dir);
+}
+
+int server_run_tests(const char *name, const struct CMUnitTest *tests, size_t n)
+{
+	const char *must = getenv("BATCHFS_MUST_WORK");
+	bool skip = !must || strcmp(must, "1") != 0;
+	if (!server_start()) {
+		fprintf(stderr, "%s: no PostgreSQL server in /usr/lib/postgresql/*/bin\n",
+			skip ? "skipped" : "BATCHFS_MUST_WORK=1");
+		return skip ? 77 : 1;
+	}
+	int failed = _cmocka_run_group_tests(name, tests, n, NULL, NULL);
+	server_stop();
+	return failed;
 }
 
 void server_database(void)
@@ -115,7 +133,7 @@ const char *sql(const char *fmt, ...)
 	PGresult *r = PQexec(server.conn, text);
 	ExecStatusType status = PQresultStatus(r);
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-		fail(text, PQerrorMessage(server.conn));
+		give_up(text, PQerrorMessage(server.conn));
 	free(server.answer);
 	server.answer = strdup(PQntuples(r) && PQnfields(r) ? PQgetvalue(r, 0, 0) : "");
 	PQclear(r);

@@ -3,11 +3,13 @@
 #ifndef BATCHFS_TESTS_POSTGRES_FIXTURE_H
 #define BATCHFS_TESTS_POSTGRES_FIXTURE_H
 
-#include <stdbool.h>
+#include <stddef.h>
 
-/* Sets PGHOST, PGUSER and PGDATABASE. False: there is no PostgreSQL server on this machine. */
-bool server_start(void);
-void server_stop(void);
+/* Runs a group of tests beside a server; after <cmocka.h>. What main() returns: 77, meson's word for skipped,
+ * where there is no server on this machine; with BATCHFS_MUST_WORK=1 that is a failure. */
+#define server_run(tests) server_run_tests(#tests, tests, sizeof(tests) / sizeof *(tests))
+struct CMUnitTest;
+int server_run_tests(const char *name, const struct CMUnitTest *tests, size_t n);
 
 /* A new empty database, which PGDATABASE names from then on. */
 void server_database(void);

@@ -250,3 +250,29 @@ uint32_t build_days(struct world *w, int model, int first, int count, struct sto
 	assert_int_equal(build_claim(w, c), 0);
 	return granted;
 }
+
+int world_fresh(void **state)
+{
+	server_database();
+	world_source();
+	struct world *w = calloc(1, sizeof *w);
+	world_init(w);
+	*state = w;
+	return 0;
+}
+
+int world_fresh_open(void **state)
+{
+	world_fresh(state);
+	world_open(*state);
+	return 0;
+}
+
+int world_gone(void **state)
+{
+	struct world *w = *state;
+	if (w->store)
+		world_close(w);
+	free(w);
+	return 0;
+}

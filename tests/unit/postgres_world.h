@@ -56,6 +56,12 @@ void world_open(struct world *w); /* open, enlist, load, worker; each must succe
 void world_close(struct world *w);
 void world_prepare(struct world *w, int model);
 
+/* cmocka's set-ups and the tear-down of a test on one mount, *state: a new database with src.events, the
+ * mount not open yet, or open. */
+int world_fresh(void **state);
+int world_fresh_open(void **state);
+int world_gone(void **state);
+
 ordinal day(int n); /* days since BEGIN */
 int request_days(struct world *w, int model, int first, int end, int expected, uint32_t attempt,
 		 int64_t *seq);

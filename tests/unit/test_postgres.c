@@ -19,25 +19,6 @@ static const struct store_ops *store(void)
 	return engine_postgres.store;
 }
 
-static int fresh(void **state)
-{
-	server_database();
-	world_source();
-	struct world *w = calloc(1, sizeof *w);
-	world_init(w);
-	*state = w;
-	return 0;
-}
-
-static int gone(void **state)
-{
-	struct world *w = *state;
-	if (w->store)
-		world_close(w);
-	free(w);
-	return 0;
-}
-
 /* Another mount of the same warehouse. */
 static struct world *second_mount(void)
 {
@@ -341,24 +322,19 @@ static void missing_rights_name_their_grant(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(request_is_recorded_and_loaded, fresh, gone),
-		cmocka_unit_test_setup_teardown(same_uuid_counts_once, fresh, gone),
-		cmocka_unit_test_setup_teardown(retry_of_a_failure_is_won_once, fresh, gone),
-		cmocka_unit_test_setup_teardown(claims_grant_once, fresh, gone),
-		cmocka_unit_test_setup_teardown(a_claim_waits_for_nobody, fresh, gone),
-		cmocka_unit_test_setup_teardown(mounts_follow_each_other, fresh, gone),
-		cmocka_unit_test_setup_teardown(the_dead_are_swept, fresh, gone),
-		cmocka_unit_test_setup_teardown(a_lost_session_does_not_lose_its_batches, fresh, gone),
-		cmocka_unit_test_setup_teardown(a_server_that_hangs_is_given_up, fresh, gone),
-		cmocka_unit_test_setup_teardown(retired_requests_are_not_loaded, fresh, gone),
-		cmocka_unit_test_setup_teardown(read_only_writes_nothing, fresh, gone),
-		cmocka_unit_test_setup_teardown(missing_rights_name_their_grant, fresh, gone),
+		cmocka_unit_test_setup_teardown(request_is_recorded_and_loaded, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(same_uuid_counts_once, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(retry_of_a_failure_is_won_once, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(claims_grant_once, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(a_claim_waits_for_nobody, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(mounts_follow_each_other, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(the_dead_are_swept, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(a_lost_session_does_not_lose_its_batches, world_fresh,
+						world_gone),
+		cmocka_unit_test_setup_teardown(a_server_that_hangs_is_given_up, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(retired_requests_are_not_loaded, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(read_only_writes_nothing, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(missing_rights_name_their_grant, world_fresh, world_gone),
 	};
-	if (!server_start()) {
-		fprintf(stderr, "skipped: no PostgreSQL server in /usr/lib/postgresql/*/bin\n");
-		return 77;
-	}
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	server_stop();
-	return failed;
+	return server_run(tests);
 }

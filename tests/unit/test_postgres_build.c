@@ -17,25 +17,6 @@ static const struct builder_ops *builder(void)
 	return engine_postgres.builder;
 }
 
-static int fresh(void **state)
-{
-	server_database();
-	world_source();
-	struct world *w = calloc(1, sizeof *w);
-	world_init(w);
-	*state = w;
-	return 0;
-}
-
-static int gone(void **state)
-{
-	struct world *w = *state;
-	if (w->store)
-		world_close(w);
-	free(w);
-	return 0;
-}
-
 static void a_run_is_built(void **state)
 {
 	struct world *w = *state;
@@ -243,20 +224,14 @@ static void a_lost_connection_is_resolved(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_run_is_built, fresh, gone),
-		cmocka_unit_test_setup_teardown(statements_are_what_is_sent, fresh, gone),
-		cmocka_unit_test_setup_teardown(a_stale_attempt_writes_nothing, fresh, gone),
-		cmocka_unit_test_setup_teardown(failing_sql_fails_alone, fresh, gone),
-		cmocka_unit_test_setup_teardown(rows_outside_are_counted, fresh, gone),
-		cmocka_unit_test_setup_teardown(second_statements_are_refused, fresh, gone),
-		cmocka_unit_test_setup_teardown(an_interrupted_batch_leaves_nothing, fresh, gone),
-		cmocka_unit_test_setup_teardown(a_lost_connection_is_resolved, fresh, gone),
+		cmocka_unit_test_setup_teardown(a_run_is_built, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(statements_are_what_is_sent, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(a_stale_attempt_writes_nothing, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(failing_sql_fails_alone, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(rows_outside_are_counted, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(second_statements_are_refused, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(an_interrupted_batch_leaves_nothing, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(a_lost_connection_is_resolved, world_fresh, world_gone),
 	};
-	if (!server_start()) {
-		fprintf(stderr, "skipped: no PostgreSQL server in /usr/lib/postgresql/*/bin\n");
-		return 77;
-	}
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	server_stop();
-	return failed;
+	return server_run(tests);
 }

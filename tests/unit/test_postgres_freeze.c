@@ -15,26 +15,6 @@
 #include "tests/unit/postgres_fixture.h"
 #include "tests/unit/postgres_world.h"
 
-static int fresh(void **state)
-{
-	server_database();
-	world_source();
-	struct world *w = calloc(1, sizeof *w);
-	world_init(w);
-	world_open(w);
-	*state = w;
-	return 0;
-}
-
-static int gone(void **state)
-{
-	struct world *w = *state;
-	if (w->store)
-		world_close(w);
-	free(w);
-	return 0;
-}
-
 static int change(struct world *w, enum request_kind kind, int first, int end, uint32_t uid,
 		  struct error *err)
 {
@@ -311,18 +291,12 @@ static void nothing_is_built_over_a_freeze(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(frozen_is_not_granted, fresh, gone),
-		cmocka_unit_test_setup_teardown(what_was_put_back, fresh, gone),
-		cmocka_unit_test_setup_teardown(asked_for_by_its_name, fresh, gone),
-		cmocka_unit_test_setup_teardown(others_see_it, fresh, gone),
-		cmocka_unit_test_setup_teardown(any_order, fresh, gone),
-		cmocka_unit_test_setup_teardown(nothing_is_built_over_a_freeze, fresh, gone),
+		cmocka_unit_test_setup_teardown(frozen_is_not_granted, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(what_was_put_back, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(asked_for_by_its_name, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(others_see_it, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(any_order, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(nothing_is_built_over_a_freeze, world_fresh_open, world_gone),
 	};
-	if (!server_start()) {
-		fprintf(stderr, "skipped: no PostgreSQL server in /usr/lib/postgresql/*/bin\n");
-		return 77;
-	}
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	server_stop();
-	return failed;
+	return server_run(tests);
 }

@@ -15,26 +15,6 @@
 
 #define ALWAYS INT64_C(4000000000000000) /* the year 2096: everything is older */
 
-static int fresh(void **state)
-{
-	server_database();
-	world_source();
-	struct world *w = calloc(1, sizeof *w);
-	world_init(w);
-	world_open(w);
-	*state = w;
-	return 0;
-}
-
-static int gone(void **state)
-{
-	struct world *w = *state;
-	if (w->store)
-		world_close(w);
-	free(w);
-	return 0;
-}
-
 /* What has ended since the last look. */
 static const char *history(struct world *w, int model, size_t most, struct seen_attempts *s)
 {
@@ -186,18 +166,14 @@ static void who_was_cut_off_reads_everything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_outcome, fresh, gone),
-		cmocka_unit_test_setup_teardown(commits_out_of_order, fresh, gone),
-		cmocka_unit_test_setup_teardown(old_ones_are_forgotten, fresh, gone),
-		cmocka_unit_test_setup_teardown(what_is_open_or_not_a_build_stays, fresh, gone),
-		cmocka_unit_test_setup_teardown(an_adoption_is_never_forgotten, fresh, gone),
-		cmocka_unit_test_setup_teardown(who_was_cut_off_reads_everything, fresh, gone),
+		cmocka_unit_test_setup_teardown(every_outcome, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(commits_out_of_order, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(old_ones_are_forgotten, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(what_is_open_or_not_a_build_stays, world_fresh_open,
+						world_gone),
+		cmocka_unit_test_setup_teardown(an_adoption_is_never_forgotten, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(who_was_cut_off_reads_everything, world_fresh_open,
+						world_gone),
 	};
-	if (!server_start()) {
-		fprintf(stderr, "skipped: no PostgreSQL server in /usr/lib/postgresql/*/bin\n");
-		return 77;
-	}
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	server_stop();
-	return failed;
+	return server_run(tests);
 }

@@ -14,23 +14,17 @@
 
 static int fresh(void **state)
 {
-	server_database();
-	world_source();
+	world_fresh(state);
 	proxy_start();
-	struct world *w = calloc(1, sizeof *w);
-	world_init(w);
-	world_open(w);
-	world_prepare(w, 0);
-	*state = w;
+	world_open(*state);
+	world_prepare(*state, 0);
 	return 0;
 }
 
 static int gone(void **state)
 {
-	struct world *w = *state;
-	world_close(w);
+	world_gone(state);
 	proxy_stop();
-	free(w);
 	return 0;
 }
 
@@ -112,11 +106,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_run_goes_on_behind_a_lost_one, fresh, gone),
 		cmocka_unit_test_setup_teardown(a_lost_claim_goes_back, fresh, gone),
 	};
-	if (!server_start()) {
-		fprintf(stderr, "skipped: no PostgreSQL server in /usr/lib/postgresql/*/bin\n");
-		return 77;
-	}
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	server_stop();
-	return failed;
+	return server_run(tests);
 }

@@ -342,11 +342,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_not_wanted_is_not_sent, fresh, gone),
 		cmocka_unit_test_setup_teardown(what_was_sent_is_rolled_back, fresh, gone),
 	};
-	if (!server_start()) {
-		fprintf(stderr, "skipped: no PostgreSQL server in /usr/lib/postgresql/*/bin\n");
-		return 77;
-	}
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	server_stop();
-	return failed;
+	return server_run(tests);
 }

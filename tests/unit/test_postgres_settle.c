@@ -12,26 +12,6 @@
 #include "tests/unit/postgres_fixture.h"
 #include "tests/unit/postgres_world.h"
 
-static int fresh(void **state)
-{
-	server_database();
-	world_source();
-	struct world *w = calloc(1, sizeof *w);
-	world_init(w);
-	world_open(w);
-	*state = w;
-	return 0;
-}
-
-static int gone(void **state)
-{
-	struct world *w = *state;
-	if (w->store)
-		world_close(w);
-	free(w);
-	return 0;
-}
-
 static int answer(struct world *w, int n, enum settle_kind kind, uint32_t attempt, int64_t wanted)
 {
 	struct error err = {0};
@@ -279,21 +259,18 @@ static void a_failure_ends_the_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(skipped_without_a_row, fresh, gone),
-		cmocka_unit_test_setup_teardown(skipped_keeps_when_it_was_built, fresh, gone),
-		cmocka_unit_test_setup_teardown(cancelled_in_the_queue, fresh, gone),
-		cmocka_unit_test_setup_teardown(cancelled_after_it_was_put_back, fresh, gone),
-		cmocka_unit_test_setup_teardown(cancelled_while_it_runs, fresh, gone),
-		cmocka_unit_test_setup_teardown(a_running_batch_is_not_waited_for, fresh, gone),
-		cmocka_unit_test_setup_teardown(others_see_it, fresh, gone),
-		cmocka_unit_test_setup_teardown(all_kinds_at_once, fresh, gone),
-		cmocka_unit_test_setup_teardown(a_failure_ends_the_run, fresh, gone),
+		cmocka_unit_test_setup_teardown(skipped_without_a_row, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(skipped_keeps_when_it_was_built, world_fresh_open,
+						world_gone),
+		cmocka_unit_test_setup_teardown(cancelled_in_the_queue, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(cancelled_after_it_was_put_back, world_fresh_open,
+						world_gone),
+		cmocka_unit_test_setup_teardown(cancelled_while_it_runs, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(a_running_batch_is_not_waited_for, world_fresh_open,
+						world_gone),
+		cmocka_unit_test_setup_teardown(others_see_it, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(all_kinds_at_once, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(a_failure_ends_the_run, world_fresh_open, world_gone),
 	};
-	if (!server_start()) {
-		fprintf(stderr, "skipped: no PostgreSQL server in /usr/lib/postgresql/*/bin\n");
-		return 77;
-	}
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	server_stop();
-	return failed;
+	return server_run(tests);
 }

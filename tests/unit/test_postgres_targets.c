@@ -16,25 +16,6 @@ static const struct builder_ops *builder(void)
 	return engine_postgres.builder;
 }
 
-static int fresh(void **state)
-{
-	server_database();
-	world_source();
-	struct world *w = calloc(1, sizeof *w);
-	world_init(w);
-	*state = w;
-	return 0;
-}
-
-static int gone(void **state)
-{
-	struct world *w = *state;
-	if (w->store)
-		world_close(w);
-	free(w);
-	return 0;
-}
-
 static void types_and_time_zones(void **state)
 {
 	struct world *w = *state;
@@ -191,17 +172,11 @@ static void a_new_table_is_not_built_into(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(types_and_time_zones, fresh, gone),
-		cmocka_unit_test_setup_teardown(unsupported_types_say_so, fresh, gone),
-		cmocka_unit_test_setup_teardown(row_level_security_is_refused, fresh, gone),
-		cmocka_unit_test_setup_teardown(what_holds_rows_is_adopted, fresh, gone),
-		cmocka_unit_test_setup_teardown(a_new_table_is_not_built_into, fresh, gone),
+		cmocka_unit_test_setup_teardown(types_and_time_zones, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(unsupported_types_say_so, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(row_level_security_is_refused, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(what_holds_rows_is_adopted, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(a_new_table_is_not_built_into, world_fresh, world_gone),
 	};
-	if (!server_start()) {
-		fprintf(stderr, "skipped: no PostgreSQL server in /usr/lib/postgresql/*/bin\n");
-		return 77;
-	}
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	server_stop();
-	return failed;
+	return server_run(tests);
 }
