@@ -17,6 +17,7 @@
 #include "backend/base/strbuf.h"
 #include "backend/batch_state.h"
 #include "backend/calendar.h"
+#include "backend/slot.h"
 
 struct backend;
 struct engine;
@@ -39,10 +40,10 @@ struct backend_config {
  */
 struct backend_listener {
 	void *ctx;
-	void (*changed)(void *ctx, int model, struct ordinal_range batches);
+	void (*changed)(void *ctx, slot model, struct ordinal_range batches);
 	/* What was queued or running in [first, end) was cancelled: those who wait for it get ECANCELED.
 	 * Before changed(). */
-	void (*cancelled)(void *ctx, int model, struct ordinal_range batches);
+	void (*cancelled)(void *ctx, slot model, struct ordinal_range batches);
 };
 
 struct catalog;
@@ -72,17 +73,17 @@ void backend_close(struct backend *b);
 
 /* Models: 0 .. backend_models() - 1; their order and their names do not change. */
 int backend_models(const struct backend *b);
-int backend_find(const struct backend *b, const char *dir); /* -1: none */
-const char *backend_model_dir(const struct backend *b, int model);
-enum batch_size backend_batch_size(const struct backend *b, int model);
-bool backend_runnable(const struct backend *b, int model);
+slot backend_find(const struct backend *b, const char *dir); /* -1: none */
+const char *backend_model_dir(const struct backend *b, slot model);
+enum batch_size backend_batch_size(const struct backend *b, slot model);
+bool backend_runnable(const struct backend *b, slot model);
 /* Against a full refresh, by its config, the mount or a chmod. */
-bool backend_protected(const struct backend *b, int model);
+bool backend_protected(const struct backend *b, slot model);
 bool backend_read_only(const struct backend *b);
 
 /* What dbt's selection syntax names. */
 struct backend_selection {
-	int *models; /* each behind all that it reads */
+	slot *models; /* each behind all that it reads */
 	size_t n_models;
 	char **not_rebuilt; /* names of the selected models that are no microbatch models, sorted */
 	size_t n_not_rebuilt;
@@ -98,7 +99,7 @@ int backend_select(const struct backend *b, const char *expression, struct backe
 void backend_selection_fini(struct backend_selection *s);
 
 /* The batches that exist now. */
-struct ordinal_range backend_existing(const struct backend *b, int model);
+struct ordinal_range backend_existing(const struct backend *b, slot model);
 
 /* What a listing and stat need of a batch. */
 struct batch_glance {
@@ -109,22 +110,22 @@ struct batch_glance {
 	bool writable;	  /* may be built: not frozen, for one */
 };
 /* -ENOENT where the batch does not exist now. */
-int backend_glance(const struct backend *b, int model, ordinal batch, struct batch_glance *out);
+int backend_glance(const struct backend *b, slot model, ordinal batch, struct batch_glance *out);
 
 /* n glances of neighbours from `first` in one go: for listings. The caller stays inside backend_existing().
  */
-void backend_glances(const struct backend *b, int model, ordinal first, size_t n, struct batch_glance *out);
+void backend_glances(const struct backend *b, slot model, ordinal first, size_t n, struct batch_glance *out);
 
 /* Of a range: mtime is the oldest build of what is built; 0: nothing is. */
-int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_range batches);
+int64_t backend_oldest_build(const struct backend *b, slot model, struct ordinal_range batches);
 
 /* Last change of anything in the model, us. */
-int64_t backend_changed_at(const struct backend *b, int model);
+int64_t backend_changed_at(const struct backend *b, slot model);
 
 /* Batches of one model: a range, all of them or those that are in one of some states at the moment of the
  * call. */
 struct backend_part {
-	int model;
+	slot model;
 	struct ordinal_range batches;
 	unsigned states; /* 1u << enum batch_state; 0: whatever state they are in */
 };
@@ -177,7 +178,7 @@ void backend_freeze(struct backend *b, const struct backend_freeze *f);
 
 /* Protects the model against a full refresh, for every mount, or lifts that: f without its parts. -EPERM: its
  * config or this mount protects it. */
-void backend_protect(struct backend *b, int model, const struct backend_freeze *f);
+void backend_protect(struct backend *b, slot model, const struct backend_freeze *f);
 
 /* Whether there are batches in the parts and all of them are frozen. */
 bool backend_frozen(const struct backend *b, const struct backend_part *parts, size_t n_parts);
@@ -188,7 +189,7 @@ size_t backend_count(const struct backend *b, const struct backend_part *parts, 
 /*
  * The first batch of the range that is queued or running; range.end: all have settled.
  */
-ordinal backend_next_unsettled(const struct backend *b, int model, struct ordinal_range batches);
+ordinal backend_next_unsettled(const struct backend *b, slot model, struct ordinal_range batches);
 
 /*
  * What sync answers for what has settled: 0, -EIO (something failed or was skipped), -ENODATA (a single
@@ -197,18 +198,18 @@ ordinal backend_next_unsettled(const struct backend *b, int model, struct ordina
 int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts);
 
 /* Documents: JSON with a newline at the end, appended to out. 0 or -errno. */
-int backend_batch_document(const struct backend *b, int model, ordinal batch, struct strbuf *out);
+int backend_batch_document(const struct backend *b, slot model, ordinal batch, struct strbuf *out);
 /* Of the parts together. run: what would be built is what backend_request.run builds. */
 int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
 			   bool run, struct strbuf *out);
 /* Of all of a selection's models, with what it does not rebuild: its .status, or its .run. */
 int backend_selection_document(const struct backend *b, const struct backend_selection *s, bool status,
 			       struct strbuf *out);
-int backend_model_document(const struct backend *b, int model, struct strbuf *out);
-int backend_model_status(const struct backend *b, int model, struct strbuf *out);
+int backend_model_document(const struct backend *b, slot model, struct strbuf *out);
+int backend_model_status(const struct backend *b, slot model, struct strbuf *out);
 int backend_root_status(const struct backend *b, struct strbuf *out);
-int backend_full_refresh_document(const struct backend *b, int model, struct strbuf *out);
-int backend_sql_document(const struct backend *b, int model, struct ordinal_range batches,
+int backend_full_refresh_document(const struct backend *b, slot model, struct strbuf *out);
+int backend_sql_document(const struct backend *b, slot model, struct ordinal_range batches,
 			 struct strbuf *out);
 
 /*
@@ -217,23 +218,23 @@ int backend_sql_document(const struct backend *b, int model, struct ordinal_rang
  * made it. When it has grown too long, its older half goes in one step.
  */
 struct backend_history;
-struct backend_history *backend_history_open(struct backend *b, int model); /* NULL: no memory */
-void backend_history_close(struct backend_history *h);			    /* NULL is fine */
+struct backend_history *backend_history_open(struct backend *b, slot model); /* NULL: no memory */
+void backend_history_close(struct backend_history *h);			     /* NULL is fine */
 
 /*
  * Has the model's open history read. done() is called once, from another thread or before this returns: 0
  * when everything that had ended by now is in it, or -errno of the warehouse.
  */
-void backend_history_load(struct backend *b, int model, void (*done)(void *ctx, int result), void *ctx);
+void backend_history_load(struct backend *b, slot model, void (*done)(void *ctx, int result), void *ctx);
 
 /* Bytes it has now; 0 where nobody has it open. */
-size_t backend_history_size(const struct backend *b, int model);
+size_t backend_history_size(const struct backend *b, slot model);
 
 /* Appends at most `size` bytes from offset `off` on; none at the end. */
 void backend_history_read(const struct backend_history *h, size_t off, size_t size, struct strbuf *out);
 
 /* Keeps a refusal that fs/ decided as the model's (model >= 0) last_refusal, and logs it. Returns -err. */
-int backend_refuse(struct backend *b, int model, struct ordinal_range batches, int err, const char *fmt, ...)
+int backend_refuse(struct backend *b, slot model, struct ordinal_range batches, int err, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
 #endif

@@ -14,7 +14,7 @@ struct worker;
 
 /* Neighbouring batches of one model, as claim() granted them: first .. first + count - 1. */
 struct build_run {
-	int model;
+	slot model;
 	ordinal first;
 	uint32_t count;
 	uint32_t attempt[CLAIM_MAX]; /* 0: not ours, leave it out */
@@ -55,7 +55,7 @@ typedef void build_report_fn(void *ctx, const struct build_report *r);
 
 /* An attempt that has ended, as .history shows it. Strings are valid during the call. */
 struct ended_attempt {
-	int model;
+	slot model;
 	ordinal batch;
 	uint32_t attempt;
 	const char *outcome;		     /* done, failed, cancelled, interrupted, skipped */
@@ -79,7 +79,7 @@ struct builder_ops {
 	 * no batch of the model is in flight on this mount. Fills *target. target->adopt: adopt() must come
 	 * next.
 	 */
-	int (*prepare)(struct worker *w, int model, struct store_target *target, struct error *err);
+	int (*prepare)(struct worker *w, slot model, struct store_target *target, struct error *err);
 
 	/*
 	 * The target was built by somebody else: the batches whose window holds rows become done,
@@ -87,7 +87,7 @@ struct builder_ops {
 	 * -EAGAIN: the target has gone. With read_only it only reports. No batch of the model is in flight;
 	 * takes as long as one pass may take.
 	 */
-	int (*adopt)(struct worker *w, int model, const struct store_sink *sink, struct error *err);
+	int (*adopt)(struct worker *w, slot model, const struct store_sink *sink, struct error *err);
 
 	/*
 	 * Builds a run, oldest first, and reports STARTED and then one outcome for each batch that has
@@ -113,7 +113,7 @@ struct builder_ops {
 	 * it); after a failure it is as before and what was told is void. A worker's and no store's, because
 	 * it may read for long: nobody must wait for its connection.
 	 */
-	int (*history)(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell,
+	int (*history)(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
 		       void *ctx, struct error *err);
 
 	/*
@@ -122,13 +122,13 @@ struct builder_ops {
 	 * another mount may not have read it yet. Nobody waits for it; -EBUSY: somebody is in its way,
 	 * later. Never called with read_only.
 	 */
-	int (*prune)(struct worker *w, int model, size_t keep, int64_t before, struct error *err);
+	int (*prune)(struct worker *w, slot model, size_t keep, int64_t before, struct error *err);
 
 	/*
 	 * Appends the exact statements that building these batches sends, each ended by ";\n".
 	 * Any thread, from memory only: never waits for the warehouse.
 	 */
-	int (*statements)(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
+	int (*statements)(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 			  struct error *err);
 };
 

@@ -15,7 +15,7 @@ bool plan_serial(const struct model *m)
 	return m->reads_itself || m->concurrent_batches == TRI_FALSE;
 }
 
-struct ordinal_range plan_reads(const struct ledger *l, const struct catalog *c, int model, ordinal batch,
+struct ordinal_range plan_reads(const struct ledger *l, const struct catalog *c, slot model, ordinal batch,
 				const struct upstream *upstream)
 {
 	enum batch_size size = c->models[model].batch_size;
@@ -26,7 +26,7 @@ struct ordinal_range plan_reads(const struct ledger *l, const struct catalog *c,
 }
 
 /* The batches of `model` that read this batch of `upstream`. */
-static struct ordinal_range read_by(const struct ledger *l, const struct catalog *c, int model,
+static struct ordinal_range read_by(const struct ledger *l, const struct catalog *c, slot model,
 				    const struct upstream *upstream, ordinal batch)
 {
 	enum batch_size size = c->models[upstream->model].batch_size;
@@ -36,12 +36,12 @@ static struct ordinal_range read_by(const struct ledger *l, const struct catalog
 				calendar_start(size, batch + 1));
 }
 
-static bool settled(const struct ledger *l, int model, struct ordinal_range range)
+static bool settled(const struct ledger *l, slot model, struct ordinal_range range)
 {
 	return range.first >= range.end || ledger_next_unsettled(l, model, range) >= range.end;
 }
 
-bool plan_ready(const struct ledger *l, const struct catalog *c, int model, ordinal batch)
+bool plan_ready(const struct ledger *l, const struct catalog *c, slot model, ordinal batch)
 {
 	const struct model *m = &c->models[model];
 	if (ledger_frozen(l, model, batch, NULL))
@@ -57,7 +57,7 @@ bool plan_ready(const struct ledger *l, const struct catalog *c, int model, ordi
 	return true;
 }
 
-void plan_readers(const struct ledger *l, const struct catalog *c, int model, ordinal batch,
+void plan_readers(const struct ledger *l, const struct catalog *c, slot model, ordinal batch,
 		  plan_reader_fn *fn, void *ctx)
 {
 	struct ordinal_range known = ledger_known(l, model);
@@ -73,7 +73,7 @@ void plan_readers(const struct ledger *l, const struct catalog *c, int model, or
 	}
 }
 
-bool plan_stale(const struct ledger *l, const struct catalog *c, int model, ordinal batch, plan_cause_fn *fn,
+bool plan_stale(const struct ledger *l, const struct catalog *c, slot model, ordinal batch, plan_cause_fn *fn,
 		void *ctx)
 {
 	const struct model *m = &c->models[model];
@@ -101,13 +101,13 @@ bool plan_stale(const struct ledger *l, const struct catalog *c, int model, ordi
 	return stale;
 }
 
-enum batch_state plan_state(const struct ledger *l, const struct catalog *c, int model, ordinal batch)
+enum batch_state plan_state(const struct ledger *l, const struct catalog *c, slot model, ordinal batch)
 {
 	enum batch_state state = ledger_state(l, model, batch);
 	return state == BATCH_DONE && plan_stale(l, c, model, batch, NULL, NULL) ? BATCH_STALE : state;
 }
 
-static uint32_t run_length(const struct ledger *l, int model, unsigned jobs)
+static uint32_t run_length(const struct ledger *l, slot model, unsigned jobs)
 {
 	int64_t average = ledger_average_us(l, model);
 	if (average < 0)
@@ -122,7 +122,7 @@ static uint32_t run_length(const struct ledger *l, int model, unsigned jobs)
 }
 
 /* With nothing of it queued nobody will make it: the reader's own error says so best. */
-static bool waits_for_target(const struct ledger *l, const struct model *m, int model,
+static bool waits_for_target(const struct ledger *l, const struct model *m, slot model,
 			     const struct plan_gate *gates)
 {
 	for (size_t i = 0; i < m->n_upstreams; i++) {
@@ -133,7 +133,7 @@ static bool waits_for_target(const struct ledger *l, const struct model *m, int 
 	return false;
 }
 
-static bool ready(const void *ctx, int model, ordinal batch)
+static bool ready(const void *ctx, slot model, ordinal batch)
 {
 	const struct scope *s = ctx;
 	return plan_ready(s->ledger, s->catalog, model, batch);
@@ -145,7 +145,7 @@ struct plan_next plan_next(struct ledger *l, const struct catalog *c, const stru
 	const struct scope scope = {.ledger = l, .catalog = c};
 	struct plan_next next = {.model = -1};
 	for (size_t i = 0; i < c->n_models; i++) {
-		int model = (int)((*turn + i) % c->n_models);
+		slot model = (int)((*turn + i) % c->n_models);
 		const struct model *m = &c->models[model];
 		bool held = (gates[model].unprepared && gates[model].busy) ||
 			    (plan_serial(m) && ledger_running(l, model) > 0);

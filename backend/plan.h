@@ -26,7 +26,7 @@ bool plan_serial(const struct model *m);
  * even a batch before that one's `begin` cannot be read without the table.
  */
 struct plan_next {
-	int model;
+	slot model;
 	bool prepare; /* no run: the model is to be prepared */
 	struct ledger_run run;
 };
@@ -34,29 +34,29 @@ struct plan_next {
  * A batch may start when it is not frozen and no batch whose window it reads is queued or running; of a model
  * that reads itself, when no older batch of it is.
  */
-bool plan_ready(const struct ledger *l, const struct catalog *c, int model, ordinal batch);
+bool plan_ready(const struct ledger *l, const struct catalog *c, slot model, ordinal batch);
 
 /* The batches of `upstream` that this batch of `model` reads. all: it reads without a time filter, so all of
  * them. */
-struct ordinal_range plan_reads(const struct ledger *l, const struct catalog *c, int model, ordinal batch,
+struct ordinal_range plan_reads(const struct ledger *l, const struct catalog *c, slot model, ordinal batch,
 				const struct upstream *upstream);
 
 /* Calls fn for every batch that reads this one directly. A batch of a model that reads itself: the later ones
  * too. */
-typedef void plan_reader_fn(void *ctx, int model, struct ordinal_range batches, bool windowed);
-void plan_readers(const struct ledger *l, const struct catalog *c, int model, ordinal batch,
+typedef void plan_reader_fn(void *ctx, slot model, struct ordinal_range batches, bool windowed);
+void plan_readers(const struct ledger *l, const struct catalog *c, slot model, ordinal batch,
 		  plan_reader_fn *fn, void *ctx);
 
 /*
  * Calls fn for every batch that this one reads through a time filter and that was built after this one had
  * begun. fn NULL: only the answer is wanted. Whether there is one: then a done batch is stale.
  */
-typedef void plan_cause_fn(void *ctx, int model, ordinal batch);
-bool plan_stale(const struct ledger *l, const struct catalog *c, int model, ordinal batch, plan_cause_fn *fn,
+typedef void plan_cause_fn(void *ctx, slot model, ordinal batch);
+bool plan_stale(const struct ledger *l, const struct catalog *c, slot model, ordinal batch, plan_cause_fn *fn,
 		void *ctx);
 
 /* The batch's state with everything that other models make of it. */
-enum batch_state plan_state(const struct ledger *l, const struct catalog *c, int model, ordinal batch);
+enum batch_state plan_state(const struct ledger *l, const struct catalog *c, slot model, ordinal batch);
 
 struct plan_next plan_next(struct ledger *l, const struct catalog *c, const struct plan_gate *gates,
 			   unsigned jobs, size_t *turn);

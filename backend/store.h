@@ -24,6 +24,7 @@
 #include "backend/base/error.h"
 #include "backend/base/log.h"
 #include "backend/calendar.h"
+#include "backend/slot.h"
 #include "backend/manifest.h"
 #include "backend/window_sql.h"
 
@@ -56,7 +57,7 @@ enum row_outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_SKIPPED }
 
 /* One batch's row. Strings are the store's, valid during the call. */
 struct store_state {
-	int model;
+	slot model;
 	ordinal batch;
 	enum row_run run;
 	enum row_outcome outcome;
@@ -93,7 +94,7 @@ enum request_kind {
 struct store_request {
 	unsigned char uuid[16]; /* sent again with the same uuid when its fate is unknown: counted once */
 	enum request_kind kind;
-	int model;
+	slot model;
 	struct ordinal_range batches;
 	int expected; /* compare-and-swap on a single batch: the enum batch_state its name claimed; -1: none
 		       */
@@ -123,7 +124,7 @@ struct store_request {
 struct store_request_row {
 	enum request_kind kind; /* BUILD or CANCEL */
 	int64_t id, seq;
-	int model;
+	slot model;
 	struct ordinal_range batches;
 	uint32_t uid;
 	const char *command, *reason, *code; /* reason NULL: none; code: whose SQL it was made for */
@@ -146,10 +147,10 @@ struct store_sink {
 	void (*state)(void *ctx, const struct store_state *s);
 	/* Requests that were just reported, up to this seq, are answered for the batch by a build they were
 	 * not known for. Only by follow. */
-	void (*answered)(void *ctx, int model, ordinal batch, uint32_t attempt, int64_t served);
-	void (*forget)(void *ctx, int model); /* everything known of the model's batches is void */
+	void (*answered)(void *ctx, slot model, ordinal batch, uint32_t attempt, int64_t served);
+	void (*forget)(void *ctx, slot model); /* everything known of the model's batches is void */
 	/* All that is frozen of the model now: what was known of that is void. No batch is in two of them. */
-	void (*freezes)(void *ctx, int model, const struct store_freeze *list, size_t n);
+	void (*freezes)(void *ctx, slot model, const struct store_freeze *list, size_t n);
 };
 
 /* An attempt that is younger is never forgotten: another mount may still have to read of it. */
@@ -159,7 +160,7 @@ struct store_sink {
 
 /* Neighbouring batches of a model that this mount wants to build now. */
 struct store_claim {
-	int model;
+	slot model;
 	ordinal first;
 	uint32_t count;	 /* at most CLAIM_MAX */
 	int64_t request; /* id of the request they are built for; 0: keep the row's (a batch that was put
@@ -188,7 +189,7 @@ enum settle_kind {
 /* An outcome without rows. Done is not among them: a builder commits it with the rows. */
 struct store_outcome {
 	enum settle_kind kind;
-	int model;
+	slot model;
 	ordinal batch;
 	uint32_t attempt; /* SKIPPED and CANCELLED: 0: it was only queued, no attempt is ended; out: the row's
 			   */

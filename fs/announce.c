@@ -18,7 +18,7 @@ struct dropped_name {
 	char name[RANGE_NAME_MAX];
 };
 
-static fuse_ino_t model_ino(int model)
+static fuse_ino_t model_ino(slot model)
 {
 	struct node n = {.kind = NODE_MODEL, .model = model};
 
@@ -26,7 +26,7 @@ static fuse_ino_t model_ino(int model)
 }
 
 /* off: 0, attributes and content; -1, attributes only. */
-static void invalidate(struct fs *fs, int model, ordinal batch, uint8_t seen, unsigned alias, off_t off)
+static void invalidate(struct fs *fs, slot model, ordinal batch, uint8_t seen, unsigned alias, off_t off)
 {
 	struct node n = {.kind = NODE_BATCH, .model = model, .ordinal = batch};
 	unsigned oldest = alias > ALIASES_BACK ? alias - ALIASES_BACK : 0;
@@ -44,7 +44,7 @@ static void invalidate(struct fs *fs, int model, ordinal batch, uint8_t seen, un
 }
 
 /* Part of one chunk. */
-static void chunk_changed(struct fs *fs, int model, ordinal first, ordinal end, bool note_all)
+static void chunk_changed(struct fs *fs, slot model, ordinal first, ordinal end, bool note_all)
 {
 	ordinal base = first - first % KNOWN_CHUNK;
 	struct batch_glance glances[KNOWN_CHUNK];
@@ -67,7 +67,7 @@ static void chunk_changed(struct fs *fs, int model, ordinal first, ordinal end, 
 		invalidate(fs, model, o, view.seen[o - base], view.alias[o - base], 0);
 }
 
-void announce_changed(struct fs *fs, int model, struct ordinal_range batches)
+void announce_changed(struct fs *fs, slot model, struct ordinal_range batches)
 {
 	struct ordinal_range existing = backend_existing(fs->backend, model);
 	ordinal first = batches.first > existing.first ? batches.first : existing.first;
@@ -86,7 +86,7 @@ void announce_changed(struct fs *fs, int model, struct ordinal_range batches)
 	fuse_lowlevel_notify_inval_inode(fs->session, FUSE_ROOT_ID, -1, 0);
 }
 
-static void attributes_changed(struct fs *fs, int model, struct ordinal_range batches)
+static void attributes_changed(struct fs *fs, slot model, struct ordinal_range batches)
 {
 	struct known_view view;
 
@@ -106,7 +106,7 @@ void announce_attributes(struct fs *fs, const struct parts *parts)
 		attributes_changed(fs, parts_list(parts)[i].model, parts_list(parts)[i].batches);
 }
 
-void announce_recheck(struct fs *fs, int model, ordinal batch, const struct batch_glance *told)
+void announce_recheck(struct fs *fs, slot model, ordinal batch, const struct batch_glance *told)
 {
 	struct batch_glance now;
 
@@ -184,7 +184,7 @@ uint64_t announcer_stuck(struct fs *fs, int64_t now_us, int64_t us)
 	return since && now_us - since > us ? fs->announcer.telling_dir : 0;
 }
 
-static void tell_names(struct fs *fs, int model, ordinal batch, uint8_t mask, bool expire)
+static void tell_names(struct fs *fs, slot model, ordinal batch, uint8_t mask, bool expire)
 {
 	char name[BATCH_FILE_NAME_MAX];
 	enum batch_size size = backend_batch_size(fs->backend, model);

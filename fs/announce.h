@@ -46,7 +46,7 @@ uint64_t announcer_stuck(struct fs *fs, int64_t now_us, int64_t us);
  * The batches look different: inodes are invalidated before it returns, names once announce_kick()
  * has been called. Never on the FUSE thread (a page that is being read is waited for).
  */
-void announce_changed(struct fs *fs, int model, struct ordinal_range batches);
+void announce_changed(struct fs *fs, slot model, struct ordinal_range batches);
 
 /*
  * Any thread, the FUSE thread too: the kernel asks for the batches' attributes again. For whoever answers
@@ -64,6 +64,6 @@ void announce_new_alias(struct fs *fs, const struct node *n);
 uint16_t announce_run_alias(struct fs *fs, const struct node *n);
 
 /* FUSE thread, after an answer that said `told` of the batch: sees to it if that no longer holds. */
-void announce_recheck(struct fs *fs, int model, ordinal batch, const struct batch_glance *told);
+void announce_recheck(struct fs *fs, slot model, ordinal batch, const struct batch_glance *told);
 
 #endif

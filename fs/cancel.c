@@ -8,7 +8,7 @@
 #include "fs/wait.h"
 
 /* A suffixed name is a fact; there is no courtesy for what changes something. */
-static int check_suffix(struct fs *fs, int model, const struct name *name)
+static int check_suffix(struct fs *fs, slot model, const struct name *name)
 {
 	struct batch_glance glance;
 
@@ -29,7 +29,7 @@ static bool is_empty_set(struct fs *fs, const struct parts *parts)
 	       backend_count(fs->backend, parts_list(parts), parts->n) == 0;
 }
 
-static int refuse_kind(struct fs *fs, int model, const char *text)
+static int refuse_kind(struct fs *fs, slot model, const char *text)
 {
 	return backend_refuse(fs->backend, model, backend_existing(fs->backend, model), EPERM,
 			      "rm cancels what is queued or running: a batch, a period, a range or a set of "
@@ -37,7 +37,7 @@ static int refuse_kind(struct fs *fs, int model, const char *text)
 			      text);
 }
 
-static int find_in_model(struct fs *fs, int model, const char *text, struct parts *out)
+static int find_in_model(struct fs *fs, slot model, const char *text, struct parts *out)
 {
 	struct name name;
 	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);

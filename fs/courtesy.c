@@ -10,7 +10,7 @@
 #include "fs/node.h"
 
 struct courtesy_key {
-	int model;
+	slot model;
 	ordinal batch;
 };
 
@@ -52,7 +52,7 @@ static bool is_over(const struct courtesy *y, int64_t now_us)
 	       (!y->settled_at || now_us - y->settled_at >= COURTESY_SETTLED_US);
 }
 
-static struct courtesy *find(struct courtesies *c, int model, ordinal batch)
+static struct courtesy *find(struct courtesies *c, slot model, ordinal batch)
 {
 	struct courtesy_key key = {model, batch};
 	struct courtesy *y;
@@ -62,7 +62,7 @@ static struct courtesy *find(struct courtesies *c, int model, ordinal batch)
 }
 
 /* Finds or adds it, as the youngest. Without memory: NULL. */
-static struct courtesy *touch(struct courtesies *c, int model, ordinal batch, int64_t now_us)
+static struct courtesy *touch(struct courtesies *c, slot model, ordinal batch, int64_t now_us)
 {
 	struct courtesy *y = find(c, model, batch);
 
@@ -83,7 +83,7 @@ static struct courtesy *touch(struct courtesies *c, int model, ordinal batch, in
 	return y;
 }
 
-void courtesy_accepted(struct courtesies *c, int model, ordinal batch, uint8_t suffix, int64_t now_us)
+void courtesy_accepted(struct courtesies *c, slot model, ordinal batch, uint8_t suffix, int64_t now_us)
 {
 	LOCKED(&c->lock);
 	struct courtesy *y = touch(c, model, batch, now_us);
@@ -95,7 +95,7 @@ void courtesy_accepted(struct courtesies *c, int model, ordinal batch, uint8_t s
 	y->accepted_at = now_us;
 }
 
-void courtesy_seen(struct courtesies *c, int model, ordinal batch, bool busy, int64_t now_us)
+void courtesy_seen(struct courtesies *c, slot model, ordinal batch, bool busy, int64_t now_us)
 {
 	LOCKED(&c->lock);
 	if (busy) {
@@ -112,7 +112,7 @@ void courtesy_seen(struct courtesies *c, int model, ordinal batch, bool busy, in
 	touch(c, model, batch, now_us);
 }
 
-int64_t courtesy_left(struct courtesies *c, int model, ordinal batch, uint8_t suffix, int64_t now_us)
+int64_t courtesy_left(struct courtesies *c, slot model, ordinal batch, uint8_t suffix, int64_t now_us)
 {
 	uint8_t bit = (uint8_t)(1u << suffix);
 	bool passing = suffix == suffix_of(BATCH_QUEUED) || suffix == suffix_of(BATCH_RUNNING);

@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "backend/calendar.h"
+#include "backend/slot.h"
 
 #define COURTESIES_MAX	     65536
 #define COURTESY_ACCEPTED_US (3600 * INT64_C(1000000))
@@ -34,12 +35,12 @@ void courtesies_init(struct courtesies *c);
 void courtesies_fini(struct courtesies *c);
 
 /* A request by that suffixed name was accepted. */
-void courtesy_accepted(struct courtesies *c, int model, ordinal batch, uint8_t suffix, int64_t now_us);
+void courtesy_accepted(struct courtesies *c, slot model, ordinal batch, uint8_t suffix, int64_t now_us);
 
 /* The batch was seen queued or running (busy), or was seen not to be. */
-void courtesy_seen(struct courtesies *c, int model, ordinal batch, bool busy, int64_t now_us);
+void courtesy_seen(struct courtesies *c, slot model, ordinal batch, bool busy, int64_t now_us);
 
 /* For how many us more that name resolves; 0: it does not. */
-int64_t courtesy_left(struct courtesies *c, int model, ordinal batch, uint8_t suffix, int64_t now_us);
+int64_t courtesy_left(struct courtesies *c, slot model, ordinal batch, uint8_t suffix, int64_t now_us);
 
 #endif

@@ -11,7 +11,7 @@
 #include "fs/node.h"
 
 struct known_key {
-	int model;
+	slot model;
 	ordinal base;
 };
 
@@ -59,7 +59,7 @@ void known_fini(struct known *k)
 	pthread_mutex_destroy(&k->lock);
 }
 
-static struct known_chunk *find(struct known *k, int model, ordinal base)
+static struct known_chunk *find(struct known *k, slot model, ordinal base)
 {
 	struct known_key key = {model, base};
 	struct known_chunk *c;
@@ -68,7 +68,7 @@ static struct known_chunk *find(struct known *k, int model, ordinal base)
 	return c;
 }
 
-static struct known_chunk *find_or_add(struct known *k, int model, ordinal base)
+static struct known_chunk *find_or_add(struct known *k, slot model, ordinal base)
 {
 	struct known_chunk *c = find(k, model, base);
 
@@ -106,7 +106,7 @@ static ordinal base_of(ordinal batch)
 	return batch - batch % KNOWN_CHUNK;
 }
 
-int known_mark(struct known *k, int model, ordinal batch, uint8_t suffix)
+int known_mark(struct known *k, slot model, ordinal batch, uint8_t suffix)
 {
 	unsigned i = batch % KNOWN_CHUNK;
 
@@ -119,7 +119,7 @@ int known_mark(struct known *k, int model, ordinal batch, uint8_t suffix)
 	return c->hot ? c->hot->alias[i] : 0;
 }
 
-bool known_is_fresh(struct known *k, int model, ordinal batch, uint8_t suffix)
+bool known_is_fresh(struct known *k, slot model, ordinal batch, uint8_t suffix)
 {
 	LOCKED(&k->lock);
 	const struct known_chunk *c = find(k, model, base_of(batch));
@@ -127,7 +127,7 @@ bool known_is_fresh(struct known *k, int model, ordinal batch, uint8_t suffix)
 	return c && c->hot && (c->hot->fresh[i] | c->hot->echo[i]) >> suffix & 1;
 }
 
-void known_confirm(struct known *k, int model, ordinal batch, uint8_t suffix, uint16_t alias)
+void known_confirm(struct known *k, slot model, ordinal batch, uint8_t suffix, uint16_t alias)
 {
 	unsigned i = batch % KNOWN_CHUNK;
 
@@ -137,13 +137,13 @@ void known_confirm(struct known *k, int model, ordinal batch, uint8_t suffix, ui
 		c->hot->fresh[i] &= (uint8_t) ~(1u << suffix);
 }
 
-bool known_any(struct known *k, int model, ordinal base)
+bool known_any(struct known *k, slot model, ordinal base)
 {
 	LOCKED(&k->lock);
 	return find(k, model, base) != NULL;
 }
 
-bool known_peek(struct known *k, int model, ordinal base, struct known_view *out)
+bool known_peek(struct known *k, slot model, ordinal base, struct known_view *out)
 {
 	LOCKED(&k->lock);
 	const struct known_chunk *c = find(k, model, base);
@@ -173,7 +173,7 @@ static void put_echo(struct known *k, struct known_hot *h, int64_t now_us)
 	TAILQ_INSERT_TAIL(&k->echoes, h, echo_link);
 }
 
-bool known_changed(struct known *k, int model, ordinal base, ordinal first, ordinal end,
+bool known_changed(struct known *k, slot model, ordinal base, ordinal first, ordinal end,
 		   const uint8_t *suffixes, int64_t now_us, struct known_view *out)
 {
 	LOCKED(&k->lock);
@@ -195,7 +195,7 @@ bool known_changed(struct known *k, int model, ordinal base, ordinal first, ordi
 	return true;
 }
 
-void known_refresh(struct known *k, int model, ordinal batch, uint8_t suffix)
+void known_refresh(struct known *k, slot model, ordinal batch, uint8_t suffix)
 {
 	unsigned i = batch % KNOWN_CHUNK;
 
@@ -209,7 +209,7 @@ void known_refresh(struct known *k, int model, ordinal batch, uint8_t suffix)
 	make_dirty(k, h);
 }
 
-void known_new_alias(struct known *k, int model, ordinal batch)
+void known_new_alias(struct known *k, slot model, ordinal batch)
 {
 	unsigned i = batch % KNOWN_CHUNK;
 

@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "backend/calendar.h"
+#include "backend/slot.h"
 
 #define KNOWN_CHUNK   256
 #define KNOWN_ECHO_US 1000000
@@ -36,17 +37,17 @@ void known_fini(struct known *k);
  * Before the state is looked at and a name of it is given to the kernel. Returns the alias
  * its inode number has now, or -ENOMEM.
  */
-int known_mark(struct known *k, int model, ordinal batch, uint8_t suffix);
+int known_mark(struct known *k, slot model, ordinal batch, uint8_t suffix);
 
 /*
  * Whether the kernel may not have the inode of that name when the next change is told: its alias is new, or
  * the batch has just changed and two listings that cross may have it dropped. It must not be told attributes
  * to keep then: until it has applied that reply, a notice finds no inode, and is lost.
  */
-bool known_is_fresh(struct known *k, int model, ordinal batch, uint8_t suffix);
+bool known_is_fresh(struct known *k, slot model, ordinal batch, uint8_t suffix);
 
 /* The kernel has asked by that inode: it has it. */
-void known_confirm(struct known *k, int model, ordinal batch, uint8_t suffix, uint16_t alias);
+void known_confirm(struct known *k, slot model, ordinal batch, uint8_t suffix, uint16_t alias);
 
 /* A copy of what is known of the neighbours `base` .. `base + KNOWN_CHUNK - 1`; `base` is a multiple of it.
  */
@@ -61,23 +62,23 @@ struct known_view {
  * again KNOWN_ECHO_US later: a reply that crossed the notice may have been applied after it.
  * False: the kernel knows none of the chunk.
  */
-bool known_changed(struct known *k, int model, ordinal base, ordinal first, ordinal end,
+bool known_changed(struct known *k, slot model, ordinal base, ordinal first, ordinal end,
 		   const uint8_t *suffixes, int64_t now_us, struct known_view *out);
 
-bool known_any(struct known *k, int model, ordinal base);
+bool known_any(struct known *k, slot model, ordinal base);
 
 /* What is known of a chunk, as known_changed() tells it. False: nothing. */
-bool known_peek(struct known *k, int model, ordinal base, struct known_view *out);
+bool known_peek(struct known *k, slot model, ordinal base, struct known_view *out);
 
 /* The kernel was told something of the batch that no longer holds: the announcer shall see to it. */
-void known_refresh(struct known *k, int model, ordinal batch, uint8_t suffix);
+void known_refresh(struct known *k, slot model, ordinal batch, uint8_t suffix);
 
 /* Another inode from now on; its names are to be dropped. */
-void known_new_alias(struct known *k, int model, ordinal batch);
+void known_new_alias(struct known *k, slot model, ordinal batch);
 
 /* What the announcer has to tell of a chunk. */
 struct known_work {
-	int model;
+	slot model;
 	ordinal base;
 	uint8_t refresh[KNOWN_CHUNK]; /* inodes */
 	uint8_t expire[KNOWN_CHUNK];  /* names */

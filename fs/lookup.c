@@ -18,7 +18,7 @@ bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance
 
 int lookup_link(struct fs *fs, const struct selection_dir *dir, const char *name)
 {
-	int model = backend_find(fs->backend, name);
+	slot model = backend_find(fs->backend, name);
 
 	for (size_t i = 0; i < dir->selected.n_models; i++)
 		if (dir->selected.models[i] == model)
@@ -109,7 +109,7 @@ static int check_exists(struct fs *fs, const struct node *n, const struct name *
 	return lookup_holds(fs, n, &glance, &left_us) ? 0 : -ENOENT;
 }
 
-static void lookup_in_model(struct fs *fs, fuse_req_t req, fuse_ino_t dir, int model, const char *text)
+static void lookup_in_model(struct fs *fs, fuse_req_t req, fuse_ino_t dir, slot model, const char *text)
 {
 	struct name name;
 	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);

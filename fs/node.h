@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "backend/batch_state.h"
+#include "backend/slot.h"
 
 enum node_kind {
 	NODE_ROOT,
@@ -42,7 +43,7 @@ enum node_kind {
 
 struct node {
 	enum node_kind kind;
-	int model; /* -1: of the root or of a selection */
+	slot model; /* -1: of the root or of a selection */
 	uint32_t ordinal;
 	uint8_t suffix;
 	uint16_t alias;

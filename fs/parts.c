@@ -45,7 +45,7 @@ bool parts_empty(const struct parts *p)
 	return true;
 }
 
-bool parts_meet(const struct parts *p, int model, struct ordinal_range batches)
+bool parts_meet(const struct parts *p, slot model, struct ordinal_range batches)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct backend_part *mine = &parts_list(p)[i];
@@ -123,7 +123,7 @@ int fs_node(struct fs *fs, uint64_t ino, struct node *out)
 }
 
 /* Clipped to what exists. False: nothing is left. */
-static bool clip(struct fs *fs, int model, struct ordinal_range batches, struct backend_part *out)
+static bool clip(struct fs *fs, slot model, struct ordinal_range batches, struct backend_part *out)
 {
 	struct ordinal_range existing = backend_existing(fs->backend, model);
 
@@ -136,7 +136,7 @@ static bool clip(struct fs *fs, int model, struct ordinal_range batches, struct 
 	return false;
 }
 
-static int of_model(struct fs *fs, int model, struct ordinal_range batches, unsigned states,
+static int of_model(struct fs *fs, slot model, struct ordinal_range batches, unsigned states,
 		    struct parts *out)
 {
 	*out = (struct parts){.n = 1, .states = states, .one = {.states = states}};
@@ -145,7 +145,7 @@ static int of_model(struct fs *fs, int model, struct ordinal_range batches, unsi
 	return -ENOENT;
 }
 
-int fs_parts_of_name(struct fs *fs, int model, const struct name *name, struct parts *out)
+int fs_parts_of_name(struct fs *fs, slot model, const struct name *name, struct parts *out)
 {
 	return of_model(fs, model, name->batches, name->states, out);
 }

@@ -36,7 +36,7 @@ void parts_fini(struct parts *p);
 int parts_copy(struct parts *out, const struct parts *p);
 
 bool parts_empty(const struct parts *p); /* there is no batch in it, in whatever state */
-bool parts_meet(const struct parts *p, int model, struct ordinal_range batches);
+bool parts_meet(const struct parts *p, slot model, struct ordinal_range batches);
 
 /* Whether something of p is queued or running that is in one of the others' states, too. */
 bool parts_share_unsettled(const struct backend *b, const struct parts *p, const struct parts *others);
@@ -66,7 +66,7 @@ void parts_leave_out_unrunnable(const struct backend *b, struct parts *p);
 int fs_parts(struct fs *fs, const struct node *n, struct parts *out);
 
 /* The same of a name that has just been parsed, in a model and in a selection. */
-int fs_parts_of_name(struct fs *fs, int model, const struct name *name, struct parts *out);
+int fs_parts_of_name(struct fs *fs, slot model, const struct name *name, struct parts *out);
 int fs_parts_of_selection(struct fs *fs, const struct selection_dir *dir, struct span span, unsigned states,
 			  struct parts *out);
 

@@ -76,7 +76,7 @@ int fs_open(const struct fs_config *config, struct fs **out, struct error *err)
 }
 
 /* Invalidate, answer, announce: in this order (announce.h). */
-static void on_changed(void *ctx, int model, struct ordinal_range batches)
+static void on_changed(void *ctx, slot model, struct ordinal_range batches)
 {
 	struct fs *fs = ctx;
 
@@ -86,7 +86,7 @@ static void on_changed(void *ctx, int model, struct ordinal_range batches)
 }
 
 /* Before on_changed() of the same batches, which answers those for whom nothing else is left. */
-static void on_cancelled(void *ctx, int model, struct ordinal_range batches)
+static void on_cancelled(void *ctx, slot model, struct ordinal_range batches)
 {
 	wait_cancelled(ctx, model, batches);
 }

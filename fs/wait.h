@@ -102,10 +102,10 @@ void wait_note_freeze(struct fs *fs, const struct parts *parts);
  * that he waits for has settled; not who came after the rm that did it, if it was this mount's. Before
  * wait_changed() of the same batches.
  */
-void wait_cancelled(struct fs *fs, int model, struct ordinal_range batches);
+void wait_cancelled(struct fs *fs, slot model, struct ordinal_range batches);
 
 /* The batches may have settled: answers who waited for that. After announce_changed(), without any lock. */
-void wait_changed(struct fs *fs, int model, struct ordinal_range batches);
+void wait_changed(struct fs *fs, slot model, struct ordinal_range batches);
 
 /* Main. Answers what is overdue, arms what has been parked for long. Returns the next moment. */
 int64_t wait_tick(struct fs *fs, int64_t now_us);

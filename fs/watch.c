@@ -11,7 +11,7 @@
 #include "fs/parked.h"
 
 struct watch_key {
-	int model;
+	slot model;
 	ordinal batch;
 };
 
@@ -36,7 +36,7 @@ void parked_unwatch(struct parked *p)
 	}
 }
 
-static struct watch *find(struct waits *w, int model, ordinal batch)
+static struct watch *find(struct waits *w, slot model, ordinal batch)
 {
 	struct watch_key key = {model, batch};
 	struct watch *x;
@@ -93,7 +93,8 @@ static void collect(const struct watch *x, struct parked_list *waiting)
 }
 
 /* Under the lock. First all, then each: a watch that is set again would be met again. */
-static void collect_all(struct waits *w, int model, struct ordinal_range batches, struct parked_list *waiting)
+static void collect_all(struct waits *w, slot model, struct ordinal_range batches,
+			struct parked_list *waiting)
 {
 	struct watch *x, *next;
 
@@ -112,7 +113,7 @@ static void collect_all(struct waits *w, int model, struct ordinal_range batches
 	}
 }
 
-void wait_changed(struct fs *fs, int model, struct ordinal_range batches)
+void wait_changed(struct fs *fs, slot model, struct ordinal_range batches)
 {
 	struct parked_list waiting = TAILQ_HEAD_INITIALIZER(waiting);
 	struct parked_list through = TAILQ_HEAD_INITIALIZER(through);
@@ -166,7 +167,7 @@ static void forget_rm(struct waits *w, const struct parts *parts)
 }
 
 /* Under the lock. When an rm of this mount has asked for the cancel of the batch; INT64_MAX: none has. */
-static int64_t rm_of(const struct waits *w, int model, ordinal batch)
+static int64_t rm_of(const struct waits *w, slot model, ordinal batch)
 {
 	int64_t now = clock_monotonic_us(), at = INT64_MAX;
 
@@ -200,7 +201,7 @@ void wait_mark_cancelled(struct fs *fs, const struct parts *parts, bool cancelle
 	}
 }
 
-void wait_cancelled(struct fs *fs, int model, struct ordinal_range batches)
+void wait_cancelled(struct fs *fs, slot model, struct ordinal_range batches)
 {
 	struct parked *p;
 

@@ -6,12 +6,12 @@
 /* Error texts in memory; of older failures the text is in the warehouse's history only. */
 #define MESSAGES_MAX 10000
 
-static struct batch_key key_of(int model, ordinal batch)
+static struct batch_key key_of(slot model, ordinal batch)
 {
 	return (struct batch_key){.model = (uint32_t)model, .batch = batch};
 }
 
-struct detail *detail_find(const struct ledger *l, int model, ordinal batch)
+struct detail *detail_find(const struct ledger *l, slot model, ordinal batch)
 {
 	struct batch_key key = key_of(model, batch);
 	struct detail *d;
@@ -19,7 +19,7 @@ struct detail *detail_find(const struct ledger *l, int model, ordinal batch)
 	return d;
 }
 
-struct detail *detail_make(struct ledger *l, int model, ordinal batch, struct cell *c)
+struct detail *detail_make(struct ledger *l, slot model, ordinal batch, struct cell *c)
 {
 	struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;
 	if (d)
@@ -84,7 +84,7 @@ void detail_message(struct ledger *l, struct detail *d, const char *sqlstate, co
 	l->n_messages += d->message != NULL;
 }
 
-void details_forget(struct ledger *l, int model)
+void details_forget(struct ledger *l, slot model)
 {
 	struct detail *d, *next;
 	HASH_ITER(hh, l->details, d, next)

@@ -43,7 +43,7 @@ static void drop(struct model_state *m, size_t at)
 	memmove(m->freezes + at, m->freezes + at + 1, (m->n_freezes - at) * sizeof *m->freezes);
 }
 
-int ledger_freeze(struct ledger *l, int model, const struct store_freeze *f)
+int ledger_freeze(struct ledger *l, slot model, const struct store_freeze *f)
 {
 	struct model_state *m = &l->models[model];
 	struct freezer who = {.by = requester_intern(l, f->uid, f->command ? f->command : "", NULL),
@@ -69,7 +69,7 @@ int ledger_freeze(struct ledger *l, int model, const struct store_freeze *f)
 	return 0;
 }
 
-int ledger_thaw(struct ledger *l, int model, struct ordinal_range batches)
+int ledger_thaw(struct ledger *l, slot model, struct ordinal_range batches)
 {
 	struct model_state *m = &l->models[model];
 	if (!make_room(m, 1))
@@ -86,12 +86,12 @@ int ledger_thaw(struct ledger *l, int model, struct ordinal_range batches)
 	return 0;
 }
 
-void ledger_unprotect(struct ledger *l, int model)
+void ledger_unprotect(struct ledger *l, slot model)
 {
 	l->models[model].protected = (struct freezer){0};
 }
 
-int ledger_put_freezes(struct ledger *l, int model, const struct store_freeze *list, size_t n)
+int ledger_put_freezes(struct ledger *l, slot model, const struct store_freeze *list, size_t n)
 {
 	struct model_state *m = &l->models[model];
 	struct freeze *before = m->freezes;
@@ -115,7 +115,7 @@ int ledger_put_freezes(struct ledger *l, int model, const struct store_freeze *l
 	return r;
 }
 
-const struct requester *ledger_frozen(const struct ledger *l, int model, ordinal batch, int64_t *at)
+const struct requester *ledger_frozen(const struct ledger *l, slot model, ordinal batch, int64_t *at)
 {
 	const struct model_state *m = &l->models[model];
 	size_t i = at_or_after(m, batch);
@@ -126,7 +126,7 @@ const struct requester *ledger_frozen(const struct ledger *l, int model, ordinal
 	return m->freezes[i].who.by;
 }
 
-const struct requester *ledger_protected(const struct ledger *l, int model, int64_t *at)
+const struct requester *ledger_protected(const struct ledger *l, slot model, int64_t *at)
 {
 	const struct freezer *who = &l->models[model].protected;
 	if (at)
@@ -134,7 +134,7 @@ const struct requester *ledger_protected(const struct ledger *l, int model, int6
 	return who->by;
 }
 
-struct ordinal_range ledger_next_frozen(const struct ledger *l, int model, struct ordinal_range range)
+struct ordinal_range ledger_next_frozen(const struct ledger *l, slot model, struct ordinal_range range)
 {
 	const struct model_state *m = &l->models[model];
 	size_t i = at_or_after(m, range.first);

@@ -58,7 +58,7 @@ static void forget_cell(struct model_state *m, struct cell *c)
 	cell_flags(m, c, queued, false, false);
 }
 
-void ledger_forget(struct ledger *l, int model)
+void ledger_forget(struct ledger *l, slot model)
 {
 	struct model_state *m = &l->models[model];
 	details_forget(l, model);
@@ -152,7 +152,7 @@ int ledger_put_state(struct ledger *l, const struct store_state *s)
 	return 0;
 }
 
-void ledger_answered(struct ledger *l, int model, ordinal batch, uint32_t attempt, int64_t served)
+void ledger_answered(struct ledger *l, slot model, ordinal batch, uint32_t attempt, int64_t served)
 {
 	struct model_state *m = &l->models[model];
 	struct cell *c = cell_find(m, batch);
@@ -179,7 +179,7 @@ int ledger_settled(struct ledger *l, const struct store_state *s)
 	return r;
 }
 
-void ledger_claimed(struct ledger *l, int model, ordinal batch, uint32_t attempt, int64_t served,
+void ledger_claimed(struct ledger *l, slot model, ordinal batch, uint32_t attempt, int64_t served,
 		    int64_t request)
 {
 	struct model_state *m = &l->models[model];
@@ -202,7 +202,7 @@ void ledger_claimed(struct ledger *l, int model, ordinal batch, uint32_t attempt
 	cell_flags(m, c, request_wants(m, batch, NULL, NULL), true, false);
 }
 
-void ledger_started(struct ledger *l, int model, ordinal batch, int64_t started)
+void ledger_started(struct ledger *l, slot model, ordinal batch, int64_t started)
 {
 	struct model_state *m = &l->models[model];
 	struct cell *c = cell_find(m, batch);
@@ -215,7 +215,7 @@ void ledger_started(struct ledger *l, int model, ordinal batch, int64_t started)
 }
 
 /* What a claimed or running attempt has put into the detail goes, what belongs to the outcome stays. */
-static void end_attempt(struct ledger *l, int model, ordinal batch, struct cell *c)
+static void end_attempt(struct ledger *l, slot model, ordinal batch, struct cell *c)
 {
 	struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;
 	if (!d)
@@ -229,7 +229,7 @@ static void end_attempt(struct ledger *l, int model, ordinal batch, struct cell 
 		detail_drop(l, d, c);
 }
 
-void ledger_requeued(struct ledger *l, int model, ordinal batch)
+void ledger_requeued(struct ledger *l, slot model, ordinal batch)
 {
 	struct model_state *m = &l->models[model];
 	struct cell *c = cell_find(m, batch);
@@ -245,7 +245,7 @@ void ledger_requeued(struct ledger *l, int model, ordinal batch)
 	cell_flags(m, c, true, false, false);
 }
 
-void ledger_released(struct ledger *l, int model, ordinal batch)
+void ledger_released(struct ledger *l, slot model, ordinal batch)
 {
 	struct model_state *m = &l->models[model];
 	struct cell *c = cell_find(m, batch);

@@ -97,7 +97,7 @@ struct model_state {
 /* A request by its id, also when nothing of it is left to build. */
 struct known_request {
 	int64_t id;
-	int model;
+	slot model;
 	struct ordinal_range batches;
 	bool open;
 	bool finished; /* nothing of it is left: its row, read before it was retired, does not open it again
@@ -161,11 +161,11 @@ void cell_flags(struct model_state *m, struct cell *c, bool queued, bool claimed
 void cell_requeue(struct model_state *m, struct cell *c, ordinal batch, bool requeued);
 
 /* details.c */
-struct detail *detail_find(const struct ledger *l, int model, ordinal batch);
-struct detail *detail_make(struct ledger *l, int model, ordinal batch, struct cell *c);
+struct detail *detail_find(const struct ledger *l, slot model, ordinal batch);
+struct detail *detail_make(struct ledger *l, slot model, ordinal batch, struct cell *c);
 void detail_drop(struct ledger *l, struct detail *d, struct cell *c);
 void detail_message(struct ledger *l, struct detail *d, const char *sqlstate, const char *message);
-void details_forget(struct ledger *l, int model);
+void details_forget(struct ledger *l, slot model);
 
 /* origins.c */
 const struct requester *requester_intern(struct ledger *l, uint32_t uid, const char *command,

@@ -32,7 +32,7 @@ static int64_t built_of(const struct cell *c, const struct detail *d)
 	return d ? d->built : 0;
 }
 
-enum batch_state ledger_state(const struct ledger *l, int model, ordinal batch)
+enum batch_state ledger_state(const struct ledger *l, slot model, ordinal batch)
 {
 	return state_of(cell_find(&l->models[model], batch));
 }
@@ -50,7 +50,7 @@ static void show_running(struct batch_info *out, const struct detail *d)
 	}
 }
 
-void ledger_info(const struct ledger *l, int model, ordinal batch, struct batch_info *out)
+void ledger_info(const struct ledger *l, slot model, ordinal batch, struct batch_info *out)
 {
 	const struct model_state *m = &l->models[model];
 	const struct cell *c = cell_find(m, batch);
@@ -92,7 +92,7 @@ void ledger_info(const struct ledger *l, int model, ordinal batch, struct batch_
 	}
 }
 
-enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch, uint32_t *attempt,
+enum batch_state ledger_glance(const struct ledger *l, slot model, ordinal batch, uint32_t *attempt,
 			       int64_t *built, size_t *text)
 {
 	const struct model_state *m = &l->models[model];
@@ -114,7 +114,7 @@ enum batch_state ledger_glance(const struct ledger *l, int model, ordinal batch,
 	return state_of(c);
 }
 
-ordinal ledger_next_unsettled(const struct ledger *l, int model, struct ordinal_range range)
+ordinal ledger_next_unsettled(const struct ledger *l, slot model, struct ordinal_range range)
 {
 	const struct model_state *m = &l->models[model];
 	if (m->queued == 0 && m->running == 0)
@@ -127,22 +127,23 @@ ordinal ledger_next_unsettled(const struct ledger *l, int model, struct ordinal_
 	return range.end;
 }
 
-size_t ledger_queued(const struct ledger *l, int model)
+size_t ledger_queued(const struct ledger *l, slot model)
 {
 	return l->models[model].queued;
 }
 
-size_t ledger_running(const struct ledger *l, int model)
+size_t ledger_running(const struct ledger *l, slot model)
 {
 	return l->models[model].running;
 }
 
-int64_t ledger_average_us(const struct ledger *l, int model)
+int64_t ledger_average_us(const struct ledger *l, slot model)
 {
 	return l->models[model].average_us;
 }
 
-void ledger_build_times(const struct ledger *l, int model, ordinal batch, int64_t *started, int64_t *finished)
+void ledger_build_times(const struct ledger *l, slot model, ordinal batch, int64_t *started,
+			int64_t *finished)
 {
 	const struct cell *c = cell_find(&l->models[model], batch);
 	*started = *finished = 0;
@@ -154,18 +155,18 @@ void ledger_build_times(const struct ledger *l, int model, ordinal batch, int64_
 		*started = *finished - (int64_t)c->duration_ms * 1000;
 }
 
-bool ledger_adopted(const struct ledger *l, int model, ordinal batch)
+bool ledger_adopted(const struct ledger *l, slot model, ordinal batch)
 {
 	const struct cell *c = cell_find(&l->models[model], batch);
 	return c && c->adopted;
 }
 
-int64_t ledger_latest_build(const struct ledger *l, int model)
+int64_t ledger_latest_build(const struct ledger *l, slot model)
 {
 	return l->models[model].latest_build;
 }
 
-struct ordinal_range ledger_known(const struct ledger *l, int model)
+struct ordinal_range ledger_known(const struct ledger *l, slot model)
 {
 	const struct model_state *m = &l->models[model];
 	return (struct ordinal_range){m->begin, m->begin + (ordinal)(m->n_chunks * CELLS_A_CHUNK)};

@@ -77,7 +77,7 @@ unsigned ledger_failures(const struct ledger *l, int64_t request)
 }
 
 void ledger_remaining(const struct ledger *l, int64_t request,
-		      void (*fn)(void *ctx, int model, ordinal batch), void *ctx)
+		      void (*fn)(void *ctx, slot model, ordinal batch), void *ctx)
 {
 	const struct open_request *r = open_of(l, request);
 	for (ordinal b = r ? r->batches.first : 0; r && b < r->batches.end; b++)
@@ -86,7 +86,7 @@ void ledger_remaining(const struct ledger *l, int64_t request,
 	const struct detail *d, *next;
 	HASH_ITER(hh, l->details, d, next)
 	{
-		int model = (int)d->key.model;
+		slot model = (int)d->key.model;
 		const struct cell *c = cell_find(&l->models[model], d->key.batch);
 		bool listed = r && r->known->model == model && request_has(r, d->key.batch);
 		if (request && d->request == request && c && c->requeued && !listed)

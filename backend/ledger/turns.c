@@ -10,7 +10,7 @@ static bool claimable(const struct cell *c)
 	return c && c->queued && !c->claimed && !c->running;
 }
 
-bool ledger_waits(const struct ledger *l, int model, ordinal batch, int64_t *request, int64_t *wanted)
+bool ledger_waits(const struct ledger *l, slot model, ordinal batch, int64_t *request, int64_t *wanted)
 {
 	const struct model_state *m = &l->models[model];
 	const struct cell *c = cell_find(m, batch);
@@ -22,7 +22,7 @@ bool ledger_waits(const struct ledger *l, int model, ordinal batch, int64_t *req
 	return true;
 }
 
-bool ledger_leave(struct ledger *l, int model, ordinal batch)
+bool ledger_leave(struct ledger *l, slot model, ordinal batch)
 {
 	struct cell *c = cell_find(&l->models[model], batch);
 	if (!c || c->leaving)
@@ -31,7 +31,7 @@ bool ledger_leave(struct ledger *l, int model, ordinal batch)
 	return true;
 }
 
-void ledger_left(struct ledger *l, int model, ordinal batch)
+void ledger_left(struct ledger *l, slot model, ordinal batch)
 {
 	struct cell *c = cell_find(&l->models[model], batch);
 	if (c)
@@ -44,7 +44,7 @@ static bool foreign(const struct ledger *l, int64_t request)
 	return k && k->foreign;
 }
 
-bool ledger_waits_for_other_code(const struct ledger *l, int model, ordinal batch, int64_t *at)
+bool ledger_waits_for_other_code(const struct ledger *l, slot model, ordinal batch, int64_t *at)
 {
 	int64_t request, wanted;
 	if (!ledger_waits(l, model, batch, &request, &wanted) || !foreign(l, request))
@@ -59,14 +59,14 @@ int64_t ledger_asked_at(const struct ledger *l, int64_t request)
 	return k ? k->at : 0;
 }
 
-void ledger_newest_wish(const struct ledger *l, int model, ordinal batch, int64_t *wanted)
+void ledger_newest_wish(const struct ledger *l, slot model, ordinal batch, int64_t *wanted)
 {
 	*wanted = 0;
 	request_wants(&l->models[model], batch, NULL, wanted);
 }
 
 /* Lengthens the run by its neighbours that are asked for by the same request and ready too. */
-static void extend(const struct ledger *l, int model, struct ledger_run *run, uint32_t most,
+static void extend(const struct ledger *l, slot model, struct ledger_run *run, uint32_t most,
 		   ledger_ready_fn *ready, const void *ctx)
 {
 	for (run->count = 1; run->count < most; run->count++) {
@@ -78,7 +78,7 @@ static void extend(const struct ledger *l, int model, struct ledger_run *run, ui
 	}
 }
 
-static bool start_at(const struct ledger *l, int model, ordinal batch, struct ledger_run *run,
+static bool start_at(const struct ledger *l, slot model, ordinal batch, struct ledger_run *run,
 		     ledger_ready_fn *ready, const void *ctx)
 {
 	if (!ledger_waits(l, model, batch, &run->request, &run->wanted) || foreign(l, run->request) ||
@@ -88,7 +88,7 @@ static bool start_at(const struct ledger *l, int model, ordinal batch, struct le
 	return true;
 }
 
-static bool next_requeued(struct ledger *l, int model, struct ledger_run *run, ledger_ready_fn *ready,
+static bool next_requeued(struct ledger *l, slot model, struct ledger_run *run, ledger_ready_fn *ready,
 			  const void *ctx)
 {
 	struct model_state *m = &l->models[model];
@@ -109,7 +109,7 @@ static bool next_requeued(struct ledger *l, int model, struct ledger_run *run, l
 	return false;
 }
 
-static bool next_of_request(struct ledger *l, int model, struct open_request *r, struct ledger_run *run,
+static bool next_of_request(struct ledger *l, slot model, struct open_request *r, struct ledger_run *run,
 			    ledger_ready_fn *ready, const void *ctx)
 {
 	size_t n = r->batches.end - r->batches.first;
@@ -121,7 +121,7 @@ static bool next_of_request(struct ledger *l, int model, struct open_request *r,
 	return false;
 }
 
-struct ledger_run ledger_next_run(struct ledger *l, int model, uint32_t most, ledger_ready_fn *ready,
+struct ledger_run ledger_next_run(struct ledger *l, slot model, uint32_t most, ledger_ready_fn *ready,
 				  const void *ctx)
 {
 	struct model_state *m = &l->models[model];

@@ -230,7 +230,7 @@ static int record(struct worker *w, const struct pg_model *m, const struct pg_sh
 	return r ? r : report_recorded(w, m, sink, err);
 }
 
-int pg_adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err)
+int pg_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
 	struct store *s = w->store;
 	struct pg_model *m = &s->models[model];

@@ -51,7 +51,7 @@ static void ids_of_all(const struct store *s, struct strbuf *ids)
 	pg_array_end(ids);
 }
 
-int pg_history(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
+int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
 	       struct error *err)
 {
 	struct store *s = w->store;

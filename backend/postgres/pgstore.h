@@ -205,14 +205,14 @@ int pg_request(struct store *s, struct store_request *requests, size_t n, struct
 int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err);
 int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);
-int pg_prepare(struct worker *w, int model, struct store_target *target, struct error *err);
-int pg_adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err);
+int pg_prepare(struct worker *w, slot model, struct store_target *target, struct error *err);
+int pg_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err);
 int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 	     struct error *err);
-int pg_history(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
+int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
 	       struct error *err);
-int pg_prune(struct worker *w, int model, size_t keep, int64_t before, struct error *err);
-int pg_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
+int pg_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err);
+int pg_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		  struct error *err);
 
 #endif

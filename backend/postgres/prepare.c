@@ -75,7 +75,7 @@ static int prepare_once(struct worker *w, struct pg_model *m, struct store_targe
 	return r;
 }
 
-int pg_prepare(struct worker *w, int model, struct store_target *target, struct error *err)
+int pg_prepare(struct worker *w, slot model, struct store_target *target, struct error *err)
 {
 	struct store *s = w->store;
 	struct pg_model *m = &s->models[model];

@@ -43,7 +43,7 @@ static int prune_attempts(struct worker *w, int64_t id, size_t keep, int64_t bef
 	return 0;
 }
 
-int pg_prune(struct worker *w, int model, size_t keep, int64_t before, struct error *err)
+int pg_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err)
 {
 	int64_t id = w->store->models[model].id;
 	if (!w->store->schema || !id)

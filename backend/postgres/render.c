@@ -100,7 +100,7 @@ static bool all_known(const struct model *m, const struct pg_shape *seen)
 	return true;
 }
 
-int pg_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
+int pg_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		  struct error *err)
 {
 	struct pg_model *m = &s->models[model];

@@ -13,7 +13,7 @@
 
 /* A refused operation, as last_refusal shows it. */
 struct report_refusal {
-	int model;		      /* -1: none */
+	slot model;		      /* -1: none */
 	struct ordinal_range batches; /* empty: the model as a whole */
 	int64_t at;
 	int err; /* positive errno */

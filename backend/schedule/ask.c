@@ -56,7 +56,7 @@ static struct ticket *ticket_slot(struct backend *b, uint64_t number)
 	return &b->tickets[number % TICKETS_KEPT];
 }
 
-struct ask *ask_new(const struct backend *b, struct ask_group *g, int model, const char *reason)
+struct ask *ask_new(const struct backend *b, struct ask_group *g, slot model, const char *reason)
 {
 	struct ask *a = calloc(1, sizeof *a);
 	if (!a)

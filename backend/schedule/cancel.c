@@ -9,7 +9,7 @@
 #include "backend/schedule/private.h"
 
 /* With the lock. The worker whose run holds the batch. */
-static struct job_worker *worker_of(struct backend *b, int model, ordinal batch)
+static struct job_worker *worker_of(struct backend *b, slot model, ordinal batch)
 {
 	for (int i = 0; i < b->config.jobs; i++) {
 		struct job_worker *w = &b->workers[i];
@@ -21,7 +21,7 @@ static struct job_worker *worker_of(struct backend *b, int model, ordinal batch)
 	return NULL;
 }
 
-bool cancel_meant(struct backend *b, int model, ordinal batch, int64_t *wanted)
+bool cancel_meant(struct backend *b, slot model, ordinal batch, int64_t *wanted)
 {
 	const struct job_worker *w = worker_of(b, model, batch);
 	if (!w || !(w->cancelled >> (batch - w->run.first) & 1))
@@ -30,14 +30,14 @@ bool cancel_meant(struct backend *b, int model, ordinal batch, int64_t *wanted)
 	return true;
 }
 
-void cancel_over(struct backend *b, int model, ordinal batch)
+void cancel_over(struct backend *b, slot model, ordinal batch)
 {
 	struct job_worker *w = worker_of(b, model, batch);
 	if (w)
 		w->ended |= UINT32_C(1) << (batch - w->run.first);
 }
 
-void cancel_too_late(struct backend *b, int model, ordinal batch, int64_t at)
+void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at)
 {
 	struct store_outcome out = {
 		.kind = SETTLE_CANCELLED, .model = model, .batch = batch, .started = at, .finished = at};
@@ -54,7 +54,7 @@ bool cancel_wanted(void *worker, ordinal batch)
 	return !(w->cancelled >> (batch - w->run.first) & 1);
 }
 
-bool cancel_asked(const struct backend *b, int model, ordinal batch)
+bool cancel_asked(const struct backend *b, slot model, ordinal batch)
 {
 	const struct ask *a;
 	if (!b->models[model].cancels)
@@ -81,7 +81,7 @@ static void end_attempt(struct job_worker *w, ordinal batch, int64_t wish)
 }
 
 /* With the lock. */
-static void apply_one(struct backend *b, int model, ordinal batch, int64_t seq, int64_t now)
+static void apply_one(struct backend *b, slot model, ordinal batch, int64_t seq, int64_t now)
 {
 	struct job_worker *w = worker_of(b, model, batch);
 	struct store_outcome out = {.kind = SETTLE_CANCELLED,
@@ -96,7 +96,7 @@ static void apply_one(struct backend *b, int model, ordinal batch, int64_t seq, 
 		outcome_queue(b, &out, NULL);
 }
 
-void cancel_apply(struct backend *b, int model, struct ordinal_range batches, int64_t seq)
+void cancel_apply(struct backend *b, slot model, struct ordinal_range batches, int64_t seq)
 {
 	int64_t now = clock_now_us(b->config.clock);
 	if (b->config.read_only)
@@ -118,7 +118,7 @@ struct canceller {
 };
 
 /* With the lock. What is recorded is the stretch; what runs here ends now. */
-static void send_stretch(struct canceller *c, int model, struct ordinal_range batches)
+static void send_stretch(struct canceller *c, slot model, struct ordinal_range batches)
 {
 	struct ask *a = ask_new(c->b, c->group, model, NULL);
 	if (!a) {

@@ -7,7 +7,7 @@
 
 #include "backend/schedule/private.h"
 
-void touch_model(struct backend *b, int model)
+void touch_model(struct backend *b, slot model)
 {
 	struct model_runtime *m = &b->models[model];
 	m->generation++;
@@ -15,7 +15,7 @@ void touch_model(struct backend *b, int model)
 	m->changed_at = clock_now_us(b->config.clock);
 }
 
-void changed(struct backend *b, int model, struct ordinal_range batches)
+void changed(struct backend *b, slot model, struct ordinal_range batches)
 {
 	if (b->listener.changed && batches.first < batches.end)
 		b->listener.changed(b->listener.ctx, model, batches);
@@ -26,13 +26,13 @@ void changed(struct backend *b, int model, struct ordinal_range batches)
 /* A window on the readers, from the skip-th on: the lock is not held while the listener is told. */
 struct readers {
 	struct {
-		int model;
+		slot model;
 		struct ordinal_range batches;
 	} list[READERS_AT_ONCE];
 	size_t n, seen, skip;
 };
 
-static void note_reader(void *ctx, int model, struct ordinal_range batches, bool windowed)
+static void note_reader(void *ctx, slot model, struct ordinal_range batches, bool windowed)
 {
 	struct readers *r = ctx;
 	if (!windowed || r->seen++ < r->skip || r->n == READERS_AT_ONCE)
@@ -41,7 +41,7 @@ static void note_reader(void *ctx, int model, struct ordinal_range batches, bool
 	r->list[r->n++].batches = batches;
 }
 
-void changed_readers(struct backend *b, int model, ordinal batch)
+void changed_readers(struct backend *b, slot model, ordinal batch)
 {
 	struct readers r = {0};
 	do {
@@ -114,7 +114,7 @@ static void sink_state(void *ctx, const struct store_state *s)
 		changed_readers(b, s->model, s->batch);
 }
 
-static void sink_answered(void *ctx, int model, ordinal batch, uint32_t attempt, int64_t served)
+static void sink_answered(void *ctx, slot model, ordinal batch, uint32_t attempt, int64_t served)
 {
 	struct backend *b = ctx;
 	{
@@ -125,7 +125,7 @@ static void sink_answered(void *ctx, int model, ordinal batch, uint32_t attempt,
 	changed(b, model, (struct ordinal_range){batch, batch + 1});
 }
 
-static void sink_forget(void *ctx, int model)
+static void sink_forget(void *ctx, slot model)
 {
 	struct backend *b = ctx;
 	{
@@ -136,7 +136,7 @@ static void sink_forget(void *ctx, int model)
 	changed(b, model, plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock)));
 }
 
-static void sink_freezes(void *ctx, int model, const struct store_freeze *list, size_t n)
+static void sink_freezes(void *ctx, slot model, const struct store_freeze *list, size_t n)
 {
 	struct backend *b = ctx;
 	{
@@ -161,7 +161,7 @@ const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink
 	return sink;
 }
 
-const char *model_why_not(const struct backend *b, int model)
+const char *model_why_not(const struct backend *b, slot model)
 {
 	const struct model *m = &b->catalog->models[model];
 	if (m->why_not)
@@ -189,7 +189,7 @@ void model_refuses(struct model_runtime *m, const char *why_not)
 	keep(&m->why_not, why_not);
 }
 
-bool model_runs(const struct backend *b, int model)
+bool model_runs(const struct backend *b, slot model)
 {
 	return model_why_not(b, model) == NULL;
 }

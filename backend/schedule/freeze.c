@@ -12,7 +12,7 @@
 #define AGAIN_US 50000
 
 static int send_one(struct backend *b, struct ask_group *g, const struct backend_freeze *f,
-		    enum request_kind kind, int model, struct ordinal_range batches)
+		    enum request_kind kind, slot model, struct ordinal_range batches)
 {
 	struct ask *a = ask_new(b, g, model, NULL);
 	if (!a)
@@ -77,7 +77,7 @@ void backend_freeze(struct backend *b, const struct backend_freeze *f)
 	group_leave(g, err);
 }
 
-void backend_protect(struct backend *b, int model, const struct backend_freeze *f)
+void backend_protect(struct backend *b, slot model, const struct backend_freeze *f)
 {
 	const struct model *m = &b->catalog->models[model];
 	struct ordinal_range none = {0, 0};
@@ -116,7 +116,7 @@ void freeze_recorded(struct backend *b, const struct store_request *r)
 }
 
 /* With the lock. Whether something was found. */
-static bool cancel_frozen_of(struct backend *b, int model, int64_t now)
+static bool cancel_frozen_of(struct backend *b, slot model, int64_t now)
 {
 	struct ordinal_range rest = ledger_known(b->ledger, model);
 	bool any = false;

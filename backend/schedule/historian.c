@@ -24,7 +24,7 @@ enum task_kind { TASK_NONE, TASK_ANSWER, TASK_REFRESH, TASK_PRUNE, TASK_END };
 
 struct task {
 	enum task_kind kind;
-	int model;
+	slot model;
 	struct backend_history *history; /* REFRESH and ANSWER: counted; NULL: nobody has it open any more */
 };
 
@@ -34,7 +34,7 @@ void historian_wake(struct backend *b)
 	pthread_cond_signal(&b->history_wake);
 }
 
-void attempt_ended(struct backend *b, int model)
+void attempt_ended(struct backend *b, slot model)
 {
 	struct model_runtime *m = &b->models[model];
 	if (m->ended++ % PRUNE_EVERY || b->config.read_only)
@@ -44,7 +44,7 @@ void attempt_ended(struct backend *b, int model)
 }
 
 /* With the lock. */
-static uint64_t changes_of(const struct backend *b, int model)
+static uint64_t changes_of(const struct backend *b, slot model)
 {
 	return model < 0 ? b->changes : b->models[model].generation;
 }
@@ -169,7 +169,7 @@ static int refresh(struct historian *x, struct backend_history *h, struct error 
 }
 
 /* Who waits for the model now: who comes later wants what has ended until then. */
-static void take_asks(struct backend *b, int model, struct history_asks *mine)
+static void take_asks(struct backend *b, slot model, struct history_asks *mine)
 {
 	struct history_asks others = STAILQ_HEAD_INITIALIZER(others);
 	struct history_ask *a;
@@ -224,7 +224,7 @@ static void prune(struct historian *x)
 {
 	struct backend *b = x->b;
 	struct error err = {0};
-	int model = take_prune(b);
+	slot model = take_prune(b);
 	if (model < 0)
 		return;
 	int64_t before = clock_now_us(b->config.clock) - FEED_AGE_US;

@@ -4,7 +4,7 @@
 
 #include "backend/schedule/private.h"
 
-struct backend_history *history_find(const struct backend *b, int model)
+struct backend_history *history_find(const struct backend *b, slot model)
 {
 	struct backend_history *h;
 	LIST_FOREACH(h, &b->histories, link)
@@ -15,7 +15,7 @@ struct backend_history *history_find(const struct backend *b, int model)
 	return NULL;
 }
 
-struct backend_history *backend_history_open(struct backend *b, int model)
+struct backend_history *backend_history_open(struct backend *b, slot model)
 {
 	LOCKED(&b->lock);
 	struct backend_history *h = history_find(b, model);
@@ -45,7 +45,7 @@ void backend_history_close(struct backend_history *h)
 	free(h);
 }
 
-void backend_history_load(struct backend *b, int model, void (*done)(void *ctx, int result), void *ctx)
+void backend_history_load(struct backend *b, slot model, void (*done)(void *ctx, int result), void *ctx)
 {
 	struct history_ask *a = calloc(1, sizeof *a);
 	bool over = false;
@@ -64,7 +64,7 @@ void backend_history_load(struct backend *b, int model, void (*done)(void *ctx, 
 	done(ctx, over ? -ECANCELED : -ENOMEM);
 }
 
-size_t backend_history_size(const struct backend *b, int model)
+size_t backend_history_size(const struct backend *b, slot model)
 {
 	LOCKED(lock_of(b));
 	const struct backend_history *h = history_find(b, model);

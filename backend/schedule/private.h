@@ -60,7 +60,7 @@ struct ticket {
 	unsigned of; /* of the first of a group: how many tickets it has */
 	unsigned char uuid[16];
 	int64_t id;
-	int model;
+	slot model;
 };
 #define TICKETS_KEPT 1024
 
@@ -86,7 +86,7 @@ struct job_worker {
 /* Somebody waits until the history of a model is up to date. */
 struct history_ask {
 	STAILQ_ENTRY(history_ask) link;
-	int model;
+	slot model;
 	void (*done)(void *ctx, int result);
 	void *ctx;
 };
@@ -95,7 +95,7 @@ STAILQ_HEAD(history_asks, history_ask);
 struct backend_history {
 	LIST_ENTRY(backend_history) link;
 	struct backend *b; /* immutable */
-	int model;	   /* immutable; -1: of all */
+	slot model;	   /* immutable; -1: of all */
 	unsigned readers;  /* the historian is one while it works on it */
 	struct strbuf text;
 	char *cursor;	    /* the historian's, while it is a reader; NULL: nothing read yet */
@@ -176,17 +176,17 @@ static inline pthread_mutex_t *lock_of(const struct backend *b)
 }
 
 /* changes.c */
-void changed(struct backend *b, int model,
+void changed(struct backend *b, slot model,
 	     struct ordinal_range batches); /* without the lock: tells the listener */
-void changed_readers(struct backend *b, int model,
-		     ordinal batch);		/* without the lock: built, so its readers may be stale */
-void touch_model(struct backend *b, int model); /* with the lock: generation and time move on */
+void changed_readers(struct backend *b, slot model,
+		     ordinal batch);		 /* without the lock: built, so its readers may be stale */
+void touch_model(struct backend *b, slot model); /* with the lock: generation and time move on */
 const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink);
 
 /* ask.c. A member of the group; NULL: no memory. ask_send() takes it over. done NULL: nobody waits. */
 struct ask_group *group_new(void (*done)(void *ctx, int result), void *ctx);
 void group_leave(struct ask_group *g, int result);
-struct ask *ask_new(const struct backend *b, struct ask_group *g, int model, const char *reason);
+struct ask *ask_new(const struct backend *b, struct ask_group *g, slot model, const char *reason);
 void ask_name(struct ask *a); /* gives it its uuid */
 void ask_send(struct backend *b, struct ask *a);
 /* With the lock: 0, or -errno, and the caller keeps it. */
@@ -216,30 +216,30 @@ void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t
 void skip_hopeless(struct backend *b, const struct store_outcome *put_back);
 
 /* cancel.c */
-bool cancel_meant(struct backend *b, int model, ordinal batch, int64_t *wanted); /* with the lock */
+bool cancel_meant(struct backend *b, slot model, ordinal batch, int64_t *wanted); /* with the lock */
 /* With the lock, before cancel_over(). It was built all the same, its COMMIT was under way: what had been
  * asked for before the cancel is not built once more. */
-void cancel_too_late(struct backend *b, int model, ordinal batch, int64_t at);
-void cancel_over(struct backend *b, int model, ordinal batch); /* with the lock: its attempt has ended */
+void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at);
+void cancel_over(struct backend *b, slot model, ordinal batch); /* with the lock: its attempt has ended */
 /* With the lock: a cancel of this batch is on its way to the store. */
-bool cancel_asked(const struct backend *b, int model, ordinal batch);
+bool cancel_asked(const struct backend *b, slot model, ordinal batch);
 /*
  * Without the lock: carries out a cancel that is recorded, here or by another mount: ends our attempts that
  * were claimed before it, takes what waits out of the queue. seq INT64_MAX: it could not be recorded, so only
  * what is known here goes.
  */
-void cancel_apply(struct backend *b, int model, struct ordinal_range batches, int64_t seq);
+void cancel_apply(struct backend *b, slot model, struct ordinal_range batches, int64_t seq);
 bool cancel_wanted(void *worker, ordinal batch); /* build_run.wanted; a job_worker */
 void *cancel_main(void *arg);
 
 /* historian.c */
 void *historian_main(void *arg);
-void historian_wake(struct backend *b);		  /* with the lock */
-void attempt_ended(struct backend *b, int model); /* with the lock: its history has one line more */
+void historian_wake(struct backend *b);		   /* with the lock */
+void attempt_ended(struct backend *b, slot model); /* with the lock: its history has one line more */
 
 /* history.c */
 #define HISTORY_BYTES (8 << 20) /* of text; beyond it the older half goes */
-struct backend_history *history_find(const struct backend *b, int model);  /* with the lock; NULL: not open */
+struct backend_history *history_find(const struct backend *b, slot model); /* with the lock; NULL: not open */
 int history_append(struct backend_history *h, const struct strbuf *lines); /* with the lock; -ENOMEM */
 
 int outcomes_settle(struct backend *b, struct error *err); /* on the control thread */
@@ -258,8 +258,8 @@ void control_wake(struct backend *b);
 void model_target(struct model_runtime *m, const struct store_target *target);
 
 /* With the lock. why_not NULL: the model can run here. */
-bool model_runs(const struct backend *b, int model);
-const char *model_why_not(const struct backend *b, int model);
+bool model_runs(const struct backend *b, slot model);
+const char *model_why_not(const struct backend *b, slot model);
 void model_refuses(struct model_runtime *m, const char *why_not); /* "": it runs again */
 
 /* A moment on the monotonic clock, `us` from now, for pthread_cond_timedwait(). */

@@ -10,7 +10,7 @@
 #include "backend/schedule/private.h"
 
 struct stretch {
-	int model;
+	slot model;
 	struct ordinal_range batches;
 };
 
@@ -21,7 +21,7 @@ struct stretches {
 	bool broken;   /* no memory */
 };
 
-static void add_batch(struct stretches *s, int model, ordinal batch)
+static void add_batch(struct stretches *s, slot model, ordinal batch)
 {
 	struct stretch *last = s->n ? &s->list[s->n - 1] : NULL;
 	if (last && last->model == model && last->batches.end == batch) {
@@ -41,7 +41,7 @@ static void add_batch(struct stretches *s, int model, ordinal batch)
 	s->list[s->n++] = (struct stretch){.model = model, .batches = {batch, batch + 1}};
 }
 
-static bool has(const struct stretches *s, int model, ordinal batch)
+static bool has(const struct stretches *s, slot model, ordinal batch)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (s->list[i].model == model && batch >= s->list[i].batches.first &&
@@ -57,7 +57,7 @@ struct closure {
 };
 
 /* What was skipped among those that read a batch that is asked for is asked for, too, and so on. */
-static void add_skipped(void *ctx, int model, struct ordinal_range batches, bool windowed)
+static void add_skipped(void *ctx, slot model, struct ordinal_range batches, bool windowed)
 {
 	struct closure *c = ctx;
 	struct ordinal_range *seen = &c->seen[model];
@@ -80,7 +80,7 @@ static void close_over_skipped(struct backend *b, struct stretches *found)
 	found->broken |= !seen;
 	for (size_t i = 0; i < found->n && !found->broken; i++) {
 		for (ordinal o = found->list[i].batches.first; o < found->list[i].batches.end; o++) {
-			int model = found->list[i].model;
+			slot model = found->list[i].model;
 			enum batch_state s = ledger_state(b->ledger, model, o);
 			if (s == BATCH_FAILED || s == BATCH_SKIPPED)
 				plan_readers(b->ledger, b->catalog, model, o, add_skipped, &c);
@@ -89,7 +89,7 @@ static void close_over_skipped(struct backend *b, struct stretches *found)
 }
 
 /* With the lock. */
-static void add_thawed(const struct backend *b, int model, struct ordinal_range rest, struct stretches *out)
+static void add_thawed(const struct backend *b, slot model, struct ordinal_range rest, struct stretches *out)
 {
 	while (rest.first < rest.end && !out->broken) {
 		struct ordinal_range frozen = ledger_next_frozen(b->ledger, model, rest);

@@ -15,7 +15,7 @@ struct skipping {
 	struct error why;
 };
 
-static void skip(struct skipping *s, int model, ordinal batch)
+static void skip(struct skipping *s, slot model, ordinal batch)
 {
 	struct backend *b = s->b;
 	struct store_outcome out = {.kind = SETTLE_SKIPPED,
@@ -34,7 +34,7 @@ static void skip(struct skipping *s, int model, ordinal batch)
 		ledger_left(b->ledger, model, batch);
 }
 
-static void skip_range(void *ctx, int model, struct ordinal_range batches, bool windowed)
+static void skip_range(void *ctx, slot model, struct ordinal_range batches, bool windowed)
 {
 	struct skipping *s = ctx;
 	(void)windowed;
@@ -44,7 +44,7 @@ static void skip_range(void *ctx, int model, struct ordinal_range batches, bool 
 		skip(s, model, o);
 }
 
-static void skip_one(void *ctx, int model, ordinal batch)
+static void skip_one(void *ctx, slot model, ordinal batch)
 {
 	skip(ctx, model, batch);
 }

@@ -9,7 +9,7 @@
 #define LOOK_AGAIN_US 100000
 
 /* The next model to adopt, or -1: none can be now. *waiting: one could be later. */
-static int next_model(const struct backend *b, bool *waiting)
+static slot next_model(const struct backend *b, bool *waiting)
 {
 	int64_t now = clock_monotonic_us();
 	*waiting = false;
@@ -23,12 +23,12 @@ static int next_model(const struct backend *b, bool *waiting)
 }
 
 /* -1: the end. */
-static int wait_for_model(struct backend *b)
+static slot wait_for_model(struct backend *b)
 {
 	LOCKED(&b->lock);
 	for (;;) {
 		bool waiting;
-		int model = next_model(b, &waiting);
+		slot model = next_model(b, &waiting);
 		if (model >= 0)
 			return model;
 		if (b->control_done)
@@ -41,7 +41,7 @@ static int wait_for_model(struct backend *b)
 	}
 }
 
-static void adopt(struct backend *b, struct worker *worker, int model)
+static void adopt(struct backend *b, struct worker *worker, slot model)
 {
 	struct store_sink sink;
 	struct error err = {0};
@@ -83,7 +83,7 @@ void *slow_main(void *arg)
 		LOCKED(&b->lock);
 		b->slow_worker = worker;
 	}
-	for (int model; (model = wait_for_model(b)) >= 0;)
+	for (slot model; (model = wait_for_model(b)) >= 0;)
 		adopt(b, worker, model);
 	b->config.engine->builder->worker_close(worker);
 	return NULL;

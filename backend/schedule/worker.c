@@ -57,7 +57,7 @@ static void show_stale(struct backend *b, const struct build_run *run, const str
 }
 
 /* Backs off, or gives up. */
-static enum settle_kind passing(struct backend *b, int model)
+static enum settle_kind passing(struct backend *b, slot model)
 {
 	LOCKED(&b->lock);
 	struct model_runtime *m = &b->models[model];
@@ -76,7 +76,7 @@ static void report(void *ctx, const struct build_report *r)
 	struct job_worker *w = ctx;
 	struct backend *b = w->b;
 	const struct build_run *run = &w->run;
-	int model = run->model;
+	slot model = run->model;
 	switch (r->outcome) {
 	case BUILD_STARTED:
 		show_started(b, w, r);
@@ -148,7 +148,7 @@ static void build(struct job_worker *w)
 static void prepare(struct job_worker *w, const struct error *no_worker)
 {
 	struct backend *b = w->b;
-	int model = w->run.model;
+	slot model = w->run.model;
 	struct store_target target = {0};
 	auto_free struct error *err = calloc(1, sizeof *err);
 	int r = w->worker ? b->config.engine->builder->prepare(w->worker, model, &target, err)

@@ -62,7 +62,7 @@ static int record(struct worker *w, const struct model *m, const struct target *
 }
 
 /* -o ro: what would be adopted, told and not written. */
-static int report_only(struct worker *w, int model, const struct store_sink *sink, struct error *err)
+static int report_only(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
 	const struct model *m = &w->store->config.catalog->models[model];
 	int64_t now = clock_now_us(w->store->config.clock);
@@ -94,7 +94,7 @@ static int report_only(struct worker *w, int model, const struct store_sink *sin
 	return r;
 }
 
-static int adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err)
+static int adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
 	struct store *s = w->store;
 	const struct model *m = &s->config.catalog->models[model];
@@ -127,7 +127,7 @@ static int adopt(struct worker *w, int model, const struct store_sink *sink, str
 	return r;
 }
 
-int sqlite_adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err)
+int sqlite_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
 	int r = worker_enter(w, err);
 	if (r == 0)

@@ -47,7 +47,7 @@ static int run_own(struct worker *w, const char *sql, const struct build_run *ru
 	return db_run(stmt, err);
 }
 
-static int run_insert(struct worker *w, int model, const char *sql, struct error *err)
+static int run_insert(struct worker *w, slot model, const char *sql, struct error *err)
 {
 	const struct model *m = &w->store->config.catalog->models[model];
 	auto_stmt *stmt = NULL;
@@ -69,7 +69,7 @@ static int run_insert(struct worker *w, int model, const char *sql, struct error
 }
 
 /* Values in the window that text comparison would put into the wrong batch are a failure, not rows. */
-static int check_inputs(struct worker *w, int model, ordinal batch, struct error *err)
+static int check_inputs(struct worker *w, slot model, ordinal batch, struct error *err)
 {
 	struct store *s = w->store;
 	const struct model *m = &s->config.catalog->models[model];
@@ -106,7 +106,7 @@ static int check_inputs(struct worker *w, int model, ordinal batch, struct error
 }
 
 /* Between two batches of a run the table may have been replaced by another program. */
-static int check_target(struct worker *w, int model, struct error *err)
+static int check_target(struct worker *w, slot model, struct error *err)
 {
 	const struct model *m = &w->store->config.catalog->models[model];
 	bool known;

@@ -45,7 +45,7 @@ static int count(sqlite3 *queue, int64_t queue_id, size_t *n, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-int load_freezes(struct store *s, sqlite3 *queue, int model, int64_t queue_id, const struct store_sink *sink,
+int load_freezes(struct store *s, sqlite3 *queue, slot model, int64_t queue_id, const struct store_sink *sink,
 		 struct error *err)
 {
 	const struct model *m = &s->config.catalog->models[model];

@@ -53,7 +53,7 @@ static int side_open(struct side *side, sqlite3 *db, int64_t id, size_t most, st
 }
 
 /* The catalog's number of a model by its id in that file; -1: it is none of this mount's. */
-static int model_of(struct store *s, bool done, int64_t id)
+static slot model_of(struct store *s, bool done, int64_t id)
 {
 	LOCKED(&s->lock);
 	for (size_t i = 0; i < s->config.catalog->n_models; i++) {
@@ -89,7 +89,7 @@ static int look_up(struct reading *h, sqlite3_stmt *row, struct ended_attempt *a
 static int tell_row(struct reading *h, const struct side *side, struct error *err)
 {
 	sqlite3_stmt *row = side->rows;
-	int model = model_of(h->s, side->done, sqlite3_column_int64(row, 1));
+	slot model = model_of(h->s, side->done, sqlite3_column_int64(row, 1));
 	if (model < 0)
 		return 0;
 	struct ended_attempt a = {
@@ -131,7 +131,7 @@ static int merge(struct reading *h, struct error *err)
 	return r;
 }
 
-static int read_both(struct worker *w, struct reading *h, sqlite3 *queue, int model, size_t most,
+static int read_both(struct worker *w, struct reading *h, sqlite3 *queue, slot model, size_t most,
 		     struct error *err)
 {
 	struct target t = {0};
@@ -154,8 +154,8 @@ static int read_both(struct worker *w, struct reading *h, sqlite3 *queue, int mo
 	return r;
 }
 
-int sqlite_history(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
-		   struct error *err)
+int sqlite_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
+		   void *ctx, struct error *err)
 {
 	struct reading h = {.s = w->store, .tell = tell, .ctx = ctx, .sides[0].done = true};
 	auto_db *queue = NULL;

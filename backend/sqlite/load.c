@@ -7,7 +7,7 @@ static struct ordinal_range touched(const struct model *m, int64_t start, int64_
 	return calendar_touched(m->batch_size, start, end);
 }
 
-static int load_requests(struct store *s, sqlite3 *queue, int model, int64_t queue_id,
+static int load_requests(struct store *s, sqlite3 *queue, slot model, int64_t queue_id,
 			 const struct store_sink *sink, struct error *err)
 {
 	const struct model *m = &s->config.catalog->models[model];
@@ -53,7 +53,7 @@ static int advance(struct cursor *c, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-static void report(const struct store_sink *sink, const struct model *m, int model, int64_t start,
+static void report(const struct store_sink *sink, const struct model *m, slot model, int64_t start,
 		   struct batch_row *row)
 {
 	struct store_state *st = &row->state;
@@ -64,7 +64,7 @@ static void report(const struct store_sink *sink, const struct model *m, int mod
 	sink->state(sink->ctx, st);
 }
 
-static int merge(struct store *s, int model, const struct target *t, struct cursor *done,
+static int merge(struct store *s, slot model, const struct target *t, struct cursor *done,
 		 struct cursor *tried, const struct store_sink *sink, struct error *err)
 {
 	int r = advance(done, err);
@@ -90,7 +90,7 @@ static int merge(struct store *s, int model, const struct target *t, struct curs
 	return r;
 }
 
-int load_states(struct store *s, sqlite3 *file, sqlite3 *queue, bool tables, int model,
+int load_states(struct store *s, sqlite3 *file, sqlite3 *queue, bool tables, slot model,
 		const struct store_sink *sink, struct error *err)
 {
 	struct target copy = target_copy(s, model), *t = &copy;

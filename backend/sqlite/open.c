@@ -191,7 +191,7 @@ int sqlite_follow(struct store *s, int timeout_ms, const struct store_sink *sink
 	return store_usable(s, err);
 }
 
-struct target target_copy(struct store *s, int model)
+struct target target_copy(struct store *s, slot model)
 {
 	LOCKED(&s->lock);
 	return s->targets[model];

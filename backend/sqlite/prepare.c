@@ -94,7 +94,7 @@ static int create_table(struct worker *w, const struct model *m, const struct qu
 }
 
 /* view is that of a missing table; it becomes that of the new one. */
-static int create(struct worker *w, int model, int64_t at, struct target_view *view, struct error *err)
+static int create(struct worker *w, slot model, int64_t at, struct target_view *view, struct error *err)
 {
 	const struct model *m = &w->store->config.catalog->models[model];
 	struct query_shape shape;
@@ -118,7 +118,7 @@ static int create(struct worker *w, int model, int64_t at, struct target_view *v
 }
 
 /* What an empty table without a declared type will hold. */
-static void type_of_query(struct worker *w, int model, int64_t at, struct target_view *view)
+static void type_of_query(struct worker *w, slot model, int64_t at, struct target_view *view)
 {
 	struct query_shape shape;
 	if (query_shape(w, model, at, &shape, NULL) == 0)
@@ -126,7 +126,7 @@ static void type_of_query(struct worker *w, int model, int64_t at, struct target
 	query_shape_fini(&shape);
 }
 
-static int prepare(struct worker *w, int model, struct target_view *view, struct error *err)
+static int prepare(struct worker *w, slot model, struct target_view *view, struct error *err)
 {
 	struct store *s = w->store;
 	const struct model *m = &s->config.catalog->models[model];
@@ -153,7 +153,7 @@ static int prepare(struct worker *w, int model, struct target_view *view, struct
 	return r == 0 && write ? db_exec(w->db, "COMMIT", err) : r;
 }
 
-int sqlite_prepare(struct worker *w, int model, struct store_target *target, struct error *err)
+int sqlite_prepare(struct worker *w, slot model, struct store_target *target, struct error *err)
 {
 	struct target_view view = {0};
 	*target = (struct store_target){.event_time_type = TIME_UNKNOWN};

@@ -169,11 +169,11 @@ int freeze_of(sqlite3_stmt *find, const struct model *m, int64_t queue_id, int64
 	      struct store_freeze *out, struct error *err);
 int freeze_change(struct store *s, struct row_reader *reader, struct store_request *rq,
 		  const struct target *t, struct error *err);
-int load_freezes(struct store *s, sqlite3 *queue, int model, int64_t queue_id, const struct store_sink *sink,
+int load_freezes(struct store *s, sqlite3 *queue, slot model, int64_t queue_id, const struct store_sink *sink,
 		 struct error *err);
 
 /* load.c: the states of one model; queue NULL, or `tables` false: FILE-queue or FILE has none. */
-int load_states(struct store *s, sqlite3 *file, sqlite3 *queue, bool tables, int model,
+int load_states(struct store *s, sqlite3 *file, sqlite3 *queue, bool tables, slot model,
 		const struct store_sink *sink, struct error *err);
 
 /* worker.c: around every call of a worker. enter connects; leave rolls back what is left open. */
@@ -186,7 +186,7 @@ int worker_prepare(struct worker *w, const char *sql, sqlite3_stmt **out, struct
 int worker_prepare_model(struct worker *w, const char *sql, sqlite3_stmt **out, struct error *err);
 
 /* A copy of what the control thread needs, under the lock. */
-struct target target_copy(struct store *s, int model);
+struct target target_copy(struct store *s, slot model);
 
 /* store operations, a file each */
 int sqlite_open(const struct engine_config *config, struct store **out, struct error *err);
@@ -205,14 +205,14 @@ int sqlite_settle(struct store *s, struct store_outcome *outcomes, size_t n, str
 int sqlite_worker_open(struct store *s, struct worker **out, struct error *err);
 void sqlite_worker_close(struct worker *w);
 void sqlite_interrupt(struct worker *w);
-int sqlite_prepare(struct worker *w, int model, struct store_target *target, struct error *err);
-int sqlite_adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err);
+int sqlite_prepare(struct worker *w, slot model, struct store_target *target, struct error *err);
+int sqlite_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err);
 int sqlite_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 		 struct error *err);
-int sqlite_history(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
-		   struct error *err);
-int sqlite_prune(struct worker *w, int model, size_t keep, int64_t before, struct error *err);
-int sqlite_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
+int sqlite_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
+		   void *ctx, struct error *err);
+int sqlite_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err);
+int sqlite_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		      struct error *err);
 
 #endif

@@ -101,7 +101,7 @@ static int prune(struct worker *w, sqlite3 *queue, const struct target *t, size_
 	return r < 0 ? r : 0;
 }
 
-int sqlite_prune(struct worker *w, int model, size_t keep, int64_t before, struct error *err)
+int sqlite_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err)
 {
 	struct target t = target_copy(w->store, model);
 	auto_db *queue = NULL;

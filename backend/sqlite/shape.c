@@ -6,7 +6,7 @@
 #include "backend/sqlite/target.h"
 #include "backend/sqlite/time_value.h"
 
-static int render(struct store *s, int model, int64_t at, struct strbuf *out, struct error *err)
+static int render(struct store *s, slot model, int64_t at, struct strbuf *out, struct error *err)
 {
 	const struct model *m = &s->config.catalog->models[model];
 	LOCKED(&s->lock);
@@ -63,7 +63,7 @@ static int sample(struct worker *w, const struct model *m, const char *query, en
 }
 
 /* Of a query that yields no row to look at. */
-static void guess(struct store *s, int model, struct query_shape *q)
+static void guess(struct store *s, slot model, struct query_shape *q)
 {
 	const struct model *m = &s->config.catalog->models[model];
 	auto_free char *column = bare_column(m->event_time);
@@ -78,7 +78,8 @@ static void guess(struct store *s, int model, struct query_shape *q)
 }
 
 /* `run`: up to its first row with an event_time; else the types are guessed. */
-static int look(struct worker *w, int model, int64_t at, bool run, struct query_shape *out, struct error *err)
+static int look(struct worker *w, slot model, int64_t at, bool run, struct query_shape *out,
+		struct error *err)
 {
 	struct store *s = w->store;
 	const struct model *m = &s->config.catalog->models[model];
@@ -100,12 +101,12 @@ static int look(struct worker *w, int model, int64_t at, bool run, struct query_
 	return r;
 }
 
-int query_shape(struct worker *w, int model, int64_t at, struct query_shape *out, struct error *err)
+int query_shape(struct worker *w, slot model, int64_t at, struct query_shape *out, struct error *err)
 {
 	return look(w, model, at, true, out, err);
 }
 
-void target_guess(struct store *s, sqlite3 *file, int model)
+void target_guess(struct store *s, sqlite3 *file, slot model)
 {
 	struct worker w = {.store = s, .db = file};
 	struct query_shape shape;

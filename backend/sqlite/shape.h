@@ -14,12 +14,12 @@ struct query_shape {
  * Compiles the query over the batch that holds `at` and runs it up to its first row with an
  * event_time. -EOPNOTSUPP: its event_time is no time. Input types must be known.
  */
-int query_shape(struct worker *w, int model, int64_t at, struct query_shape *out, struct error *err);
+int query_shape(struct worker *w, slot model, int64_t at, struct query_shape *out, struct error *err);
 /*
  * Of a target that is not there yet: what the query says without being run, so that X.sql can be read
  * before the first build. Where it cannot be said nothing is learnt. `file` is the caller's connection.
  */
-void target_guess(struct store *s, sqlite3 *file, int model);
+void target_guess(struct store *s, sqlite3 *file, slot model);
 void query_shape_fini(struct query_shape *q);
 
 #endif

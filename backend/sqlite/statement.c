@@ -85,7 +85,7 @@ static void bookkeeping(const struct target *t, int64_t start, struct batch_sql 
 	strbuf_puts(&out->text[STATEMENT_COMMIT], "COMMIT");
 }
 
-int batch_sql_make(struct store *s, int model, ordinal batch, struct batch_sql *out, struct error *err)
+int batch_sql_make(struct store *s, slot model, ordinal batch, struct batch_sql *out, struct error *err)
 {
 	const struct model *m = &s->config.catalog->models[model];
 	const struct target *t = &s->targets[model];
@@ -119,7 +119,7 @@ void batch_sql_fini(struct batch_sql *sql)
 		strbuf_fini(&sql->text[i]);
 }
 
-int input_check_sql(struct store *s, int model, size_t input, ordinal batch, struct strbuf *out,
+int input_check_sql(struct store *s, slot model, size_t input, ordinal batch, struct strbuf *out,
 		    struct error *err)
 {
 	const struct model *m = &s->config.catalog->models[model];
@@ -135,7 +135,7 @@ int input_check_sql(struct store *s, int model, size_t input, ordinal batch, str
 	return r;
 }
 
-int sqlite_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
+int sqlite_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		      struct error *err)
 {
 	int r = 0;

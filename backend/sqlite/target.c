@@ -197,7 +197,7 @@ void target_view_fini(struct target_view *v)
 	v->columns = NULL;
 }
 
-void target_learn(struct store *s, int model, struct target_view *v)
+void target_learn(struct store *s, slot model, struct target_view *v)
 {
 	LOCKED(&s->lock);
 	struct target *t = &s->targets[model];
@@ -215,7 +215,7 @@ void target_learn(struct store *s, int model, struct target_view *v)
 	}
 }
 
-void target_learn_inputs(struct store *s, int model, enum time_type *types)
+void target_learn_inputs(struct store *s, slot model, enum time_type *types)
 {
 	LOCKED(&s->lock);
 	struct target *t = &s->targets[model];

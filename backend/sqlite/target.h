@@ -41,10 +41,10 @@ int input_look(sqlite3 *db, const struct model *model, enum time_type of_target,
 	       int64_t *last_us, struct error *unfit, struct error *err);
 
 /* Puts what was seen into the store's target, under its lock. Takes v->columns over. */
-void target_learn(struct store *s, int model, struct target_view *v);
+void target_learn(struct store *s, slot model, struct target_view *v);
 
 /* Takes over `types` (may be NULL). */
-void target_learn_inputs(struct store *s, int model, enum time_type *types);
+void target_learn_inputs(struct store *s, slot model, enum time_type *types);
 
 /* What enlist and prepare answer. */
 void target_answer(const struct target_view *v, struct store_target *out);

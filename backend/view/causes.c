@@ -6,7 +6,7 @@
 /* Quotes, comma, blank and slash around and between the names. */
 #define AROUND (CALENDAR_NAME_MAX + 5)
 
-static void add(void *ctx, int model, ordinal batch)
+static void add(void *ctx, slot model, ordinal batch)
 {
 	struct causes *c = ctx;
 	const struct model *m = &c->b->catalog->models[model];
@@ -26,13 +26,13 @@ static void add(void *ctx, int model, ordinal batch)
 	c->list[c->n++] = (struct report_cause){m, batch};
 }
 
-static bool went_wrong(const struct ledger *l, int model, ordinal batch)
+static bool went_wrong(const struct ledger *l, slot model, ordinal batch)
 {
 	enum batch_state s = ledger_state(l, model, batch);
 	return s == BATCH_FAILED || s == BATCH_SKIPPED;
 }
 
-void causes_of(struct causes *c, int model, ordinal batch, enum batch_state state)
+void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state state)
 {
 	const struct ledger *l = c->b->ledger;
 	const struct catalog *catalog = c->b->catalog;

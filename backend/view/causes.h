@@ -13,6 +13,6 @@ struct causes {
 };
 
 /* Adds the causes of a stale or a skipped batch; of any other there are none. */
-void causes_of(struct causes *c, int model, ordinal batch, enum batch_state state);
+void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state state);
 
 #endif

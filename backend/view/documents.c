@@ -7,7 +7,7 @@
 #include "backend/view/causes.h"
 
 /* With the lock. The newest refusal that concerns the batches; model -1: of all. NULL: none is kept. */
-static const struct report_refusal *refusal_of(const struct backend *b, int model,
+static const struct report_refusal *refusal_of(const struct backend *b, slot model,
 					       struct ordinal_range batches)
 {
 	unsigned kept = b->n_refusals < REFUSALS_KEPT ? b->n_refusals : REFUSALS_KEPT;
@@ -34,7 +34,7 @@ static const struct report_refusal *refusal_of_parts(const struct backend *b,
 	return newest;
 }
 
-int backend_refuse(struct backend *b, int model, struct ordinal_range batches, int err, const char *fmt, ...)
+int backend_refuse(struct backend *b, slot model, struct ordinal_range batches, int err, const char *fmt, ...)
 {
 	struct report_refusal r = {
 		.model = model, .batches = batches, .at = clock_now_us(b->config.clock), .err = err};
@@ -50,7 +50,7 @@ int backend_refuse(struct backend *b, int model, struct ordinal_range batches, i
 }
 
 /* With the lock. What is queued for other SQL says so for as long as it waits; else the newest refusal. */
-static const struct report_refusal *refusal_of_batch(const struct backend *b, int model, ordinal batch,
+static const struct report_refusal *refusal_of_batch(const struct backend *b, slot model, ordinal batch,
 						     struct report_refusal *waits)
 {
 	*waits = (struct report_refusal){.err = EOPNOTSUPP};
@@ -62,7 +62,7 @@ static const struct report_refusal *refusal_of_batch(const struct backend *b, in
 	return waits;
 }
 
-int backend_batch_document(const struct backend *b, int model, ordinal batch, struct strbuf *out)
+int backend_batch_document(const struct backend *b, slot model, ordinal batch, struct strbuf *out)
 {
 	struct causes causes = {.b = b};
 	struct batch_info info;
@@ -120,7 +120,7 @@ static void add_frozen(const struct backend *b, const struct backend_part *p, st
 }
 
 /* With the lock. Counting a model takes a while where it is large: kept until something changes. */
-static const struct report_summary *summary_of(struct backend *b, int model, int64_t now)
+static const struct report_summary *summary_of(struct backend *b, slot model, int64_t now)
 {
 	struct model_runtime *rt = &b->models[model];
 	const struct model *m = &b->catalog->models[model];
@@ -179,7 +179,7 @@ static struct report_source source_of(const struct backend *b, int64_t now)
 	return (struct report_source){.now = now, .info = info_of, .ctx = (void *)b};
 }
 
-int backend_model_status(const struct backend *b, int model, struct strbuf *out)
+int backend_model_status(const struct backend *b, slot model, struct strbuf *out)
 {
 	int64_t now = clock_now_us(b->config.clock);
 	const struct model *m = &b->catalog->models[model];
@@ -257,7 +257,7 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 }
 
 /* With the lock. */
-static struct report_protection protection_of(const struct backend *b, int model)
+static struct report_protection protection_of(const struct backend *b, slot model)
 {
 	struct report_protection p = {.by_config = b->catalog->models[model].full_refresh == TRI_FALSE,
 				      .by_mount = b->config.protect};
@@ -265,7 +265,7 @@ static struct report_protection protection_of(const struct backend *b, int model
 	return p;
 }
 
-int backend_model_document(const struct backend *b, int model, struct strbuf *out)
+int backend_model_document(const struct backend *b, slot model, struct strbuf *out)
 {
 	LOCKED(lock_of(b));
 	const struct model_runtime *rt = &b->models[model];
@@ -277,7 +277,7 @@ int backend_model_document(const struct backend *b, int model, struct strbuf *ou
 	return report_model(&r, out);
 }
 
-int backend_full_refresh_document(const struct backend *b, int model, struct strbuf *out)
+int backend_full_refresh_document(const struct backend *b, slot model, struct strbuf *out)
 {
 	const struct model *m = &b->catalog->models[model];
 	LOCKED(lock_of(b));
@@ -285,7 +285,8 @@ int backend_full_refresh_document(const struct backend *b, int model, struct str
 	return report_full_refresh(m, &protection, refusal_of(b, model, (struct ordinal_range){0, 0}), out);
 }
 
-int backend_sql_document(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out)
+int backend_sql_document(const struct backend *b, slot model, struct ordinal_range batches,
+			 struct strbuf *out)
 {
 	{
 		LOCKED(lock_of(b));

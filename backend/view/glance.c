@@ -7,28 +7,28 @@ int backend_models(const struct backend *b)
 	return (int)b->catalog->n_models;
 }
 
-int backend_find(const struct backend *b, const char *dir)
+slot backend_find(const struct backend *b, const char *dir)
 {
 	return catalog_find(b->catalog, dir);
 }
 
-const char *backend_model_dir(const struct backend *b, int model)
+const char *backend_model_dir(const struct backend *b, slot model)
 {
 	return b->catalog->models[model].dir;
 }
 
-enum batch_size backend_batch_size(const struct backend *b, int model)
+enum batch_size backend_batch_size(const struct backend *b, slot model)
 {
 	return b->catalog->models[model].batch_size;
 }
 
-bool backend_runnable(const struct backend *b, int model)
+bool backend_runnable(const struct backend *b, slot model)
 {
 	LOCKED(lock_of(b));
 	return model_runs(b, model);
 }
 
-bool backend_protected(const struct backend *b, int model)
+bool backend_protected(const struct backend *b, slot model)
 {
 	if (b->config.protect || b->catalog->models[model].full_refresh == TRI_FALSE)
 		return true;
@@ -41,13 +41,13 @@ bool backend_read_only(const struct backend *b)
 	return b->config.read_only;
 }
 
-struct ordinal_range backend_existing(const struct backend *b, int model)
+struct ordinal_range backend_existing(const struct backend *b, slot model)
 {
 	return plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock));
 }
 
 /* With the lock. */
-static void glance(const struct backend *b, int model, ordinal batch, struct batch_glance *out)
+static void glance(const struct backend *b, slot model, ordinal batch, struct batch_glance *out)
 {
 	size_t text;
 	out->state = ledger_glance(b->ledger, model, batch, &out->attempt, &out->built_at, &text);
@@ -63,7 +63,7 @@ static void glance(const struct backend *b, int model, ordinal batch, struct bat
 		!b->config.read_only && model_runs(b, model) && !ledger_frozen(b->ledger, model, batch, NULL);
 }
 
-int backend_glance(const struct backend *b, int model, ordinal batch, struct batch_glance *out)
+int backend_glance(const struct backend *b, slot model, ordinal batch, struct batch_glance *out)
 {
 	struct ordinal_range existing = backend_existing(b, model);
 	if (batch < existing.first || batch >= existing.end)
@@ -73,7 +73,7 @@ int backend_glance(const struct backend *b, int model, ordinal batch, struct bat
 	return 0;
 }
 
-void backend_glances(const struct backend *b, int model, ordinal first, size_t n, struct batch_glance *out)
+void backend_glances(const struct backend *b, slot model, ordinal first, size_t n, struct batch_glance *out)
 {
 	LOCKED(lock_of(b));
 	for (size_t i = 0; i < n; i++)
@@ -94,7 +94,7 @@ bool backend_frozen(const struct backend *b, const struct backend_part *parts, s
 	return any;
 }
 
-int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_range batches)
+int64_t backend_oldest_build(const struct backend *b, slot model, struct ordinal_range batches)
 {
 	int64_t oldest = 0;
 	LOCKED(lock_of(b));
@@ -107,13 +107,13 @@ int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_
 	return oldest;
 }
 
-int64_t backend_changed_at(const struct backend *b, int model)
+int64_t backend_changed_at(const struct backend *b, slot model)
 {
 	LOCKED(lock_of(b));
 	return b->models[model].changed_at;
 }
 
-ordinal backend_next_unsettled(const struct backend *b, int model, struct ordinal_range batches)
+ordinal backend_next_unsettled(const struct backend *b, slot model, struct ordinal_range batches)
 {
 	LOCKED(lock_of(b));
 	return ledger_next_unsettled(b->ledger, model, batches);

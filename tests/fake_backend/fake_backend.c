@@ -9,7 +9,7 @@
 #define SIZE_SHORT  512
 #define SIZE_FAILED 1536
 
-struct fake_batch *fake_at(const struct backend *b, int model, ordinal batch)
+struct fake_batch *fake_at(const struct backend *b, slot model, ordinal batch)
 {
 	const struct fake_table *t = &b->tables[model];
 
@@ -75,14 +75,14 @@ void backend_close(struct backend *b)
 	free(b);
 }
 
-static void changed(struct backend *b, int model, struct ordinal_range batches)
+static void changed(struct backend *b, slot model, struct ordinal_range batches)
 {
 	if (b->listener.changed)
 		b->listener.changed(b->listener.ctx, model, batches);
 }
 
 /* Under the lock. */
-static void enqueue(struct backend *b, int model, ordinal batch)
+static void enqueue(struct backend *b, slot model, ordinal batch)
 {
 	struct fake_batch *x = fake_at(b, model, batch);
 
@@ -156,7 +156,7 @@ static void *control(void *arg)
 }
 
 /* Under the lock, which it gives up meanwhile. */
-static void set_state(struct backend *b, int model, ordinal batch, enum batch_state state)
+static void set_state(struct backend *b, slot model, ordinal batch, enum batch_state state)
 {
 	struct fake_batch *x = fake_at(b, model, batch);
 	bool was = x->state == BATCH_RUNNING || x->state == BATCH_QUEUED;
@@ -280,12 +280,12 @@ void fake_hold_builds(struct backend *b, bool value)
 	hold(b, &b->hold_builds, value);
 }
 
-void fake_set_failing(struct backend *b, int model, ordinal batch, bool failing)
+void fake_set_failing(struct backend *b, slot model, ordinal batch, bool failing)
 {
 	hold(b, &fake_at(b, model, batch)->failing, failing);
 }
 
-void fake_set_state(struct backend *b, int model, ordinal batch, enum batch_state state)
+void fake_set_state(struct backend *b, slot model, ordinal batch, enum batch_state state)
 {
 	LOCKED(&b->lock);
 	set_state(b, model, batch, state);
@@ -337,7 +337,7 @@ static void glance(const struct fake_table *t, const struct fake_batch *x, struc
 	};
 }
 
-int backend_glance(const struct backend *b, int model, ordinal batch, struct batch_glance *out)
+int backend_glance(const struct backend *b, slot model, ordinal batch, struct batch_glance *out)
 {
 	const struct fake_table *t = &b->tables[model];
 
@@ -348,7 +348,7 @@ int backend_glance(const struct backend *b, int model, ordinal batch, struct bat
 	return 0;
 }
 
-void backend_glances(const struct backend *b, int model, ordinal first, size_t n, struct batch_glance *out)
+void backend_glances(const struct backend *b, slot model, ordinal first, size_t n, struct batch_glance *out)
 {
 	LOCKED(lock_of(b));
 	for (size_t i = 0; i < n; i++)
@@ -360,7 +360,7 @@ static bool busy(const struct fake_batch *x)
 	return x->state == BATCH_RUNNING || x->state == BATCH_QUEUED;
 }
 
-ordinal backend_next_unsettled(const struct backend *b, int model, struct ordinal_range batches)
+ordinal backend_next_unsettled(const struct backend *b, slot model, struct ordinal_range batches)
 {
 	LOCKED(lock_of(b));
 	if (!b->unsettled)
@@ -371,7 +371,7 @@ ordinal backend_next_unsettled(const struct backend *b, int model, struct ordina
 	return batches.end;
 }
 
-int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_range batches)
+int64_t backend_oldest_build(const struct backend *b, slot model, struct ordinal_range batches)
 {
 	int64_t oldest = 0;
 
@@ -384,7 +384,7 @@ int64_t backend_oldest_build(const struct backend *b, int model, struct ordinal_
 	return oldest;
 }
 
-int64_t backend_changed_at(const struct backend *b, int model)
+int64_t backend_changed_at(const struct backend *b, slot model)
 {
 	LOCKED(lock_of(b));
 	return b->tables[model].changed_at;

@@ -25,10 +25,10 @@ void fake_hold_requests(struct backend *b, bool hold);
 void fake_hold_builds(struct backend *b, bool hold);
 
 /* Builds of the batch fail from now on, or no longer. */
-void fake_set_failing(struct backend *b, int model, ordinal batch, bool failing);
+void fake_set_failing(struct backend *b, slot model, ordinal batch, bool failing);
 
 /* As if another mount had done it: with a notice. */
-void fake_set_state(struct backend *b, int model, ordinal batch, enum batch_state state);
+void fake_set_state(struct backend *b, slot model, ordinal batch, enum batch_state state);
 
 /* Builds that have ended, of all batches; requests that were recorded, that are held; the last reason and
  * refusal (to be freed). */

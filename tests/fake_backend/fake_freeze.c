@@ -18,7 +18,7 @@ void backend_freeze(struct backend *b, const struct backend_freeze *f)
 	f->done(f->ctx, result);
 }
 
-void backend_protect(struct backend *b, int model, const struct backend_freeze *f)
+void backend_protect(struct backend *b, slot model, const struct backend_freeze *f)
 {
 	{
 		LOCKED(&b->lock);

@@ -13,7 +13,7 @@ int backend_models(const struct backend *b)
 	return b->n;
 }
 
-int backend_find(const struct backend *b, const char *dir)
+slot backend_find(const struct backend *b, const char *dir)
 {
 	for (int m = 0; m < b->n; m++)
 		if (strcmp(b->tables[m].model.dir, dir) == 0)
@@ -21,22 +21,22 @@ int backend_find(const struct backend *b, const char *dir)
 	return -1;
 }
 
-const char *backend_model_dir(const struct backend *b, int model)
+const char *backend_model_dir(const struct backend *b, slot model)
 {
 	return b->tables[model].model.dir;
 }
 
-enum batch_size backend_batch_size(const struct backend *b, int model)
+enum batch_size backend_batch_size(const struct backend *b, slot model)
 {
 	return b->tables[model].model.size;
 }
 
-bool backend_runnable(const struct backend *b, int model)
+bool backend_runnable(const struct backend *b, slot model)
 {
 	return b->tables[model].model.runnable;
 }
 
-bool backend_protected(const struct backend *b, int model)
+bool backend_protected(const struct backend *b, slot model)
 {
 	return b->tables[model].model.protected;
 }
@@ -46,12 +46,12 @@ bool backend_read_only(const struct backend *b)
 	return b->read_only;
 }
 
-struct ordinal_range backend_existing(const struct backend *b, int model)
+struct ordinal_range backend_existing(const struct backend *b, slot model)
 {
 	return b->tables[model].model.existing;
 }
 
-int backend_batch_document(const struct backend *b, int model, ordinal batch, struct strbuf *out)
+int backend_batch_document(const struct backend *b, slot model, ordinal batch, struct strbuf *out)
 {
 	char name[CALENDAR_NAME_MAX];
 	struct batch_glance g;
@@ -73,7 +73,7 @@ int backend_batch_document(const struct backend *b, int model, ordinal batch, st
 
 static void count_states(const struct backend *b, const struct backend_part *p, struct strbuf *out)
 {
-	int model = p->model;
+	slot model = p->model;
 	const struct fake_table *t = &b->tables[model];
 	unsigned count[BATCH_STATES] = {0}, all = 0;
 
@@ -98,7 +98,7 @@ int backend_parts_document(const struct backend *b, const struct backend_part *p
 	return 0;
 }
 
-int backend_model_status(const struct backend *b, int model, struct strbuf *out)
+int backend_model_status(const struct backend *b, slot model, struct strbuf *out)
 {
 	struct backend_part all = {.model = model, .batches = b->tables[model].model.existing};
 
@@ -106,7 +106,7 @@ int backend_model_status(const struct backend *b, int model, struct strbuf *out)
 	return 0;
 }
 
-int backend_model_document(const struct backend *b, int model, struct strbuf *out)
+int backend_model_document(const struct backend *b, slot model, struct strbuf *out)
 {
 	strbuf_printf(out, "{\"name\": \"%s\"}\n", b->tables[model].model.dir);
 	return 0;
@@ -118,13 +118,14 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 	return 0;
 }
 
-int backend_full_refresh_document(const struct backend *b, int model, struct strbuf *out)
+int backend_full_refresh_document(const struct backend *b, slot model, struct strbuf *out)
 {
 	strbuf_printf(out, "{\"protected\": %s}\n", b->tables[model].model.protected ? "true" : "false");
 	return 0;
 }
 
-int backend_sql_document(const struct backend *b, int model, struct ordinal_range batches, struct strbuf *out)
+int backend_sql_document(const struct backend *b, slot model, struct ordinal_range batches,
+			 struct strbuf *out)
 {
 	for (ordinal o = batches.first; o < batches.end; o++)
 		strbuf_printf(out, "insert into %s select %u;\n", b->tables[model].model.dir, o);
@@ -132,10 +133,10 @@ int backend_sql_document(const struct backend *b, int model, struct ordinal_rang
 }
 
 struct backend_history {
-	int model;
+	slot model;
 };
 
-struct backend_history *backend_history_open(struct backend *b, int model)
+struct backend_history *backend_history_open(struct backend *b, slot model)
 {
 	struct backend_history *h = calloc(1, sizeof *h);
 	if (h)
@@ -148,12 +149,12 @@ void backend_history_close(struct backend_history *h)
 	free(h);
 }
 
-void backend_history_load(struct backend *b, int model, void (*done)(void *ctx, int result), void *ctx)
+void backend_history_load(struct backend *b, slot model, void (*done)(void *ctx, int result), void *ctx)
 {
 	done(ctx, 0);
 }
 
-size_t backend_history_size(const struct backend *b, int model)
+size_t backend_history_size(const struct backend *b, slot model)
 {
 	return 0;
 }
@@ -162,7 +163,7 @@ void backend_history_read(const struct backend_history *h, size_t off, size_t si
 {
 }
 
-int backend_refuse(struct backend *b, int model, struct ordinal_range batches, int err, const char *fmt, ...)
+int backend_refuse(struct backend *b, slot model, struct ordinal_range batches, int err, const char *fmt, ...)
 {
 	char *text = NULL;
 	va_list ap;

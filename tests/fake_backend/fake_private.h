@@ -29,7 +29,7 @@ struct fake_request {
 };
 
 struct fake_job {
-	int model;
+	slot model;
 	ordinal batch;
 	bool cancelled;
 	TAILQ_ENTRY(fake_job) link;
@@ -52,7 +52,7 @@ struct backend {
 	char *reason, *refusal;
 };
 
-struct fake_batch *fake_at(const struct backend *b, int model, ordinal batch);
+struct fake_batch *fake_at(const struct backend *b, slot model, ordinal batch);
 
 /* Whether a batch in that state belongs to the part. */
 bool fake_meant(const struct backend_part *p, enum batch_state state);

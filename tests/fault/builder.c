@@ -51,7 +51,7 @@ static void fault_interrupt(struct worker *w)
 	w->store->engine->builder->interrupt(w->inner);
 }
 
-static int fault_prepare(struct worker *w, int model, struct store_target *target, struct error *err)
+static int fault_prepare(struct worker *w, slot model, struct store_target *target, struct error *err)
 {
 	struct store *s = w->store;
 	enter(w);
@@ -63,7 +63,7 @@ static int fault_prepare(struct worker *w, int model, struct store_target *targe
 	return r;
 }
 
-static int fault_adopt(struct worker *w, int model, const struct store_sink *sink, struct error *err)
+static int fault_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
 	struct store *s = w->store;
 	enter(w);
@@ -165,7 +165,7 @@ static int fault_build(struct worker *w, const struct build_run *run, build_repo
 	return r;
 }
 
-static int fault_history(struct worker *w, int model, size_t most, char **cursor, ended_attempt_fn *tell,
+static int fault_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
 			 void *ctx, struct error *err)
 {
 	struct store *s = w->store;
@@ -177,7 +177,7 @@ static int fault_history(struct worker *w, int model, size_t most, char **cursor
 	return r;
 }
 
-static int fault_prune(struct worker *w, int model, size_t keep, int64_t before, struct error *err)
+static int fault_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err)
 {
 	struct store *s = w->store;
 	enter(w);
@@ -188,7 +188,7 @@ static int fault_prune(struct worker *w, int model, size_t keep, int64_t before,
 	return r;
 }
 
-static int fault_statements(struct store *s, int model, struct ordinal_range batches, struct strbuf *out,
+static int fault_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 			    struct error *err)
 {
 	return s->engine->builder->statements(s->inner, model, batches, out, err);

@@ -19,7 +19,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 ARROWS = {
     "mountopts": ("mountopts/", "fs/fs.h", "backend/backend.h", "backend/manifest.h", "backend/builder.h",
                   "backend/calendar.h", "backend/base/"),
-    "fs": ("fs/", "backend/backend.h", "backend/batch_state.h", "backend/calendar.h", "backend/base/"),
+    "fs": ("fs/", "backend/backend.h", "backend/batch_state.h", "backend/calendar.h", "backend/slot.h",
+           "backend/base/"),
     "backend/base": ("backend/base/",),
     "backend": ("backend/",),
 }

@@ -47,7 +47,7 @@ static inline struct ordinal_range days(ordinal from, ordinal to)
 	return (struct ordinal_range){first_day + from, first_day + to};
 }
 
-static inline void ask(struct ledger *l, int model, int64_t id, ordinal from, ordinal to)
+static inline void ask(struct ledger *l, slot model, int64_t id, ordinal from, ordinal to)
 {
 	struct store_request_row r = {.id = id,
 				      .seq = id,
@@ -60,7 +60,7 @@ static inline void ask(struct ledger *l, int model, int64_t id, ordinal from, or
 	assert_int_equal(ledger_put_request(l, &r), 0);
 }
 
-static inline bool always(const void *ctx, int model, ordinal batch)
+static inline bool always(const void *ctx, slot model, ordinal batch)
 {
 	(void)ctx;
 	(void)model;

@@ -32,7 +32,7 @@ struct sim_batch {
 struct sim_worker {
 	bool busy, prepares;
 	struct ledger_run run;
-	int model;
+	slot model;
 	uint32_t at; /* the batch of the run that is being built */
 	int64_t claimed_at;
 	uint32_t cancelled;
@@ -69,19 +69,19 @@ static uint32_t below(struct sim *s, uint32_t n)
 				 #what);                                                                     \
 	} while (0)
 
-static ordinal first_of(const struct sim *s, int model)
+static ordinal first_of(const struct sim *s, slot model)
 {
 	return calendar_ordinal(s->models[model].batch_size, BEGIN);
 }
 
-static uint32_t count_of(const struct sim *s, int model)
+static uint32_t count_of(const struct sim *s, slot model)
 {
 	static const uint32_t counts[] = {
 		[BATCH_HOUR] = BATCHES, [BATCH_DAY] = 60, [BATCH_MONTH] = 4, [BATCH_YEAR] = 1};
 	return counts[s->models[model].batch_size];
 }
 
-static struct sim_batch *batch_of(struct sim *s, int model, ordinal batch)
+static struct sim_batch *batch_of(struct sim *s, slot model, ordinal batch)
 {
 	return &s->batches[model][batch - first_of(s, model)];
 }

@@ -25,7 +25,7 @@ static void see_request(void *ctx, const struct store_request_row *r)
 	w->n_requests++;
 }
 
-struct seen_state *state_of(struct world *w, int model, int n)
+struct seen_state *state_of(struct world *w, slot model, int n)
 {
 	return &w->states[model][n];
 }
@@ -42,7 +42,7 @@ static void see_state(void *ctx, const struct store_state *s)
 	snprintf(seen->message, sizeof seen->message, "%s", s->message);
 }
 
-static void see_freezes(void *ctx, int model, const struct store_freeze *list, size_t n)
+static void see_freezes(void *ctx, slot model, const struct store_freeze *list, size_t n)
 {
 	struct world *w = ctx;
 	(void)model;
@@ -55,7 +55,7 @@ static void see_freezes(void *ctx, int model, const struct store_freeze *list, s
 	}
 }
 
-static void see_forget(void *ctx, int model)
+static void see_forget(void *ctx, slot model)
 {
 	struct world *w = ctx;
 	memset(w->states[model], 0, sizeof w->states[model]);
@@ -101,7 +101,7 @@ void world_model(struct world *w, int i, const char *table, const char *compiled
 		w->catalog.n_models = (size_t)i + 1;
 }
 
-static void see_answered(void *ctx, int model, ordinal batch, uint32_t attempt, int64_t served)
+static void see_answered(void *ctx, slot model, ordinal batch, uint32_t attempt, int64_t served)
 {
 	struct world *w = ctx;
 	(void)model;
@@ -155,7 +155,7 @@ void world_close(struct world *w)
 	w->worker = NULL;
 }
 
-void world_prepare(struct world *w, int model)
+void world_prepare(struct world *w, slot model)
 {
 	struct error err = {0};
 	if (engine_postgres.builder->prepare(w->worker, model, &w->targets[model], &err))
@@ -164,7 +164,8 @@ void world_prepare(struct world *w, int model)
 		fail_msg("%s", w->targets[model].why_not.text);
 }
 
-int request_days(struct world *w, int model, int first, int end, int expected, uint32_t attempt, int64_t *seq)
+int request_days(struct world *w, slot model, int first, int end, int expected, uint32_t attempt,
+		 int64_t *seq)
 {
 	struct store_request q = {.model = model,
 				  .batches = {day(first), day(end)},
@@ -182,7 +183,7 @@ int request_days(struct world *w, int model, int first, int end, int expected, u
 	return q.result;
 }
 
-uint32_t claim_days(struct world *w, int model, int first, int count, struct store_claim *c)
+uint32_t claim_days(struct world *w, slot model, int first, int count, struct store_claim *c)
 {
 	struct error err = {0};
 	*c = (struct store_claim){.model = model,
@@ -227,7 +228,7 @@ int build_claim(struct world *w, const struct store_claim *c)
 	return world_build(w, &run, &err);
 }
 
-int settle_day(struct world *w, int model, int n, uint32_t attempt, enum settle_kind kind)
+int settle_day(struct world *w, slot model, int n, uint32_t attempt, enum settle_kind kind)
 {
 	struct error err = {0};
 	int64_t now = clock_now_us(&w->clock);
@@ -244,7 +245,7 @@ int settle_day(struct world *w, int model, int n, uint32_t attempt, enum settle_
 	return o.result;
 }
 
-uint32_t build_days(struct world *w, int model, int first, int count, struct store_claim *c)
+uint32_t build_days(struct world *w, slot model, int first, int count, struct store_claim *c)
 {
 	uint32_t granted = claim_days(w, model, first, count, c);
 	assert_int_equal(build_claim(w, c), 0);

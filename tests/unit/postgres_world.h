@@ -54,7 +54,7 @@ void world_model(struct world *w, int i, const char *table, const char *compiled
 void world_source(void);
 void world_open(struct world *w); /* open, enlist, load, worker; each must succeed */
 void world_close(struct world *w);
-void world_prepare(struct world *w, int model);
+void world_prepare(struct world *w, slot model);
 
 /* cmocka's set-ups and the tear-down of a test on one mount, *state: a new database with src.events, the
  * mount not open yet, or open. */
@@ -63,15 +63,15 @@ int world_fresh_open(void **state);
 int world_gone(void **state);
 
 ordinal day(int n); /* days since BEGIN */
-int request_days(struct world *w, int model, int first, int end, int expected, uint32_t attempt,
+int request_days(struct world *w, slot model, int first, int end, int expected, uint32_t attempt,
 		 int64_t *seq);
-uint32_t claim_days(struct world *w, int model, int first, int count, struct store_claim *c);
+uint32_t claim_days(struct world *w, slot model, int first, int count, struct store_claim *c);
 int build_claim(struct world *w, const struct store_claim *c);
 int world_build(struct world *w, const struct build_run *run,
 		struct error *err); /* what is reported goes into the world */
 /* Claims and builds days; how many were granted. */
-uint32_t build_days(struct world *w, int model, int first, int count, struct store_claim *c);
-int settle_day(struct world *w, int model, int n, uint32_t attempt, enum settle_kind kind);
-struct seen_state *state_of(struct world *w, int model, int n);
+uint32_t build_days(struct world *w, slot model, int first, int count, struct store_claim *c);
+int settle_day(struct world *w, slot model, int n, uint32_t attempt, enum settle_kind kind);
+struct seen_state *state_of(struct world *w, slot model, int n);
 
 #endif

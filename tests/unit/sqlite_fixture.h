@@ -73,14 +73,14 @@ static inline void put_state(void *ctx, const struct store_state *s)
 	seen->states[seen->n++] = *s;
 }
 
-static inline void put_forget(void *ctx, int model)
+static inline void put_forget(void *ctx, slot model)
 {
 	struct seen *seen = ctx;
 	seen->forgotten++;
 	seen->n = 0;
 }
 
-static inline void put_freezes(void *ctx, int model, const struct store_freeze *list, size_t n)
+static inline void put_freezes(void *ctx, slot model, const struct store_freeze *list, size_t n)
 {
 	struct seen *seen = ctx;
 	assert_true(n <= FREEZES_MAX);

@@ -80,7 +80,7 @@ static void sql(const struct fixture *f, const char *text)
 	sqlite3_close(db);
 }
 
-static void told(void *ctx, int model, struct ordinal_range batches)
+static void told(void *ctx, slot model, struct ordinal_range batches)
 {
 	struct fixture *f = ctx;
 	(void)model;

@@ -131,7 +131,7 @@ static void test_ranges_are_bounded(void **state)
 	ranges_fini(&t);
 }
 
-static struct backend_selection selected(int model)
+static struct backend_selection selected(slot model)
 {
 	struct backend_selection s = {.models = malloc(sizeof(int)), .n_models = 1};
 

@@ -166,7 +166,7 @@ static void requeued_comes_again(void **state)
 	assert_int_equal(run.wanted, 0);
 }
 
-static void count_batch(void *ctx, int model, ordinal batch)
+static void count_batch(void *ctx, slot model, ordinal batch)
 {
 	size_t *n = ctx;
 	(void)model;

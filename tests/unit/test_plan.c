@@ -213,7 +213,7 @@ static void any_graph(void **state)
 }
 
 /* How many runs one worker is given until it gets this batch. */
-static int turns_until(struct sim *s, int model, ordinal batch)
+static int turns_until(struct sim *s, slot model, ordinal batch)
 {
 	for (int turns = 1; turns < 100; turns++) {
 		struct sim_worker *w = &s->workers[0];

@@ -16,7 +16,7 @@
 #define ALWAYS INT64_C(4000000000000000) /* the year 2096: everything is older */
 
 /* What has ended since the last look. */
-static const char *history(struct world *w, int model, size_t most, struct seen_attempts *s)
+static const char *history(struct world *w, slot model, size_t most, struct seen_attempts *s)
 {
 	struct error err = {0};
 	s->first = day(0);

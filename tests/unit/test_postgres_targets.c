@@ -96,7 +96,7 @@ static void row_level_security_is_refused(void **state)
 	sql("drop owned by app; drop role app");
 }
 
-static int done_days(struct world *w, int model)
+static int done_days(struct world *w, slot model)
 {
 	int n = 0;
 	for (int i = 0; i < BATCHES; i++)

@@ -4,7 +4,7 @@
 
 #define ALWAYS INT64_C(4000000000000000) /* the year 2096: everything is older */
 
-static const char *history(struct fixture *f, int model, size_t most, struct seen_attempts *s)
+static const char *history(struct fixture *f, slot model, size_t most, struct seen_attempts *s)
 {
 	s->first = day(f, 0);
 	if (!s->text.str)
