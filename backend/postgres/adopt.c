@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/sql.h"
 
 #define LOCK "select coalesce(target_oid, 0) = $2::bigint from batchfs.model where id = $1::int for update"
 /*
@@ -197,7 +198,7 @@ static int report_recorded(struct worker *w, const struct pg_model *m, const str
 			   struct error *err)
 {
 	auto_strbuf sql = STRBUF_INIT;
-	strbuf_printf(&sql, "select %s from batchfs.state s where s.model = %d", state_columns, m->id);
+	strbuf_printf(&sql, "select %s from batchfs.state s where s.model = %d", SQL_STATE_COLUMNS, m->id);
 	if (strbuf_broken(&sql))
 		return error_set(err, ENOMEM, "no memory to adopt %s", m->target);
 	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);

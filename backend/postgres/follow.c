@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/sql.h"
 
 #define POLL_US	  1000000
 #define SWEEP_US  1000000
@@ -79,8 +80,8 @@ static int report_adopted(struct store *s, const PGresult *models, const struct 
 	for (int i = 0; i < PQntuples(models); i++)
 		pg_array_int(&ids, pg_int(models, i, 0));
 	pg_array_end(&ids);
-	strbuf_printf(&requests, "select %s" OF_ADOPTED_REQUESTS, request_columns);
-	strbuf_printf(&states, "select %s" OF_ADOPTED, state_columns);
+	strbuf_printf(&requests, "select %s" OF_ADOPTED_REQUESTS, SQL_REQUEST_COLUMNS);
+	strbuf_printf(&states, "select %s" OF_ADOPTED, SQL_STATE_COLUMNS);
 	if (strbuf_broken(&ids) || strbuf_broken(&states) || strbuf_broken(&requests))
 		return error_set(err, ENOMEM, "no memory for news");
 	struct pg_params params = {0};
@@ -118,8 +119,8 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 {
 	auto_strbuf freezes = STRBUF_INIT, states = STRBUF_INIT, requests = STRBUF_INIT;
 	strbuf_printf(&freezes, "select %s" FREEZES, freeze_columns);
-	strbuf_printf(&requests, "select %s" REQUESTS, request_columns);
-	strbuf_printf(&states, "select %s, a.cancelled" TOUCHED, state_columns);
+	strbuf_printf(&requests, "select %s" REQUESTS, SQL_REQUEST_COLUMNS);
+	strbuf_printf(&states, "select %s, a.cancelled" TOUCHED, SQL_STATE_COLUMNS);
 	if (strbuf_broken(&freezes) || strbuf_broken(&states) || strbuf_broken(&requests))
 		return error_set(err, ENOMEM, "no memory for news");
 	struct pg_params params = {0};

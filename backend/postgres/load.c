@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/sql.h"
 
 #define SNAPSHOT "select pg_catalog.pg_current_snapshot()::text"
 #define FETCH	 "fetch 5000 from batchfs_load"
@@ -71,11 +72,11 @@ static int load(struct store *s, const struct store_sink *sink, report_fn *repor
 		      "declare batchfs_load cursor for select %s from batchfs.request r where r.model = any "
 		      "($1::int[])"
 		      " and (r.open or r.id in (select s.request from batchfs.state s)) order by r.id",
-		      request_columns);
+		      SQL_REQUEST_COLUMNS);
 	strbuf_printf(&states,
 		      "declare batchfs_load cursor for select %s from batchfs.state s where s.model = any "
 		      "($1::int[])",
-		      state_columns);
+		      SQL_STATE_COLUMNS);
 	if (strbuf_broken(&ids) || strbuf_broken(&freezes) || strbuf_broken(&requests) ||
 	    strbuf_broken(&states))
 		return error_set(err, ENOMEM, "no memory to load states");

@@ -107,7 +107,6 @@ int describe_types(struct store *s, struct pg_conn *c, struct pg_model *const *m
 		   struct pg_shape **shapes, int64_t deadline, struct error *err);
 
 /* row.c: a state row and a request row as load and follow read them */
-extern const char *const state_columns, *const request_columns;
 bool state_read(struct store *s, const PGresult *r, int row, struct store_state *out, int64_t *owner);
 bool request_read(struct store *s, const PGresult *r, int row, struct store_request_row *out);
 void report_states(struct store *s, const PGresult *r, const struct store_sink *sink, bool skip_own);

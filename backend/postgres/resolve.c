@@ -6,11 +6,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
-
-#define LOOK                                                                                                 \
-	"select run, outcome, attempt, finished, rows_deleted, rows_inserted, rows_outside from "            \
-	"batchfs.state"                                                                                      \
-	" where model = $1::int and window_start = $2::timestamptz for update"
+#include "backend/postgres/sql.h"
 
 #define AGAIN_US   100000
 #define LONGEST_US 2000000
@@ -38,7 +34,7 @@ static int look(struct worker *w, const struct pg_model *m, struct build_report 
 	pg_param_time(&params, calendar_start(m->model->batch_size, report->batch));
 	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
 	pg_add_begin(&p);
-	size_t row = pg_add(&p, LOOK, &params);
+	size_t row = pg_add(&p, SQL_RESOLVE, &params);
 	pg_add(&p, "commit", NULL);
 	int r = pg_run(&p, NULL);
 	if (!r)

@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* State and request rows as load and follow read them. */
+/* State and request rows as load and follow read them (row.sql). */
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
-
-/* Of `batchfs.state s`. News add whether it was cancelled. */
-const char *const state_columns =
-	" s.model, s.window_start, s.run, s.outcome, s.attempt,"
-	" case when s.run = 1 then s.running_since else s.started end, s.finished, s.built,"
-	" s.rows_deleted, s.rows_inserted, s.rows_outside, s.adopted, s.code, s.request, s.served,"
-	" s.sqlstate, s.message, s.owner ";
-
-/* Of `batchfs.request r`. */
-const char *const request_columns = " r.id, r.seq, r.model, r.first_start, r.end_start, r.uid, r.command, "
-				    "r.reason, r.code, r.at, r.open, r.kind ";
 
 bool state_read(struct store *s, const PGresult *r, int row, struct store_state *out, int64_t *owner)
 {

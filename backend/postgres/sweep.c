@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/sql.h"
 
 /* The lock is free: nobody holds it shared (store.c). CASE, because AND has no order. */
 #define DEAD                                                                                                 \
@@ -45,7 +46,7 @@ static int bring_back(struct store *s, const char *dead, const struct store_sink
 		      struct error *err)
 {
 	auto_strbuf sql = STRBUF_INIT;
-	strbuf_printf(&sql, REALLY_DEAD SWEPT " select %s from s", state_columns);
+	strbuf_printf(&sql, REALLY_DEAD SWEPT " select %s from s", SQL_STATE_COLUMNS);
 	if (strbuf_broken(&sql))
 		return error_set(err, ENOMEM, "no memory to look for the dead");
 	struct pg_params params = {0}, ids = {0};

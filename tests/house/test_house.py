@@ -147,6 +147,71 @@ def test_white_space():
     assert not faults, "\n".join(faults)
 
 
+# A string literal that goes on in the next one, also after a macro between the two.
+GOES_ON = re.compile(r'"(?:[^"\\\n]|\\.)*"(?:[\s\\]+(?:[A-Z_]+[\s\\]+)?"(?:[^"\\\n]|\\.)*")+')
+SQL = re.compile(r'\bselect\b.* from |\binsert (?:or \w+ )?into |\bupdate [\w.]+ set |\bdelete from |\bwith \w+ as |'
+                 r'^"\s*create |\bset_config\(', re.I)
+# Files whose statements have not moved yet: whoever moves them takes the name out.
+SQL_IN_C_STILL = {
+    "backend/postgres": {
+        "adopt", "answer", "batch", "claim", "create", "enlist", "follow", "freeze", "grant",
+        "history", "load", "pipe", "prune", "render", "request", "schema", "settle", "shape",
+        "store", "sweep", "worker",
+    },
+    "backend/sqlite": {
+        "adopt", "claim", "freeze", "history", "load", "prepare", "prune", "request", "rows",
+        "schema", "settle", "statement", "sweep", "target",
+    },
+}
+
+
+def staircases(text):
+    """The lines on which SQL begins that goes on in further string literals."""
+    return [text.count("\n", 0, found.start()) + 1 for found in GOES_ON.finditer(text)
+            if SQL.search(re.sub(r'"[\s\\]+(?:[A-Z_]+[\s\\]+)?"', "", found[0]))]
+
+
+def test_sql_stands_in_sql_files():
+    faults = [f"{p.relative_to(ROOT)}:{line}" for p in SOURCES if str(p).startswith(str(ROOT / "backend"))
+              and p.stem not in SQL_IN_C_STILL.get(str(p.parent.relative_to(ROOT)), ())
+              for line in staircases(p.read_text())]
+    assert not faults, "SQL that belongs into a .sql file (backend/sql_header.py): " + " ".join(faults)
+
+
+def test_the_sql_check_sees_a_staircase():
+    assert staircases('x\n#define A \\\n\t"insert into t" \\\n\t" values ($1)"\n') == [3]
+    assert staircases('f("select a"\n " from t where " B " and c");\n') == [1]
+    assert staircases('f("select a from t");\ng("one " "two");\n') == []
+
+
+def sql_header(tmp_path, *files):
+    for number, text in enumerate(files):
+        (tmp_path / f"{number}.sql").write_text(text)
+    out = tmp_path / "sql.h"
+    run = subprocess.run([ROOT / "backend/sql_header.py", out, *(tmp_path / f"{n}.sql" for n in range(len(files)))],
+                         capture_output=True, text=True)
+    return run.stderr if run.returncode else out.read_text()
+
+
+def test_statements_become_names(tmp_path):
+    made = sql_header(tmp_path, "-- A licence.\n\n-- name: a_b\n-- Why.\nselect {part}\n\n\tfrom \"t\"\n",
+                      "-- name: part\nx, 'y'\n")
+    assert made.splitlines()[2:] == ['#define SQL_A_B "select x, \'y\' from \\"t\\""', '#define SQL_PART "x, \'y\'"']
+
+
+@pytest.mark.parametrize("text, why", [
+    ("select 1\n", "0.sql:1: SQL before"),
+    ("-- name: a\nselect 1 -- one\n", "0.sql:2: a comment takes"),
+    ("-- name: a\nselect 'x\n", "0.sql:2: a string ends"),
+    ("-- name: a\nx\n-- name: a\n", "0.sql:3: a stands in"),
+    ("-- name: a\n{b}\n", "names b, which no file has"),
+    ("-- name: a\n{b}\n-- name: b\n{a}\n", "contains itself"),
+    ("-- name: a\n", "a is empty"),
+])
+def test_sql_that_cannot_be_meant_stops_the_build(tmp_path, text, why):
+    assert why in sql_header(tmp_path, text)
+
+
 @pytest.fixture(scope="module")
 def help_options():
     binary = os.environ.get("BATCHFS", str(ROOT / "build" / "mountopts" / "batchfs"))
