@@ -46,13 +46,13 @@ static void invalidate(struct fs *fs, slot model, ordinal batch, uint8_t seen, u
 /* Part of one chunk. */
 static void chunk_changed(struct fs *fs, slot model, ordinal first, ordinal end, bool note_all)
 {
-	ordinal base = first - first % KNOWN_CHUNK;
-	struct batch_glance glances[KNOWN_CHUNK];
-	uint8_t suffixes[KNOWN_CHUNK];
-	struct known_view view;
+	ordinal base = first - first % KERNEL_CACHE_CHUNK;
+	struct batch_glance glances[KERNEL_CACHE_CHUNK];
+	uint8_t suffixes[KERNEL_CACHE_CHUNK];
+	struct kernel_cache_view view;
 	int64_t now = clock_monotonic_us();
 
-	if (!note_all && !known_any(&fs->known, model, base))
+	if (!note_all && !kernel_cache_any(&fs->kernel_cache, model, base))
 		return;
 	backend_glances(fs->backend, model, first, end - first, glances);
 	for (ordinal i = 0; i < end - first; i++) {
@@ -61,7 +61,7 @@ static void chunk_changed(struct fs *fs, slot model, ordinal first, ordinal end,
 		courtesy_seen(&fs->courtesies, model, first + i,
 			      state == BATCH_QUEUED || state == BATCH_RUNNING, now);
 	}
-	if (!known_changed(&fs->known, model, base, first, end, suffixes, now, &view))
+	if (!kernel_cache_changed(&fs->kernel_cache, model, base, first, end, suffixes, now, &view))
 		return;
 	for (ordinal o = first; o < end; o++)
 		invalidate(fs, model, o, view.seen[o - base], view.alias[o - base], 0);
@@ -73,10 +73,10 @@ void announce_changed(struct fs *fs, slot model, struct ordinal_range batches)
 	ordinal first = batches.first > existing.first ? batches.first : existing.first;
 	ordinal end = batches.end < existing.end ? batches.end : existing.end;
 	/* Of a large range, only what was looked up is worth the look. */
-	bool note_all = end > first && end - first <= 4 * KNOWN_CHUNK;
+	bool note_all = end > first && end - first <= 4 * KERNEL_CACHE_CHUNK;
 
 	while (first < end) {
-		ordinal chunk_end = first - first % KNOWN_CHUNK + KNOWN_CHUNK;
+		ordinal chunk_end = first - first % KERNEL_CACHE_CHUNK + KERNEL_CACHE_CHUNK;
 		ordinal stop = chunk_end < end ? chunk_end : end;
 		chunk_changed(fs, model, first, stop, note_all);
 		first = stop;
@@ -88,11 +88,11 @@ void announce_changed(struct fs *fs, slot model, struct ordinal_range batches)
 
 static void attributes_changed(struct fs *fs, slot model, struct ordinal_range batches)
 {
-	struct known_view view;
+	struct kernel_cache_view view;
 
 	for (ordinal o = batches.first; o < batches.end;) {
-		ordinal base = o - o % KNOWN_CHUNK, stop = base + KNOWN_CHUNK;
-		bool known = known_peek(&fs->known, model, base, &view);
+		ordinal base = o - o % KERNEL_CACHE_CHUNK, stop = base + KERNEL_CACHE_CHUNK;
+		bool known = kernel_cache_peek(&fs->kernel_cache, model, base, &view);
 		stop = stop < batches.end ? stop : batches.end;
 		for (; o < stop; o++)
 			if (known)
@@ -114,7 +114,7 @@ void announce_recheck(struct fs *fs, slot model, ordinal batch, const struct bat
 	    (now.state == told->state && now.built_at == told->built_at && now.size == told->size &&
 	     now.writable == told->writable))
 		return;
-	known_refresh(&fs->known, model, batch, suffix_of(now.state));
+	kernel_cache_refresh(&fs->kernel_cache, model, batch, suffix_of(now.state));
 	announce_kick(fs);
 }
 
@@ -153,7 +153,7 @@ void announce_new_alias(struct fs *fs, const struct node *n)
 	struct range range;
 
 	if (n->kind == NODE_BATCH) {
-		known_new_alias(&fs->known, n->model, n->ordinal);
+		kernel_cache_new_alias(&fs->kernel_cache, n->model, n->ordinal);
 	} else if (n->kind == NODE_RANGE && ranges_new_alias(&fs->ranges, n->ordinal, &range)) {
 		drop_name(fs, range.dir, range.name);
 	} else if (n->kind == NODE_RUN || n->kind == NODE_FULL_REFRESH) {
@@ -203,7 +203,7 @@ static void tell_names(struct fs *fs, slot model, ordinal batch, uint8_t mask, b
 	telling(fs, dir, 0);
 }
 
-static void tell_chunk(struct fs *fs, const struct known_work *w)
+static void tell_chunk(struct fs *fs, const struct kernel_cache_work *w)
 {
 	bool expire;
 
@@ -211,7 +211,7 @@ static void tell_chunk(struct fs *fs, const struct known_work *w)
 		LOCKED(&fs->lock);
 		expire = fs->expire_works;
 	}
-	for (unsigned i = 0; i < KNOWN_CHUNK; i++) {
+	for (unsigned i = 0; i < KERNEL_CACHE_CHUNK; i++) {
 		ordinal batch = w->base + i;
 		if (w->refresh[i])
 			invalidate(fs, w->model, batch, w->refresh[i], w->alias[i], 0);
@@ -255,12 +255,12 @@ static void *announcer_run(void *arg)
 {
 	struct fs *fs = arg;
 	struct dropped_names list = TAILQ_HEAD_INITIALIZER(list);
-	struct known_work work;
+	struct kernel_cache_work work;
 	int64_t next = INT64_MAX;
 
 	while (wait_for_more(&fs->announcer, next, &list)) {
 		tell_dropped(fs, &list);
-		while (known_take(&fs->known, clock_monotonic_us(), &work, &next))
+		while (kernel_cache_take(&fs->kernel_cache, clock_monotonic_us(), &work, &next))
 			tell_chunk(fs, &work);
 	}
 	tell_dropped(fs, &list);

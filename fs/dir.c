@@ -137,11 +137,11 @@ static bool emit_batch(struct listing *l, struct node *n, const struct batch_gla
 	name_format(backend_batch_size(fs->backend, n->model), n->ordinal, n->suffix, name);
 	attr_of_batch(fs, n, glance, &e.attr);
 	if (l->plus) {
-		int alias = known_mark(&fs->known, n->model, n->ordinal, n->suffix);
+		int alias = kernel_cache_mark(&fs->kernel_cache, n->model, n->ordinal, n->suffix);
 		if (alias >= 0) {
 			n->alias = (uint16_t)alias;
 			e.ino = node_id(n);
-			if (known_is_fresh(&fs->known, n->model, n->ordinal, n->suffix))
+			if (kernel_cache_is_fresh(&fs->kernel_cache, n->model, n->ordinal, n->suffix))
 				e.attr_timeout = 0;
 			l->told[l->n_told++] = (struct told){n->ordinal, *glance};
 		}

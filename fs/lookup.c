@@ -58,7 +58,7 @@ static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
 	int64_t left_us;
 
 	/* Before the look at the state, so that a change after it finds the name. */
-	int alias = known_mark(&fs->known, n->model, n->ordinal, n->suffix);
+	int alias = kernel_cache_mark(&fs->kernel_cache, n->model, n->ordinal, n->suffix);
 	int r = alias < 0 ? alias : backend_glance(fs->backend, n->model, n->ordinal, &glance);
 	if (r == 0 && !lookup_holds(fs, n, &glance, &left_us))
 		r = -ENOENT;
@@ -69,7 +69,7 @@ static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
 	n->alias = (uint16_t)alias;
 	struct fuse_entry_param e = {.ino = node_id(n)};
 	e.entry_timeout = e.attr_timeout = left_us == INT64_MAX ? ATTR_FOREVER_S : (double)left_us / 1e6;
-	if (known_is_fresh(&fs->known, n->model, n->ordinal, n->suffix))
+	if (kernel_cache_is_fresh(&fs->kernel_cache, n->model, n->ordinal, n->suffix))
 		e.attr_timeout = 0;
 	attr_of_batch(fs, n, &glance, &e.attr);
 	fuse_reply_entry(req, &e);
@@ -259,7 +259,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int r = fs_node(fs, ino, &n);
 
 	if (r == 0 && n.kind == NODE_BATCH)
-		known_confirm(&fs->known, n.model, n.ordinal, n.suffix, n.alias);
+		kernel_cache_confirm(&fs->kernel_cache, n.model, n.ordinal, n.suffix, n.alias);
 	if (r == 0 && is_outdated(fs, ino, &n))
 		r = -ESTALE;
 	if (r == 0)

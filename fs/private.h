@@ -8,7 +8,7 @@
 #include "fs/courtesy.h"
 #include "fs/fs.h"
 #include "fs/handle.h"
-#include "fs/known.h"
+#include "fs/kernel_cache.h"
 #include "fs/node.h"
 #include "fs/parts.h"
 #include "fs/range.h"
@@ -30,7 +30,7 @@ struct fs {
 
 	/* Each with a lock of its own. No two of them are ever held together, and only waits' one around the
 	 * backend. */
-	struct known known;
+	struct kernel_cache kernel_cache;
 	struct courtesies courtesies;
 	struct ranges ranges;
 	struct selections selections;

@@ -18,7 +18,7 @@ static void free_fs(struct fs *fs)
 	selections_fini(&fs->selections);
 	ranges_fini(&fs->ranges);
 	courtesies_fini(&fs->courtesies);
-	known_fini(&fs->known);
+	kernel_cache_fini(&fs->kernel_cache);
 	pthread_mutex_destroy(&fs->lock);
 	if (fs->event_fd >= 0)
 		close(fs->event_fd);
@@ -46,7 +46,7 @@ static struct fs *make_fs(const struct fs_config *config)
 	fs->request_limit_us = mount_request_limit(config->log);
 	fs->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&fs->lock, NULL);
-	known_init(&fs->known);
+	kernel_cache_init(&fs->kernel_cache);
 	courtesies_init(&fs->courtesies);
 	ranges_init(&fs->ranges);
 	selections_init(&fs->selections);

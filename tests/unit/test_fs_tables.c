@@ -13,7 +13,7 @@
 
 #include "fs/courtesy.h"
 #include "fs/handle.h"
-#include "fs/known.h"
+#include "fs/kernel_cache.h"
 #include "fs/node.h"
 #include "fs/range.h"
 #include "fs/selection.h"
@@ -196,71 +196,71 @@ static void test_selections_are_bounded(void **state)
 	selections_fini(&t);
 }
 
-static void test_known_tells_of_old_names(void **state)
+static void test_kernel_cache_tells_of_old_names(void **state)
 {
-	const ordinal base = 10 * KNOWN_CHUNK, batch = base + 5;
-	struct known k;
-	struct known_view view;
-	struct known_work work;
+	const ordinal base = 10 * KERNEL_CACHE_CHUNK, batch = base + 5;
+	struct kernel_cache k;
+	struct kernel_cache_view view;
+	struct kernel_cache_work work;
 	uint8_t queued = QUEUED;
 	int64_t next;
 
-	known_init(&k);
-	assert_false(known_changed(&k, 0, base, batch, batch + 1, &queued, 0, &view));
-	assert_int_equal(known_mark(&k, 0, batch, 0), 0);
-	assert_int_equal(known_mark(&k, 0, batch, FAILED), 0);
-	assert_true(known_changed(&k, 0, base, batch, batch + 1, &queued, 0, &view));
+	kernel_cache_init(&k);
+	assert_false(kernel_cache_changed(&k, 0, base, batch, batch + 1, &queued, 0, &view));
+	assert_int_equal(kernel_cache_mark(&k, 0, batch, 0), 0);
+	assert_int_equal(kernel_cache_mark(&k, 0, batch, FAILED), 0);
+	assert_true(kernel_cache_changed(&k, 0, base, batch, batch + 1, &queued, 0, &view));
 	assert_int_equal(view.seen[5], BIT(0) | BIT(FAILED));
-	assert_true(known_take(&k, 0, &work, &next));
+	assert_true(kernel_cache_take(&k, 0, &work, &next));
 	assert_int_equal(work.base, base);
 	assert_int_equal(work.expire[5], BIT(FAILED));
 	assert_int_equal(work.refresh[5], 0);
 	/* Told once; and again by the echo. */
-	assert_false(known_take(&k, 0, &work, &next));
-	assert_int_equal(next, KNOWN_ECHO_US);
-	assert_true(known_take(&k, KNOWN_ECHO_US, &work, &next));
+	assert_false(kernel_cache_take(&k, 0, &work, &next));
+	assert_int_equal(next, KERNEL_CACHE_ECHO_US);
+	assert_true(kernel_cache_take(&k, KERNEL_CACHE_ECHO_US, &work, &next));
 	assert_int_equal(work.expire[5], BIT(FAILED));
 	assert_int_equal(work.refresh[5], BIT(0) | BIT(FAILED));
-	assert_false(known_take(&k, KNOWN_ECHO_US, &work, &next));
+	assert_false(kernel_cache_take(&k, KERNEL_CACHE_ECHO_US, &work, &next));
 	assert_int_equal(next, INT64_MAX);
-	known_fini(&k);
+	kernel_cache_fini(&k);
 }
 
-static void test_known_keeps_the_present_name(void **state)
+static void test_kernel_cache_keeps_the_present_name(void **state)
 {
-	struct known k;
-	struct known_view view;
-	struct known_work work;
+	struct kernel_cache k;
+	struct kernel_cache_view view;
+	struct kernel_cache_work work;
 	uint8_t failed = FAILED;
 	int64_t next;
 
-	known_init(&k);
-	known_mark(&k, 3, 7, FAILED);
-	assert_true(known_changed(&k, 3, 0, 7, 8, &failed, 0, &view));
-	assert_true(known_take(&k, 0, &work, &next));
+	kernel_cache_init(&k);
+	kernel_cache_mark(&k, 3, 7, FAILED);
+	assert_true(kernel_cache_changed(&k, 3, 0, 7, 8, &failed, 0, &view));
+	assert_true(kernel_cache_take(&k, 0, &work, &next));
 	assert_int_equal(work.expire[7], 0);
-	known_refresh(&k, 3, 7, QUEUED);
-	assert_true(known_take(&k, 0, &work, &next));
+	kernel_cache_refresh(&k, 3, 7, QUEUED);
+	assert_true(kernel_cache_take(&k, 0, &work, &next));
 	assert_int_equal(work.expire[7], BIT(FAILED));
 	assert_int_equal(work.refresh[7], BIT(FAILED));
-	known_fini(&k);
+	kernel_cache_fini(&k);
 }
 
-static void test_known_alias(void **state)
+static void test_kernel_cache_alias(void **state)
 {
-	struct known k;
-	struct known_work work;
+	struct kernel_cache k;
+	struct kernel_cache_work work;
 	int64_t next;
 
-	known_init(&k);
-	known_mark(&k, 0, 7, 0);
-	known_new_alias(&k, 0, 7);
-	assert_int_equal(known_mark(&k, 0, 7, FAILED), 1);
-	assert_int_equal(known_mark(&k, 0, 8, FAILED), 0);
-	assert_true(known_take(&k, 0, &work, &next));
+	kernel_cache_init(&k);
+	kernel_cache_mark(&k, 0, 7, 0);
+	kernel_cache_new_alias(&k, 0, 7);
+	assert_int_equal(kernel_cache_mark(&k, 0, 7, FAILED), 1);
+	assert_int_equal(kernel_cache_mark(&k, 0, 8, FAILED), 0);
+	assert_true(kernel_cache_take(&k, 0, &work, &next));
 	assert_int_equal(work.drop[7], BIT(0));
 	assert_int_equal(work.alias[7], 1);
-	known_fini(&k);
+	kernel_cache_fini(&k);
 }
 
 static void test_courtesy_of_an_accepted_name(void **state)
@@ -357,9 +357,9 @@ int main(void)
 		cmocka_unit_test(test_ranges_are_bounded),
 		cmocka_unit_test(test_selections),
 		cmocka_unit_test(test_selections_are_bounded),
-		cmocka_unit_test(test_known_tells_of_old_names),
-		cmocka_unit_test(test_known_keeps_the_present_name),
-		cmocka_unit_test(test_known_alias),
+		cmocka_unit_test(test_kernel_cache_tells_of_old_names),
+		cmocka_unit_test(test_kernel_cache_keeps_the_present_name),
+		cmocka_unit_test(test_kernel_cache_alias),
 		cmocka_unit_test(test_courtesy_of_an_accepted_name),
 		cmocka_unit_test(test_courtesy_of_the_settled),
 		cmocka_unit_test(test_courtesies_are_bounded),
