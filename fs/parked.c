@@ -5,14 +5,14 @@
 
 #include "backend/base/cleanup.h"
 #include "fs/attr.h"
-#include "fs/marks.h"
+#include "fs/failure_snapshot.h"
 #include "fs/progress.h"
 
 void parked_free(struct parked *p)
 {
 	if (!p)
 		return;
-	marks_free(p->marks);
+	failure_snapshot_free(p->failures_before);
 	parts_fini(&p->parts);
 	free(p);
 }

@@ -21,11 +21,11 @@ struct parked {
 	bool cancelled; /* something that it waits for was cancelled, or is being */
 	bool doubtful;	/* by an rm alone, which may find nothing to cancel */
 	int result;
-	int64_t arm_at, deadline; /* INT64_MAX: none, or done */
-	int64_t limit_at;	  /* the kernel waits no longer */
-	struct marks *marks;	  /* immutable; NULL: it waits for no set of states */
-	struct watch *watch;	  /* NULL: it does not wait for batches (yet) */
-	struct parts_place place; /* of what it watches, or has watched last */
+	int64_t arm_at, deadline;		  /* INT64_MAX: none, or done */
+	int64_t limit_at;			  /* the kernel waits no longer */
+	struct failure_snapshot *failures_before; /* immutable; NULL: it waits for no set of states */
+	struct watch *watch;			  /* NULL: it does not wait for batches (yet) */
+	struct parts_place place;		  /* of what it watches, or has watched last */
 	TAILQ_ENTRY(parked) link;
 	TAILQ_ENTRY(parked) watch_link;
 	TAILQ_ENTRY(parked) move_link;	/* never kept beyond the lock */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "backend/base/cleanup.h"
-#include "fs/marks.h"
+#include "fs/failure_snapshot.h"
 #include "fs/private.h"
 
 /* Older lines are forgotten: nobody reads backwards in what he waits for. */
@@ -12,7 +12,7 @@
 
 struct progress {
 	struct parts parts; /* these are immutable */
-	struct marks *marks;
+	struct failure_snapshot *failures_before;
 	int64_t begun_at;
 	size_t begun; /* queued or running then */
 
@@ -51,9 +51,9 @@ int progress_new(const struct backend *b, const struct parts *parts, struct prog
 	p->begun_at = clock_monotonic_us();
 	if (parts_copy(&p->parts, parts) == 0) {
 		p->begun = count(b, p, STATES_UNSETTLED);
-		p->marks = marks_take(b, parts);
+		p->failures_before = failure_snapshot_take(b, parts);
 	}
-	if (p->marks)
+	if (p->failures_before)
 		return 0;
 	progress_free(p);
 	*out = NULL;
@@ -64,7 +64,7 @@ void progress_free(struct progress *p)
 {
 	if (!p)
 		return;
-	marks_free(p->marks);
+	failure_snapshot_free(p->failures_before);
 	parts_fini(&p->parts);
 	strbuf_fini(&p->text);
 	pthread_mutex_destroy(&p->lock);
@@ -91,7 +91,8 @@ static void add_line(const struct backend *b, struct progress *p)
 	if (l.left)
 		return;
 	p->ended = true;
-	if (marks_failed_since(p->marks, b) || backend_verdict(b, parts_list(&p->parts), p->parts.n) == -EIO)
+	if (failure_snapshot_has_grown(p->failures_before, b) ||
+	    backend_verdict(b, parts_list(&p->parts), p->parts.n) == -EIO)
 		p->result = -EIO;
 }
 

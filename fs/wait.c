@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
-#include "fs/marks.h"
+#include "fs/failure_snapshot.h"
 #include "fs/parked.h"
 
 void waits_init(struct waits *w)
@@ -54,7 +54,7 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_o
 	p->deadline = what->kind == WAIT_FSYNC || what->kind == WAIT_READ ? INT64_MAX : now + fs->timeout_us;
 	/* Without memory the set's own verdict is left. */
 	if (at_once && what->parts->states && what->kind != WAIT_READ)
-		p->marks = marks_take(fs->backend, what->parts);
+		p->failures_before = failure_snapshot_take(fs->backend, what->parts);
 	if (p->limit_at < p->deadline)
 		p->deadline = p->limit_at;
 	return p;

@@ -7,7 +7,7 @@
 #include <uthash.h>
 
 #include "backend/base/cleanup.h"
-#include "fs/marks.h"
+#include "fs/failure_snapshot.h"
 #include "fs/parked.h"
 
 struct watch_key {
@@ -70,7 +70,7 @@ static int verdict(const struct parked *p)
 
 	if (p->cancelled)
 		return -ECANCELED;
-	if (p->marks && marks_failed_since(p->marks, b))
+	if (p->failures_before && failure_snapshot_has_grown(p->failures_before, b))
 		return -EIO;
 	return backend_verdict(b, parts_list(&p->parts), p->parts.n);
 }

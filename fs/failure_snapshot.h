@@ -3,19 +3,19 @@
  * Which batches of a part had failed or been skipped at a moment, so that whoever waits for a set of
  * states, whose batches leave it meanwhile, is told of what fails in it from then on.
  */
-#ifndef BATCHFS_FS_MARKS_H
-#define BATCHFS_FS_MARKS_H
+#ifndef BATCHFS_FS_FAILURE_SNAPSHOT_H
+#define BATCHFS_FS_FAILURE_SNAPSHOT_H
 
 #include "fs/parts.h"
 
-struct marks;
+struct failure_snapshot;
 
 /* The batches exist. NULL: no memory. */
-struct marks *marks_take(const struct backend *b, const struct parts *parts);
+struct failure_snapshot *failure_snapshot_take(const struct backend *b, const struct parts *parts);
 
-void marks_free(struct marks *m); /* NULL is fine */
+void failure_snapshot_free(struct failure_snapshot *s); /* NULL is fine */
 
 /* Whether a batch of them has failed or been skipped since. */
-bool marks_failed_since(const struct marks *m, const struct backend *b);
+bool failure_snapshot_has_grown(const struct failure_snapshot *s, const struct backend *b);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fs/marks.h"
+#include "fs/failure_snapshot.h"
 
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 /* No attempt has this number. */
 #define WELL UINT32_MAX
 
-struct marks {
+struct failure_snapshot {
 	struct parts parts;
 	uint32_t failed[]; /* of each batch, one part after the other: the attempt that failed, or WELL */
 };
@@ -36,7 +36,7 @@ static size_t next(const struct backend *b, const struct parts *parts, size_t *i
 	return 0;
 }
 
-struct marks *marks_take(const struct backend *b, const struct parts *parts)
+struct failure_snapshot *failure_snapshot_take(const struct backend *b, const struct parts *parts)
 {
 	struct batch_glance glances[AT_ONCE];
 	size_t all = 0, at = 0, part = 0, n;
@@ -44,34 +44,34 @@ struct marks *marks_take(const struct backend *b, const struct parts *parts)
 
 	for (size_t i = 0; i < parts->n; i++)
 		all += parts_list(parts)[i].batches.end - parts_list(parts)[i].batches.first;
-	struct marks *m = malloc(sizeof(*m) + all * sizeof(m->failed[0]));
-	if (!m || parts_copy(&m->parts, parts)) {
-		free(m);
+	struct failure_snapshot *s = malloc(sizeof(*s) + all * sizeof(s->failed[0]));
+	if (!s || parts_copy(&s->parts, parts)) {
+		free(s);
 		return NULL;
 	}
 	while ((n = next(b, parts, &part, &first, glances)))
 		for (size_t i = 0; i < n; i++)
-			m->failed[at++] = failed_attempt(&glances[i]);
-	return m;
+			s->failed[at++] = failed_attempt(&glances[i]);
+	return s;
 }
 
-void marks_free(struct marks *m)
+void failure_snapshot_free(struct failure_snapshot *s)
 {
-	if (m)
-		parts_fini(&m->parts);
-	free(m);
+	if (s)
+		parts_fini(&s->parts);
+	free(s);
 }
 
-bool marks_failed_since(const struct marks *m, const struct backend *b)
+bool failure_snapshot_has_grown(const struct failure_snapshot *s, const struct backend *b)
 {
 	struct batch_glance glances[AT_ONCE];
 	size_t at = 0, part = 0, n;
 	ordinal first = 0;
 
-	while ((n = next(b, &m->parts, &part, &first, glances)))
+	while ((n = next(b, &s->parts, &part, &first, glances)))
 		for (size_t i = 0; i < n; i++, at++) {
 			uint32_t now = failed_attempt(&glances[i]);
-			if (now != WELL && now != m->failed[at])
+			if (now != WELL && now != s->failed[at])
 				return true;
 		}
 	return false;
