@@ -7,7 +7,7 @@
 #include "fs/private.h"
 #include "fs/wait.h"
 
-/* A suffixed name is a fact; there is no courtesy for what changes something. */
+/* A suffixed name is a fact; there is no grace for what changes something. */
 static int check_suffix(struct fs *fs, slot model, const struct name *name)
 {
 	struct batch_glance glance;

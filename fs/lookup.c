@@ -12,7 +12,7 @@ bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance
 	*left_us = INT64_MAX;
 	if (!n->suffix || suffix_of(glance->state) == n->suffix)
 		return true;
-	*left_us = courtesy_left(&fs->courtesies, n->model, n->ordinal, n->suffix, clock_monotonic_us());
+	*left_us = name_grace_left(&fs->name_graces, n->model, n->ordinal, n->suffix, clock_monotonic_us());
 	return *left_us > 0;
 }
 

@@ -17,7 +17,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino);
 /* The model of the selection that has a link of that name in it, or -1. */
 int lookup_link(struct fs *fs, const struct selection_dir *dir, const char *name);
 
-/* Whether the batch goes by the suffix the node was looked up by: its state, or by courtesy for *left_us more
+/* Whether the batch goes by the suffix the node was looked up by: its state, or by a grace for *left_us more
  * (else INT64_MAX). */
 bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance *glance, int64_t *left_us);
 

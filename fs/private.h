@@ -5,7 +5,7 @@
 
 #include "fs/announce.h"
 #include "fs/compat.h"
-#include "fs/courtesy.h"
+#include "fs/name_grace.h"
 #include "fs/fs.h"
 #include "fs/handle.h"
 #include "fs/kernel_cache.h"
@@ -31,7 +31,7 @@ struct fs {
 	/* Each with a lock of its own. No two of them are ever held together, and only waits' one around the
 	 * backend. */
 	struct kernel_cache kernel_cache;
-	struct courtesies courtesies;
+	struct name_graces name_graces;
 	struct ranges ranges;
 	struct selections selections;
 	struct handles handles;

@@ -17,7 +17,7 @@ static void free_fs(struct fs *fs)
 	handles_fini(&fs->handles);
 	selections_fini(&fs->selections);
 	ranges_fini(&fs->ranges);
-	courtesies_fini(&fs->courtesies);
+	name_graces_fini(&fs->name_graces);
 	kernel_cache_fini(&fs->kernel_cache);
 	pthread_mutex_destroy(&fs->lock);
 	if (fs->event_fd >= 0)
@@ -47,7 +47,7 @@ static struct fs *make_fs(const struct fs_config *config)
 	fs->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&fs->lock, NULL);
 	kernel_cache_init(&fs->kernel_cache);
-	courtesies_init(&fs->courtesies);
+	name_graces_init(&fs->name_graces);
 	ranges_init(&fs->ranges);
 	selections_init(&fs->selections);
 	handles_init(&fs->handles);

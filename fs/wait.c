@@ -131,8 +131,8 @@ static void on_recorded(void *ctx, int result)
 
 	if (result == 0) {
 		if (n->kind == NODE_BATCH && n->suffix)
-			courtesy_accepted(&fs->courtesies, n->model, n->ordinal, n->suffix,
-					  clock_monotonic_us());
+			name_grace_accepted(&fs->name_graces, n->model, n->ordinal, n->suffix,
+					    clock_monotonic_us());
 		/* Of a set and of .run the backend has told what it has queued. */
 		for (size_t i = 0; !p->parts.states && n->kind != NODE_RUN && i < p->parts.n; i++)
 			announce_changed(fs, parts_list(&p->parts)[i].model,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What fs/ remembers: inode numbers, ranges, names the kernel knows, courtesies, open files. */
+/* What fs/ remembers: inode numbers, ranges, names the kernel may hold, graces, open files. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "fs/courtesy.h"
+#include "fs/name_grace.h"
 #include "fs/handle.h"
 #include "fs/kernel_cache.h"
 #include "fs/node.h"
@@ -263,54 +263,54 @@ static void test_kernel_cache_alias(void **state)
 	kernel_cache_fini(&k);
 }
 
-static void test_courtesy_of_an_accepted_name(void **state)
+static void test_grace_of_an_accepted_name(void **state)
 {
-	struct courtesies c;
+	struct name_graces c;
 
-	courtesies_init(&c);
-	assert_int_equal(courtesy_left(&c, 0, 1, FAILED, 10), 0);
-	courtesy_accepted(&c, 0, 1, FAILED, 10);
-	assert_int_equal(courtesy_left(&c, 0, 1, FAILED, 10), COURTESY_ACCEPTED_US);
-	assert_int_equal(courtesy_left(&c, 0, 1, FAILED, 10 + COURTESY_ACCEPTED_US), 0);
-	assert_int_equal(courtesy_left(&c, 0, 1, suffix_of(BATCH_PENDING), 10), 0);
-	assert_int_equal(courtesy_left(&c, 0, 2, FAILED, 10), 0);
-	assert_int_equal(courtesy_left(&c, 1, 1, FAILED, 10), 0);
-	courtesies_fini(&c);
+	name_graces_init(&c);
+	assert_int_equal(name_grace_left(&c, 0, 1, FAILED, 10), 0);
+	name_grace_accepted(&c, 0, 1, FAILED, 10);
+	assert_int_equal(name_grace_left(&c, 0, 1, FAILED, 10), NAME_GRACE_ACCEPTED_US);
+	assert_int_equal(name_grace_left(&c, 0, 1, FAILED, 10 + NAME_GRACE_ACCEPTED_US), 0);
+	assert_int_equal(name_grace_left(&c, 0, 1, suffix_of(BATCH_PENDING), 10), 0);
+	assert_int_equal(name_grace_left(&c, 0, 2, FAILED, 10), 0);
+	assert_int_equal(name_grace_left(&c, 1, 1, FAILED, 10), 0);
+	name_graces_fini(&c);
 }
 
-static void test_courtesy_of_the_settled(void **state)
+static void test_grace_of_the_settled(void **state)
 {
-	struct courtesies c;
+	struct name_graces c;
 
-	courtesies_init(&c);
+	name_graces_init(&c);
 	/* It was never seen busy: nothing has settled. */
-	courtesy_seen(&c, 0, 1, false, 5);
-	assert_int_equal(courtesy_left(&c, 0, 1, QUEUED, 5), 0);
-	courtesy_seen(&c, 0, 1, true, 10);
-	assert_int_equal(courtesy_left(&c, 0, 1, QUEUED, 10), COURTESY_SETTLED_US);
-	assert_int_equal(courtesy_left(&c, 0, 1, RUNNING, 10), 0);
-	courtesy_seen(&c, 0, 1, false, 20);
-	assert_int_equal(courtesy_left(&c, 0, 1, QUEUED, 20), COURTESY_SETTLED_US);
-	assert_int_equal(courtesy_left(&c, 0, 1, RUNNING, 21), COURTESY_SETTLED_US - 1);
-	assert_int_equal(courtesy_left(&c, 0, 1, FAILED, 20), 0);
-	assert_int_equal(courtesy_left(&c, 0, 1, QUEUED, 20 + COURTESY_SETTLED_US), 0);
-	courtesies_fini(&c);
+	name_grace_seen(&c, 0, 1, false, 5);
+	assert_int_equal(name_grace_left(&c, 0, 1, QUEUED, 5), 0);
+	name_grace_seen(&c, 0, 1, true, 10);
+	assert_int_equal(name_grace_left(&c, 0, 1, QUEUED, 10), NAME_GRACE_SETTLED_US);
+	assert_int_equal(name_grace_left(&c, 0, 1, RUNNING, 10), 0);
+	name_grace_seen(&c, 0, 1, false, 20);
+	assert_int_equal(name_grace_left(&c, 0, 1, QUEUED, 20), NAME_GRACE_SETTLED_US);
+	assert_int_equal(name_grace_left(&c, 0, 1, RUNNING, 21), NAME_GRACE_SETTLED_US - 1);
+	assert_int_equal(name_grace_left(&c, 0, 1, FAILED, 20), 0);
+	assert_int_equal(name_grace_left(&c, 0, 1, QUEUED, 20 + NAME_GRACE_SETTLED_US), 0);
+	name_graces_fini(&c);
 }
 
-static void test_courtesies_are_bounded(void **state)
+static void test_graces_are_bounded(void **state)
 {
-	struct courtesies c;
+	struct name_graces c;
 
-	courtesies_init(&c);
-	for (ordinal o = 0; o <= COURTESIES_MAX; o++)
-		courtesy_accepted(&c, 0, o, FAILED, 10);
-	assert_int_equal(c.count, COURTESIES_MAX);
-	assert_int_equal(courtesy_left(&c, 0, 0, FAILED, 10), 0);
-	assert_true(courtesy_left(&c, 0, COURTESIES_MAX, FAILED, 10) > 0);
+	name_graces_init(&c);
+	for (ordinal o = 0; o <= NAME_GRACES_MAX; o++)
+		name_grace_accepted(&c, 0, o, FAILED, 10);
+	assert_int_equal(c.count, NAME_GRACES_MAX);
+	assert_int_equal(name_grace_left(&c, 0, 0, FAILED, 10), 0);
+	assert_true(name_grace_left(&c, 0, NAME_GRACES_MAX, FAILED, 10) > 0);
 	/* What is over goes with the next. */
-	courtesy_accepted(&c, 0, 0, FAILED, 10 + COURTESY_ACCEPTED_US);
+	name_grace_accepted(&c, 0, 0, FAILED, 10 + NAME_GRACE_ACCEPTED_US);
 	assert_int_equal(c.count, 1);
-	courtesies_fini(&c);
+	name_graces_fini(&c);
 }
 
 static void test_handles(void **state)
@@ -360,9 +360,9 @@ int main(void)
 		cmocka_unit_test(test_kernel_cache_tells_of_old_names),
 		cmocka_unit_test(test_kernel_cache_keeps_the_present_name),
 		cmocka_unit_test(test_kernel_cache_alias),
-		cmocka_unit_test(test_courtesy_of_an_accepted_name),
-		cmocka_unit_test(test_courtesy_of_the_settled),
-		cmocka_unit_test(test_courtesies_are_bounded),
+		cmocka_unit_test(test_grace_of_an_accepted_name),
+		cmocka_unit_test(test_grace_of_the_settled),
+		cmocka_unit_test(test_graces_are_bounded),
 		cmocka_unit_test(test_handles),
 	};
 
