@@ -100,10 +100,10 @@ static void attributes_changed(struct fs *fs, slot model, struct ordinal_range b
 	}
 }
 
-void announce_attributes(struct fs *fs, const struct parts *parts)
+void announce_attributes(struct fs *fs, const struct scope *scope)
 {
-	for (size_t i = 0; i < parts->n; i++)
-		attributes_changed(fs, parts_list(parts)[i].model, parts_list(parts)[i].batches);
+	for (size_t i = 0; i < scope->n; i++)
+		attributes_changed(fs, scope_list(scope)[i].model, scope_list(scope)[i].batches);
 }
 
 void announce_recheck(struct fs *fs, slot model, ordinal batch, const struct batch_glance *told)

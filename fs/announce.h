@@ -12,7 +12,7 @@
 #include <sys/queue.h>
 
 #include "backend/backend.h"
-#include "fs/parts.h"
+#include "fs/scope.h"
 
 struct fs;
 struct dropped_name;
@@ -52,7 +52,7 @@ void announce_changed(struct fs *fs, slot model, struct ordinal_range batches);
  * Any thread, the FUSE thread too: the kernel asks for the batches' attributes again. For whoever answers
  * from the state alone, since the one who changed it may not have come to announce_changed() yet.
  */
-void announce_attributes(struct fs *fs, const struct parts *parts);
+void announce_attributes(struct fs *fs, const struct scope *scope);
 
 /* Lets the announcer go on. */
 void announce_kick(struct fs *fs);

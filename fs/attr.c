@@ -78,12 +78,12 @@ static int64_t changed_at(struct fs *fs, const struct node *n)
 	return n->model < 0 ? root_changed_at(fs) : backend_changed_at(fs->backend, n->model);
 }
 
-static int64_t oldest_build(const struct fs *fs, const struct parts *parts)
+static int64_t oldest_build(const struct fs *fs, const struct scope *scope)
 {
 	int64_t oldest = 0;
 
-	for (size_t i = 0; i < parts->n; i++) {
-		const struct backend_part *p = &parts_list(parts)[i];
+	for (size_t i = 0; i < scope->n; i++) {
+		const struct backend_part *p = &scope_list(scope)[i];
 		int64_t at = backend_oldest_build(fs->backend, p->model, p->batches);
 		oldest = at && (!oldest || at < oldest) ? at : oldest;
 	}
@@ -91,17 +91,17 @@ static int64_t oldest_build(const struct fs *fs, const struct parts *parts)
 }
 
 /* Of a range, a set and .run. */
-static int of_parts(struct fs *fs, const struct node *n, size_t size, struct stat *st)
+static int of_scope(struct fs *fs, const struct node *n, size_t size, struct stat *st)
 {
-	auto_parts struct parts parts = {.n = 0};
-	int r = fs_parts(fs, n, &parts);
+	auto_scope struct scope scope = {.n = 0};
+	int r = fs_scope(fs, n, &scope);
 
 	if (r)
 		return r;
-	bool frozen = n->kind == NODE_RANGE && !parts.states &&
-		      backend_frozen(fs->backend, parts_list(&parts), parts.n);
-	fill(fs, n, file_mode(fs, !frozen && !parts_unrunnable(fs->backend, &parts)),
-	     n->kind == NODE_RANGE ? oldest_build(fs, &parts) : changed_at(fs, n), size, st);
+	bool frozen = n->kind == NODE_RANGE && !scope.states &&
+		      backend_frozen(fs->backend, scope_list(&scope), scope.n);
+	fill(fs, n, file_mode(fs, !frozen && !scope_unrunnable(fs->backend, &scope)),
+	     n->kind == NODE_RANGE ? oldest_build(fs, &scope) : changed_at(fs, n), size, st);
 	return 0;
 }
 
@@ -155,7 +155,7 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 	if (r)
 		return r;
 	if (node_builds(n))
-		return of_parts(fs, n, text.len, st);
+		return of_scope(fs, n, text.len, st);
 	bool writable = n->kind == NODE_FULL_REFRESH && !backend_protected(fs->backend, n->model) &&
 			backend_runnable(fs->backend, n->model);
 	fill(fs, n, file_mode(fs, writable), changed_at(fs, n), text.len, st);

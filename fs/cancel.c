@@ -21,12 +21,12 @@ static int check_suffix(struct fs *fs, slot model, const struct name *name)
 }
 
 /* An empty set is a success, as for whatever else is done to one. */
-static bool is_empty_set(struct fs *fs, const struct parts *parts)
+static bool is_empty_set(struct fs *fs, const struct scope *scope)
 {
-	if (!parts->states)
+	if (!scope->states)
 		return false;
-	return !(parts->states & ~STATES_UNSETTLED) ||
-	       backend_count(fs->backend, parts_list(parts), parts->n) == 0;
+	return !(scope->states & ~STATES_UNSETTLED) ||
+	       backend_count(fs->backend, scope_list(scope), scope->n) == 0;
 }
 
 static int refuse_kind(struct fs *fs, slot model, const char *text)
@@ -37,7 +37,7 @@ static int refuse_kind(struct fs *fs, slot model, const char *text)
 			      text);
 }
 
-static int find_in_model(struct fs *fs, slot model, const char *text, struct parts *out)
+static int find_in_model(struct fs *fs, slot model, const char *text, struct scope *out)
 {
 	struct name name;
 	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
@@ -46,11 +46,11 @@ static int find_in_model(struct fs *fs, slot model, const char *text, struct par
 		return r;
 	if (name.kind != NODE_BATCH && name.kind != NODE_RANGE)
 		return refuse_kind(fs, model, text);
-	r = fs_parts_of_name(fs, model, &name, out);
+	r = fs_scope_of_name(fs, model, &name, out);
 	return r ? r : check_suffix(fs, model, &name);
 }
 
-static int find_in_selection(struct fs *fs, const struct node *n, const char *text, struct parts *out)
+static int find_in_selection(struct fs *fs, const struct node *n, const char *text, struct scope *out)
 {
 	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
 	struct name name;
@@ -63,15 +63,15 @@ static int find_in_selection(struct fs *fs, const struct node *n, const char *te
 		return r;
 	if (link || name.kind != NODE_RANGE)
 		return refuse_kind(fs, dir->selected.models[0], text);
-	return fs_parts_of_selection(fs, dir, name.span, name.states, out);
+	return fs_scope_of_selection(fs, dir, name.span, name.states, out);
 }
 
-static int cancel(struct fs *fs, fuse_req_t req, const struct parts *parts, const char *text)
+static int cancel(struct fs *fs, fuse_req_t req, const struct scope *scope, const char *text)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(req);
 	/* Of a selection, its first model with something in it stands for all. */
 	const struct backend_part none = {.model = -1};
-	const struct backend_part *about = parts->n ? &parts_list(parts)[0] : &none;
+	const struct backend_part *about = scope->n ? &scope_list(scope)[0] : &none;
 
 	if (backend_read_only(fs->backend))
 		return backend_refuse(fs->backend, about->model, about->batches, EROFS,
@@ -80,13 +80,13 @@ static int cancel(struct fs *fs, fuse_req_t req, const struct parts *parts, cons
 	if (!attr_may_write(fs, req, 0666 & ~fs->umask))
 		return backend_refuse(fs->backend, about->model, about->batches, EACCES,
 				      "The file's mode does not let this user cancel it.");
-	wait_mark_cancelled(fs, parts, true);
-	int r = backend_cancel(fs->backend, parts_list(parts), parts->n, who->uid, who->pid);
+	wait_mark_cancelled(fs, scope, true);
+	int r = backend_cancel(fs->backend, scope_list(scope), scope->n, who->uid, who->pid);
 	if (r)
-		wait_mark_cancelled(fs, parts, false);
+		wait_mark_cancelled(fs, scope, false);
 	if (r != -EPERM)
 		return r;
-	if (is_empty_set(fs, parts))
+	if (is_empty_set(fs, scope))
 		return 0;
 	return backend_refuse(fs->backend, about->model, about->batches, EPERM,
 			      "Nothing in %s is queued or running: there is nothing to cancel.", text);
@@ -95,16 +95,16 @@ static int cancel(struct fs *fs, fuse_req_t req, const struct parts *parts, cons
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fuse_req_userdata(req);
-	auto_parts struct parts parts = {.n = 0};
+	auto_scope struct scope scope = {.n = 0};
 	struct node dir;
 	int r = fs_node(fs, parent, &dir);
 
 	if (r == 0 && dir.kind == NODE_ROOT)
 		r = backend_read_only(fs->backend) ? -EROFS : -EPERM;
 	else if (r == 0)
-		r = dir.kind == NODE_MODEL ? find_in_model(fs, dir.model, name, &parts)
-					   : find_in_selection(fs, &dir, name, &parts);
+		r = dir.kind == NODE_MODEL ? find_in_model(fs, dir.model, name, &scope)
+					   : find_in_selection(fs, &dir, name, &scope);
 	if (r == 0)
-		r = cancel(fs, req, &parts, name);
+		r = cancel(fs, req, &scope, name);
 	fuse_reply_err(req, -r);
 }

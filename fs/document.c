@@ -21,15 +21,15 @@ void document_pad(struct strbuf *out, size_t size)
 
 static int render_batches(struct fs *fs, const struct node *n, struct strbuf *out)
 {
-	auto_parts struct parts parts = {.n = 0};
-	int r = fs_parts(fs, n, &parts);
+	auto_scope struct scope scope = {.n = 0};
+	int r = fs_scope(fs, n, &scope);
 
 	if (r)
 		return r;
 	if (n->kind == NODE_RANGE || n->kind == NODE_RUN)
-		return backend_parts_document(fs->backend, parts_list(&parts), parts.n, n->kind == NODE_RUN,
+		return backend_parts_document(fs->backend, scope_list(&scope), scope.n, n->kind == NODE_RUN,
 					      out);
-	return backend_sql_document(fs->backend, n->model, parts.one.batches, out);
+	return backend_sql_document(fs->backend, n->model, scope.one.batches, out);
 }
 
 /* .status and .run. */

@@ -42,12 +42,12 @@ static void open_document(struct fs *fs, fuse_req_t req, const struct node *n, s
 
 static void open_progress(struct fs *fs, fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
 {
-	auto_parts struct parts parts = {.n = 0};
+	auto_scope struct scope scope = {.n = 0};
 	struct progress *p = NULL;
-	int r = fs_parts(fs, n, &parts);
+	int r = fs_scope(fs, n, &scope);
 
 	if (r == 0)
-		r = progress_new(fs->backend, &parts, &p);
+		r = progress_new(fs->backend, &scope, &p);
 	if (r) {
 		handle_drop(&fs->handles, fi->fh);
 		fuse_reply_err(req, -r);
@@ -71,12 +71,12 @@ static void open_history(struct fs *fs, fuse_req_t req, const struct node *n, st
 	handle_set_history(&fs->handles, fi->fh, h);
 	fi->direct_io = 1;
 	fi->noflush = 1;
-	const struct parts none = {.n = 0};
-	struct wait_for what = {.req = req, .kind = WAIT_OPEN, .node = *n, .parts = &none, .fi = *fi};
+	const struct scope none = {.n = 0};
+	struct wait_for what = {.req = req, .kind = WAIT_OPEN, .node = *n, .scope = &none, .fi = *fi};
 	wait_for_history(fs, &what);
 }
 
-static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n, const struct parts *parts,
+static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n, const struct scope *scope,
 			  struct fuse_file_info *fi)
 {
 	/*
@@ -89,7 +89,7 @@ static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n, c
 			handle_drop(&fs->handles, fi->fh);
 		return;
 	}
-	struct wait_for what = {.req = req, .kind = WAIT_OPEN, .node = *n, .parts = parts, .fi = *fi};
+	struct wait_for what = {.req = req, .kind = WAIT_OPEN, .node = *n, .scope = scope, .fi = *fi};
 	struct handle_writes w = {.triggered = true};
 	uint64_t fh = fi->fh, ticket;
 
@@ -103,12 +103,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct fs *fs = fuse_req_userdata(req);
 	bool truncate = fi->flags & O_TRUNC;
 	bool to_write = truncate || (fi->flags & O_ACCMODE) != O_RDONLY;
-	auto_parts struct parts parts = {.n = 0};
+	auto_scope struct scope scope = {.n = 0};
 	struct node n;
 	int r = fs_node(fs, ino, &n);
 
 	if (r == 0)
-		r = to_write ? trigger_check(fs, req, &n, truncate, &parts) : check_read(fs, &n);
+		r = to_write ? trigger_check(fs, req, &n, truncate, &scope) : check_read(fs, &n);
 	if (r == 0) {
 		fi->fh = handle_new(&fs->handles, ino);
 		if (!fi->fh)
@@ -117,7 +117,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (r)
 		fuse_reply_err(req, -r);
 	else if (to_write)
-		open_to_write(fs, req, &n, &parts, fi);
+		open_to_write(fs, req, &n, &scope, fi);
 	else if (n.kind == NODE_PROGRESS)
 		open_progress(fs, req, &n, fi);
 	else if (n.kind == NODE_HISTORY)
@@ -184,9 +184,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 	      struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
-	auto_parts struct parts parts = {.n = 0};
+	auto_scope struct scope scope = {.n = 0};
 	struct wait_for what = {
-		.req = req, .kind = WAIT_WRITE, .parts = &parts, .size = size, .fi = {.fh = fi->fh}};
+		.req = req, .kind = WAIT_WRITE, .scope = &scope, .size = size, .fi = {.fh = fi->fh}};
 	struct handle_writes w;
 	char reason[REASON_BYTES + 1];
 	uint64_t ticket;
@@ -199,7 +199,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 		return;
 	}
 	if (r == 0)
-		r = trigger_check(fs, req, &what.node, true, &parts);
+		r = trigger_check(fs, req, &what.node, true, &scope);
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
@@ -227,13 +227,13 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
-	auto_parts struct parts parts = {.n = 0};
-	struct wait_for what = {.req = req, .kind = WAIT_FSYNC, .parts = &parts};
+	auto_scope struct scope scope = {.n = 0};
+	struct wait_for what = {.req = req, .kind = WAIT_FSYNC, .scope = &scope};
 	int r = fs_node(fs, ino, &what.node);
 	bool waits = r == 0 && node_builds(&what.node);
 
 	if (waits)
-		r = fs_parts(fs, &what.node, &parts);
+		r = fs_scope(fs, &what.node, &scope);
 	if (r || !waits)
 		fuse_reply_err(req, -r);
 	else

@@ -8,10 +8,10 @@
 
 static bool can_freeze(struct fs *fs, const struct node *n)
 {
-	auto_parts struct parts parts = {.n = 0};
+	auto_scope struct scope scope = {.n = 0};
 
 	if (n->kind == NODE_RANGE)
-		return fs_parts(fs, n, &parts) || !parts.states;
+		return fs_scope(fs, n, &scope) || !scope.states;
 	return n->kind == NODE_BATCH || n->kind == NODE_FULL_REFRESH;
 }
 
@@ -53,7 +53,7 @@ static int check(struct fs *fs, const struct wait_for *what)
 
 void freeze_set_mode(struct fs *fs, struct wait_for *what, mode_t mode)
 {
-	auto_parts struct parts parts = {.n = 0};
+	auto_scope struct scope scope = {.n = 0};
 	struct stat st;
 	int freeze = 0, r = check(fs, what);
 
@@ -69,8 +69,8 @@ void freeze_set_mode(struct fs *fs, struct wait_for *what, mode_t mode)
 	if (r == 0)
 		r = freeze = wanted(fs, &what->node, mode, st.st_mode & ALLPERMS);
 	if (r >= 0 && what->node.kind != NODE_FULL_REFRESH)
-		r = fs_parts(fs, &what->node, &parts);
-	what->parts = &parts;
+		r = fs_scope(fs, &what->node, &scope);
+	what->scope = &scope;
 	if (r < 0)
 		fuse_reply_err(what->req, -r);
 	else

@@ -94,13 +94,13 @@ static void lookup_interned(struct fs *fs, fuse_req_t req, fuse_ino_t dir, struc
 /* Whether what a name says is there: its batches, and the state that a suffix claims. */
 static int check_exists(struct fs *fs, const struct node *n, const struct name *name)
 {
-	auto_parts struct parts parts = {.n = 0};
+	auto_scope struct scope scope = {.n = 0};
 	struct batch_glance glance;
 	int64_t left_us;
 
 	if (n->kind < NODE_BATCH || n->kind == NODE_RUN)
 		return 0;
-	int r = fs_parts_of_name(fs, n->model, name, &parts);
+	int r = fs_scope_of_name(fs, n->model, name, &scope);
 	if (r || n->kind != NODE_PROGRESS || !n->suffix)
 		return r;
 	r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
@@ -137,7 +137,7 @@ static void lookup_in_model(struct fs *fs, fuse_req_t req, fuse_ino_t dir, slot 
 static void lookup_in_selection(struct fs *fs, fuse_req_t req, const struct node *in, const char *text)
 {
 	auto_selection struct selection_dir *dir = fs_selection_of(fs, in);
-	auto_parts struct parts parts = {.n = 0};
+	auto_scope struct scope scope = {.n = 0};
 	struct node n = {.kind = NODE_LINK, .model = dir ? lookup_link(fs, dir, text) : -1};
 	struct name name;
 	int r = dir ? 0 : -ESTALE;
@@ -147,7 +147,7 @@ static void lookup_in_selection(struct fs *fs, fuse_req_t req, const struct node
 		n.kind = name.kind;
 		n.ordinal = in->ordinal;
 		if (r == 0)
-			r = fs_parts_of_selection(fs, dir, name.span, name.states, &parts);
+			r = fs_scope_of_selection(fs, dir, name.span, name.states, &scope);
 	}
 	if (r) {
 		fuse_reply_err(req, -r);

@@ -13,7 +13,7 @@ void parked_free(struct parked *p)
 	if (!p)
 		return;
 	failure_snapshot_free(p->failures_before);
-	parts_fini(&p->parts);
+	scope_fini(&p->scope);
 	free(p);
 }
 

@@ -8,7 +8,7 @@
 struct parked {
 	struct fs *fs; /* these are immutable */
 	struct wait_for what;
-	struct parts parts; /* what.parts */
+	struct scope scope; /* what.scope */
 	uint64_t dir;	    /* inode number of the file's directory */
 	int64_t since;	    /* CLOCK_MONOTONIC us */
 	bool is_reason;	    /* gives a reason; else it requests, or only waits */
@@ -25,7 +25,7 @@ struct parked {
 	int64_t limit_at;			  /* the kernel waits no longer */
 	struct failure_snapshot *failures_before; /* immutable; NULL: it waits for no set of states */
 	struct watch *watch;			  /* NULL: it does not wait for batches (yet) */
-	struct parts_place place;		  /* of what it watches, or has watched last */
+	struct scope_place place;		  /* of what it watches, or has watched last */
 	TAILQ_ENTRY(parked) link;
 	TAILQ_ENTRY(parked) watch_link;
 	TAILQ_ENTRY(parked) move_link;	/* never kept beyond the lock */

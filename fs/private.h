@@ -10,7 +10,7 @@
 #include "fs/handle.h"
 #include "fs/kernel_cache.h"
 #include "fs/node.h"
-#include "fs/parts.h"
+#include "fs/scope.h"
 #include "fs/range.h"
 #include "fs/selection.h"
 #include "fs/wait.h"

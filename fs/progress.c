@@ -11,7 +11,7 @@
 #define KEEP_BYTES (64 << 10)
 
 struct progress {
-	struct parts parts; /* these are immutable */
+	struct scope scope; /* these are immutable */
 	struct failure_snapshot *failures_before;
 	int64_t begun_at;
 	size_t begun; /* queued or running then */
@@ -28,8 +28,8 @@ static size_t count(const struct backend *b, const struct progress *p, unsigned 
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < p->parts.n; i++) {
-		struct backend_part part = parts_list(&p->parts)[i];
+	for (size_t i = 0; i < p->scope.n; i++) {
+		struct backend_part part = scope_list(&p->scope)[i];
 		part.states = states;
 		n += backend_count(b, &part, 1);
 	}
@@ -39,7 +39,7 @@ static size_t count(const struct backend *b, const struct progress *p, unsigned 
 #define FAILED (1u << BATCH_FAILED | 1u << BATCH_SKIPPED)
 #define BUILT  (1u << BATCH_DONE | 1u << BATCH_PARTIAL | 1u << BATCH_STALE)
 
-int progress_new(const struct backend *b, const struct parts *parts, struct progress **out)
+int progress_new(const struct backend *b, const struct scope *scope, struct progress **out)
 {
 	struct progress *p = calloc(1, sizeof(*p));
 
@@ -49,9 +49,9 @@ int progress_new(const struct backend *b, const struct parts *parts, struct prog
 	pthread_mutex_init(&p->lock, NULL);
 	p->text = (struct strbuf)STRBUF_INIT;
 	p->begun_at = clock_monotonic_us();
-	if (parts_copy(&p->parts, parts) == 0) {
+	if (scope_copy(&p->scope, scope) == 0) {
 		p->begun = count(b, p, STATES_UNSETTLED);
-		p->failures_before = failure_snapshot_take(b, parts);
+		p->failures_before = failure_snapshot_take(b, scope);
 	}
 	if (p->failures_before)
 		return 0;
@@ -65,7 +65,7 @@ void progress_free(struct progress *p)
 	if (!p)
 		return;
 	failure_snapshot_free(p->failures_before);
-	parts_fini(&p->parts);
+	scope_fini(&p->scope);
 	strbuf_fini(&p->text);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -92,7 +92,7 @@ static void add_line(const struct backend *b, struct progress *p)
 		return;
 	p->ended = true;
 	if (failure_snapshot_has_grown(p->failures_before, b) ||
-	    backend_verdict(b, parts_list(&p->parts), p->parts.n) == -EIO)
+	    backend_verdict(b, scope_list(&p->scope), p->scope.n) == -EIO)
 		p->result = -EIO;
 }
 
@@ -140,7 +140,7 @@ void progress_read(struct fs *fs, struct wait_for *what, bool no_waiting)
 			return;
 		next_at = p->next_at;
 	}
-	what->parts = &p->parts;
+	what->scope = &p->scope;
 	if (next_at <= clock_monotonic_us())
 		progress_answer(fs, what);
 	else if (no_waiting)

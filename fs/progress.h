@@ -7,7 +7,7 @@
 #ifndef BATCHFS_FS_PROGRESS_H
 #define BATCHFS_FS_PROGRESS_H
 
-#include "fs/parts.h"
+#include "fs/scope.h"
 
 #define PROGRESS_EVERY_US 1000000
 
@@ -16,7 +16,7 @@ struct progress;
 struct wait_for;
 
 /* The counts begin here. Of a set: its period, range or directory. -ENOMEM. */
-int progress_new(const struct backend *b, const struct parts *parts, struct progress **out);
+int progress_new(const struct backend *b, const struct scope *scope, struct progress **out);
 void progress_free(struct progress *p);
 
 /* FUSE thread. Answers a READ (what->size, off and progress are set), now or later; EAGAIN instead of later.

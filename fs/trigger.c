@@ -11,11 +11,11 @@
 static struct backend_part about(struct fs *fs, const struct node *n)
 {
 	struct backend_part about = {.model = n->model};
-	auto_parts struct parts parts = {.n = 0};
+	auto_scope struct scope scope = {.n = 0};
 
 	if (n->kind == NODE_BATCH || n->kind == NODE_RANGE)
-		if (fs_parts(fs, n, &parts) == 0 && parts.n)
-			return parts_list(&parts)[0];
+		if (fs_scope(fs, n, &scope) == 0 && scope.n)
+			return scope_list(&scope)[0];
 	if (node_is_selected(n)) {
 		auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
 		about.model = dir ? dir->selected.models[0] : -1;
@@ -59,11 +59,11 @@ int trigger_check_suffix(struct fs *fs, const struct node *n)
 	return suffix_of(glance.state) == n->suffix ? 0 : -ENOENT;
 }
 
-static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct parts *parts)
+static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct scope *scope)
 {
 	mode_t mode = 0666 & ~fs->umask;
-	int r = node_builds(n) ? fs_parts(fs, n, parts) : 0;
-	const struct backend_part *unrunnable = parts_unrunnable(fs->backend, parts);
+	int r = node_builds(n) ? fs_scope(fs, n, scope) : 0;
+	const struct backend_part *unrunnable = scope_unrunnable(fs->backend, scope);
 
 	if (backend_read_only(fs->backend))
 		return refuse(fs, n, say, EROFS,
@@ -94,16 +94,16 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 		return r;
 	if (unrunnable)
 		return refuse_unrunnable(fs, unrunnable, say);
-	parts_leave_out_unrunnable(fs->backend, parts);
+	scope_leave_out_unrunnable(fs->backend, scope);
 	return trigger_check_suffix(fs, n);
 }
 
-int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct parts *parts)
+int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct scope *scope)
 {
-	int r = check(fs, req, n, say, parts);
+	int r = check(fs, req, n, say, scope);
 
 	if (r)
-		parts_fini(parts);
+		scope_fini(scope);
 	return r;
 }
 
@@ -171,9 +171,9 @@ static int is_trigger(struct fs *fs, const struct node *n, const struct stat *at
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
-	auto_parts struct parts parts = {.n = 0};
+	auto_scope struct scope scope = {.n = 0};
 	struct wait_for what = {
-		.req = req, .kind = WAIT_SETATTR, .parts = &parts, .fi = {.fh = fi ? fi->fh : 0}};
+		.req = req, .kind = WAIT_SETATTR, .scope = &scope, .fi = {.fh = fi ? fi->fh : 0}};
 	struct handle_writes w;
 	uint64_t ticket;
 	int r = fs_node(fs, ino, &what.node);
@@ -190,7 +190,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 		return;
 	}
 	if (r == 1)
-		r = trigger_check(fs, req, &what.node, true, &parts);
+		r = trigger_check(fs, req, &what.node, true, &scope);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;

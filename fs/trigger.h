@@ -8,10 +8,10 @@
 
 /*
  * Whether the caller may have the file built, and what that means. default_permissions is a
- * second fence. *parts holds nothing before and after a failure. -errno; with `say` the refusal is kept with
+ * second fence. *scope holds nothing before and after a failure. -errno; with `say` the refusal is kept with
  * its sentence.
  */
-int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct parts *parts);
+int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct scope *scope);
 
 /* Where a name is not there `touch` tries to make it. */
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);

@@ -38,13 +38,13 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_o
 
 	if (!p)
 		return NULL;
-	if (parts_copy(&p->parts, what->parts)) {
+	if (scope_copy(&p->scope, what->scope)) {
 		free(p);
 		return NULL;
 	}
 	p->fs = fs;
 	p->what = *what;
-	p->what.parts = &p->parts;
+	p->what.scope = &p->scope;
 	p->dir = fs_dir_of(fs, &what->node);
 	p->owners = 2;
 	p->arming = at_once;
@@ -53,8 +53,8 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_o
 	p->limit_at = fs->request_limit_us ? now + fs->request_limit_us : INT64_MAX;
 	p->deadline = what->kind == WAIT_FSYNC || what->kind == WAIT_READ ? INT64_MAX : now + fs->timeout_us;
 	/* Without memory the set's own verdict is left. */
-	if (at_once && what->parts->states && what->kind != WAIT_READ)
-		p->failures_before = failure_snapshot_take(fs->backend, what->parts);
+	if (at_once && what->scope->states && what->kind != WAIT_READ)
+		p->failures_before = failure_snapshot_take(fs->backend, what->scope);
 	if (p->limit_at < p->deadline)
 		p->deadline = p->limit_at;
 	return p;
@@ -106,7 +106,7 @@ static void start_watching(struct parked *p, int64_t until_us)
 		fs_poke(p->fs);
 	if (!mine)
 		return;
-	announce_attributes(p->fs, &p->parts);
+	announce_attributes(p->fs, &p->scope);
 	parked_answer(p);
 }
 
@@ -134,9 +134,9 @@ static void on_recorded(void *ctx, int result)
 			name_grace_accepted(&fs->name_graces, n->model, n->ordinal, n->suffix,
 					    clock_monotonic_us());
 		/* Of a set and of .run the backend has told what it has queued. */
-		for (size_t i = 0; !p->parts.states && n->kind != NODE_RUN && i < p->parts.n; i++)
-			announce_changed(fs, parts_list(&p->parts)[i].model,
-					 parts_list(&p->parts)[i].batches);
+		for (size_t i = 0; !p->scope.states && n->kind != NODE_RUN && i < p->scope.n; i++)
+			announce_changed(fs, scope_list(&p->scope)[i].model,
+					 scope_list(&p->scope)[i].batches);
 	}
 	if (result == 0 && fs->sync)
 		start_watching(p, INT64_MAX);
@@ -169,8 +169,8 @@ static void on_frozen(void *ctx, int result)
 void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(what->req);
-	struct backend_freeze f = {.parts = parts_list(what->parts),
-				   .n_parts = what->parts->n,
+	struct backend_freeze f = {.parts = scope_list(what->scope),
+				   .n_parts = what->scope->n,
 				   .freeze = freeze,
 				   .uid = who->uid,
 				   .pid = who->pid,
@@ -183,7 +183,7 @@ void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze)
 		backend_protect(fs->backend, what->node.model, &f);
 	} else {
 		if (freeze)
-			wait_note_freeze(fs, what->parts);
+			wait_note_freeze(fs, what->scope);
 		backend_freeze(fs->backend, &f);
 	}
 }
@@ -192,8 +192,8 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 {
 	const struct fuse_ctx *who = fuse_req_ctx(what->req);
 	struct backend_request r = {
-		.parts = parts_list(what->parts),
-		.n_parts = what->parts->n,
+		.parts = scope_list(what->scope),
+		.n_parts = what->scope->n,
 		.run = what->node.kind == NODE_RUN,
 		.expected = what->node.suffix ? (int)suffix_state(what->node.suffix) : -1,
 		.uid = who->uid,
@@ -206,7 +206,7 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 	r.ctx = park(fs, what, fs->sync);
 	if (!r.ctx)
 		return;
-	if (parts_empty(what->parts))
+	if (scope_empty(what->scope))
 		on_recorded(r.ctx, 0);
 	else
 		backend_request(fs->backend, &r, ticket);
@@ -232,12 +232,12 @@ void wait_for_history(struct fs *fs, const struct wait_for *what)
 
 void wait_until_settled(struct fs *fs, const struct wait_for *what)
 {
-	const struct parts *parts = what->parts;
-	struct parts_place place = {.part = 0};
+	const struct scope *scope = what->scope;
+	struct scope_place place = {.part = 0};
 
-	if (!parts_unsettled(fs->backend, parts, &place)) {
-		announce_attributes(fs, parts);
-		fuse_reply_err(what->req, -backend_verdict(fs->backend, parts_list(parts), parts->n));
+	if (!scope_unsettled(fs->backend, scope, &place)) {
+		announce_attributes(fs, scope);
+		fuse_reply_err(what->req, -backend_verdict(fs->backend, scope_list(scope), scope->n));
 		return;
 	}
 	struct parked *p = park(fs, what, true);

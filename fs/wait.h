@@ -18,7 +18,7 @@
 #include "backend/backend.h"
 #include "fs/compat.h"
 #include "fs/node.h"
-#include "fs/parts.h"
+#include "fs/scope.h"
 
 /* Beyond it a parked request gets an interrupt function, and its file another inode. */
 #define WAIT_PARK_US 50000
@@ -56,7 +56,7 @@ struct wait_for {
 	fuse_req_t req;
 	enum wait_kind kind;
 	struct node node;
-	const struct parts *parts; /* clipped to what exists; copied where they are needed for longer */
+	const struct scope *scope; /* clipped to what exists; copied where they are needed for longer */
 	struct fuse_file_info fi;  /* for WAIT_OPEN; of the others only fh, 0: none */
 	size_t size;		   /* for WAIT_WRITE and WAIT_READ */
 	off_t off;		   /* for WAIT_READ */
@@ -91,11 +91,11 @@ void wait_to_read(struct fs *fs, const struct wait_for *what, int64_t until_us);
  * Around an rm: who waits for what it cancels then gets ECANCELED, also where another change than that of
  * the cancel itself is the first to find it settled. False takes it back: nothing was there to cancel.
  */
-void wait_mark_cancelled(struct fs *fs, const struct parts *parts, bool cancelled);
+void wait_mark_cancelled(struct fs *fs, const struct scope *scope, bool cancelled);
 
 /* Before a freeze, which cancels what is queued: who waits already is told so, whatever an earlier rm has
  * left. */
-void wait_note_freeze(struct fs *fs, const struct parts *parts);
+void wait_note_freeze(struct fs *fs, const struct scope *scope);
 
 /*
  * What was queued or running in the batches was cancelled: who waits for one of them gets ECANCELED when all

@@ -48,7 +48,7 @@ static struct watch *find(struct waits *w, slot model, ordinal batch)
 static bool attach(struct parked *p)
 {
 	struct waits *w = &p->fs->waits;
-	struct watch_key key = {parts_list(&p->parts)[p->place.part].model, p->place.batch};
+	struct watch_key key = {scope_list(&p->scope)[p->place.part].model, p->place.batch};
 	struct watch *x = find(w, key.model, key.batch);
 
 	if (!x) {
@@ -72,13 +72,13 @@ static int verdict(const struct parked *p)
 		return -ECANCELED;
 	if (p->failures_before && failure_snapshot_has_grown(p->failures_before, b))
 		return -EIO;
-	return backend_verdict(b, parts_list(&p->parts), p->parts.n);
+	return backend_verdict(b, scope_list(&p->scope), p->scope.n);
 }
 
 bool parked_watch(struct parked *p)
 {
 	parked_unwatch(p);
-	if (!parts_unsettled(p->fs->backend, &p->parts, &p->place))
+	if (!scope_unsettled(p->fs->backend, &p->scope, &p->place))
 		return parked_take(p, verdict(p));
 	return attach(p) ? false : parked_take(p, -ENOMEM);
 }
@@ -131,7 +131,7 @@ void wait_changed(struct fs *fs, slot model, struct ordinal_range batches)
 	while ((p = TAILQ_FIRST(&through))) {
 		TAILQ_REMOVE(&through, p, taken_link);
 		/* What settled them may be another change than the one that was announced. */
-		announce_attributes(fs, &p->parts);
+		announce_attributes(fs, &p->scope);
 		parked_answer(p);
 	}
 }
@@ -145,24 +145,24 @@ static bool waits(const struct parked *p)
 #define RM_US 10000000
 
 /* Under the lock. */
-static void note_rm(struct waits *w, const struct parts *parts)
+static void note_rm(struct waits *w, const struct scope *scope)
 {
 	int64_t now = clock_monotonic_us();
 
-	for (size_t i = 0; i < parts->n; i++)
-		w->rms[w->n_rms++ % WAIT_RMS] = (struct wait_rm){.part = parts_list(parts)[i], .at = now};
+	for (size_t i = 0; i < scope->n; i++)
+		w->rms[w->n_rms++ % WAIT_RMS] = (struct wait_rm){.part = scope_list(scope)[i], .at = now};
 }
 
-void wait_note_freeze(struct fs *fs, const struct parts *parts)
+void wait_note_freeze(struct fs *fs, const struct scope *scope)
 {
 	LOCKED(&fs->waits.lock);
-	note_rm(&fs->waits, parts);
+	note_rm(&fs->waits, scope);
 }
 
 /* Under the lock. It has found nothing to cancel. */
-static void forget_rm(struct waits *w, const struct parts *parts)
+static void forget_rm(struct waits *w, const struct scope *scope)
 {
-	for (size_t i = 0; i < parts->n && i < WAIT_RMS; i++)
+	for (size_t i = 0; i < scope->n && i < WAIT_RMS; i++)
 		w->rms[--w->n_rms % WAIT_RMS].at = 0;
 }
 
@@ -180,20 +180,20 @@ static int64_t rm_of(const struct waits *w, slot model, ordinal batch)
 	return at;
 }
 
-void wait_mark_cancelled(struct fs *fs, const struct parts *parts, bool cancelled)
+void wait_mark_cancelled(struct fs *fs, const struct scope *scope, bool cancelled)
 {
 	struct parked *p;
 
 	LOCKED(&fs->waits.lock);
 	if (cancelled)
-		note_rm(&fs->waits, parts);
+		note_rm(&fs->waits, scope);
 	else
-		forget_rm(&fs->waits, parts);
+		forget_rm(&fs->waits, scope);
 	TAILQ_FOREACH(p, &fs->waits.list, link)
 	{
 		if (cancelled) {
 			p->doubtful = !p->cancelled && waits(p) &&
-				      parts_share_unsettled(fs->backend, &p->parts, parts);
+				      scope_share_unsettled(fs->backend, &p->scope, scope);
 			p->cancelled |= p->doubtful;
 		} else if (p->doubtful) {
 			p->doubtful = p->cancelled = false;
@@ -212,7 +212,7 @@ void wait_cancelled(struct fs *fs, slot model, struct ordinal_range batches)
 	int64_t before = rm_of(&fs->waits, model, batches.first);
 	TAILQ_FOREACH(p, &fs->waits.list, link)
 	{
-		if (waits(p) && p->since < before && parts_meet(&p->parts, model, batches)) {
+		if (waits(p) && p->since < before && scope_meet(&p->scope, model, batches)) {
 			p->cancelled = true;
 			p->doubtful = false;
 		}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a file stands for: batches of one model or, in a selection, of each of its models that has some. Each
- * model is there once.
+ * A file's scope: the batches that it stands for, of one model or, in a selection, of each of its models that
+ * has some. Each model is there once, as a part of it.
  */
-#ifndef BATCHFS_FS_PARTS_H
-#define BATCHFS_FS_PARTS_H
+#ifndef BATCHFS_FS_SCOPE_H
+#define BATCHFS_FS_SCOPE_H
 
 #include "backend/backend.h"
 #include "fs/name.h"
@@ -16,59 +16,59 @@ struct selection_dir;
 /* What sync waits for and rm cancels. */
 #define STATES_UNSETTLED (1u << BATCH_QUEUED | 1u << BATCH_RUNNING)
 
-struct parts {
-	size_t n;
+struct scope {
+	size_t n;	 /* parts */
 	unsigned states; /* of each */
 	bool selected;	 /* of a selection */
 	struct backend_part one;
 	struct backend_part *many; /* instead of `one`, of a selection: owned */
 };
 
-static inline const struct backend_part *parts_list(const struct parts *p)
+static inline const struct backend_part *scope_list(const struct scope *p)
 {
 	return p->many ? p->many : &p->one;
 }
 
-void parts_fini(struct parts *p);
-#define auto_parts __attribute__((cleanup(parts_fini)))
+void scope_fini(struct scope *p);
+#define auto_scope __attribute__((cleanup(scope_fini)))
 
 /* Into *out, which holds nothing. -ENOMEM. */
-int parts_copy(struct parts *out, const struct parts *p);
+int scope_copy(struct scope *out, const struct scope *p);
 
-bool parts_empty(const struct parts *p); /* there is no batch in it, in whatever state */
-bool parts_meet(const struct parts *p, slot model, struct ordinal_range batches);
+bool scope_empty(const struct scope *p); /* there is no batch in it, in whatever state */
+bool scope_meet(const struct scope *p, slot model, struct ordinal_range batches);
 
 /* Whether something of p is queued or running that is in one of the others' states, too. */
-bool parts_share_unsettled(const struct backend *b, const struct parts *p, const struct parts *others);
+bool scope_share_unsettled(const struct backend *b, const struct scope *p, const struct scope *others);
 
 /* A batch of them; zero-initialised: the first. */
-struct parts_place {
+struct scope_place {
 	size_t part;
 	ordinal batch; /* or one before the part's first */
 };
 /* Goes on to the next batch that is queued or running, from the place on and then from the beginning. False:
  * there is none. */
-bool parts_unsettled(const struct backend *b, const struct parts *p, struct parts_place *at);
+bool scope_unsettled(const struct backend *b, const struct scope *p, struct scope_place *at);
 
-/* The first whose model cannot run although a request for the parts would build something of it; NULL: none.
+/* The first whose model cannot run although a request for the scope would build something of it; NULL: none.
  */
-const struct backend_part *parts_unrunnable(const struct backend *b, const struct parts *p);
+const struct backend_part *scope_unrunnable(const struct backend *b, const struct scope *p);
 
-/* Leaves out the models that cannot run: of those that parts_unrunnable() passes over, too, a request would
+/* Leaves out the models that cannot run: of those that scope_unrunnable() passes over, too, a request would
  * be refused. */
-void parts_leave_out_unrunnable(const struct backend *b, struct parts *p);
+void scope_leave_out_unrunnable(const struct backend *b, struct scope *p);
 
 /*
  * What the node stands for, of what exists now: the one place that knows it. -ESTALE: not known; -ENOENT:
  * none left (a set, .run and what is about a whole directory may be empty). *out holds nothing after a
  * failure.
  */
-int fs_parts(struct fs *fs, const struct node *n, struct parts *out);
+int fs_scope(struct fs *fs, const struct node *n, struct scope *out);
 
 /* The same of a name that has just been parsed, in a model and in a selection. */
-int fs_parts_of_name(struct fs *fs, slot model, const struct name *name, struct parts *out);
-int fs_parts_of_selection(struct fs *fs, const struct selection_dir *dir, struct span span, unsigned states,
-			  struct parts *out);
+int fs_scope_of_name(struct fs *fs, slot model, const struct name *name, struct scope *out);
+int fs_scope_of_selection(struct fs *fs, const struct selection_dir *dir, struct span span, unsigned states,
+			  struct scope *out);
 
 /* A nodeid that the kernel sent. -ESTALE: not ours. */
 int fs_node(struct fs *fs, uint64_t ino, struct node *out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fs/parts.h"
+#include "fs/scope.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,38 +17,38 @@ static ordinal max_ordinal(ordinal a, ordinal b)
 	return a > b ? a : b;
 }
 
-void parts_fini(struct parts *p)
+void scope_fini(struct scope *p)
 {
 	free(p->many);
-	*p = (struct parts){.n = 0};
+	*p = (struct scope){.n = 0};
 }
 
-int parts_copy(struct parts *out, const struct parts *p)
+int scope_copy(struct scope *out, const struct scope *p)
 {
 	*out = *p;
 	if (!p->many)
 		return 0;
 	out->many = malloc((p->n + 1) * sizeof(*p->many));
 	if (!out->many) {
-		*out = (struct parts){.n = 0};
+		*out = (struct scope){.n = 0};
 		return -ENOMEM;
 	}
 	memcpy(out->many, p->many, p->n * sizeof(*p->many));
 	return 0;
 }
 
-bool parts_empty(const struct parts *p)
+bool scope_empty(const struct scope *p)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if (parts_list(p)[i].batches.first < parts_list(p)[i].batches.end)
+		if (scope_list(p)[i].batches.first < scope_list(p)[i].batches.end)
 			return false;
 	return true;
 }
 
-bool parts_meet(const struct parts *p, slot model, struct ordinal_range batches)
+bool scope_meet(const struct scope *p, slot model, struct ordinal_range batches)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		const struct backend_part *mine = &parts_list(p)[i];
+		const struct backend_part *mine = &scope_list(p)[i];
 		if (mine->model == model && mine->batches.first < batches.end &&
 		    batches.first < mine->batches.end)
 			return true;
@@ -56,11 +56,11 @@ bool parts_meet(const struct parts *p, slot model, struct ordinal_range batches)
 	return false;
 }
 
-bool parts_share_unsettled(const struct backend *b, const struct parts *p, const struct parts *others)
+bool scope_share_unsettled(const struct backend *b, const struct scope *p, const struct scope *others)
 {
 	for (size_t i = 0; i < p->n * others->n; i++) {
-		const struct backend_part *one = &parts_list(p)[i / others->n];
-		const struct backend_part *other = &parts_list(others)[i % others->n];
+		const struct backend_part *one = &scope_list(p)[i / others->n];
+		const struct backend_part *other = &scope_list(others)[i % others->n];
 		struct backend_part both = {
 			.model = one->model,
 			.batches.first = max_ordinal(one->batches.first, other->batches.first),
@@ -73,21 +73,21 @@ bool parts_share_unsettled(const struct backend *b, const struct parts *p, const
 	return false;
 }
 
-static bool unsettled_from(const struct backend *b, const struct parts *p, struct parts_place *at)
+static bool unsettled_from(const struct backend *b, const struct scope *p, struct scope_place *at)
 {
 	for (; at->part < p->n; at->part++, at->batch = 0) {
-		const struct backend_part *mine = &parts_list(p)[at->part];
+		const struct backend_part *mine = &scope_list(p)[at->part];
 		struct ordinal_range rest = mine->batches;
 		rest.first = at->batch > rest.first ? at->batch : rest.first;
 		at->batch = backend_next_unsettled(b, mine->model, rest);
 		if (at->batch < rest.end)
 			return true;
 	}
-	*at = (struct parts_place){.part = 0};
+	*at = (struct scope_place){.part = 0};
 	return false;
 }
 
-bool parts_unsettled(const struct backend *b, const struct parts *p, struct parts_place *at)
+bool scope_unsettled(const struct backend *b, const struct scope *p, struct scope_place *at)
 {
 	bool whole = at->part == 0 && at->batch == 0;
 
@@ -95,10 +95,10 @@ bool parts_unsettled(const struct backend *b, const struct parts *p, struct part
 	return unsettled_from(b, p, at) || (!whole && unsettled_from(b, p, at));
 }
 
-const struct backend_part *parts_unrunnable(const struct backend *b, const struct parts *p)
+const struct backend_part *scope_unrunnable(const struct backend *b, const struct scope *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		const struct backend_part *mine = &parts_list(p)[i];
+		const struct backend_part *mine = &scope_list(p)[i];
 		bool asked = !p->selected || !p->states;
 		if (!backend_runnable(b, mine->model) && (asked || backend_count(b, mine, 1) > 0))
 			return mine;
@@ -106,7 +106,7 @@ const struct backend_part *parts_unrunnable(const struct backend *b, const struc
 	return NULL;
 }
 
-void parts_leave_out_unrunnable(const struct backend *b, struct parts *p)
+void scope_leave_out_unrunnable(const struct backend *b, struct scope *p)
 {
 	size_t n = 0;
 
@@ -137,25 +137,25 @@ static bool clip(struct fs *fs, slot model, struct ordinal_range batches, struct
 }
 
 static int of_model(struct fs *fs, slot model, struct ordinal_range batches, unsigned states,
-		    struct parts *out)
+		    struct scope *out)
 {
-	*out = (struct parts){.n = 1, .states = states, .one = {.states = states}};
+	*out = (struct scope){.n = 1, .states = states, .one = {.states = states}};
 	if (clip(fs, model, batches, &out->one) || states || batches.end == NAME_EVERY_BATCH.end)
 		return 0;
 	return -ENOENT;
 }
 
-int fs_parts_of_name(struct fs *fs, slot model, const struct name *name, struct parts *out)
+int fs_scope_of_name(struct fs *fs, slot model, const struct name *name, struct scope *out)
 {
 	return of_model(fs, model, name->batches, name->states, out);
 }
 
-int fs_parts_of_selection(struct fs *fs, const struct selection_dir *dir, struct span span, unsigned states,
-			  struct parts *out)
+int fs_scope_of_selection(struct fs *fs, const struct selection_dir *dir, struct span span, unsigned states,
+			  struct scope *out)
 {
 	const struct backend_selection *s = &dir->selected;
 
-	*out = (struct parts){.states = states, .selected = true};
+	*out = (struct scope){.states = states, .selected = true};
 	out->many = calloc(s->n_models, sizeof(*out->many));
 	if (!out->many)
 		return -ENOMEM;
@@ -168,7 +168,7 @@ int fs_parts_of_selection(struct fs *fs, const struct selection_dir *dir, struct
 	}
 	if (out->n || states || span.start_us == SPAN_EVERYTHING.start_us)
 		return 0;
-	parts_fini(out);
+	scope_fini(out);
 	return -ENOENT;
 }
 
@@ -201,11 +201,11 @@ uint64_t fs_dir_of(struct fs *fs, const struct node *n)
 	return node_id(&dir);
 }
 
-int fs_parts(struct fs *fs, const struct node *n, struct parts *out)
+int fs_scope(struct fs *fs, const struct node *n, struct scope *out)
 {
 	struct range range = {.span = SPAN_EVERYTHING};
 
-	*out = (struct parts){.n = 0};
+	*out = (struct scope){.n = 0};
 	if (n->kind == NODE_BATCH || n->kind == NODE_BATCH_SQL)
 		return of_model(fs, n->model, (struct ordinal_range){n->ordinal, n->ordinal + 1}, 0, out);
 	if (node_interned(n) && !ranges_get(&fs->ranges, n->ordinal, &range))
@@ -215,5 +215,5 @@ int fs_parts(struct fs *fs, const struct node *n, struct parts *out)
 				name_batches(backend_batch_size(fs->backend, n->model), range.span),
 				range.states, out);
 	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
-	return dir ? fs_parts_of_selection(fs, dir, range.span, range.states, out) : -ESTALE;
+	return dir ? fs_scope_of_selection(fs, dir, range.span, range.states, out) : -ESTALE;
 }
