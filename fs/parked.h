@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A parked request, for wait.c and watch.c only. */
+/* A parked request, for wait.c, wait_cancel.c and watch.c only. */
 #ifndef BATCHFS_FS_PARKED_H
 #define BATCHFS_FS_PARKED_H
 

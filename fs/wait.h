@@ -32,8 +32,8 @@ struct watch;
 TAILQ_HEAD(parked_list, parked);
 
 /* An rm of this mount: it has marked those who waited then. CLOCK_MONOTONIC. */
-#define WAIT_RMS 64
-struct wait_rm {
+#define RECENT_RMS 64
+struct recent_rm {
 	struct backend_part part;
 	int64_t at;
 };
@@ -44,8 +44,8 @@ struct waits {
 	struct watch *watches; /* who waits for which batch to settle */
 	int64_t next_us;       /* what fs_tick() last returned, or earlier: main has been poked for it */
 	bool closed;	       /* nothing is parked any more */
-	struct wait_rm rms[WAIT_RMS]; /* a ring: what they cancel may settle later */
-	unsigned n_rms;		      /* ever */
+	struct recent_rm rms[RECENT_RMS]; /* a ring: what they cancel may settle later */
+	unsigned n_rms;			  /* ever */
 };
 
 void waits_init(struct waits *w);
