@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "backend/calendar.h"
+#include "backend/slot.h"
 
 #define KERNEL_CACHE_CHUNK   256
 #define KERNEL_CACHE_ECHO_US 1000000

@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "backend/calendar.h"
+#include "backend/slot.h"
 
 #define NAME_GRACES_MAX	       65536
 #define NAME_GRACE_ACCEPTED_US (3600 * INT64_C(1000000))
