@@ -6,10 +6,7 @@
 #include <stdio.h>
 
 #include "backend/postgres/pgstore.h"
-
-#define RECORD                                                                                               \
-	"update batchfs.model m set target_oid = u.oid from unnest($1::int[], $2::oid[])"                    \
-	" as u (id, oid) where m.id = u.id and m.target_oid is null"
+#include "backend/postgres/sql.h"
 
 #define AT_ONCE 64
 
@@ -73,7 +70,7 @@ static int record(struct pg_conn *c, struct strbuf *ids, struct strbuf *oids, in
 	auto_pipe p = PG_PIPE(c, deadline);
 	p.broken = strbuf_broken(ids) || strbuf_broken(oids);
 	pg_add_begin(&p);
-	pg_add(&p, RECORD, &params);
+	pg_add(&p, SQL_ACCEPT, &params);
 	pg_add(&p, "commit", NULL);
 	return pg_run(&p, err);
 }

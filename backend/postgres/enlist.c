@@ -3,18 +3,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
-
-#define KEYS " from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as u (n, s, t, b)"
-/* Only what is missing: ON CONFLICT alone would use up an id each time. In order, so that two mounts never
- * deadlock. */
-#define ADD                                                                                                  \
-	"insert into batchfs.model (target_schema, target_table, batch_size)"                                \
-	" select distinct u.s, u.t, u.b" KEYS " where not exists (select from batchfs.model m"               \
-	" where m.target_schema = u.s and m.target_table = u.t and m.batch_size = u.b)"                      \
-	" order by 1, 2, 3 on conflict do nothing"
-#define FIND                                                                                                 \
-	"select u.n, m.id, coalesce(m.target_oid, 0)" KEYS " join batchfs.model m"                           \
-	" on m.target_schema = u.s and m.target_table = u.t and m.batch_size = u.b"
+#include "backend/postgres/sql.h"
 
 /* Those that can run so far, in the catalog's order, and what is found out about each. */
 struct enlisting {
@@ -133,9 +122,9 @@ static int find_ids(struct enlisting *e, struct error *err)
 	}
 	if (!s->config->read_only) {
 		pg_add_begin(&p);
-		pg_add(&p, ADD, &params);
+		pg_add(&p, SQL_ENLIST_ADD, &params);
 	}
-	size_t found = pg_add(&p, FIND, &params);
+	size_t found = pg_add(&p, SQL_ENLIST_FIND, &params);
 	if (!s->config->read_only)
 		pg_add(&p, "commit", NULL);
 	int r = pg_run(&p, err);

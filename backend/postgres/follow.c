@@ -13,42 +13,6 @@
 #define SWEEP_US  1000000
 #define NOTICE_US 100000
 
-#define SNAPSHOT "select pg_catalog.pg_current_snapshot()::text"
-/* Of batchfs.attempt or batchfs.request x. Ours is known here; what an older session of ours left may not be.
- */
-#define SINCE                                                                                                \
-	" x.xid >= pg_catalog.pg_snapshot_xmin($1::pg_snapshot)"                                             \
-	" and not pg_catalog.pg_visible_in_snapshot(x.xid, $1::pg_snapshot)"
-#define OTHERS	" x.origin <> $2::bigint and x.origin <> $3::bigint "
-#define NEWS	SINCE " and" OTHERS
-#define ADOPTED "select distinct x.model from batchfs.attempt x where x.window_start is null and " NEWS
-/* The states that the news are about. */
-#define TOUCHED                                                                                              \
-	" from (select x.model, x.window_start, coalesce(x.last_start, x.window_start) as last,"             \
-	" bool_or(x.outcome = 'cancelled') as cancelled"                                                     \
-	" from batchfs.attempt x where x.window_start is not null and " NEWS " group by 1, 2, 3) a"          \
-	" join batchfs.state s on s.model = a.model"                                                         \
-	" and s.window_start >= a.window_start and s.window_start <= a.last "
-/* All that is frozen of the models of which somebody has frozen, thawed, protected something. */
-#define FREEZES                                                                                              \
-	" from (select distinct x.model as id from batchfs.request x where x.kind in"                        \
-	" ('freeze', 'thaw', 'protect', 'unprotect') and " NEWS ") m"                                        \
-	" left join batchfs.freeze f on f.model = m.id order by m.id, f.first_start"
-/* Our own cancels again: what others had asked for before them is known only now. */
-#define REQUESTS                                                                                             \
-	" from batchfs.request r where r.id in (select x.id from batchfs.request x where x.kind in "         \
-	"('build', 'cancel') and" SINCE " and (x.kind = 'cancel' or" OTHERS ")"                              \
-	" union all select s.request" TOUCHED ") order by r.id"
-/* A claim answers every request committed before it, those too that had not come to its mount yet. Of what
- * still runs or was put back the end tells. */
-#define ANSWERED                                                                                             \
-	"select s.model, s.window_start, s.served, s.attempt from batchfs.request x join batchfs.state s"    \
-	" on s.model = x.model and s.window_start >= x.first_start and s.window_start < x.end_start"         \
-	" where x.open and x.kind = 'build' and s.served >= x.seq and" NEWS
-#define OF_ADOPTED " from batchfs.state s where s.model = any ($1::int[])"
-#define OF_ADOPTED_REQUESTS                                                                                  \
-	" from batchfs.request r where r.id in (select s.request" OF_ADOPTED ") order by r.id"
-
 static void drain(int fd)
 {
 	uint64_t count;
@@ -76,20 +40,18 @@ static int report_adopted(struct store *s, const PGresult *models, const struct 
 {
 	if (PQntuples(models) == 0)
 		return 0;
-	auto_strbuf ids = STRBUF_INIT, states = STRBUF_INIT, requests = STRBUF_INIT;
+	auto_strbuf ids = STRBUF_INIT;
 	for (int i = 0; i < PQntuples(models); i++)
 		pg_array_int(&ids, pg_int(models, i, 0));
 	pg_array_end(&ids);
-	strbuf_printf(&requests, "select %s" OF_ADOPTED_REQUESTS, SQL_REQUEST_COLUMNS);
-	strbuf_printf(&states, "select %s" OF_ADOPTED, SQL_STATE_COLUMNS);
-	if (strbuf_broken(&ids) || strbuf_broken(&states) || strbuf_broken(&requests))
+	if (strbuf_broken(&ids))
 		return error_set(err, ENOMEM, "no memory for news");
 	struct pg_params params = {0};
 	pg_param_text(&params, ids.str);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	pg_add_begin_snapshot(&p);
-	size_t asked = pg_add(&p, requests.str, &params);
-	size_t found = pg_add(&p, states.str, &params);
+	size_t asked = pg_add(&p, SQL_ADOPTED_REQUESTS, &params);
+	size_t found = pg_add(&p, SQL_ADOPTED_STATES, &params);
 	pg_add(&p, "commit", NULL);
 	int r = pg_run(&p, err);
 	if (r)
@@ -117,24 +79,18 @@ static void report_answered(struct store *s, const PGresult *r, const struct sto
 
 static int read_news(struct store *s, const struct store_sink *sink, struct error *err)
 {
-	auto_strbuf freezes = STRBUF_INIT, states = STRBUF_INIT, requests = STRBUF_INIT;
-	strbuf_printf(&freezes, "select %s" FREEZES, freeze_columns);
-	strbuf_printf(&requests, "select %s" REQUESTS, SQL_REQUEST_COLUMNS);
-	strbuf_printf(&states, "select %s, a.cancelled" TOUCHED, SQL_STATE_COLUMNS);
-	if (strbuf_broken(&freezes) || strbuf_broken(&states) || strbuf_broken(&requests))
-		return error_set(err, ENOMEM, "no memory for news");
 	struct pg_params params = {0};
 	pg_param_text(&params, s->cursor);
 	pg_param_int(&params, s->owner);
 	pg_param_int(&params, s->session);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	pg_add_begin_snapshot(&p);
-	size_t snapshot = pg_add(&p, SNAPSHOT, NULL);
-	size_t frozen = pg_add(&p, freezes.str, &params);
-	size_t asked = pg_add(&p, requests.str, &params);
-	size_t answered = pg_add(&p, ANSWERED, &params);
-	size_t touched = pg_add(&p, states.str, &params);
-	size_t adopted = pg_add(&p, ADOPTED, &params);
+	size_t snapshot = pg_add(&p, SQL_SNAPSHOT, NULL);
+	size_t frozen = pg_add(&p, SQL_FOLLOW_FREEZES, &params);
+	size_t asked = pg_add(&p, SQL_FOLLOW_REQUESTS, &params);
+	size_t answered = pg_add(&p, SQL_FOLLOW_ANSWERED, &params);
+	size_t touched = pg_add(&p, SQL_FOLLOW_STATES, &params);
+	size_t adopted = pg_add(&p, SQL_FOLLOW_ADOPTED, &params);
 	pg_add(&p, "commit", NULL);
 	int r = pg_run(&p, err);
 	if (r)

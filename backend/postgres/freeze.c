@@ -8,43 +8,7 @@
 
 #include "backend/freeze.h"
 #include "backend/postgres/pgstore.h"
-
-/*
- * $9 is the kind. What is frozen already keeps who did it: only the gaps are new. A thaw cuts what it meets.
- * A row without a range protects the model as a whole.
- */
-#define CHANGE                                                                                               \
-	"with old as (select r.id, r.seq from batchfs.request r where r.uuid = $1::uuid),"                   \
-	" busy as (select min(s.window_start) as w from batchfs.state s where $9 = 'freeze'"                 \
-	" and s.model = $2::int and s.run = 1 and s.window_start >= $3::timestamptz"                         \
-	" and s.window_start < $4::timestamptz and not exists (select from old)),"                           \
-	" bumped as (update batchfs.model m set seq = m.seq + 1, freezes = m.freezes + 1 from busy"          \
-	" where m.id = $2::int and busy.w is null and not exists (select from old) returning m.seq),"        \
-	" edges as (select f.first_start as lo, f.end_start as hi from batchfs.freeze f where f.model = "    \
-	"$2::int"                                                                                            \
-	" and f.first_start < $4::timestamptz and f.end_start > $3::timestamptz"                             \
-	" union all select $4::timestamptz, $4::timestamptz),"                                               \
-	" gaps as (select greatest(lag(hi, 1, $3::timestamptz) over (order by lo), $3::timestamptz) as lo,"  \
-	" lo as hi from edges),"                                                                             \
-	" gone as (delete from batchfs.freeze f using bumped where f.model = $2::int and case $9"            \
-	" when 'thaw' then f.first_start < $4::timestamptz and f.end_start > $3::timestamptz"                \
-	" when 'unprotect' then f.first_start is null else false end returning f.*),"                        \
-	" added as (insert into batchfs.freeze (model, first_start, end_start, uid, command, at)"            \
-	" select model, first_start, $3::timestamptz, uid, command, at from gone where first_start < "       \
-	"$3::timestamptz"                                                                                    \
-	" union all select model, $4::timestamptz, end_start, uid, command, at from gone"                    \
-	" where end_start > $4::timestamptz"                                                                 \
-	" union all select $2::int, lo, hi, $5::bigint, $6, $7::timestamptz from gaps, bumped"               \
-	" where $9 = 'freeze' and lo < hi"                                                                   \
-	" union all select $2::int, null, null, $5::bigint, $6, $7::timestamptz from bumped"                 \
-	" where $9 = 'protect' and not exists"                                                               \
-	" (select from batchfs.freeze f where f.model = $2::int and f.first_start is null)),"                \
-	" new as (insert into batchfs.request (uuid, model, seq, kind, first_start, end_start, uid, "        \
-	"command,"                                                                                           \
-	" code, at, open, origin) select $1::uuid, $2::int, seq, $9, $3::timestamptz, $4::timestamptz,"      \
-	" $5::bigint, $6, '', $7::timestamptz, false, $8::bigint from bumped returning id, seq)"             \
-	" select id, seq, null::timestamptz from old union all select id, seq, null from new"                \
-	" union all select null, null, w from busy where w is not null"
+#include "backend/postgres/sql.h"
 
 static const char *kind_word(enum request_kind kind)
 {
@@ -75,7 +39,7 @@ void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *
 	pg_param_time(&v, q->at);
 	pg_param_int(&v, s->session);
 	pg_param_text(&v, kind_word(q->kind));
-	pg_add(p, CHANGE, &v);
+	pg_add(p, SQL_FREEZE_CHANGE, &v);
 }
 
 void freeze_answer(const struct store *s, struct store_request *q, const PGresult *r)
@@ -91,9 +55,6 @@ void freeze_answer(const struct store *s, struct store_request *q, const PGresul
 		q->result = 0;
 	}
 }
-
-/* Of `batchfs.freeze f` and m, the ids asked for: a model of which nothing is frozen has a row of nulls. */
-const char *const freeze_columns = " m.id, f.first_start, f.end_start, f.uid, f.command, f.at ";
 
 static bool freeze_read(const struct pg_model *m, const PGresult *r, int row, struct store_freeze *out)
 {

@@ -5,21 +5,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
-
-#define SNAPSHOT "select pg_catalog.pg_current_snapshot()::text"
-
-/* Of one model by its own index, newest first; of all by that of the transaction ids. */
-#define OF_ONE "x.model = $1::int"
-#define OF_ALL "x.model = any ($1::int[])"
-#define SINCE                                                                                                \
-	" and x.xid >= pg_catalog.pg_snapshot_xmin($3::pg_snapshot)"                                         \
-	" and not pg_catalog.pg_visible_in_snapshot(x.xid, $3::pg_snapshot)"
-#define HISTORY                                                                                              \
-	"select a.model, a.window_start, a.attempt, a.outcome, a.at, a.seconds, a.rows_deleted,"             \
-	" a.rows_inserted, r.uid, r.command, r.reason, a.sqlstate, a.message"                                \
-	" from (select x.* from batchfs.attempt x where %s and " HISTORY_ROWS                                \
-	"%s order by x.xid desc limit $2::bigint) a"                                                         \
-	" left join batchfs.request r on r.id = a.request order by a.at, a.xid, a.window_start"
+#include "backend/postgres/sql.h"
 
 static void tell_row(struct store *s, const PGresult *r, int row, ended_attempt_fn *tell, void *ctx)
 {
@@ -60,8 +46,7 @@ int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_a
 	int r = pg_connect(&w->conn, pg_deadline(s), err);
 	if (r)
 		return r;
-	auto_strbuf ids = STRBUF_INIT, sql = STRBUF_INIT;
-	strbuf_printf(&sql, HISTORY, model < 0 ? OF_ALL : OF_ONE, *cursor ? SINCE : "");
+	auto_strbuf ids = STRBUF_INIT;
 	struct pg_params params = {0};
 	if (model < 0) {
 		ids_of_all(s, &ids);
@@ -69,14 +54,16 @@ int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_a
 	} else {
 		pg_param_int(&params, s->models[model].id);
 	}
+	const char *sql = model < 0 ? (*cursor ? SQL_HISTORY_OF_ALL_SINCE : SQL_HISTORY_OF_ALL)
+				    : (*cursor ? SQL_HISTORY_OF_ONE_SINCE : SQL_HISTORY_OF_ONE);
 	pg_param_int(&params, (int64_t)most);
 	if (*cursor)
 		pg_param_text(&params, *cursor);
 	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(s));
-	p.broken = strbuf_broken(&ids) || strbuf_broken(&sql);
+	p.broken = strbuf_broken(&ids);
 	pg_add_begin_snapshot(&p);
-	size_t snapshot = pg_add(&p, SNAPSHOT, NULL);
-	size_t found = pg_add(&p, sql.str, &params);
+	size_t snapshot = pg_add(&p, SQL_SNAPSHOT, NULL);
+	size_t found = pg_add(&p, sql, &params);
 	pg_add(&p, "commit", NULL);
 	r = pg_run(&p, err);
 	if (r)

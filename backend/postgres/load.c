@@ -5,9 +5,8 @@
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
-#define SNAPSHOT "select pg_catalog.pg_current_snapshot()::text"
-#define FETCH	 "fetch 5000 from batchfs_load"
-#define CLOSE	 "close batchfs_load"
+#define FETCH "fetch 5000 from batchfs_load"
+#define CLOSE "close batchfs_load"
 
 typedef void report_fn(struct store *s, const PGresult *r, const struct store_sink *sink);
 
@@ -25,7 +24,7 @@ static int begin(struct store *s, struct error *err)
 {
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	pg_add_begin_snapshot(&p);
-	size_t snapshot = pg_add(&p, SNAPSHOT, NULL);
+	size_t snapshot = pg_add(&p, SQL_SNAPSHOT, NULL);
 	int r = pg_run(&p, err);
 	if (r)
 		return r;
@@ -59,37 +58,22 @@ static int load(struct store *s, const struct store_sink *sink, report_fn *repor
 		r = begin(s, err);
 	if (r)
 		return r;
-	auto_strbuf ids = STRBUF_INIT, freezes = STRBUF_INIT, requests = STRBUF_INIT, states = STRBUF_INIT;
+	auto_strbuf ids = STRBUF_INIT;
 	for (size_t i = 0; i < s->n_ids; i++)
 		pg_array_int(&ids, s->by_id[i].id);
 	pg_array_end(&ids);
-	strbuf_printf(
-		&freezes,
-		"select %s from unnest($1::int[]) as m (id) left join batchfs.freeze f on f.model = m.id "
-		"order by m.id, f.first_start",
-		freeze_columns);
-	strbuf_printf(&requests,
-		      "declare batchfs_load cursor for select %s from batchfs.request r where r.model = any "
-		      "($1::int[])"
-		      " and (r.open or r.id in (select s.request from batchfs.state s)) order by r.id",
-		      SQL_REQUEST_COLUMNS);
-	strbuf_printf(&states,
-		      "declare batchfs_load cursor for select %s from batchfs.state s where s.model = any "
-		      "($1::int[])",
-		      SQL_STATE_COLUMNS);
-	if (strbuf_broken(&ids) || strbuf_broken(&freezes) || strbuf_broken(&requests) ||
-	    strbuf_broken(&states))
+	if (strbuf_broken(&ids))
 		return error_set(err, ENOMEM, "no memory to load states");
 	struct pg_params params = {0};
 	pg_param_text(&params, ids.str);
 	auto_result *frozen = NULL;
-	r = pg_query(&s->control, pg_deadline(s), freezes.str, &params, &frozen, err);
+	r = pg_query(&s->control, pg_deadline(s), SQL_LOAD_FREEZES, &params, &frozen, err);
 	if (!r)
 		r = report_freezes(s, frozen, sink, err);
 	if (!r)
-		r = stream(s, requests.str, &params, report_requests, sink, err);
+		r = stream(s, SQL_LOAD_REQUESTS, &params, report_requests, sink, err);
 	if (!r)
-		r = stream(s, states.str, &params, report, sink, err);
+		r = stream(s, SQL_LOAD_STATES, &params, report, sink, err);
 	auto_result *done = NULL;
 	return r ? r : pg_query(&s->control, pg_deadline(s), "commit", NULL, &done, err);
 }

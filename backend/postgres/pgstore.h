@@ -112,14 +112,7 @@ bool request_read(struct store *s, const PGresult *r, int row, struct store_requ
 void report_states(struct store *s, const PGresult *r, const struct store_sink *sink, bool skip_own);
 void report_requests(struct store *s, const PGresult *r, const struct store_sink *sink);
 
-/* history.c, prune.c: which rows of `batchfs.attempt x` are lines of .history; the others only feed follow().
- */
-#define HISTORY_ROWS                                                                                         \
-	"x.last_start is null and x.window_start is not null"                                                \
-	" and x.outcome in ('done', 'failed', 'cancelled', 'interrupted', 'skipped')"
-
 /* freeze.c: requests that freeze, thaw, protect; and what is frozen, by model */
-extern const char *const freeze_columns;
 void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
 		const char *command);
 void freeze_answer(const struct store *s, struct store_request *q, const PGresult *r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/postgres/pipe.h"
+#include "backend/postgres/sql.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -7,19 +8,6 @@
 
 #define BEGIN_WRITE    "begin isolation level read committed read write"
 #define BEGIN_SNAPSHOT "begin isolation level repeatable read read only"
-
-/* With row level security on, replacing 100 rows left 150 and no error: off turns that into 42501.
- * A request is durable when it is acknowledged, whatever the role's default is. */
-#define SETTINGS                                                                                             \
-	"select pg_catalog.set_config('row_security', 'off', true),"                                         \
-	" pg_catalog.set_config('TimeZone', 'UTC', true),"                                                   \
-	" pg_catalog.set_config('DateStyle', 'ISO, MDY', true),"                                             \
-	" pg_catalog.set_config('standard_conforming_strings', 'on', true),"                                 \
-	" pg_catalog.set_config('client_min_messages', 'warning', true),"                                    \
-	" pg_catalog.set_config('lock_timeout', '1s', true),"                                                \
-	" pg_catalog.set_config('synchronous_commit', case when"                                             \
-	" pg_catalog.current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then 'on'"    \
-	" else pg_catalog.current_setting('synchronous_commit') end, true)"
 
 static bool keep_slot(struct pg_pipe *p)
 {
@@ -89,13 +77,13 @@ static void note_kept(struct pg_pipe *p)
 void pg_add_begin(struct pg_pipe *p)
 {
 	pg_add(p, BEGIN_WRITE, NULL);
-	pg_add(p, SETTINGS, NULL);
+	pg_add(p, SQL_SETTINGS, NULL);
 }
 
 void pg_add_begin_snapshot(struct pg_pipe *p)
 {
 	pg_add(p, BEGIN_SNAPSHOT, NULL);
-	pg_add(p, SETTINGS, NULL);
+	pg_add(p, SQL_SETTINGS, NULL);
 }
 
 void pg_add_sync(struct pg_pipe *p)

@@ -4,24 +4,10 @@
  * too, is passed over) and nobody waits: these rows are only ever read.
  */
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/sql.h"
 
 /* So many in one transaction: a table that has grown for years goes in steps. */
 #define AT_ONCE 5000
-
-/* An adoption's row (window_start null) stays: it voids what a mount knows, however late that looks. */
-#define ATTEMPTS                                                                                             \
-	"delete from batchfs.attempt where ctid = any (array("                                               \
-	"select o.ctid from batchfs.attempt o where o.model = $1::int and o.window_start is not null"        \
-	" and o.at < $3::timestamptz and o.xid < (select x.xid from batchfs.attempt x"                       \
-	" where x.model = $1::int and " HISTORY_ROWS " order by x.xid desc offset $2::bigint limit 1)"       \
-	" limit $4::bigint for update skip locked)) returning 1"
-
-/* Of other kinds than a build some stay in force. */
-#define REQUESTS                                                                                             \
-	"delete from batchfs.request r where r.model = $1::int and not r.open and r.kind = 'build'"          \
-	" and r.at < $2::timestamptz"                                                                        \
-	" and not exists (select from batchfs.state s where s.model = $1::int and s.request = r.id)"         \
-	" and not exists (select from batchfs.attempt a where a.model = $1::int and a.request = r.id)"
 
 static int prune_attempts(struct worker *w, int64_t id, size_t keep, int64_t before, struct error *err)
 {
@@ -33,7 +19,7 @@ static int prune_attempts(struct worker *w, int64_t id, size_t keep, int64_t bef
 	for (int gone = AT_ONCE; gone == AT_ONCE;) {
 		auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
 		pg_add_begin(&p);
-		size_t pruned = pg_add(&p, ATTEMPTS, &params);
+		size_t pruned = pg_add(&p, SQL_PRUNE_ATTEMPTS, &params);
 		pg_add(&p, "commit", NULL);
 		int r = pg_run(&p, err);
 		if (r)
@@ -58,7 +44,7 @@ int pg_prune(struct worker *w, slot model, size_t keep, int64_t before, struct e
 	pg_param_time(&params, before);
 	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
 	pg_add_begin(&p);
-	pg_add(&p, REQUESTS, &params);
+	pg_add(&p, SQL_PRUNE_REQUESTS, &params);
 	pg_add(&p, "commit", NULL);
 	return pg_run(&p, err);
 }

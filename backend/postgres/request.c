@@ -5,61 +5,17 @@
 #include "backend/batch_state.h"
 #include "backend/freeze.h"
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/sql.h"
 
 #define AGAIN_US   100000
 #define REASON_MAX 4096
 
-/* In the order of their ids, so that two mounts never wait for each other; what follows sees the commits
- * of those that were waited for. With this lock the order of seq is the order of the commits. */
-#define LOCK_MODELS "select from batchfs.model where id = any ($1::int[]) order by id for update"
-
-/* The words that RECORD compares with. */
+/* The words that request_record compares with. */
 static const char *const expected_words[BATCH_STATES] = {
 	[BATCH_RUNNING] = "running", [BATCH_QUEUED] = "queued",	  [BATCH_FAILED] = "failed",
 	[BATCH_SKIPPED] = "skipped", [BATCH_PENDING] = "pending", [BATCH_PARTIAL] = "partial",
 	[BATCH_STALE] = "stale",     [BATCH_DONE] = "done",
 };
-
-/*
- * $12 is what the batch must still be: '' anything, 'running', 'queued', or idle with an outcome.
- * queued: put back, or an open request wants it that it was not built for.
- */
-#define RECORD                                                                                               \
-	"with old as (select r.id, r.seq from batchfs.request r where r.uuid = $1::uuid),"                   \
-	" now as (select coalesce(s.run, 0) as run, coalesce(s.outcome, 0) as outcome,"                      \
-	" coalesce(s.attempt, 0) as attempt, coalesce(s.run, 0) = 2 or exists (select from batchfs.request " \
-	"r"                                                                                                  \
-	" where r.model = $2::int and r.open and r.first_start <= $3::timestamptz"                           \
-	" and r.end_start > $3::timestamptz and r.kind = 'build' and r.seq > coalesce(s.served, 0)) as "     \
-	"queued"                                                                                             \
-	" from (select $2::int as model, $3::timestamptz as window_start) w"                                 \
-	" left join batchfs.state s using (model, window_start)),"                                           \
-	" frozen as (select f.uid, f.command, f.at from batchfs.freeze f where $14::boolean"                 \
-	" and f.model = $2::int and f.first_start <= $3::timestamptz and f.end_start > $3::timestamptz"      \
-	" and not exists (select from old)),"                                                                \
-	" granted as (select from now where not exists (select from old) and not exists (select from "       \
-	"frozen)"                                                                                            \
-	" and ($12 = '' or attempt = $13::int and"                                                           \
-	" case $12 when 'running' then run = 1 when 'queued' then run <> 1 and queued"                       \
-	" when 'failed' then run = 0 and not queued and outcome = 2"                                         \
-	" when 'skipped' then run = 0 and not queued and outcome = 3"                                        \
-	" when 'pending' then run = 0 and not queued and outcome = 0"                                        \
-	" else run = 0 and not queued and outcome = 1 end)),"                                                \
-	" bumped as (update batchfs.model m set seq = m.seq + 1 from granted where m.id = $2::int "          \
-	"returning m.seq),"                                                                                  \
-	" new as (insert into batchfs.request (uuid, model, seq, kind, first_start, end_start, expected, "   \
-	"uid, command,"                                                                                      \
-	" reason, code, at, origin) select $1::uuid, $2::int, b.seq, $15, $3::timestamptz, "                 \
-	"$4::timestamptz,"                                                                                   \
-	" nullif($12, ''), $5::bigint, $6, $7, $8, $9::timestamptz, $10::bigint from bumped b returning "    \
-	"id, seq)"                                                                                           \
-	" select id, seq, $11::bigint, null, null::timestamptz from old union all"                           \
-	" select id, seq, $11::bigint, null, null from new union all"                                        \
-	" select null, null, uid, command, at from frozen"
-
-#define GIVE_REASON                                                                                          \
-	"update batchfs.request set reason = $2, xid = pg_catalog.pg_current_xact_id(), origin = $3::bigint" \
-	" where uuid = $1::uuid returning id, seq"
 
 static void format_uuid(const unsigned char *uuid, char *text)
 {
@@ -71,7 +27,7 @@ static void format_uuid(const unsigned char *uuid, char *text)
 	*text = '\0';
 }
 
-/* Whether RECORD makes its row. */
+/* Whether request_record makes its row. */
 static bool has_row(enum request_kind kind)
 {
 	return kind == REQUEST_BUILD || kind == REQUEST_CANCEL;
@@ -98,7 +54,7 @@ static void add_row(struct store *s, struct pg_pipe *p, const struct store_reque
 	pg_param_int(&v, q->expected_attempt);
 	pg_param_text(&v, q->named ? "t" : "f");
 	pg_param_text(&v, q->kind == REQUEST_CANCEL ? "cancel" : "build");
-	pg_add(p, RECORD, &v);
+	pg_add(p, SQL_REQUEST_RECORD, &v);
 }
 
 static int add_one(struct store *s, struct pg_pipe *p, const struct store_request *q, struct error *err)
@@ -121,7 +77,7 @@ static int add_one(struct store *s, struct pg_pipe *p, const struct store_reques
 	pg_param_text(&v, uuid);
 	pg_param_text(&v, reason);
 	pg_param_int(&v, s->session);
-	pg_add(p, GIVE_REASON, &v);
+	pg_add(p, SQL_REQUEST_GIVE_REASON, &v);
 	return 0;
 }
 
@@ -174,7 +130,7 @@ static int send_all(struct store *s, struct store_request *q, size_t n, bool *se
 	pg_param_text(&models, ids.str);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	pg_add_begin(&p);
-	pg_add(&p, LOCK_MODELS, &models);
+	pg_add(&p, SQL_REQUEST_LOCK_MODELS, &models);
 	size_t first = p.n;
 	for (size_t i = 0; i < n; i++) {
 		int r = possible(s, &q[i]) ? add_one(s, &p, &q[i], err) : 0;

@@ -1,48 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Outcomes without rows, and requests that have nothing left to build. */
 #include "backend/postgres/pgstore.h"
-
-/*
- * Fenced by the attempt. Rows are locked in the order of the key; one that is still held by a
- * transaction that is dying ends the whole with 55P03, so that the rest is not told twice.
- */
-#define SETTLE                                                                                               \
-	"with want as materialized (select * from unnest($1::int[], $2::int[], $3::timestamptz[], "          \
-	"$4::int[],"                                                                                         \
-	" $5::text[], $6::timestamptz[], $7::timestamptz[], $8::text[], $9::text[], $10::text[])"            \
-	" as w (n, model, window_start, attempt, kind, started, finished, sqlstate, message, code)),"        \
-	" held as materialized (select s.model, s.window_start, s.request from batchfs.state s join want w"  \
-	" on s.model = w.model and s.window_start = w.window_start and s.attempt = w.attempt"                \
-	" where s.run = 1 order by 1, 2 for update of s),"                                                   \
-	" done as (update batchfs.state s set"                                                               \
-	" run = case when w.kind = 'failed' then 0 else 2 end,"                                              \
-	" outcome = case when w.kind = 'failed' then 2 else s.outcome end,"                                  \
-	" started = case when w.kind = 'failed' then w.started else s.started end,"                          \
-	" finished = case when w.kind = 'failed' then w.finished else s.finished end,"                       \
-	" rows_deleted = case when w.kind = 'failed' then null else s.rows_deleted end,"                     \
-	" rows_inserted = case when w.kind = 'failed' then null else s.rows_inserted end,"                   \
-	" rows_outside = case when w.kind = 'failed' then null else s.rows_outside end,"                     \
-	" adopted = s.adopted and w.kind <> 'failed',"                                                       \
-	" code = case when w.kind = 'failed' then w.code else s.code end,"                                   \
-	" interruptions = case when w.kind = 'failed' then 0 else s.interruptions end,"                      \
-	" sqlstate = case when w.kind = 'failed' then w.sqlstate else s.sqlstate end,"                       \
-	" message = case when w.kind = 'failed' then w.message else s.message end"                           \
-	" from held h join want w using (model, window_start)"                                               \
-	" where s.model = h.model and s.window_start = h.window_start"                                       \
-	" returning w.n, w.model, w.window_start, w.attempt, w.kind, w.started, w.finished, w.sqlstate,"     \
-	" w.message, s.request),"                                                                            \
-	" told as (insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, "         \
-	"seconds, request,"                                                                                  \
-	" sqlstate, message) select model, window_start, attempt, $11::bigint,"                              \
-	" case kind when 'requeued' then 'failed' when 'unstarted' then 'requeued' else kind end,"           \
-	" finished, case when kind <> 'unstarted' then extract(epoch from finished - started) end,"          \
-	" request, sqlstate, message from done)"                                                             \
-	" select n from done"
-
-/* What another mount is just retiring is left to it. */
-#define RETIRE                                                                                               \
-	"update batchfs.request set open = false where id in (select r.id from batchfs.request r"            \
-	" where r.id = any ($1::bigint[]) and r.open order by r.id for update skip locked)"
+#include "backend/postgres/sql.h"
 
 static const char *kind_name(enum settle_kind kind)
 {
@@ -92,7 +51,7 @@ static int run_settle(struct store *s, struct strbuf *a, struct answers *answers
 	}
 	pg_param_int(&params, s->session);
 	pg_add_begin(&p);
-	size_t settled = pg_add(&p, SETTLE, &params);
+	size_t settled = pg_add(&p, SQL_SETTLE, &params);
 	answers_send(s, answers, &p);
 	pg_add(&p, "commit", NULL);
 	int r = pg_run(&p, err);
@@ -147,7 +106,7 @@ int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err)
 	pg_param_text(&params, list.str);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	pg_add_begin(&p);
-	pg_add(&p, RETIRE, &params);
+	pg_add(&p, SQL_RETIRE, &params);
 	pg_add(&p, "commit", NULL);
 	return pg_run(&p, err);
 }

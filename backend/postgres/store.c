@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/sql.h"
 
 #define BACKOFF_FIRST_US   100000
 #define BACKOFF_LONGEST_US 2000000
@@ -51,34 +52,8 @@ struct pg_model *store_model(struct store *s, int id)
 	return NULL;
 }
 
-/*
- * We hold our lock shared and who looks for the dead tries it exclusively: so a new session
- * of ours never waits for an old one that the server has not missed yet.
- * The row is written again because whoever took us for dead has deleted it.
- */
-#define LIVE_LOCK "select pg_catalog.pg_advisory_lock_shared($1::bigint)"
-#define LIVE_ROW                                                                                             \
-	"insert into batchfs.owner (id) values ($1::bigint)"                                                 \
-	" on conflict (id) do update set since = excluded.since"
-#define LISTEN "listen batchfs"
-
-/* An older session of ours may still carry out what was sent on it: its end decides the fate of that. */
-#define OLD_SESSIONS                                                                                         \
-	"select l.pid from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database"        \
-	" where l.locktype = 'advisory' and l.objsubid = 1 and d.datname = pg_catalog.current_database()"    \
-	" and l.classid = ($1::bigint >> 32)::oid and l.objid = ($1::bigint & 4294967295)::oid"              \
-	" and l.pid <> pg_catalog.pg_backend_pid()"
-#define END_SESSION   "select pg_catalog.pg_terminate_backend($1::int)"
+#define LISTEN	      "listen batchfs"
 #define LOOK_AGAIN_US 50000
-
-/* Our own lost claims go back; running_since names the claim. */
-#define REQUEUED_FEED                                                                                        \
-	" insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at)"                   \
-	" select model, window_start, attempt, 0, 'requeued', $1::timestamptz from back"
-#define DOUBT_VOID                                                                                           \
-	"with back as (update batchfs.state set run = 2 where running_since = $1::timestamptz"               \
-	" and owner = $2::bigint and model = $3::int and run = 1"                                            \
-	" returning model, window_start, attempt)" REQUEUED_FEED
 
 static int settle_doubts(struct store *s, struct error *err)
 {
@@ -90,7 +65,7 @@ static int settle_doubts(struct store *s, struct error *err)
 		pg_param_int(&all, d->id);
 		auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 		pg_add_begin(&p);
-		pg_add(&p, DOUBT_VOID, &all);
+		pg_add(&p, SQL_PUT_BACK_CLAIM, &all);
 		pg_add(&p, "commit", NULL);
 		int r = pg_run(&p, err);
 		if (r)
@@ -106,10 +81,10 @@ static int take_liveness(struct store *s, struct error *err)
 	struct pg_params owner = {0};
 	pg_param_int(&owner, s->owner);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add(&p, LIVE_LOCK, &owner);
+	pg_add(&p, SQL_LIVE_LOCK, &owner);
 	pg_add_sync(&p);
 	pg_add_begin(&p);
-	pg_add(&p, LIVE_ROW, &owner);
+	pg_add(&p, SQL_LIVE_ROW, &owner);
 	pg_add(&p, "commit", NULL);
 	return pg_run(&p, err);
 }
@@ -120,7 +95,7 @@ static void end_session(struct store *s, int64_t pid, int64_t until)
 	pg_param_int(&params, pid);
 	auto_pipe p = PG_PIPE(&s->control, until);
 	p.tolerant = true; /* a role that may not: the server misses the client by itself */
-	pg_add(&p, END_SESSION, &params);
+	pg_add(&p, SQL_END_SESSION, &params);
 	pg_run(&p, NULL);
 }
 
@@ -131,7 +106,7 @@ static int end_old_sessions(struct store *s, struct error *err)
 	int64_t until = pg_deadline(s);
 	for (;;) {
 		auto_result *old = NULL;
-		int r = pg_query(&s->control, until, OLD_SESSIONS, &owner, &old, err);
+		int r = pg_query(&s->control, until, SQL_OLD_SESSIONS, &owner, &old, err);
 		if (r || PQntuples(old) == 0)
 			return r;
 		for (int i = 0; i < PQntuples(old) && s->control.pq; i++)
@@ -224,11 +199,6 @@ int pg_open(const struct engine_config *config, struct store **out, struct error
 	return open_store(s, err);
 }
 
-#define PUT_BACK                                                                                             \
-	"with back as (update batchfs.state set run = 2 where owner = $2::bigint and run = 1"                \
-	" returning model, window_start, attempt)" REQUEUED_FEED
-#define NO_OWNER "delete from batchfs.owner where id = $1::bigint"
-
 static void put_back(struct store *s)
 {
 	uint64_t count;
@@ -244,8 +214,8 @@ static void put_back(struct store *s)
 	auto_pipe p = PG_PIPE(&s->control, until);
 	pg_add_begin(&p);
 	if (s->claimed)
-		pg_add(&p, PUT_BACK, &back);
-	pg_add(&p, NO_OWNER, &owner);
+		pg_add(&p, SQL_PUT_BACK, &back);
+	pg_add(&p, SQL_LIVE_NO_MORE, &owner);
 	pg_add(&p, "commit", NULL);
 	struct error err = {0};
 	if (pg_run(&p, &err))

@@ -1,0 +1,47 @@
+-- SPDX-License-Identifier: Apache-2.0
+
+-- name: claim_make_rows
+insert into batchfs.state (model, window_start)
+select $1::int, w from unnest($2::timestamptz[]) as w
+on conflict do nothing
+
+-- The model's row is locked against requests and freezes: every request with a seq up to the one read here
+-- was committed before, so that the build that follows answers it. The lock brings the row as it is now,
+-- everything else is read as it was when the statement began: where `seq` or `freezes` differ, a request or a
+-- freeze was committed in between, which this statement cannot see, and nothing is granted.
+-- What keeps a batch from being claimed for requests up to $3 with the code $8 (store.h): a newer request of
+-- other code, a newer cancel; and where it was put back and nothing newer wants it, other code.
+-- name: claim
+with locked as materialized (
+	select seq, freezes from batchfs.model where id = $1::int for share skip locked),
+m as materialized (
+	select locked.seq from locked
+	join batchfs.model seen on seen.id = $1::int and seen.seq = locked.seq and seen.freezes = locked.freezes),
+free as materialized (
+	select s.window_start from batchfs.state s
+	where s.model = $1::int and s.window_start = any ($2::timestamptz[])
+	and s.run <> 1 and (s.run = 2 or s.served < $3::bigint)
+	and exists (select from m)
+	and not exists (
+		select from batchfs.freeze f
+		where f.model = $1::int and f.first_start <= s.window_start and f.end_start > s.window_start)
+	and not exists (
+		select from batchfs.request r
+		where r.open and pg_catalog.tstzrange(r.first_start, r.end_start) @> s.window_start
+		and r.model = $1::int and r.seq > greatest($3::bigint, s.served)
+		and (r.kind = 'cancel' or r.kind = 'build' and r.code <> $8))
+	and ($3::bigint > s.served or not exists (
+		select from batchfs.request r where r.id = s.request and r.code <> $8))
+	order by s.window_start for update skip locked),
+mine as (
+	update batchfs.state s set run = 1, attempt = s.attempt + 1, owner = $4::bigint, served = m.seq,
+		request = case when $5::bigint = 0 then s.request else $5::bigint end,
+		running_since = $6::timestamptz
+	from free, m
+	where s.model = $1::int and s.window_start = free.window_start
+	returning s.window_start, s.attempt, s.served),
+told as (
+	insert into batchfs.attempt (model, window_start, last_start, origin, outcome, at, request)
+	select $1::int, min(window_start), max(window_start), $7::bigint, 'started', $6::timestamptz, $5::bigint
+	from mine having count(*) > 0)
+select window_start, attempt, served from mine

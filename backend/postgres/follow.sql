@@ -1,0 +1,65 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What was committed since the snapshot $1, by others than this mount's workers ($2) and this session ($3).
+-- Ours is known here; what an older session of ours left may not be.
+
+-- name: snapshot
+select pg_catalog.pg_current_snapshot()::text
+
+-- Of batchfs.attempt or batchfs.request x.
+-- name: news
+{news_since} and {news_of_others}
+
+-- name: news_since
+x.xid >= pg_catalog.pg_snapshot_xmin($1::pg_snapshot)
+and not pg_catalog.pg_visible_in_snapshot(x.xid, $1::pg_snapshot)
+
+-- name: news_of_others
+x.origin <> $2::bigint and x.origin <> $3::bigint
+
+-- The states that the news are about.
+-- name: news_touched
+from (
+	select x.model, x.window_start, coalesce(x.last_start, x.window_start) as last,
+		bool_or(x.outcome = 'cancelled') as cancelled
+	from batchfs.attempt x where x.window_start is not null and {news} group by 1, 2, 3) a
+join batchfs.state s on s.model = a.model and s.window_start >= a.window_start and s.window_start <= a.last
+
+-- name: follow_states
+select {state_columns}, a.cancelled {news_touched}
+
+-- name: follow_adopted
+select distinct x.model from batchfs.attempt x where x.window_start is null and {news}
+
+-- All that is frozen of the models of which somebody has frozen, thawed, protected something.
+-- name: follow_freezes
+select {freeze_columns}
+from (
+	select distinct x.model as id from batchfs.request x
+	where x.kind in ('freeze', 'thaw', 'protect', 'unprotect') and {news}) m
+left join batchfs.freeze f on f.model = m.id
+order by m.id, f.first_start
+
+-- Our own cancels again: what others had asked for before them is known only now.
+-- name: follow_requests
+select {request_columns} from batchfs.request r
+where r.id in (
+	select x.id from batchfs.request x
+	where x.kind in ('build', 'cancel') and {news_since} and (x.kind = 'cancel' or {news_of_others})
+	union all select s.request {news_touched})
+order by r.id
+
+-- A claim answers every request committed before it, those too that had not come to its mount yet. Of what
+-- still runs or was put back the end tells.
+-- name: follow_answered
+select s.model, s.window_start, s.served, s.attempt
+from batchfs.request x
+join batchfs.state s on s.model = x.model and s.window_start >= x.first_start and s.window_start < x.end_start
+where x.open and x.kind = 'build' and s.served >= x.seq and {news}
+
+-- name: adopted_states
+select {state_columns} from batchfs.state s where s.model = any ($1::int[])
+
+-- name: adopted_requests
+select {request_columns} from batchfs.request r
+where r.id in (select s.request from batchfs.state s where s.model = any ($1::int[]))
+order by r.id

@@ -1,0 +1,16 @@
+-- SPDX-License-Identifier: Apache-2.0
+
+-- name: load_freezes
+select {freeze_columns} from unnest($1::int[]) as m (id)
+left join batchfs.freeze f on f.model = m.id
+order by m.id, f.first_start
+
+-- name: load_requests
+declare batchfs_load cursor for
+select {request_columns} from batchfs.request r
+where r.model = any ($1::int[]) and (r.open or r.id in (select s.request from batchfs.state s))
+order by r.id
+
+-- name: load_states
+declare batchfs_load cursor for
+select {state_columns} from batchfs.state s where s.model = any ($1::int[])
