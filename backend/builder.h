@@ -132,13 +132,4 @@ struct builder_ops {
 			  struct error *err);
 };
 
-struct engine {
-	const char *name; /* as `-o engine=` and the manifest's adapter_type have it */
-	const struct store_ops *store;
-	const struct builder_ops *builder;
-	unsigned max_jobs; /* 0: no limit */
-};
-
-extern const struct engine engine_postgres, engine_sqlite;
-
 #endif

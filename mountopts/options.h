@@ -12,7 +12,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/strbuf.h"
-#include "backend/builder.h"
+#include "backend/engine.h"
 
 enum options_action {
 	ACTION_MOUNT,

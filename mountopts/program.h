@@ -2,7 +2,7 @@
 #ifndef BATCHFS_PROGRAM_H
 #define BATCHFS_PROGRAM_H
 
-#include "backend/builder.h"
+#include "backend/engine.h"
 
 /*
  * The whole program. `engines` ends with NULL; the first one is named first in help and messages.

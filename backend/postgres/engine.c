@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "backend/engine.h"
 #include "backend/postgres/pgstore.h"
 
 static void wake(struct store *s)

@@ -294,7 +294,7 @@ void asks_send(struct backend *b)
 		read_command(a);
 		requests[i++] = a->request;
 	}
-	int err = b->config.engine->store->request(b->store, requests, n, &e);
+	int err = store_request(b->store, requests, n, &e);
 	answer(b, &taken, requests, err, &e);
 }
 

@@ -216,7 +216,7 @@ void *cancel_main(void *arg)
 				continue;
 			w->interrupting = true;
 		}
-		b->config.engine->builder->interrupt(w->worker);
+		builder_interrupt(w->worker);
 		LOCKED(&b->lock);
 		w->interrupting = false;
 		pthread_cond_signal(&w->wake);

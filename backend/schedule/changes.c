@@ -196,6 +196,6 @@ bool model_runs(const struct backend *b, slot model)
 
 void control_wake(struct backend *b)
 {
-	b->config.engine->store->wake(b->store);
+	store_wake(b->store);
 	pthread_cond_signal(&b->paused);
 }

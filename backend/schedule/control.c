@@ -38,7 +38,7 @@ static int retire(struct backend *b, struct error *err)
 		}
 		if (n == 0)
 			return 0;
-		int r = b->config.engine->store->retire(b->store, ids, n, err);
+		int r = store_retire(b->store, ids, n, err);
 		if (r < 0) {
 			LOCKED(&b->lock);
 			ledger_untake_finished(b->ledger, ids, n);
@@ -65,7 +65,7 @@ static int follow_ms(struct backend *b)
 static int turn(struct backend *b, struct error *err)
 {
 	struct store_sink sink;
-	int r = b->config.engine->store->follow(b->store, follow_ms(b), backend_sink(b, &sink), err);
+	int r = store_follow(b->store, follow_ms(b), backend_sink(b, &sink), err);
 	if (r < 0)
 		return r;
 	asks_send(b);
@@ -99,6 +99,7 @@ void *control_main(void *arg)
 {
 	struct backend *b = arg;
 	int64_t pause = PAUSE_FIRST_US;
+	store_take_control(b->store);
 	while (!ended(b)) {
 		struct error err = {0};
 		int r = turn(b, &err);

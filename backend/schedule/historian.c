@@ -17,7 +17,7 @@
 
 struct historian {
 	struct backend *b;
-	struct worker *worker; /* NULL: none now */
+	struct open_worker *worker; /* NULL: none now */
 };
 
 enum task_kind { TASK_NONE, TASK_ANSWER, TASK_REFRESH, TASK_PRUNE, TASK_END };
@@ -105,12 +105,12 @@ static bool anybody_reads(struct backend *b)
 
 static int open_worker(struct historian *x, struct error *err)
 {
-	return x->worker ? 0 : x->b->config.engine->builder->worker_open(x->b->store, &x->worker, err);
+	return x->worker ? 0 : builder_worker_open(x->b->store, &x->worker, err);
 }
 
 static void close_worker(struct historian *x)
 {
-	x->b->config.engine->builder->worker_close(x->worker);
+	builder_worker_close(x->worker);
 	x->worker = NULL;
 }
 
@@ -131,8 +131,7 @@ static int read_once(struct historian *x, struct backend_history *h, struct strb
 	struct lines l = {.catalog = x->b->catalog, .text = STRBUF_INIT};
 	int r = open_worker(x, err);
 	if (r == 0)
-		r = c->engine->builder->history(x->worker, h->model, c->history, &h->cursor, add_line, &l,
-						err);
+		r = builder_history(x->worker, h->model, c->history, &h->cursor, add_line, &l, err);
 	if (r < 0)
 		strbuf_fini(&l.text);
 	*out = l.text;
@@ -230,7 +229,7 @@ static void prune(struct historian *x)
 	int64_t before = clock_now_us(b->config.clock) - FEED_AGE_US;
 	int r = open_worker(x, &err);
 	if (r == 0)
-		r = b->config.engine->builder->prune(x->worker, model, b->config.history, before, &err);
+		r = builder_prune(x->worker, model, b->config.history, before, &err);
 	if (r == 0)
 		return;
 	log_debug(b->config.log, "%s: old attempts are still kept: %s", b->catalog->models[model].dir,

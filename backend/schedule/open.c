@@ -70,7 +70,7 @@ static int enlist(struct backend *b, struct error *err)
 	auto_free struct store_target *targets = calloc(n + 1, sizeof *targets);
 	if (!targets)
 		return error_set(err, ENOMEM, "no memory for %zu models", n);
-	int r = b->config.engine->store->enlist(b->store, targets, n, err);
+	int r = store_enlist(b->store, targets, n, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		model_target(&b->models[i], &targets[i]);
 		b->models[i].adopting = targets[i].adopt && model_runs(b, (int)i);
@@ -92,11 +92,11 @@ int backend_open(const struct backend_config *config, struct catalog *catalog, s
 		return error_set(err, ENOMEM, "no memory for %zu models", catalog->n_models);
 	}
 	struct store_sink sink;
-	int r = config->engine->store->open(&b->engine_config, &b->store, err);
+	int r = store_open(config->engine, &b->engine_config, &b->store, err);
 	if (r == 0)
 		r = enlist(b, err);
 	if (r == 0)
-		r = config->engine->store->load(b->store, backend_sink(b, &sink), err);
+		r = store_load(b->store, backend_sink(b, &sink), err);
 	if (r < 0) {
 		backend_close(b);
 		return r;
@@ -200,21 +200,21 @@ void backend_hurry(struct backend *b)
 
 static void interrupt_all(struct backend *b)
 {
-	struct worker *slow;
+	struct open_worker *slow;
 	{
 		LOCKED(&b->lock);
 		slow = b->slow_worker;
 	}
 	if (slow)
-		b->config.engine->builder->interrupt(slow);
+		builder_interrupt(slow);
 	for (int i = 0; i < b->config.jobs; i++) {
-		struct worker *w;
+		struct open_worker *w;
 		{
 			LOCKED(&b->lock);
 			w = b->workers[i].kind != JOB_NONE ? b->workers[i].worker : NULL;
 		}
 		if (w)
-			b->config.engine->builder->interrupt(w);
+			builder_interrupt(w);
 	}
 }
 
@@ -248,7 +248,7 @@ void backend_stop(struct backend *b)
 	if (!wait_idle(b, SETTLE_US, false))
 		log_warning(b->config.log,
 			    "the warehouse does not answer: what was running will be found interrupted");
-	b->config.engine->store->abandon(b->store);
+	store_abandon(b->store);
 	end_threads(b);
 	set_threads(b, false);
 	asks_fail(b, -ECANCELED);
@@ -258,7 +258,7 @@ void backend_close(struct backend *b)
 {
 	if (!b)
 		return;
-	b->config.engine->store->close(b->store);
+	store_close(b->store);
 	ledger_free(b->ledger);
 	struct outcome *o;
 	while ((o = STAILQ_FIRST(&b->outcomes))) {

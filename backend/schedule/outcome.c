@@ -127,7 +127,7 @@ int outcomes_settle(struct backend *b, struct error *err)
 	while ((n = take(b, taken)) > 0) {
 		for (size_t i = 0; i < n; i++)
 			outs[i] = taken[i]->out;
-		int r = b->config.engine->store->settle(b->store, outs, n, err);
+		int r = store_settle(b->store, outs, n, err);
 		if (r < 0) {
 			put_back(b, taken, n);
 			return r;

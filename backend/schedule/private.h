@@ -16,7 +16,7 @@
 
 #include "backend/backend.h"
 #include "backend/base/cleanup.h"
-#include "backend/builder.h"
+#include "backend/engine.h"
 #include "backend/ledger.h"
 #include "backend/manifest.h"
 #include "backend/plan.h"
@@ -73,14 +73,14 @@ struct job_worker {
 	pthread_cond_t wake;
 	enum job_kind kind; /* JOB_NONE: idle */
 	struct build_run run;
-	int64_t served;		 /* of the claim: a cancel with a higher seq ends its attempts */
-	ordinal building;	 /* the batch of the run that is in flight */
-	uint32_t cancelled;	 /* bit i: run.first + i is to be cancelled */
-	uint32_t ended;		 /* bit i: run.first + i has ended */
-	int64_t wish[CLAIM_MAX]; /* of what is cancelled: the highest seq that wanted it then */
-	bool interrupt;		 /* the canceller shall end what is in flight */
-	bool interrupting;	 /* the canceller uses `worker`, without the lock */
-	struct worker *worker;	 /* set by its own thread before it takes its first job */
+	int64_t served;		    /* of the claim: a cancel with a higher seq ends its attempts */
+	ordinal building;	    /* the batch of the run that is in flight */
+	uint32_t cancelled;	    /* bit i: run.first + i is to be cancelled */
+	uint32_t ended;		    /* bit i: run.first + i has ended */
+	int64_t wish[CLAIM_MAX];    /* of what is cancelled: the highest seq that wanted it then */
+	bool interrupt;		    /* the canceller shall end what is in flight */
+	bool interrupting;	    /* the canceller uses `worker`, without the lock */
+	struct open_worker *worker; /* set by its own thread before it takes its first job */
 };
 
 /* Somebody waits until the history of a model is up to date. */
@@ -129,7 +129,7 @@ struct backend {
 	struct backend_config config;	    /* immutable */
 	struct engine_config engine_config; /* immutable */
 	struct catalog *catalog;	    /* immutable */
-	struct store *store;		    /* the control thread's; wake() and abandon() anybody's */
+	struct open_store *store;	    /* the control thread's; wake() and abandon() anybody's */
 	struct backend_listener listener;   /* immutable once threads run */
 	int64_t since;			    /* immutable */
 
@@ -163,10 +163,10 @@ struct backend {
 	pthread_cond_t history_wake;
 
 	pthread_t control, slow, canceller, historian;
-	bool threads;		    /* they run */
-	struct worker *slow_worker; /* NULL: the slow lane is not up */
-	pthread_cond_t slow_wake;   /* a model is to be adopted, or the end */
-	pthread_cond_t cancel_wake; /* a worker is to be interrupted, or the end */
+	bool threads;			 /* they run */
+	struct open_worker *slow_worker; /* NULL: the slow lane is not up */
+	pthread_cond_t slow_wake;	 /* a model is to be adopted, or the end */
+	pthread_cond_t cancel_wake;	 /* a worker is to be interrupted, or the end */
 };
 
 /* The lock is the one thing that a const backend changes. */

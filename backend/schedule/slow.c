@@ -41,11 +41,11 @@ static slot wait_for_model(struct backend *b)
 	}
 }
 
-static void adopt(struct backend *b, struct worker *worker, slot model)
+static void adopt(struct backend *b, struct open_worker *worker, slot model)
 {
 	struct store_sink sink;
 	struct error err = {0};
-	int r = b->config.engine->builder->adopt(worker, model, backend_sink(b, &sink), &err);
+	int r = builder_adopt(worker, model, backend_sink(b, &sink), &err);
 	bool refused = r == -EACCES || r == -EOPNOTSUPP, news, again;
 	{
 		LOCKED(&b->lock);
@@ -73,9 +73,9 @@ static void adopt(struct backend *b, struct worker *worker, slot model)
 void *slow_main(void *arg)
 {
 	struct backend *b = arg;
-	struct worker *worker = NULL;
+	struct open_worker *worker = NULL;
 	struct error err = {0};
-	if (b->config.engine->builder->worker_open(b->store, &worker, &err) < 0) {
+	if (builder_worker_open(b->store, &worker, &err) < 0) {
 		log_error(b->config.log, "the slow lane cannot start: %s", err.text);
 		return NULL;
 	}
@@ -85,6 +85,6 @@ void *slow_main(void *arg)
 	}
 	for (slot model; (model = wait_for_model(b)) >= 0;)
 		adopt(b, worker, model);
-	b->config.engine->builder->worker_close(worker);
+	builder_worker_close(worker);
 	return NULL;
 }

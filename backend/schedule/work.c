@@ -119,7 +119,7 @@ int work_hand_out(struct backend *b, struct error *err)
 	struct store_claim claim;
 	struct job_worker *w;
 	while (next_claim(b, gate, &claim, &w)) {
-		int r = b->config.engine->store->claim(b->store, &claim, 1, err);
+		int r = store_claim(b->store, &claim, 1, err);
 		if (r < 0)
 			return r;
 		grant(b, w, &claim);

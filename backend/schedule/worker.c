@@ -138,7 +138,7 @@ static void build(struct job_worker *w)
 		b->models[w->run.model].prepared = false;
 		return;
 	}
-	int r = b->config.engine->builder->build(w->worker, &w->run, report, w, &err);
+	int r = builder_build(w->worker, &w->run, report, w, &err);
 	LOCKED(&b->lock);
 	if (r == -EAGAIN)
 		b->models[w->run.model].prepared = false;
@@ -151,7 +151,7 @@ static void prepare(struct job_worker *w, const struct error *no_worker)
 	slot model = w->run.model;
 	struct store_target target = {0};
 	auto_free struct error *err = calloc(1, sizeof *err);
-	int r = w->worker ? b->config.engine->builder->prepare(w->worker, model, &target, err)
+	int r = w->worker ? builder_prepare(w->worker, model, &target, err)
 			  : error_set(err, no_worker->err, "%s", no_worker->text);
 	if (r < 0)
 		log_warning(b->config.log, "%s cannot be prepared: %s", b->catalog->models[model].dir,
@@ -191,9 +191,9 @@ void *worker_main(void *arg)
 {
 	struct job_worker *w = arg;
 	struct backend *b = w->b;
-	struct worker *worker = NULL;
+	struct open_worker *worker = NULL;
 	struct error err = {0};
-	int opened = b->config.engine->builder->worker_open(b->store, &worker, &err);
+	int opened = builder_worker_open(b->store, &worker, &err);
 	if (opened < 0)
 		log_error(b->config.log, "a worker cannot start: %s", err.text);
 	{
@@ -221,6 +221,6 @@ void *worker_main(void *arg)
 			pthread_cond_wait(&w->wake, &b->lock);
 		w->worker = NULL;
 	}
-	b->config.engine->builder->worker_close(worker);
+	builder_worker_close(worker);
 	return NULL;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/engine.h"
 #include "backend/sqlite/private.h"
 
 static const struct store_ops store_ops = {

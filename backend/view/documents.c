@@ -297,7 +297,7 @@ int backend_sql_document(const struct backend *b, slot model, struct ordinal_ran
 		}
 	}
 	struct error err = {0};
-	int r = b->config.engine->builder->statements(b->store, model, batches, out, &err);
+	int r = builder_statements(b->store, model, batches, out, &err);
 	if (r < 0)
 		log_warning(b->config.log, "%s: %s", b->catalog->models[model].dir, err.text);
 	return r;

@@ -5,9 +5,12 @@
 
 int main(int argc, char **argv)
 {
-	struct engine postgres, sqlite;
-	if (fault_wrap(&engine_postgres, &postgres) < 0 || fault_wrap(&engine_sqlite, &sqlite) < 0)
-		return 1;
+	struct fault_layer f;
+	fault_layer_init(&f);
+	const struct engine postgres = fault_wrap(&f, &engine_postgres),
+			    sqlite = fault_wrap(&f, &engine_sqlite);
 	const struct engine *const engines[] = {&postgres, &sqlite, NULL};
-	return batchfs_main(argc, argv, engines);
+	int code = batchfs_main(argc, argv, engines);
+	fault_layer_fini(&f);
+	return code;
 }

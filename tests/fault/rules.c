@@ -8,15 +8,13 @@
 
 #include "backend/base/cleanup.h"
 
-static const char *const op_names[] = {"open",	 "enlist",  "load",  "follow", "request", "claim", "settle",
-				       "retire", "prepare", "adopt", "build",  "history", "prune"};
-
-static enum fault_op op_of(const char *name)
+/* ENGINE_OPS: no op has that name. */
+static enum engine_op op_of(const char *name)
 {
 	int op = 0;
-	while (op < FAULT_OPS && strcmp(name, op_names[op]) != 0)
+	while (op < ENGINE_OPS && strcmp(name, engine_op_name((enum engine_op)op)) != 0)
 		op++;
-	return (enum fault_op)op;
+	return (enum engine_op)op;
 }
 
 static int errno_of(const char *name)
@@ -70,8 +68,8 @@ static bool rule_parse(struct fault_rules *rules, char *text)
 	if (!actions)
 		return false;
 	*actions++ = '\0';
-	enum fault_op op = op_of(text);
-	bool good = op != FAULT_OPS;
+	enum engine_op op = op_of(text);
+	bool good = op != ENGINE_OPS;
 	for (char *a = strtok_r(actions, ",", &rest); a && good; a = strtok_r(NULL, ",", &rest))
 		good = action_parse(&rules->rule[op], a);
 	return good;
@@ -102,12 +100,12 @@ void fault_rules_fini(struct fault_rules *rules)
 	*rules = (struct fault_rules){0};
 }
 
-int fault_take(struct fault_failure *f, enum fault_op op, struct error *err)
+int fault_take(struct fault_failure *f, enum engine_op op, struct error *err)
 {
 	if (f->err == 0 || f->left == 0)
 		return 0;
 	if (f->left > 0)
 		f->left--;
-	return error_sql(err, f->err, f->sqlstate, "injected into %s: %s", op_names[op],
+	return error_sql(err, f->err, f->sqlstate, "injected into %s: %s", engine_op_name(op),
 			 f->sqlstate[0] ? f->sqlstate : strerror(f->err));
 }

@@ -1,74 +1,87 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "backend/base/cleanup.h"
 #include "backend/base/clock.h"
-#include "tests/fault/private.h"
+#include "tests/fault/layer.h"
 
-/* A held call looks at the file again this often. */
-#define LOOK_US 10000
+/* A held call looks at the rules, and whether it has been ended, this often. */
+#define LOOK_NS 10000000
 
 /* Under the lock. Rules that cannot be understood are said so in the log; the old ones are gone. */
-static void read_rules(struct store *s)
+static void read_rules(struct fault_layer *f, const struct log *log)
 {
 	const char *path = getenv("BATCHFS_FAULT_FILE"), *env = getenv("BATCHFS_FAULT");
 	struct error err = {0};
 	char text[4096];
-	auto_file FILE *f = path ? fopen(path, "re") : NULL;
-	if (f)
-		text[fread(text, 1, sizeof text - 1, f)] = '\0';
-	if (fault_rules_parse(&s->rules, f ? text : env ? env : "", &err) < 0)
-		log_error(s->log, "%s", err.text);
+	auto_file FILE *file = path ? fopen(path, "re") : NULL;
+	if (file)
+		text[fread(text, 1, sizeof text - 1, file)] = '\0';
+	if (fault_rules_parse(&f->rules, file ? text : env ? env : "", &err) < 0)
+		log_error(log, "%s", err.text);
 }
 
-/* Under the lock; lets go of it. */
-static void sleep_a_moment(struct store *s)
+static bool must_wait(struct fault_layer *f, const struct engine_call *call, int64_t since)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += LOOK_US * 1000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	pthread_cond_timedwait(&s->changed, &s->lock, &until);
+	LOCKED(&f->lock);
+	read_rules(f, call->log);
+	const struct fault_rule *rule = &f->rules.rule[call->op];
+	return rule->hold || clock_monotonic_us() - since < (int64_t)rule->delay_ms * 1000;
 }
 
-int fault_wait(struct store *s, struct worker *w, enum fault_op op, struct error *err)
+int fault_wait(struct fault_layer *f, const struct engine_call *call, struct error *err)
 {
+	const struct timespec moment = {.tv_nsec = LOOK_NS};
 	int64_t since = clock_monotonic_us();
-	LOCKED(&s->lock);
-	for (;;) {
-		read_rules(s);
-		const struct fault_rule *rule = &s->rules.rule[op];
-		bool waits = rule->hold || clock_monotonic_us() - since < (int64_t)rule->delay_ms * 1000;
-		if (!waits)
-			return 0;
-		if (s->abandoned || (w && w->stop))
+	while (must_wait(f, call, since)) {
+		if (engine_call_ended(call))
 			return error_set(err, ECANCELED, "ended while it was held");
-		sleep_a_moment(s);
+		nanosleep(&moment, NULL);
 	}
+	return 0;
 }
 
-int fault_fail(struct store *s, enum fault_op op, struct error *err)
+int fault_fail(struct fault_layer *f, const struct engine_call *call, struct error *err)
 {
-	LOCKED(&s->lock);
-	read_rules(s);
-	return fault_take(&s->rules.rule[op].before, op, err);
+	LOCKED(&f->lock);
+	read_rules(f, call->log);
+	return fault_take(&f->rules.rule[call->op].before, call->op, err);
 }
 
-int fault_before(struct store *s, struct worker *w, enum fault_op op, struct error *err)
+static int before(const struct engine_layer *layer, const struct engine_call *call, struct error *err)
 {
-	int r = fault_wait(s, w, op, err);
-	return r == 0 ? fault_fail(s, op, err) : r;
+	struct fault_layer *f = fault_of(layer);
+	int r = fault_wait(f, call, err);
+	return r == 0 ? fault_fail(f, call, err) : r;
 }
 
-int fault_after(struct store *s, enum fault_op op, int r, struct error *err)
+static int after(const struct engine_layer *layer, const struct engine_call *call, int r, struct error *err)
 {
+	struct fault_layer *f = fault_of(layer);
 	if (r < 0)
 		return r;
-	LOCKED(&s->lock);
-	int lost = fault_take(&s->rules.rule[op].after, op, err);
+	LOCKED(&f->lock);
+	int lost = fault_take(&f->rules.rule[call->op].after, call->op, err);
 	return lost < 0 ? lost : r;
+}
+
+void fault_layer_init(struct fault_layer *f)
+{
+	*f = (struct fault_layer){.layer = {.before = before, .after = after, .build = fault_build}};
+	pthread_mutex_init(&f->lock, NULL);
+}
+
+void fault_layer_fini(struct fault_layer *f)
+{
+	fault_rules_fini(&f->rules);
+	pthread_mutex_destroy(&f->lock);
+}
+
+struct engine fault_wrap(struct fault_layer *f, const struct engine *inner)
+{
+	struct engine out = *inner;
+	out.layer = &f->layer;
+	return out;
 }

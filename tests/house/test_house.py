@@ -17,7 +17,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
 # What a room may include of the others.
 ARROWS = {
-    "mountopts": ("mountopts/", "fs/fs.h", "backend/backend.h", "backend/manifest.h", "backend/builder.h",
+    "mountopts": ("mountopts/", "fs/fs.h", "backend/backend.h", "backend/manifest.h", "backend/engine.h",
                   "backend/calendar.h", "backend/base/"),
     "fs": ("fs/", "backend/backend.h", "backend/batch_state.h", "backend/calendar.h", "backend/slot.h",
            "backend/base/"),
@@ -85,6 +85,21 @@ def test_the_arrow_check_sees_a_wrong_arrow():
     assert arrow_faults("mountopts", '#include "backend/store.h"\n#include <sqlite3.h>\n') == [
         "backend/store.h", "sqlite3.h"]
     assert arrow_faults("backend", "#include <stdio.h>\n") == []
+
+
+# A call of an op: through its table's pointer, which only the wrappers may follow.
+OP_CALL = re.compile(r"\b(?:store|builder)\s*(?:\(\))?\s*->\s*(?:open|close|enlist|load|follow|wake|abandon|request|claim|settle|"
+                     r"retire|worker_open|worker_close|prepare|adopt|build|interrupt|history|prune|statements)\s*\(")
+NAME_COMPARED = re.compile(r"str(?:n|case)?cmp\([^;]*engine->name")
+
+
+def test_ops_are_called_through_the_wrappers_only():
+    faults = [str(p.relative_to(ROOT)) for p in SOURCES
+              if room_of(p) != "tests" and not str(p.relative_to(ROOT)).startswith("backend/engine/")
+              and OP_CALL.search(p.read_text())]
+    assert not faults, "\n".join(faults)
+    wrappers = [p for p in SOURCES if str(p.relative_to(ROOT)).startswith("backend/engine/")]
+    assert sum(len(OP_CALL.findall(p.read_text())) for p in wrappers) > 15
 
 
 def test_files_are_short():

@@ -3,7 +3,7 @@
 #ifndef BATCHFS_TESTS_POSTGRES_WORLD_H
 #define BATCHFS_TESTS_POSTGRES_WORLD_H
 
-#include "backend/builder.h"
+#include "backend/engine.h"
 #include "backend/manifest.h"
 
 #define MODELS	4

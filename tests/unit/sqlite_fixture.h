@@ -17,7 +17,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/batch_state.h"
-#include "backend/builder.h"
+#include "backend/engine.h"
 
 #define DAY_2024_09_01 INT64_C(1725148800000000)
 #define SEEN_MAX       64

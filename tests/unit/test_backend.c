@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
-#include "backend/builder.h"
+#include "backend/engine.h"
 #include "backend/manifest.h"
 
 #define DAYS 40

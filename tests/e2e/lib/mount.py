@@ -10,8 +10,8 @@ from pathlib import Path
 
 from .wait import LIMIT, wait_until
 
-SANITIZER_WORDS = ("ERROR: AddressSanitizer", "runtime error", "WARNING: ThreadSanitizer", "LeakSanitizer",
-                   "UndefinedBehaviorSanitizer")
+FAULT_WORDS = ("ERROR: AddressSanitizer", "runtime error", "WARNING: ThreadSanitizer", "LeakSanitizer",
+               "UndefinedBehaviorSanitizer", "broken contract")
 # A call on a file system that does not answer cannot be interrupted from within: the daemon is killed instead.
 HANGING = 4 * LIMIT
 
@@ -171,5 +171,5 @@ class Mount:
             unmount_lazily(self.path)
         if self.hung:
             faults.append(f"the mount hung and was killed:\n{self.hung}")
-        faults += [f"{word} in the log" for word in SANITIZER_WORDS if word in self.log_text()]
+        faults += [f"{word} in the log" for word in FAULT_WORDS if word in self.log_text()]
         return faults

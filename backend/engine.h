@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an engine declares of itself, and the only way to its two ops tables: every call of an op goes through
+ * the function of the same name below. The wrapper checks the contract that store.h and builder.h state (who
+ * calls, in which order, with what, and what may come back), writes one line to the log at debug, and lets a
+ * layer of a test wait or fail in the engine's place. A broken contract is an internal fault: the log says so
+ * at error, beginning with "broken contract:", the engine is not called, and the answer is -EIO.
+ */
+#ifndef BATCHFS_ENGINE_H
+#define BATCHFS_ENGINE_H
+
+#include "backend/builder.h"
+#include "backend/store.h"
+
+struct engine_layer;
+
+struct engine {
+	const char *name; /* as `-o engine=` and the manifest's adapter_type have it */
+	const struct store_ops *store;
+	const struct builder_ops *builder;
+	unsigned max_jobs;		  /* 0: no limit */
+	const struct engine_layer *layer; /* of a test, in front of both tables; NULL: none */
+};
+
+extern const struct engine engine_postgres, engine_sqlite;
+
+/* The ops that a layer can stand in front of. */
+enum engine_op {
+	OP_OPEN,
+	OP_ENLIST,
+	OP_LOAD,
+	OP_FOLLOW,
+	OP_REQUEST,
+	OP_CLAIM,
+	OP_SETTLE,
+	OP_RETIRE,
+	OP_PREPARE,
+	OP_ADOPT,
+	OP_BUILD,
+	OP_HISTORY,
+	OP_PRUNE,
+	ENGINE_OPS,
+};
+
+const char *engine_op_name(enum engine_op op);
+
+/* A store, and a worker of its builder, with what the wrappers remember of each. */
+struct open_store;
+struct open_worker;
+
+/*
+ * Members as in store.h and builder.h. The store is controlled by the thread that has opened it, until
+ * another takes that over; whoever closes it does so when every other call has returned and every worker is
+ * closed.
+ */
+int store_open(const struct engine *engine, const struct engine_config *config, struct open_store **out,
+	       struct error *err);
+void store_close(struct open_store *s); /* NULL is fine */
+
+/* From now on the calling thread is the store's control thread. No call of the former one is under way. */
+void store_take_control(struct open_store *s);
+
+int store_enlist(struct open_store *s, struct store_target *targets, size_t n, struct error *err);
+int store_load(struct open_store *s, const struct store_sink *sink, struct error *err);
+int store_follow(struct open_store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
+void store_wake(struct open_store *s);
+void store_abandon(struct open_store *s);
+int store_request(struct open_store *s, struct store_request *requests, size_t n, struct error *err);
+int store_claim(struct open_store *s, struct store_claim *claims, size_t n, struct error *err);
+int store_settle(struct open_store *s, struct store_outcome *outcomes, size_t n, struct error *err);
+int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
+
+/* The worker belongs to the calling thread. */
+int builder_worker_open(struct open_store *s, struct open_worker **out, struct error *err);
+void builder_worker_close(struct open_worker *w); /* NULL is fine */
+int builder_prepare(struct open_worker *w, slot model, struct store_target *target, struct error *err);
+int builder_adopt(struct open_worker *w, slot model, const struct store_sink *sink, struct error *err);
+
+/* Every batch that has an attempt is reported once, whatever the engine does: one that the engine has
+ * forgotten is BUILD_UNSTARTED. */
+int builder_build(struct open_worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
+		  struct error *err);
+void builder_interrupt(struct open_worker *w);
+int builder_history(struct open_worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
+		    void *ctx, struct error *err);
+int builder_prune(struct open_worker *w, slot model, size_t keep, int64_t before, struct error *err);
+int builder_statements(struct open_store *s, slot model, struct ordinal_range batches, struct strbuf *out,
+		       struct error *err);
+
+/* One call of an op, as a layer sees it. */
+struct engine_call {
+	enum engine_op op;
+	struct open_store *store;   /* NULL while it is being opened */
+	struct open_worker *worker; /* NULL: an op of the store */
+	const struct engine *engine;
+	const struct log *log;
+	int64_t begun;	/* monotonic */
+	bool reached;	/* the contract was kept and the layer lets it through */
+	char about[96]; /* for the log; "" where nobody would read it */
+};
+
+/* Whether the call is to end now: the store is abandoned, or the worker interrupted. Any thread. */
+bool engine_call_ended(const struct engine_call *call);
+
+/*
+ * Stands between the wrappers and an engine. Its functions run on the caller's thread; a layer finds what is
+ * its own by the address of the table (container_of).
+ */
+struct engine_layer {
+	/* 0: the engine is called; -errno with *err: it is not. May wait, as long as the call has not ended.
+	 */
+	int (*before)(const struct engine_layer *layer, const struct engine_call *call, struct error *err);
+	/* r is the engine's answer. Returns what the caller is told. */
+	int (*after)(const struct engine_layer *layer, const struct engine_call *call, int r,
+		     struct error *err);
+	/* In the place of both, for build: calls engine_call_build() for what it lets through. */
+	int (*build)(const struct engine_layer *layer, const struct engine_call *call,
+		     const struct build_run *run, build_report_fn *report, void *ctx, struct error *err);
+};
+
+/* For a layer's build(): the engine's own. */
+int engine_call_build(const struct engine_call *call, const struct build_run *run, build_report_fn *report,
+		      void *ctx, struct error *err);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The wrappers of a store's ops. */
+#include <stdlib.h>
+
+#include "backend/engine/private.h"
+
+/* What of a call is the engine's to fill. */
+static int open_inner(struct open_store *s, const struct engine_config *config, struct error *err)
+{
+	struct engine_call call = {
+		.op = OP_OPEN, .engine = s->engine, .log = s->log, .begun = clock_monotonic_us()};
+	int r = call_before(&call, err);
+	if (r == 0) {
+		r = s->engine->store->open(config, &s->store, err);
+		if (r == 0 && !s->store)
+			r = broken_contract(s->log, err, "open answered 0 without a store");
+	}
+	return call_leave(&call, r, err);
+}
+
+int store_open(const struct engine *engine, const struct engine_config *config, struct open_store **out,
+	       struct error *err)
+{
+	*out = NULL;
+	struct open_store *s = calloc(1, sizeof *s);
+	if (!s)
+		return error_set(err, ENOMEM, "no memory");
+	s->engine = engine;
+	s->log = config->log;
+	s->read_only = config->read_only;
+	s->control = pthread_self();
+	pthread_mutex_init(&s->lock, NULL);
+	int r = open_inner(s, config, err);
+	if (r < 0)
+		store_close(s);
+	else
+		*out = s;
+	return r;
+}
+
+void store_close(struct open_store *s)
+{
+	if (!s)
+		return;
+	if (s->busy || s->workers)
+		broken_contract(s->log, NULL, "close while %s",
+				s->busy ? "a call is under way" : "workers are open");
+	s->engine->store->close(s->store);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+void store_take_control(struct open_store *s)
+{
+	LOCKED(&s->lock);
+	if (s->busy)
+		broken_contract(s->log, NULL, "control is taken over while a call is under way");
+	s->control = pthread_self();
+}
+
+/* With a result of 0: the store is that far. */
+static void reached(struct open_store *s, enum store_phase phase, int r)
+{
+	LOCKED(&s->lock);
+	if (r == 0 && s->phase < phase)
+		s->phase = phase;
+}
+
+int store_enlist(struct open_store *s, struct store_target *targets, size_t n, struct error *err)
+{
+	struct engine_call call;
+	int r = store_enter(s, &call, OP_ENLIST, PHASE_OPEN, err);
+	call_about(&call, "%zu models", n);
+	if (r == 0)
+		r = s->engine->store->enlist(s->store, targets, n, err);
+	r = call_leave(&call, r, err);
+	reached(s, PHASE_ENLISTED, r);
+	return r;
+}
+
+int store_load(struct open_store *s, const struct store_sink *sink, struct error *err)
+{
+	struct engine_call call;
+	int r = store_enter(s, &call, OP_LOAD, PHASE_ENLISTED, err);
+	if (r == 0)
+		r = s->engine->store->load(s->store, sink, err);
+	r = call_leave(&call, r, err);
+	reached(s, PHASE_LOADED, r);
+	return r;
+}
+
+int store_follow(struct open_store *s, int timeout_ms, const struct store_sink *sink, struct error *err)
+{
+	struct engine_call call;
+	int r = store_enter(s, &call, OP_FOLLOW, PHASE_LOADED, err);
+	if (r == 0)
+		r = s->engine->store->follow(s->store, timeout_ms, sink, err);
+	return call_leave(&call, r, err);
+}
+
+void store_wake(struct open_store *s)
+{
+	s->engine->store->wake(s->store);
+}
+
+void store_abandon(struct open_store *s)
+{
+	{
+		LOCKED(&s->lock);
+		s->abandoned = true;
+	}
+	s->engine->store->abandon(s->store);
+}
+
+int store_request(struct open_store *s, struct store_request *requests, size_t n, struct error *err)
+{
+	struct engine_call call;
+	int r = store_enter(s, &call, OP_REQUEST, PHASE_LOADED, err);
+	call_about(&call, "%zu, the first of model %d", n, n ? requests[0].model : -1);
+	if (r == 0)
+		r = s->engine->store->request(s->store, requests, n, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (requests[i].result > 0)
+			r = broken_contract(s->log, err, "request %zu was answered %d", i,
+					    requests[i].result);
+	return call_leave(&call, r, err);
+}
+
+static int claims_good(const struct open_store *s, const struct store_claim *claims, size_t n,
+		       struct error *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (claims[i].count == 0 || claims[i].count > CLAIM_MAX)
+			return broken_contract(s->log, err, "a claim of %u batches", claims[i].count);
+	return 0;
+}
+
+int store_claim(struct open_store *s, struct store_claim *claims, size_t n, struct error *err)
+{
+	struct engine_call call;
+	int r = claims_good(s, claims, n, err);
+	if (r < 0)
+		return r;
+	r = store_enter(s, &call, OP_CLAIM, PHASE_LOADED, err);
+	call_about(&call, "%zu, the first of model %d from %lld on, %u batches", n, n ? claims[0].model : -1,
+		   n ? (long long)claims[0].first : 0, n ? claims[0].count : 0);
+	if (r == 0)
+		r = s->engine->store->claim(s->store, claims, n, err);
+	return call_leave(&call, r, err);
+}
+
+int store_settle(struct open_store *s, struct store_outcome *outcomes, size_t n, struct error *err)
+{
+	struct engine_call call;
+	int r = store_enter(s, &call, OP_SETTLE, PHASE_LOADED, err);
+	call_about(&call, "%zu outcomes, the first of model %d", n, n ? outcomes[0].model : -1);
+	if (r == 0)
+		r = s->engine->store->settle(s->store, outcomes, n, err);
+	return call_leave(&call, r, err);
+}
+
+int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct error *err)
+{
+	struct engine_call call;
+	int r = store_enter(s, &call, OP_RETIRE, PHASE_LOADED, err);
+	call_about(&call, "%zu requests", n);
+	if (r == 0)
+		r = s->engine->store->retire(s->store, ids, n, err);
+	return call_leave(&call, r, err);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The wrappers of a builder's ops. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/engine/private.h"
+
+int builder_worker_open(struct open_store *s, struct open_worker **out, struct error *err)
+{
+	*out = NULL;
+	struct open_worker *w = calloc(1, sizeof *w);
+	if (!w)
+		return error_set(err, ENOMEM, "no memory");
+	int r = s->engine->builder->worker_open(s->store, &w->worker, err);
+	if (r < 0) {
+		free(w);
+		return r;
+	}
+	w->store = s;
+	w->owner = pthread_self();
+	pthread_mutex_init(&w->lock, NULL);
+	*out = w;
+	LOCKED(&s->lock);
+	s->workers++;
+	return 0;
+}
+
+void builder_worker_close(struct open_worker *w)
+{
+	if (!w)
+		return;
+	struct open_store *s = w->store;
+	if (!pthread_equal(w->owner, pthread_self()))
+		broken_contract(s->log, NULL, "a worker is closed by a thread that is not its own");
+	s->engine->builder->worker_close(w->worker);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+	LOCKED(&s->lock);
+	s->workers--;
+}
+
+int builder_prepare(struct open_worker *w, slot model, struct store_target *target, struct error *err)
+{
+	struct engine_call call;
+	int r = builder_enter(w, &call, OP_PREPARE, err);
+	call_about(&call, "of model %d", model);
+	if (r == 0)
+		r = call.engine->builder->prepare(w->worker, model, target, err);
+	return call_leave(&call, r, err);
+}
+
+int builder_adopt(struct open_worker *w, slot model, const struct store_sink *sink, struct error *err)
+{
+	struct engine_call call;
+	int r = builder_enter(w, &call, OP_ADOPT, err);
+	call_about(&call, "of model %d", model);
+	if (r == 0)
+		r = call.engine->builder->adopt(w->worker, model, sink, err);
+	return call_leave(&call, r, err);
+}
+
+/* What has been reported of a run. */
+struct watched_run {
+	const struct build_run *run;
+	const struct log *log;
+	build_report_fn *report;
+	void *ctx;
+	uint32_t started, ended; /* bit i: run->first + i */
+};
+
+/* NULL: the report keeps the contract. */
+static const char *wrong_with(const struct watched_run *x, const struct build_report *r)
+{
+	if (r->batch < x->run->first || r->batch - x->run->first >= x->run->count)
+		return "is of no batch of the run";
+	uint32_t i = (uint32_t)(r->batch - x->run->first);
+	if (r->attempt == 0 || r->attempt != x->run->attempt[i])
+		return "is of another attempt";
+	if (x->ended >> i & 1)
+		return "comes after the batch's outcome";
+	if (r->outcome == BUILD_STARTED && x->started >> i & 1)
+		return "says again that the batch has begun";
+	return NULL;
+}
+
+static void watch(void *ctx, const struct build_report *r)
+{
+	struct watched_run *x = ctx;
+	const char *wrong = wrong_with(x, r);
+	if (wrong) {
+		broken_contract(x->log, NULL, "build: a report %s: outcome %d, batch %lld, attempt %u", wrong,
+				(int)r->outcome, (long long)r->batch, r->attempt);
+		return;
+	}
+	uint32_t bit = UINT32_C(1) << (r->batch - x->run->first);
+	if (r->outcome == BUILD_STARTED)
+		x->started |= bit;
+	else
+		x->ended |= bit;
+	static const struct error no_reason = {.err = EIO, .text = "an internal fault: no reason was given"};
+	struct build_report whole = *r;
+	if ((r->outcome == BUILD_FAILED || r->outcome == BUILD_PASSING) && !r->err)
+		whole.err = &no_reason;
+	x->report(x->ctx, &whole);
+}
+
+/* A batch without an outcome would be shown as running for ever. */
+static void report_forgotten(struct watched_run *x)
+{
+	for (uint32_t i = 0; i < x->run->count; i++) {
+		struct build_report r = {.outcome = BUILD_UNSTARTED,
+					 .batch = x->run->first + i,
+					 .attempt = x->run->attempt[i]};
+		if (r.attempt == 0 || x->ended >> i & 1)
+			continue;
+		broken_contract(x->log, NULL, "build ended without an outcome of batch %lld, attempt %u",
+				(long long)r.batch, r.attempt);
+		x->report(x->ctx, &r);
+	}
+}
+
+int engine_call_build(const struct engine_call *call, const struct build_run *run, build_report_fn *report,
+		      void *ctx, struct error *err)
+{
+	return call->engine->builder->build(call->worker->worker, run, report, ctx, err);
+}
+
+int builder_build(struct open_worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
+		  struct error *err)
+{
+	struct engine_call call;
+	struct watched_run x = {.run = run, .log = w->store->log, .report = report, .ctx = ctx};
+	const struct engine_layer *layer = w->store->engine->layer;
+	if (run->count == 0 || run->count > CLAIM_MAX)
+		return broken_contract(w->store->log, err, "a run of %u batches", run->count);
+	int r = builder_enter(w, &call, OP_BUILD, err);
+	call_about(&call, "of model %d from %lld on, %u batches", run->model, (long long)run->first,
+		   run->count);
+	if (r == 0)
+		r = layer ? layer->build(layer, &call, run, watch, &x, err)
+			  : engine_call_build(&call, run, watch, &x, err);
+	report_forgotten(&x);
+	return call_leave(&call, r, err);
+}
+
+void builder_interrupt(struct open_worker *w)
+{
+	{
+		LOCKED(&w->lock);
+		w->interrupted = w->busy;
+	}
+	w->store->engine->builder->interrupt(w->worker);
+}
+
+int builder_history(struct open_worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
+		    void *ctx, struct error *err)
+{
+	struct engine_call call;
+	int r = builder_enter(w, &call, OP_HISTORY, err);
+	call_about(&call, "of model %d, since %s", model, *cursor ? *cursor : "the beginning");
+	if (r == 0)
+		r = call.engine->builder->history(w->worker, model, most, cursor, tell, ctx, err);
+	return call_leave(&call, r, err);
+}
+
+int builder_prune(struct open_worker *w, slot model, size_t keep, int64_t before, struct error *err)
+{
+	struct engine_call call;
+	if (w->store->read_only)
+		return broken_contract(w->store->log, err, "prune of a store that is read only");
+	int r = builder_enter(w, &call, OP_PRUNE, err);
+	call_about(&call, "of model %d", model);
+	if (r == 0)
+		r = call.engine->builder->prune(w->worker, model, keep, before, err);
+	return call_leave(&call, r, err);
+}
+
+int builder_statements(struct open_store *s, slot model, struct ordinal_range batches, struct strbuf *out,
+		       struct error *err)
+{
+	{
+		LOCKED(&s->lock);
+		if (s->phase < PHASE_ENLISTED)
+			return broken_contract(s->log, err, "statements before enlist");
+	}
+	return s->engine->builder->statements(s->store, model, batches, out, err);
+}
