@@ -23,20 +23,6 @@ static const char *const session_settings[] = {
 #define N_SETTINGS    (sizeof session_settings / sizeof *session_settings)
 #define OLDEST_SERVER 130000
 
-void pg_one_line(char *text)
-{
-	char *to = text;
-	for (const char *from = text; *from; from++) {
-		char c = *from == '\n' || *from == '\t' ? ' ' : *from;
-		if (c == ' ' && (to == text || to[-1] == ' '))
-			continue;
-		*to++ = c;
-	}
-	while (to > text && to[-1] == ' ')
-		to--;
-	*to = '\0';
-}
-
 static int poll_ms(int64_t now, int64_t deadline)
 {
 	if (deadline <= now)
@@ -61,9 +47,9 @@ int pg_wait(struct pg_conn *c, short events, int64_t deadline)
 {
 	for (;;) {
 		int64_t now = clock_monotonic_us(), until = deadline;
-		if (c->cancel) {
+		if (c->waker) {
 			int64_t next;
-			int r = pg_cancel_due(c->cancel, c, now, &next);
+			int r = c->waker->due(c->waker, c, now, &next);
 			if (r)
 				return r;
 			if (next < until)
@@ -72,7 +58,7 @@ int pg_wait(struct pg_conn *c, short events, int64_t deadline)
 		struct pollfd fds[3] = {
 			{.fd = c->abandon_fd, .events = POLLIN},
 			{.fd = PQsocket(c->pq), .events = events},
-			{.fd = c->cancel ? c->cancel->fd : -1, .events = POLLIN},
+			{.fd = c->waker ? c->waker->fd : -1, .events = POLLIN},
 		};
 		int n = poll(fds, 3, poll_ms(now, until));
 		if (n < 0 && errno != EINTR)
@@ -83,7 +69,7 @@ int pg_wait(struct pg_conn *c, short events, int64_t deadline)
 			return 0;
 		if (n > 0 && fds[2].revents) {
 			uint64_t count;
-			ssize_t got = read(c->cancel->fd, &count, sizeof count);
+			ssize_t got = read(c->waker->fd, &count, sizeof count);
 			(void)got; /* only a wake-up: what was asked stands in asked */
 		}
 		if (n <= 0 && clock_monotonic_us() >= deadline)

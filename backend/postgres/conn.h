@@ -16,17 +16,24 @@
 
 #define PG_NO_DEADLINE INT64_MAX
 
-struct pg_cancel;
+struct pg_conn;
+
+/* How another thread ends a wait: cancel.h has one. */
+struct pg_waker {
+	int fd; /* eventfd: wakes pg_wait(), which empties it */
+	/* On the thread that waits. 0 and *next: when to be asked again; -EINTR: give the connection up. */
+	int (*due)(struct pg_waker *w, const struct pg_conn *c, int64_t now, int64_t *next);
+};
 
 struct pg_conn {
 	PGconn *pq; /* NULL: not connected; always in pipeline mode */
 	const struct engine_config *config;
 	const char *purpose; /* for application_name */
 	int64_t owner;
-	int abandon_fd;		  /* readable for ever once abandoned; not ours to close */
-	struct pg_cancel *cancel; /* NULL: nobody interrupts it */
-	unsigned generation;	  /* rises with every connection made */
-	unsigned kept;		  /* bit i: the server has prepared statement i of pg_add_kept() */
+	int abandon_fd;		/* readable for ever once abandoned; not ours to close */
+	struct pg_waker *waker; /* NULL: nobody interrupts it */
+	unsigned generation;	/* rises with every connection made */
+	unsigned kept;		/* bit i: the server has prepared statement i of pg_add_kept() */
 };
 
 /*
@@ -42,35 +49,5 @@ int pg_wait(struct pg_conn *c, short events, int64_t deadline);
 
 /* Sleeps until the deadline. -ECANCELED when abandoned. */
 int pg_pause(int abandon_fd, int64_t deadline);
-
-/*
- * How another thread ends a statement: it asks, and the thread that owns the
- * connection, woken in pg_wait(), has the server cancel it over a second
- * connection. So nothing is sent on the first one before the cancel is done
- * (facts: a cancel under way may hit the next statement), and a server that hangs
- * holds up neither. Repeated each second, because a cancel may come too early.
- */
-struct pg_cancel {
-	pthread_mutex_t lock; /* protects armed and asked */
-	bool armed;	      /* something is under way that may be interrupted */
-	bool asked;
-	int fd; /* eventfd: wakes the owner */
-	int64_t next_try;
-	unsigned unreached; /* tries that did not get through to the server */
-	struct pg_conn side;
-};
-
-int pg_cancel_init(struct pg_cancel *x, const struct pg_conn *model, struct error *err);
-void pg_cancel_fini(struct pg_cancel *x);
-void pg_cancel_forget(struct pg_cancel *x); /* what was asked before */
-void pg_cancel_arm(struct pg_cancel *x, bool armed);
-void pg_cancel_ask(struct pg_cancel *x); /* any thread */
-bool pg_cancel_asked(struct pg_cancel *x);
-
-/* Cancels what c does if that is due. 0 and *next: when to look again; -EINTR: give the connection up. */
-int pg_cancel_due(struct pg_cancel *x, const struct pg_conn *c, int64_t now, int64_t *next);
-
-/* Of a message from libpq or the server: newlines become blanks. */
-void pg_one_line(char *text);
 
 #endif

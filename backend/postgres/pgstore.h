@@ -5,6 +5,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/builder.h"
+#include "backend/postgres/cancel.h"
 #include "backend/postgres/pipe.h"
 
 /* What the database says of a model's target and inputs. Immutable; counted. */

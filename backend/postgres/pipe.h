@@ -7,24 +7,8 @@
 #ifndef BATCHFS_POSTGRES_PIPE_H
 #define BATCHFS_POSTGRES_PIPE_H
 
-#include "backend/base/strbuf.h"
 #include "backend/postgres/conn.h"
-
-/* Parameters as text; points into itself, so it must not be copied. */
-struct pg_params {
-	int n;
-	const char *value[20];
-	char text[20][CALENDAR_TIME_MAX + 4];
-};
-void pg_param_text(struct pg_params *p, const char *text); /* not copied; NULL: null */
-void pg_param_int(struct pg_params *p, int64_t value);
-void pg_param_time(struct pg_params *p, int64_t us);
-
-/* Array literals: pg_array_*() each element, then pg_array_end(), in a strbuf that was empty. */
-void pg_array_text(struct strbuf *b, const char *text);
-void pg_array_int(struct strbuf *b, int64_t value);
-void pg_array_time(struct strbuf *b, int64_t us);
-void pg_array_end(struct strbuf *b);
+#include "backend/postgres/value.h"
 
 struct pg_pipe {
 	struct pg_conn *conn;
@@ -78,22 +62,5 @@ int pg_receive(struct pg_pipe *p, bool last, struct error *err);
 /* One statement alone, for its result. */
 int pg_query(struct pg_conn *c, int64_t deadline, const char *sql, const struct pg_params *params,
 	     PGresult **out, struct error *err);
-
-#define auto_result __attribute__((cleanup(pg_result_clear))) PGresult
-void pg_result_clear(PGresult **r);
-
-/* The values of a result: 0, "" or -1 (count) where null. */
-int64_t pg_int(const PGresult *r, int row, int col);
-int64_t pg_count(const PGresult *r, int row, int col);
-int64_t pg_time(const PGresult *r, int row, int col);
-bool pg_bool(const PGresult *r, int row, int col);
-const char *pg_text(const PGresult *r, int row, int col);
-static inline bool pg_null(const PGresult *r, int row, int col)
-{
-	return PQgetisnull(r, row, col) != 0;
-}
-
-/* The server's message, its detail and its hint as one sentence each. Returns -err. */
-int pg_error(struct error *err, int code, const PGresult *r);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/postgres/pipe.h"
+#include "backend/postgres/value.h"
 
 void pg_param_text(struct pg_params *p, const char *text)
 {
@@ -104,6 +104,20 @@ bool pg_bool(const PGresult *r, int row, int col)
 const char *pg_text(const PGresult *r, int row, int col)
 {
 	return PQgetvalue(r, row, col);
+}
+
+void pg_one_line(char *text)
+{
+	char *to = text;
+	for (const char *from = text; *from; from++) {
+		char c = *from == '\n' || *from == '\t' ? ' ' : *from;
+		if (c == ' ' && (to == text || to[-1] == ' '))
+			continue;
+		*to++ = c;
+	}
+	while (to > text && to[-1] == ' ')
+		to--;
+	*to = '\0';
 }
 
 int pg_error(struct error *err, int code, const PGresult *r)

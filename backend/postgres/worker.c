@@ -32,7 +32,7 @@ int pg_worker_open(struct store *s, struct worker **out, struct error *err)
 		free(w);
 		return r;
 	}
-	w->conn.cancel = &w->cancel;
+	w->conn.waker = &w->cancel.waker;
 	*out = w;
 	return 0;
 }

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes into a statement and comes out of its result, all as text. */
+#ifndef BATCHFS_POSTGRES_VALUE_H
+#define BATCHFS_POSTGRES_VALUE_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/base/error.h"
+#include "backend/base/strbuf.h"
+#include "backend/calendar.h"
+
+/* Parameters as text; points into itself, so it must not be copied. */
+struct pg_params {
+	int n;
+	const char *value[20];
+	char text[20][CALENDAR_TIME_MAX + 4];
+};
+void pg_param_text(struct pg_params *p, const char *text); /* not copied; NULL: null */
+void pg_param_int(struct pg_params *p, int64_t value);
+void pg_param_time(struct pg_params *p, int64_t us);
+
+/* Array literals: pg_array_*() each element, then pg_array_end(), in a strbuf that was empty. */
+void pg_array_text(struct strbuf *b, const char *text);
+void pg_array_int(struct strbuf *b, int64_t value);
+void pg_array_time(struct strbuf *b, int64_t us);
+void pg_array_end(struct strbuf *b);
+
+#define auto_result __attribute__((cleanup(pg_result_clear))) PGresult
+void pg_result_clear(PGresult **r);
+
+/* The values of a result: 0, "" or -1 (count) where null. */
+int64_t pg_int(const PGresult *r, int row, int col);
+int64_t pg_count(const PGresult *r, int row, int col);
+int64_t pg_time(const PGresult *r, int row, int col);
+bool pg_bool(const PGresult *r, int row, int col);
+const char *pg_text(const PGresult *r, int row, int col);
+static inline bool pg_null(const PGresult *r, int row, int col)
+{
+	return PQgetisnull(r, row, col) != 0;
+}
+
+/* The server's message, its detail and its hint as one sentence each. Returns -err. */
+int pg_error(struct error *err, int code, const PGresult *r);
+
+/* Of a message from libpq or the server: newlines become blanks. */
+void pg_one_line(char *text);
+
+#endif
