@@ -14,11 +14,22 @@
 
 struct engine_layer;
 
+/* The options of the command line that only some engines understand: a bit each. */
+enum engine_option { ENGINE_SERVICE = 1, ENGINE_ROLE = 2, ENGINE_DATABASE = 4 };
+
 struct engine {
 	const char *name; /* as `-o engine=` and the manifest's adapter_type have it */
 	const struct store_ops *store;
 	const struct builder_ops *builder;
-	unsigned max_jobs;		  /* 0: no limit */
+	unsigned takes,
+		needs; /* enum engine_option: what it understands; of that, what it cannot do without */
+	const char *given_by; /* how its warehouse is given, for a person: "database=FILE" */
+	unsigned max_jobs;    /* how many batches it can build side by side; 0: as many as are asked for */
+	/*
+	 * Appends what a person may do where open() has failed with the errno `err`; nothing where that is
+	 * not known. NULL: it never is.
+	 */
+	void (*hint)(const struct engine_config *config, int err, struct strbuf *out);
 	const struct engine_layer *layer; /* of a test, in front of both tables; NULL: none */
 };
 

@@ -23,6 +23,12 @@
 
 enum sql_dialect { SQL_POSTGRES, SQL_SQLITE };
 
+/*
+ * The dialect in which dbt compiles for this adapter_type. An adapter that is not known here, and NULL, count
+ * as PostgreSQL: its dialect is the closest to what the SQL standard says of quotes and comments.
+ */
+enum sql_dialect sql_dialect_of(const char *adapter_type);
+
 /* The real type of an event_time column: it decides how a literal is written. */
 enum time_type {
 	TIME_UNKNOWN,	  /* not known yet: no literal can be written */

@@ -8,13 +8,38 @@ void options_engine_names(const struct engine *const *engines, struct strbuf *ou
 		strbuf_printf(out, "%s%s", e == engines ? "" : ", ", (*e)->name);
 }
 
+/* "postgres: ", before what only some engines take. */
+static void who_takes(const struct option_rule *r, const struct engine *const *engines, struct strbuf *out)
+{
+	bool any = false;
+	for (const struct engine *const *e = engines; *e; e++) {
+		if (!r->engine || !((*e)->takes & r->engine))
+			continue;
+		strbuf_printf(out, "%s%s", any ? ", " : "", (*e)->name);
+		any = true;
+	}
+	if (any)
+		strbuf_puts(out, ": ");
+}
+
+/* "; sqlite: at most 1" */
+static void who_limits_jobs(const struct engine *const *engines, struct strbuf *out)
+{
+	for (const struct engine *const *e = engines; *e; e++)
+		if ((*e)->max_jobs)
+			strbuf_printf(out, "; %s: at most %u", (*e)->name, (*e)->max_jobs);
+}
+
 static void one_option(const struct option_rule *r, const struct engine *const *engines, struct strbuf *out)
 {
 	size_t before = out->len;
 	strbuf_printf(out, "  %s%s%s", r->name, r->value ? "=" : "", r->value ? r->value : "");
 	size_t width = out->len - before;
 	strbuf_fill(out, ' ', width < 20 ? 20 - width : 1);
+	who_takes(r, engines, out);
 	strbuf_puts(out, r->help);
+	if (r->offset == offsetof(struct options, jobs))
+		who_limits_jobs(engines, out);
 	if (r->kind == OPTION_ENGINE) {
 		strbuf_puts(out, ": ");
 		options_engine_names(engines, out);

@@ -11,6 +11,11 @@
 		.name = (name_), .kind = (kind_), .offset = offsetof(struct options, field), .min = (min_),  \
 		.max = (max_), .value = (value_), .help = (help_)                                            \
 	}
+#define ENGINES(name_, field_, engine_, value_, help_)                                                       \
+	{                                                                                                    \
+		.name = (name_), .kind = OPTION_TEXT, .offset = offsetof(struct options, field_),            \
+		.value = (value_), .help = (help_), .engine = (engine_)                                      \
+	}
 #define THEIRS(name_, kind_)                                                                                 \
 	{                                                                                                    \
 		.name = (name_), .kind = (kind_)                                                             \
@@ -21,10 +26,10 @@
 const struct option_rule option_rules[] = {
 	OURS("engine", OPTION_ENGINE, engine, 0, 0, "NAME",
 	     "the warehouse; default: the manifest's adapter_type"),
-	OURS("service", OPTION_TEXT, service, 0, 0, "NAME", "postgres: an entry of the libpq service file"),
-	OURS("role", OPTION_TEXT, role, 0, 0, "NAME", "postgres: SET ROLE to it"),
-	OURS("database", OPTION_TEXT, database, 0, 0, "FILE", "sqlite: the database file"),
-	OURS("jobs", OPTION_NUMBER, jobs, 1, 256, "N", "batches built side by side (2; sqlite: 1)"),
+	ENGINES("service", service, ENGINE_SERVICE, "NAME", "an entry of the libpq service file"),
+	ENGINES("role", role, ENGINE_ROLE, "NAME", "SET ROLE to it"),
+	ENGINES("database", database, ENGINE_DATABASE, "FILE", "the database file"),
+	OURS("jobs", OPTION_NUMBER, jobs, 1, 256, "N", "batches built side by side (2)"),
 	OURS("timeout", OPTION_NUMBER, timeout_s, 1, 3600, "SECONDS",
 	     "how long a request waits for the warehouse (10)"),
 	OURS("drain", OPTION_NUMBER, drain_s, 0, 86400, "SECONDS",

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "backend/engine.h"
+
 enum option_kind {
 	OPTION_TEXT,	     /* char * */
 	OPTION_ENGINE,	     /* char *, the name of an engine */
@@ -23,10 +25,11 @@ enum option_kind {
 struct option_rule {
 	const char *name;
 	enum option_kind kind;
-	size_t offset;	   /* of the field in struct options */
-	long min, max;	   /* of numbers */
-	const char *value; /* what --help shows behind the '='; NULL: takes none */
-	const char *help;  /* NULL: not ours to explain */
+	size_t offset;		   /* of the field in struct options */
+	long min, max;		   /* of numbers */
+	const char *value;	   /* what --help shows behind the '='; NULL: takes none */
+	const char *help;	   /* NULL: not ours to explain */
+	enum engine_option engine; /* it is for the engines that take it, a char *; 0: for every engine */
 };
 
 /* Ends with a rule without a name. */

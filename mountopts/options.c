@@ -6,11 +6,11 @@
 
 #include "backend/base/cleanup.h"
 #include "mountopts/option_list.h"
+#include "mountopts/option_table.h"
 
 #define TIMEOUT_DEFAULT_S 10
 #define DRAIN_DEFAULT_S	  10
 #define HISTORY_DEFAULT	  10000
-#define JOBS_DEFAULT	  2
 
 /* Where the scan of argv stands. */
 struct scan {
@@ -184,18 +184,16 @@ int options_engine(const struct options *o, const struct engine *const *engines,
 
 int options_settle(struct options *o, const struct engine *engine, struct error *err)
 {
-	bool embedded = !strcmp(engine->name, "sqlite");
-	if (embedded && !o->database)
-		return error_set(err, EINVAL, "database: engine sqlite needs its file: -o database=FILE");
-	if (embedded && (o->service || o->role))
-		return error_set(err, EINVAL,
-				 "%s: only for engine postgres; a sqlite warehouse is given by database=FILE",
-				 o->service ? "service" : "role");
-	if (!embedded && o->database)
-		return error_set(
-			err, EINVAL,
-			"database: only for engine sqlite; engine %s takes service=NAME or the PG* variables",
-			engine->name);
+	for (const struct option_rule *r = option_rules; r->name; r++) {
+		bool given = r->engine && *(char **)((char *)o + r->offset);
+		if (given && !(engine->takes & r->engine))
+			return error_set(err, EINVAL,
+					 "%s: engine %s has no use for it; its warehouse is given by %s",
+					 r->name, engine->name, engine->given_by);
+		if (!given && engine->needs & r->engine)
+			return error_set(err, EINVAL, "%s: engine %s needs it: -o %s=%s", r->name,
+					 engine->name, r->name, r->value);
+	}
 	if (engine->max_jobs && o->jobs > (long)engine->max_jobs)
 		return error_set(err, EINVAL, "jobs=%ld: engine %s runs at most %u", o->jobs, engine->name,
 				 engine->max_jobs);

@@ -14,6 +14,8 @@
 #include "backend/base/strbuf.h"
 #include "backend/engine.h"
 
+#define JOBS_DEFAULT 2 /* fewer where the engine cannot */
+
 enum options_action {
 	ACTION_MOUNT,
 	ACTION_HELP,

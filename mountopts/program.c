@@ -53,20 +53,14 @@ static int fail(enum exit_code code, const struct error *err)
 static int fail_warehouse(const struct program *p, const struct error *err)
 {
 	const struct log person = {.level = LOG_LEVEL_INFO};
+	const struct engine_config config = {
+		.service = p->o.service, .role = p->o.role, .database = p->o.database};
 	int code = fail(EXIT_WAREHOUSE, err);
-	bool away = err->err == ECONNREFUSED || err->err == EHOSTUNREACH || err->err == ETIMEDOUT;
-	if (p->o.database && err->err == ENOENT)
-		log_info(&person,
-			 "-o database=FILE is the file of the schema main in dbt's profile; `dbt run` "
-			 "or `touch` makes it");
-	else if (away && p->o.service)
-		log_info(&person,
-			 "service=%s stands in libpq's service file; `psql service=%s` tries the same",
-			 p->o.service, p->o.service);
-	else if (away)
-		log_info(&person,
-			 "-o service=NAME or the variables PGHOST, PGPORT, PGUSER and PGDATABASE say "
-			 "where PostgreSQL is; `psql` tries the same");
+	auto_strbuf hint = STRBUF_INIT;
+	if (p->engine->hint)
+		p->engine->hint(&config, err->err, &hint);
+	if (hint.len)
+		log_info(&person, "%s", hint.str);
 	return code;
 }
 

@@ -59,7 +59,7 @@ static int load_metadata(struct loader *l)
 	c->dbt_version = arena_strdup(l->arena, dbt ? dbt : "");
 	c->project = arena_strdup(l->arena, project ? project : "");
 	c->adapter_type = arena_strdup(l->arena, adapter ? adapter : "");
-	l->dialect = adapter && strcmp(adapter, "sqlite") == 0 ? SQL_SQLITE : SQL_POSTGRES;
+	l->dialect = sql_dialect_of(adapter);
 	return check_schema(l, &at, schema);
 }
 

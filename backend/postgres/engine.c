@@ -45,8 +45,26 @@ static const struct builder_ops builder_ops = {
 	.statements = pg_statements,
 };
 
+static void hint(const struct engine_config *config, int err, struct strbuf *out)
+{
+	if (err != ECONNREFUSED && err != EHOSTUNREACH && err != ETIMEDOUT)
+		return;
+	if (config->service)
+		strbuf_printf(out,
+			      "service=%s stands in libpq's service file; `psql service=%s` tries the same",
+			      config->service, config->service);
+	else
+		strbuf_puts(
+			out,
+			"-o service=NAME or the variables PGHOST, PGPORT, PGUSER and PGDATABASE say where "
+			"PostgreSQL is; `psql` tries the same");
+}
+
 const struct engine engine_postgres = {
 	.name = "postgres",
 	.store = &store_ops,
 	.builder = &builder_ops,
+	.takes = ENGINE_SERVICE | ENGINE_ROLE,
+	.given_by = "service=NAME or the PG* variables",
+	.hint = hint,
 };

@@ -28,9 +28,21 @@ static const struct builder_ops builder_ops = {
 	.statements = sqlite_statements,
 };
 
+static void hint(const struct engine_config *config, int err, struct strbuf *out)
+{
+	if (err == ENOENT)
+		strbuf_puts(out,
+			    "-o database=FILE is the file of the schema main in dbt's profile; `dbt run` or "
+			    "`touch` makes it");
+}
+
 const struct engine engine_sqlite = {
 	.name = "sqlite",
 	.store = &store_ops,
 	.builder = &builder_ops,
-	.max_jobs = 1,
+	.takes = ENGINE_DATABASE,
+	.needs = ENGINE_DATABASE,
+	.given_by = "database=FILE",
+	.max_jobs = 1, /* SQLite lets one connection write at a time */
+	.hint = hint,
 };

@@ -5,6 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum sql_dialect sql_dialect_of(const char *adapter_type)
+{
+	static const struct {
+		const char *adapter;
+		enum sql_dialect dialect;
+	} known[] = {{"postgres", SQL_POSTGRES}, {"sqlite", SQL_SQLITE}};
+	for (size_t i = 0; adapter_type && i < sizeof known / sizeof *known; i++)
+		if (strcmp(adapter_type, known[i].adapter) == 0)
+			return known[i].dialect;
+	return SQL_POSTGRES;
+}
+
 /*
  * What PostgreSQL 13 to 17 do not take for a relation's alias: the categories R (reserved) and
  * T (reserved, can be a function or a type) of pg_get_keywords(). Sorted.

@@ -90,7 +90,8 @@ def test_the_arrow_check_sees_a_wrong_arrow():
 # A call of an op: through its table's pointer, which only the wrappers may follow.
 OP_CALL = re.compile(r"\b(?:store|builder)\s*(?:\(\))?\s*->\s*(?:open|close|enlist|load|follow|wake|abandon|request|claim|settle|"
                      r"retire|worker_open|worker_close|prepare|adopt|build|interrupt|history|prune|statements)\s*\(")
-NAME_COMPARED = re.compile(r"str(?:n|case)?cmp\([^;]*engine->name")
+# An engine's name is looked up where it is given (mountopts' -o engine=), and compared nowhere.
+NAME_COMPARED = re.compile(r'str(?:n|case|ncase)?cmp\([^;]*(?:engine->name|"(?:postgres|sqlite|dbt)")')
 
 
 def test_ops_are_called_through_the_wrappers_only():
@@ -100,6 +101,14 @@ def test_ops_are_called_through_the_wrappers_only():
     assert not faults, "\n".join(faults)
     wrappers = [p for p in SOURCES if str(p.relative_to(ROOT)).startswith("backend/engine/")]
     assert sum(len(OP_CALL.findall(p.read_text())) for p in wrappers) > 15
+
+
+def test_no_engine_is_compared_by_name():
+    faults = [f"{p.relative_to(ROOT)}: {m.group()}" for p in SOURCES if room_of(p) != "tests"
+              for m in NAME_COMPARED.finditer(p.read_text())]
+    assert not faults, "\n".join(faults)
+    assert NAME_COMPARED.search('if (!strcmp(b->config.engine->name, "x"))')
+    assert NAME_COMPARED.search('strcmp(adapter, "sqlite") == 0')
 
 
 def test_files_are_short():

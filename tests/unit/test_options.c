@@ -10,8 +10,13 @@
 #include "mountopts/option_table.h"
 #include "mountopts/options.h"
 
-static const struct engine big = {.name = "postgres"};
-static const struct engine small = {.name = "sqlite", .max_jobs = 1};
+static const struct engine big = {
+	.name = "postgres", .takes = ENGINE_SERVICE | ENGINE_ROLE, .given_by = "service=NAME"};
+static const struct engine small = {.name = "sqlite",
+				    .takes = ENGINE_DATABASE,
+				    .needs = ENGINE_DATABASE,
+				    .given_by = "database=FILE",
+				    .max_jobs = 1};
 static const struct engine *const engines[] = {&big, &small, NULL};
 
 static int parse(struct options *o, struct error *err, const char *argv0, const char *const *rest)
@@ -276,7 +281,8 @@ static void test_what_fits_the_engine(void **state)
 	does_not_settle("jobs=1", &small, "database=FILE");
 	does_not_settle("database=/x,service=w", &small, "service");
 	does_not_settle("database=/x,role=w", &small, "role");
-	does_not_settle("database=/x", &big, "database");
+	does_not_settle("database=/x", &big, "database: engine postgres has no use for it");
+	does_not_settle("database=/x", &big, "given by service=NAME");
 }
 
 static void test_help_names_every_option(void **state)
@@ -287,6 +293,9 @@ static void test_help_names_every_option(void **state)
 	for (const struct option_rule *r = option_rules; r->name; r++)
 		if (r->kind != OPTION_IGNORED)
 			assert_non_null(strstr(text.str, r->name));
+	assert_non_null(strstr(text.str, " postgres: an entry of"));
+	assert_non_null(strstr(text.str, " sqlite: the database file"));
+	assert_non_null(strstr(text.str, "(2); sqlite: at most 1"));
 	for (char *line = strtok(text.str, "\n"); line; line = strtok(NULL, "\n"))
 		assert_true(strlen(line) <= 100);
 	strbuf_fini(&text);
