@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/fixed_names.h"
 #include "fs/name.h"
 #include "fs/private.h"
 
@@ -158,7 +159,7 @@ void announce_new_alias(struct fs *fs, const struct node *n)
 		drop_name(fs, range.dir, range.name);
 	} else if (n->kind == NODE_RUN || n->kind == NODE_FULL_REFRESH) {
 		new_run_alias(fs, n);
-		drop_name(fs, fs_dir_of(fs, n), n->kind == NODE_RUN ? ".run" : ".full-refresh");
+		drop_name(fs, fs_dir_of(fs, n), fixed_of(n)->text);
 	}
 	announce_kick(fs);
 }

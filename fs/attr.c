@@ -119,42 +119,31 @@ static int of_directory(struct fs *fs, const struct node *n, struct stat *st)
 	return 0;
 }
 
-int attr_of(struct fs *fs, const struct node *n, struct stat *st)
+static void of_link(struct fs *fs, const struct node *n, struct stat *st)
+{
+	fill(fs, n, 0, changed_at(fs, n), strlen(LINK_PREFIX) + strlen(backend_model_dir(fs->backend, n->model)),
+	     st);
+	st->st_mode = S_IFLNK | 0777;
+}
+
+static int of_batch(struct fs *fs, const struct node *n, struct stat *st)
 {
 	struct batch_glance glance;
+	int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
 
-	if (node_is_dir(n))
-		return of_directory(fs, n, st);
-	if (n->kind == NODE_LINK) {
-		size_t size = strlen(LINK_PREFIX) + strlen(backend_model_dir(fs->backend, n->model));
-		fill(fs, n, 0, changed_at(fs, n), size, st);
-		st->st_mode = S_IFLNK | 0777;
-		return 0;
-	}
-	if (n->kind == NODE_BATCH) {
-		int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
-		if (r)
-			return r;
+	if (r == 0)
 		attr_of_batch(fs, n, &glance, st);
-		return 0;
-	}
-	if (n->kind == NODE_PROGRESS) {
-		/* As in /proc: who believes in no size reads to the end. */
-		fill(fs, n, file_mode(fs, false), changed_at(fs, n), 0, st);
-		return 0;
-	}
-	if (n->kind == NODE_HISTORY) {
-		/* Whoever follows it reads where the size has grown. Before it is opened it is as in /proc.
-		 */
-		fill(fs, n, file_mode(fs, false), changed_at(fs, n),
-		     backend_history_size(fs->backend, n->model), st);
-		return 0;
-	}
+	return r;
+}
+
+static int of_document(struct fs *fs, const struct node *n, struct stat *st)
+{
 	auto_strbuf text = STRBUF_INIT;
 	int r = document_render(fs, n, &text);
+
 	if (r)
 		return r;
-	if (node_builds(n))
+	if (node_traits(n)->builds)
 		return of_scope(fs, n, text.len, st);
 	bool writable = n->kind == NODE_FULL_REFRESH && !backend_protected(fs->backend, n->model) &&
 			backend_runnable(fs->backend, n->model);
@@ -162,9 +151,43 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 	return 0;
 }
 
+int attr_of(struct fs *fs, const struct node *n, struct stat *st)
+{
+	switch (n->kind) {
+	case NODE_ROOT:
+	case NODE_MODEL:
+	case NODE_SELECTION:
+		return of_directory(fs, n, st);
+	case NODE_LINK:
+		of_link(fs, n, st);
+		return 0;
+	case NODE_BATCH:
+		return of_batch(fs, n, st);
+	case NODE_PROGRESS:
+		/* As in /proc: who believes in no size reads to the end. */
+		fill(fs, n, file_mode(fs, false), changed_at(fs, n), 0, st);
+		return 0;
+	case NODE_HISTORY:
+		/* Whoever follows it reads where the size has grown. Before it is opened it is as in /proc. */
+		fill(fs, n, file_mode(fs, false), changed_at(fs, n),
+		     backend_history_size(fs->backend, n->model), st);
+		return 0;
+	case NODE_BATCH_SQL:
+	case NODE_RANGE:
+	case NODE_RANGE_SQL:
+	case NODE_DOCUMENT:
+	case NODE_RUN:
+	case NODE_FULL_REFRESH:
+		return of_document(fs, n, st);
+	case NODE_KINDS:
+		break;
+	}
+	return -ESTALE;
+}
+
 double attr_timeout(const struct node *n)
 {
-	return n->kind == NODE_ROOT || n->kind == NODE_MODEL || n->kind == NODE_BATCH ? ATTR_FOREVER_S : 0;
+	return node_traits(n)->kept ? ATTR_FOREVER_S : 0;
 }
 
 /* Whether a line of /proc/PID/status names the group among the supplementary ones. */

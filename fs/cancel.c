@@ -2,6 +2,7 @@
 #include "fs/cancel.h"
 
 #include "fs/attr.h"
+#include "fs/fixed_names.h"
 #include "fs/lookup.h"
 #include "fs/name.h"
 #include "fs/private.h"
@@ -40,11 +41,14 @@ static int refuse_kind(struct fs *fs, slot model, const char *text)
 static int find_in_model(struct fs *fs, slot model, const char *text, struct scope *out)
 {
 	struct name name;
-	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
+	unsigned number;
 
+	if (fixed_find(NODE_MODEL, text, &number))
+		return refuse_kind(fs, model, text);
+	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
 	if (r)
 		return r;
-	if (name.kind != NODE_BATCH && name.kind != NODE_RANGE)
+	if (!node_traits(&(struct node){.kind = name.kind})->cancels)
 		return refuse_kind(fs, model, text);
 	r = fs_scope_of_name(fs, model, &name, out);
 	return r ? r : check_suffix(fs, model, &name);
@@ -54,14 +58,15 @@ static int find_in_selection(struct fs *fs, const struct node *n, const char *te
 {
 	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
 	struct name name;
+	unsigned number;
 
 	if (!dir)
 		return -ESTALE;
-	bool link = lookup_link(fs, dir, text) >= 0;
+	bool link = lookup_link(fs, dir, text) >= 0 || fixed_find(NODE_SELECTION, text, &number);
 	int r = link ? 0 : name_parse_in_selection(text, &name);
 	if (r)
 		return r;
-	if (link || name.kind != NODE_RANGE)
+	if (link || !node_traits(&(struct node){.kind = name.kind})->cancels)
 		return refuse_kind(fs, dir->selected.models[0], text);
 	return fs_scope_of_selection(fs, dir, name.span, name.states, out);
 }

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 
 #include "fs/attr.h"
+#include "fs/fixed_names.h"
 #include "fs/name.h"
 #include "fs/private.h"
 
 #define GLANCES 256
 
-enum { POSITION_SELF = 1, POSITION_PARENT, POSITION_FIXED, POSITION_FIRST = 16 };
+enum { POSITION_SELF = 1, POSITION_PARENT, POSITION_FIXED, POSITION_FIRST = POSITION_FIXED + NODE_FIXED_MAX + 1 };
 
 /* What the kernel was told of a batch. */
 struct told {
@@ -68,27 +69,15 @@ static bool emit_dots(struct listing *l, off_t off)
 
 static bool emit_fixed(struct listing *l, off_t off)
 {
-	static const struct {
-		const char *name;
-		enum node_kind dir, kind;
-	} fixed[] = {
-		{".status", NODE_ROOT, NODE_ROOT_STATUS},
-		{".history", NODE_ROOT, NODE_HISTORY},
-		{".model", NODE_MODEL, NODE_MODEL_DOCUMENT},
-		{".status", NODE_MODEL, NODE_MODEL_STATUS},
-		{".history", NODE_MODEL, NODE_HISTORY},
-		{".full-refresh", NODE_MODEL, NODE_FULL_REFRESH},
-		{".run", NODE_MODEL, NODE_RUN},
-		{".status", NODE_SELECTION, NODE_MODEL_STATUS},
-		{".run", NODE_SELECTION, NODE_RUN},
-	};
 	struct node n = l->dir;
+	const struct fixed_name *f;
 
-	for (unsigned i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
-		n.kind = fixed[i].kind;
-		if (off >= POSITION_FIXED + i || fixed[i].dir != l->dir.kind)
+	for (unsigned i = 0; (f = fixed_name(i)); i++) {
+		n.kind = f->kind;
+		n.fixed = (uint8_t)i;
+		if (off >= POSITION_FIXED + i || f->in != l->dir.kind)
 			continue;
-		if (!emit_bare(l, fixed[i].name, n, S_IFREG, POSITION_FIXED + i))
+		if (!emit_bare(l, f->text, n, S_IFREG, POSITION_FIXED + i))
 			return false;
 	}
 	return true;
@@ -207,7 +196,7 @@ static void start_list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, b
 	struct node dir;
 	int r = fs_node(fs, ino, &dir);
 
-	if (r == 0 && !node_is_dir(&dir))
+	if (r == 0 && !node_traits(&dir)->dir)
 		r = -ENOTDIR;
 	if (r)
 		fuse_reply_err(req, -r);

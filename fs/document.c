@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/document.h"
 
+#include "fs/fixed_names.h"
 #include "fs/private.h"
 
 void document_pad(struct strbuf *out, size_t size)
@@ -19,49 +20,32 @@ void document_pad(struct strbuf *out, size_t size)
 	strbuf_putc(out, '\n');
 }
 
-static int render_batches(struct fs *fs, const struct node *n, struct strbuf *out)
+/* Of a range, a set and what is named .sql. */
+static int render_scope(struct fs *fs, const struct node *n, struct strbuf *out)
 {
 	auto_scope struct scope scope = {.n = 0};
 	int r = fs_scope(fs, n, &scope);
 
 	if (r)
 		return r;
-	if (n->kind == NODE_RANGE || n->kind == NODE_RUN)
-		return backend_parts_document(fs->backend, scope_list(&scope), scope.n, n->kind == NODE_RUN,
-					      out);
+	if (n->kind == NODE_RANGE)
+		return backend_parts_document(fs->backend, scope_list(&scope), scope.n, false, out);
 	return backend_sql_document(fs->backend, n->model, scope.one.batches, out);
-}
-
-/* .status and .run. */
-static int render_selection(struct fs *fs, const struct node *n, struct strbuf *out)
-{
-	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
-
-	if (!dir)
-		return -ESTALE;
-	return backend_selection_document(fs->backend, &dir->selected, n->kind == NODE_MODEL_STATUS, out);
 }
 
 static int render(struct fs *fs, const struct node *n, struct strbuf *out)
 {
-	if (node_is_selected(n) && (n->kind == NODE_MODEL_STATUS || n->kind == NODE_RUN))
-		return render_selection(fs, n, out);
 	switch (n->kind) {
-	case NODE_ROOT_STATUS:
-		return backend_root_status(fs->backend, out);
-	case NODE_MODEL_DOCUMENT:
-		return backend_model_document(fs->backend, n->model, out);
-	case NODE_MODEL_STATUS:
-		return backend_model_status(fs->backend, n->model, out);
-	case NODE_FULL_REFRESH:
-		return backend_full_refresh_document(fs->backend, n->model, out);
 	case NODE_BATCH:
 		return backend_batch_document(fs->backend, n->model, n->ordinal, out);
 	case NODE_BATCH_SQL:
 	case NODE_RANGE:
 	case NODE_RANGE_SQL:
+		return render_scope(fs, n, out);
+	case NODE_DOCUMENT:
 	case NODE_RUN:
-		return render_batches(fs, n, out);
+	case NODE_FULL_REFRESH:
+		return fixed_of(n)->render(fs, n, out);
 	case NODE_HISTORY:
 	case NODE_PROGRESS:
 		return 0;

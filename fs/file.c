@@ -14,7 +14,7 @@ static int check_read(struct fs *fs, const struct node *n)
 	struct batch_glance glance;
 	int64_t left_us;
 
-	if (node_is_dir(n))
+	if (node_traits(n)->dir)
 		return -EISDIR;
 	if (n->kind != NODE_BATCH)
 		return 0;
@@ -230,7 +230,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 	auto_scope struct scope scope = {.n = 0};
 	struct wait_for what = {.req = req, .kind = WAIT_FSYNC, .scope = &scope};
 	int r = fs_node(fs, ino, &what.node);
-	bool waits = r == 0 && node_builds(&what.node);
+	bool waits = r == 0 && node_traits(&what.node)->builds;
 
 	if (waits)
 		r = fs_scope(fs, &what.node, &scope);

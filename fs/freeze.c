@@ -12,7 +12,7 @@ static bool can_freeze(struct fs *fs, const struct node *n)
 
 	if (n->kind == NODE_RANGE)
 		return fs_scope(fs, n, &scope) || !scope.states;
-	return n->kind == NODE_BATCH || n->kind == NODE_FULL_REFRESH;
+	return node_traits(n)->freezes;
 }
 
 /* What the mode asks for: 1, to freeze; 0, to thaw; or -errno. */

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "fs/attr.h"
+#include "fs/fixed_names.h"
 #include "fs/name.h"
 
 bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance *glance, int64_t *left_us)
@@ -28,7 +29,7 @@ int lookup_link(struct fs *fs, const struct selection_dir *dir, const char *name
 
 static void forget(struct fs *fs, const struct node *n, uint64_t count)
 {
-	if (node_interned(n))
+	if (node_traits(n)->range)
 		ranges_forget(&fs->ranges, n->ordinal, count);
 	else if (n->kind == NODE_SELECTION)
 		selections_forget(&fs->selections, n->ordinal, count);
@@ -91,6 +92,26 @@ static void lookup_interned(struct fs *fs, fuse_req_t req, fuse_ino_t dir, struc
 	reply_entry(fs, req, n);
 }
 
+/* Makes *n, of which the directory is known, the node of that fixed name. False: it is none. */
+static bool find_fixed(enum node_kind in, const char *text, struct node *n)
+{
+	unsigned number;
+	const struct fixed_name *f = fixed_find(in, text, &number);
+
+	if (!f)
+		return false;
+	n->kind = f->kind;
+	n->fixed = (uint8_t)number;
+	return true;
+}
+
+static void reply_fixed(struct fs *fs, fuse_req_t req, struct node *n)
+{
+	if (fixed_of(n)->mode & S_IWUSR)
+		n->alias = announce_run_alias(fs, n);
+	reply_entry(fs, req, n);
+}
+
 /* Whether what a name says is there: its batches, and the state that a suffix claims. */
 static int check_exists(struct fs *fs, const struct node *n, const struct name *name)
 {
@@ -98,8 +119,6 @@ static int check_exists(struct fs *fs, const struct node *n, const struct name *
 	struct batch_glance glance;
 	int64_t left_us;
 
-	if (n->kind < NODE_BATCH || n->kind == NODE_RUN)
-		return 0;
 	int r = fs_scope_of_name(fs, n->model, name, &scope);
 	if (r || n->kind != NODE_PROGRESS || !n->suffix)
 		return r;
@@ -112,23 +131,25 @@ static int check_exists(struct fs *fs, const struct node *n, const struct name *
 static void lookup_in_model(struct fs *fs, fuse_req_t req, fuse_ino_t dir, slot model, const char *text)
 {
 	struct name name;
-	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
-	struct node n = {
-		.kind = name.kind, .model = model, .ordinal = name.batches.first, .suffix = name.suffix};
+	struct node n = {.model = model};
 
+	if (find_fixed(NODE_MODEL, text, &n)) {
+		reply_fixed(fs, req, &n);
+		return;
+	}
+	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
+	n.kind = name.kind;
+	n.ordinal = name.batches.first;
+	n.suffix = name.suffix;
 	if (r == 0)
 		r = check_exists(fs, &n, &name);
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
-	if (node_interned(&n)) {
+	if (node_traits(&n)->range)
 		lookup_interned(fs, req, dir, &n, text, &name);
-		return;
-	}
-	if (n.kind == NODE_RUN || n.kind == NODE_FULL_REFRESH)
-		n.alias = announce_run_alias(fs, &n);
-	if (n.kind == NODE_BATCH)
+	else if (n.kind == NODE_BATCH)
 		lookup_batch(fs, req, &n);
 	else
 		reply_entry(fs, req, &n);
@@ -142,22 +163,24 @@ static void lookup_in_selection(struct fs *fs, fuse_req_t req, const struct node
 	struct name name;
 	int r = dir ? 0 : -ESTALE;
 
-	if (r == 0 && n.model < 0) {
-		r = name_parse_in_selection(text, &name);
-		n.kind = name.kind;
-		n.ordinal = in->ordinal;
-		if (r == 0)
-			r = fs_scope_of_selection(fs, dir, name.span, name.states, &scope);
-	}
-	if (r) {
-		fuse_reply_err(req, -r);
-	} else if (node_interned(&n)) {
-		lookup_interned(fs, req, node_id(in), &n, text, &name);
-	} else {
-		if (n.kind == NODE_RUN)
-			n.alias = announce_run_alias(fs, &n);
+	if (r == 0 && n.model >= 0) {
 		reply_entry(fs, req, &n);
+		return;
 	}
+	n.ordinal = in->ordinal;
+	if (r == 0 && find_fixed(NODE_SELECTION, text, &n)) {
+		reply_fixed(fs, req, &n);
+		return;
+	}
+	if (r == 0)
+		r = name_parse_in_selection(text, &name);
+	if (r == 0)
+		r = fs_scope_of_selection(fs, dir, name.span, name.states, &scope);
+	n.kind = name.kind;
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		lookup_interned(fs, req, node_id(in), &n, text, &name);
 }
 
 static int select_models(struct fs *fs, const char *text, uint32_t *id)
@@ -178,15 +201,14 @@ static int select_models(struct fs *fs, const char *text, uint32_t *id)
 
 static void lookup_in_root(struct fs *fs, fuse_req_t req, const char *text)
 {
-	struct node n = {.kind = NODE_ROOT_STATUS, .model = -1};
+	struct node n = {.kind = NODE_MODEL, .model = -1};
 
-	if (strcmp(text, ".history") == 0) {
-		n.kind = NODE_HISTORY;
-	} else if (strcmp(text, ".status") != 0) {
-		n.kind = NODE_MODEL;
-		n.model = backend_find(fs->backend, text);
+	if (find_fixed(NODE_ROOT, text, &n)) {
+		reply_fixed(fs, req, &n);
+		return;
 	}
-	if (n.kind == NODE_MODEL && n.model < 0) {
+	n.model = backend_find(fs->backend, text);
+	if (n.model < 0) {
 		n.kind = NODE_SELECTION;
 		int r = select_models(fs, text, &n.ordinal);
 		if (r) {

@@ -4,16 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define RUN_NAME ".run"
-
-static const struct {
-	const char *text;
-	enum node_kind kind;
-} fixed[] = {
-	{".model", NODE_MODEL_DOCUMENT},      {".status", NODE_MODEL_STATUS}, {".history", NODE_HISTORY},
-	{".full-refresh", NODE_FULL_REFRESH}, {RUN_NAME, NODE_RUN},
-};
-
 /* Cuts `tail` off the text's end. */
 static bool strip(const char *text, size_t *len, const char *tail)
 {
@@ -80,16 +70,11 @@ static int parse_batches(const enum batch_size *size, const char *text, size_t l
 	return 0;
 }
 
-static bool is_run(const char *text, size_t len)
-{
-	return len == strlen(RUN_NAME) && memcmp(text, RUN_NAME, len) == 0;
-}
-
 static int parse_progress(const enum batch_size *size, const char *text, size_t len, struct name *out)
 {
 	int r = 0;
 
-	if (is_run(text, len))
+	if (len == strlen(NAME_RUN) && memcmp(text, NAME_RUN, len) == 0)
 		out->span = SPAN_EVERYTHING;
 	else
 		r = parse_batches(size, text, len, out);
@@ -123,11 +108,6 @@ static int parse(enum batch_size size, const char *text, struct name *out)
 int name_parse(enum batch_size size, const char *text, struct name *out)
 {
 	*out = (struct name){.kind = NODE_ROOT, .len = strlen(text)};
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		if (strcmp(text, fixed[i].text) == 0) {
-			out->kind = fixed[i].kind;
-			return 0;
-		}
 	int r = parse(size, text, out);
 	if (r == 0)
 		out->batches = name_batches(size, out->span);
@@ -136,12 +116,7 @@ int name_parse(enum batch_size size, const char *text, struct name *out)
 
 int name_parse_in_selection(const char *text, struct name *out)
 {
-	*out = (struct name){.kind = NODE_MODEL_STATUS, .span = SPAN_EVERYTHING, .len = strlen(text)};
-	if (strcmp(text, ".status") == 0)
-		return 0;
-	out->kind = NODE_RUN;
-	if (is_run(text, out->len))
-		return 0;
+	*out = (struct name){.kind = NODE_ROOT, .len = strlen(text)};
 	if (strip(text, &out->len, ".progress"))
 		return parse_progress(NULL, text, out->len, out);
 	return out->len ? parse_batches(NULL, text, out->len, out) : -ENOENT;

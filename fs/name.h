@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The names in a model's directory and in a selection's. Pure. */
+/* The names in a model's directory and in a selection's, but for the fixed ones. Pure. */
 #ifndef BATCHFS_FS_NAME_H
 #define BATCHFS_FS_NAME_H
 
@@ -7,6 +7,9 @@
 #include "fs/node.h"
 
 #define BATCH_FILE_NAME_MAX 32 /* a batch's name with its suffix, and the NUL */
+
+/* The fixed name that has a .progress of its own. */
+#define NAME_RUN ".run"
 
 /* What a selection's links begin with; the model's name follows. */
 #define LINK_PREFIX "../"

@@ -13,12 +13,45 @@ enum {
 
 _Static_assert(NODE_KINDS <= 1 << KIND_BITS, "a kind has its place in the inode number");
 
+static const struct node_traits traits[NODE_KINDS] = {
+	[NODE_ROOT] = {.dir = true, .kept = true, .of_others = true},
+	[NODE_MODEL] = {.dir = true, .kept = true, .of_model = true},
+	[NODE_SELECTION] = {.dir = true, .of_others = true},
+	[NODE_LINK] = {.of_model = true},
+	[NODE_BATCH] = {.builds = true,
+			.freezes = true,
+			.cancels = true,
+			.document = true,
+			.kept = true,
+			.of_model = true},
+	[NODE_BATCH_SQL] = {.document = true, .of_model = true},
+	[NODE_RANGE] = {.builds = true,
+			.freezes = true,
+			.cancels = true,
+			.document = true,
+			.range = true,
+			.of_model = true,
+			.of_others = true},
+	[NODE_RANGE_SQL] = {.document = true, .range = true, .of_model = true},
+	[NODE_PROGRESS] = {.range = true, .of_model = true, .of_others = true},
+	[NODE_DOCUMENT] = {.document = true, .fixed = true, .of_model = true, .of_others = true},
+	[NODE_RUN] = {.builds = true, .document = true, .fixed = true, .of_model = true, .of_others = true},
+	[NODE_FULL_REFRESH] = {.freezes = true, .document = true, .fixed = true, .of_model = true},
+	[NODE_HISTORY] = {.fixed = true, .of_model = true, .of_others = true},
+};
+
+const struct node_traits *node_traits(const struct node *n)
+{
+	return &traits[n->kind];
+}
+
 uint64_t node_id(const struct node *n)
 {
 	if (n->kind == NODE_ROOT)
 		return ROOT_ID;
 	return (uint64_t)(n->model + 1) << MODEL_SHIFT | (uint64_t)n->ordinal << ORDINAL_SHIFT |
-	       (uint64_t)n->kind << KIND_SHIFT | (uint64_t)n->suffix << SUFFIX_SHIFT | n->alias;
+	       (uint64_t)n->kind << KIND_SHIFT |
+	       (uint64_t)(node_traits(n)->fixed ? n->fixed : n->suffix) << SUFFIX_SHIFT | n->alias;
 }
 
 uint64_t node_ino(const struct node *n)
@@ -30,30 +63,26 @@ uint64_t node_ino(const struct node *n)
 	return node_id(&plain);
 }
 
-bool node_is_selected(const struct node *n)
-{
-	return n->model < 0 && (n->kind == NODE_SELECTION || n->kind == NODE_MODEL_STATUS ||
-				n->kind == NODE_RUN || n->kind == NODE_RANGE || n->kind == NODE_PROGRESS);
-}
-
 bool node_parse(uint64_t id, struct node *out)
 {
+	uint8_t suffix = (uint8_t)(id >> SUFFIX_SHIFT & ((1u << SUFFIX_BITS) - 1));
+
 	*out = (struct node){
-		.model = (int)(id >> MODEL_SHIFT) - 1,
+		.model = (slot)(id >> MODEL_SHIFT) - 1,
 		.ordinal = (uint32_t)(id >> ORDINAL_SHIFT) & NODE_ORDINAL_MAX,
 		.kind = (enum node_kind)(id >> KIND_SHIFT & ((1u << KIND_BITS) - 1)),
-		.suffix = (uint8_t)(id >> SUFFIX_SHIFT & ((1u << SUFFIX_BITS) - 1)),
 		.alias = (uint16_t)(id & NODE_ALIAS_MAX),
 	};
 	if (id == ROOT_ID) {
 		*out = (struct node){.kind = NODE_ROOT, .model = -1};
 		return true;
 	}
-	if (out->kind == NODE_ROOT || out->kind >= NODE_KINDS || out->suffix >= NODE_SUFFIXES)
+	if (out->kind == NODE_ROOT || out->kind >= NODE_KINDS)
 		return false;
-	if (out->kind == NODE_HISTORY)
-		return true;
-	if (out->model < 0)
-		return out->kind == NODE_ROOT_STATUS || node_is_selected(out);
-	return out->kind != NODE_ROOT_STATUS && out->kind != NODE_SELECTION;
+	const struct node_traits *t = node_traits(out);
+	if (t->fixed)
+		out->fixed = suffix;
+	else
+		out->suffix = suffix;
+	return out->suffix < NODE_SUFFIXES && (out->model < 0 ? t->of_others : t->of_model);
 }

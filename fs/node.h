@@ -2,7 +2,7 @@
 /*
  * Inode numbers are computed, so that there is nothing to remember about an inode:
  *
- *     model + 1 (16) | ordinal (28) | kind (4) | suffix (4) | alias (12)
+ *     model + 1 (16) | ordinal (28) | kind (4) | suffix, or number of a fixed name (4) | alias (12)
  *
  * `suffix` is the one the file was looked up by: SETATTR and OPEN bring no name.
  * `alias` gives a file whose inode is locked by a waiting request a second inode.
@@ -17,28 +17,41 @@
 #include "backend/batch_state.h"
 #include "backend/slot.h"
 
+/* A new kind needs its traits, and the compiler finds the switches that it is missing in. */
 enum node_kind {
 	NODE_ROOT,
-	NODE_ROOT_STATUS,
 	NODE_MODEL,
-	NODE_MODEL_DOCUMENT, /* .model */
-	NODE_MODEL_STATUS,   /* of a selection, too */
-	NODE_FULL_REFRESH,
-	NODE_HISTORY, /* of a model, or of the root */
+	NODE_SELECTION, /* a directory; ordinal: an id of selection.h, as of the fixed names in it */
+	NODE_LINK,	/* in a selection, to a model's directory */
 	NODE_BATCH,
 	NODE_BATCH_SQL,
 	NODE_RANGE, /* period, range or set of states; ordinal: an id of range.h */
 	NODE_RANGE_SQL,
-	NODE_RUN,	/* .run */
-	NODE_PROGRESS,	/* of anything; ordinal: an id of range.h */
-	NODE_SELECTION, /* a directory; ordinal: an id of selection.h, as of .run and .status in it */
-	NODE_LINK,	/* in a selection, to a model's directory */
+	NODE_PROGRESS,	   /* of anything; ordinal: an id of range.h */
+	NODE_DOCUMENT,	   /* a fixed name that is only read; this one and the following are in fixed_names.h */
+	NODE_RUN,	   /* .run */
+	NODE_FULL_REFRESH, /* .full-refresh */
+	NODE_HISTORY,	   /* .history */
 	NODE_KINDS,
+};
+
+struct node_traits {
+	bool dir;
+	bool builds;	/* a write to it asks for a build, and sync of it waits for that */
+	bool freezes;	/* chmod freezes it, or protects what it stands for */
+	bool cancels;	/* rm cancels what is queued or running in it */
+	bool document;	/* it has a text of a known size, fixed when it is opened */
+	bool range;	/* its ordinal is an id of range.h */
+	bool fixed;	/* its name is in fixed_names.h */
+	bool kept;	/* the kernel may keep its attributes: it is told of every change */
+	bool of_model;	/* there is one of a model, */
+	bool of_others; /* and one of the root or in a selection */
 };
 
 #define NODE_MODELS_MAX	 65535
 #define NODE_ORDINAL_MAX ((1u << 28) - 1)
 #define NODE_ALIAS_MAX	 4095
+#define NODE_FIXED_MAX	 15
 #define NODE_SUFFIXES	 8 /* 0: the bare name; else a state other than done, plus one */
 
 struct node {
@@ -47,33 +60,16 @@ struct node {
 	uint32_t ordinal;
 	uint8_t suffix;
 	uint16_t alias;
+	uint8_t fixed; /* of a fixed name: its number in fixed_names.h */
 };
+
+const struct node_traits *node_traits(const struct node *n);
 
 uint64_t node_id(const struct node *n);
 uint64_t node_ino(const struct node *n);
 
-/* Whether it is a selection, or in one. */
-bool node_is_selected(const struct node *n);
-
 /* False if the number is none that node_id() makes. */
 bool node_parse(uint64_t id, struct node *out);
-
-/* What a write to it builds, and what sync of it waits for. */
-static inline bool node_builds(const struct node *n)
-{
-	return n->kind == NODE_BATCH || n->kind == NODE_RANGE || n->kind == NODE_RUN;
-}
-
-static inline bool node_is_dir(const struct node *n)
-{
-	return n->kind == NODE_ROOT || n->kind == NODE_MODEL || n->kind == NODE_SELECTION;
-}
-
-/* Whether its ordinal is an id of range.h. */
-static inline bool node_interned(const struct node *n)
-{
-	return n->kind == NODE_RANGE || n->kind == NODE_RANGE_SQL || n->kind == NODE_PROGRESS;
-}
 
 static inline uint8_t suffix_of(enum batch_state state)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/fixed_names.h"
 #include "fs/private.h"
 
 static ordinal min_ordinal(ordinal a, ordinal b)
@@ -119,7 +120,9 @@ void scope_leave_out_unrunnable(const struct backend *b, struct scope *p)
 
 int fs_node(struct fs *fs, uint64_t ino, struct node *out)
 {
-	return node_parse(ino, out) && out->model < fs->models ? 0 : -ESTALE;
+	if (!node_parse(ino, out) || out->model >= fs->models)
+		return -ESTALE;
+	return node_traits(out)->fixed && !fixed_of(out) ? -ESTALE : 0;
 }
 
 /* Clipped to what exists. False: nothing is left. */
@@ -172,14 +175,23 @@ int fs_scope_of_selection(struct fs *fs, const struct selection_dir *dir, struct
 	return -ENOENT;
 }
 
+bool fs_is_selected(const struct node *n)
+{
+	const struct fixed_name *f = fixed_of(n);
+
+	if (n->model >= 0)
+		return false;
+	return n->kind == NODE_SELECTION || node_traits(n)->range || (f && f->in == NODE_SELECTION);
+}
+
 struct selection_dir *fs_selection_of(struct fs *fs, const struct node *n)
 {
 	struct range range;
 	struct node dir = *n;
 
-	if (!node_is_selected(n))
+	if (!fs_is_selected(n))
 		return NULL;
-	if (node_interned(n) &&
+	if (node_traits(n)->range &&
 	    (!ranges_get(&fs->ranges, n->ordinal, &range) || !node_parse(range.dir, &dir)))
 		return NULL;
 	return selections_get(&fs->selections, dir.ordinal);
@@ -190,9 +202,9 @@ uint64_t fs_dir_of(struct fs *fs, const struct node *n)
 	struct node dir = {.kind = NODE_MODEL, .model = n->model};
 	struct range range;
 
-	if (node_interned(n))
+	if (node_traits(n)->range)
 		return ranges_get(&fs->ranges, n->ordinal, &range) ? range.dir : 0;
-	if (node_is_selected(n)) {
+	if (fs_is_selected(n)) {
 		dir.kind = NODE_SELECTION;
 		dir.ordinal = n->ordinal;
 	} else if (n->model < 0) {
@@ -208,7 +220,7 @@ int fs_scope(struct fs *fs, const struct node *n, struct scope *out)
 	*out = (struct scope){.n = 0};
 	if (n->kind == NODE_BATCH || n->kind == NODE_BATCH_SQL)
 		return of_model(fs, n->model, (struct ordinal_range){n->ordinal, n->ordinal + 1}, 0, out);
-	if (node_interned(n) && !ranges_get(&fs->ranges, n->ordinal, &range))
+	if (node_traits(n)->range && !ranges_get(&fs->ranges, n->ordinal, &range))
 		return -ESTALE;
 	if (n->model >= 0)
 		return of_model(fs, n->model,

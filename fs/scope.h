@@ -76,6 +76,9 @@ int fs_node(struct fs *fs, uint64_t ino, struct node *out);
 /* The inode number of the directory of a file that can be built; 0: not known. */
 uint64_t fs_dir_of(struct fs *fs, const struct node *n);
 
+/* Whether the node is a selection, or in one. */
+bool fs_is_selected(const struct node *n);
+
 /* The selection that the node is, or is in. To be given to selection_put(); NULL: in none, or not known. */
 struct selection_dir *fs_selection_of(struct fs *fs, const struct node *n);
 

@@ -13,10 +13,10 @@ static struct backend_part about(struct fs *fs, const struct node *n)
 	struct backend_part about = {.model = n->model};
 	auto_scope struct scope scope = {.n = 0};
 
-	if (n->kind == NODE_BATCH || n->kind == NODE_RANGE)
+	if (node_traits(n)->cancels)
 		if (fs_scope(fs, n, &scope) == 0 && scope.n)
 			return scope_list(&scope)[0];
-	if (node_is_selected(n)) {
+	if (fs_is_selected(n)) {
 		auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
 		about.model = dir ? dir->selected.models[0] : -1;
 	}
@@ -62,16 +62,17 @@ int trigger_check_suffix(struct fs *fs, const struct node *n)
 static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct scope *scope)
 {
 	mode_t mode = 0666 & ~fs->umask;
-	int r = node_builds(n) ? fs_scope(fs, n, scope) : 0;
+	int r = node_traits(n)->builds ? fs_scope(fs, n, scope) : 0;
 	const struct backend_part *unrunnable = scope_unrunnable(fs->backend, scope);
 
 	if (backend_read_only(fs->backend))
 		return refuse(fs, n, say, EROFS,
 			      "The mount is read-only (-o ro): nothing is built through it.");
+	const struct node_traits *t = node_traits(n);
 	bool protected = n->kind == NODE_FULL_REFRESH && backend_protected(fs->backend, n->model);
 	bool verb = n->kind == NODE_FULL_REFRESH && backend_runnable(fs->backend, n->model);
 	/* A directory keeps its own mode: touching it is EPERM, not a matter of rights. */
-	if (!node_is_dir(n) && (protected || unrunnable || (!verb && !node_builds(n))))
+	if (!t->dir && (protected || unrunnable || (!verb && !t->builds)))
 		mode = 0444;
 	if (!attr_may_write(fs, req, mode))
 		return refuse(fs, n, say, EACCES, "The file's mode does not let this user write to it.");
@@ -85,7 +86,7 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 			fs, n, say, EPERM,
 			"The model is protected against a full refresh (read .full-refresh for the reason); "
 			"touch a period or a range to rebuild a part of it.");
-	if (!node_builds(n))
+	if (!t->builds)
 		return refuse(
 			fs, n, say, EPERM,
 			"Only batches, periods, ranges, sets of states and .run can be built by writing to "

@@ -106,13 +106,6 @@ static void test_no_names(void **state)
 	assert_int_equal(name_parse(BATCH_DAY, "2024-09-02--2024-09.sql", &n), -EINVAL);
 }
 
-static void test_fixed_names(void **state)
-{
-	assert_int_equal(parse(BATCH_DAY, ".model").kind, NODE_MODEL_DOCUMENT);
-	assert_int_equal(parse(BATCH_DAY, ".status").kind, NODE_MODEL_STATUS);
-	assert_int_equal(parse(BATCH_DAY, ".full-refresh").kind, NODE_FULL_REFRESH);
-}
-
 static struct name parse_selected(const char *text)
 {
 	struct name n;
@@ -136,8 +129,6 @@ static void test_names_in_a_selection(void **state)
 	assert_int_equal(n.kind, NODE_RANGE);
 	assert_int_equal(n.suffix, 0);
 	assert_int_equal(n.states, 1u << BATCH_FAILED);
-	assert_int_equal(parse_selected(".run").kind, NODE_RUN);
-	assert_int_equal(parse_selected(".status").kind, NODE_MODEL_STATUS);
 	assert_int_equal(parse_selected(".run.progress").kind, NODE_PROGRESS);
 	assert_int_equal(parse_selected("2024.progress").kind, NODE_PROGRESS);
 	assert_int_equal(parse_selected(".progress").kind, NODE_PROGRESS);
@@ -209,7 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_batches),	    cmocka_unit_test(test_periods),
 		cmocka_unit_test(test_ranges),	    cmocka_unit_test(test_no_names),
-		cmocka_unit_test(test_fixed_names), cmocka_unit_test(test_format_is_parsed_back),
+		cmocka_unit_test(test_format_is_parsed_back),
 		cmocka_unit_test(test_reason),	    cmocka_unit_test(test_names_in_a_selection),
 	};
 

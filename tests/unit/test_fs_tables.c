@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "fs/name_grace.h"
 #include "fs/handle.h"
 #include "fs/kernel_cache.h"
+#include "fs/name_grace.h"
 #include "fs/node.h"
 #include "fs/range.h"
 #include "fs/selection.h"
@@ -66,12 +66,13 @@ static void test_node_ino_is_the_files(void **state)
 
 static void test_node_refuses_what_it_did_not_make(void **state)
 {
-	struct node out, status = {NODE_ROOT_STATUS, -1, 0, 0, 0};
+	struct node out, status = {.kind = NODE_DOCUMENT, .model = -1, .fixed = 3};
 
 	assert_true(node_parse(1, &out));
 	assert_int_equal(out.kind, NODE_ROOT);
 	assert_true(node_parse(node_id(&status), &out));
 	assert_int_equal(out.model, -1);
+	assert_int_equal(out.fixed, 3);
 	assert_false(node_parse(0, &out));
 	assert_false(node_parse(2, &out));
 	assert_false(node_parse(UINT64_MAX, &out));

@@ -32,8 +32,6 @@ static void check(enum batch_size size, const char *text, enum node_kind kind, s
 static void test_kinds(void **state)
 {
 	(void)state;
-	check(BATCH_DAY, ".model", NODE_MODEL_DOCUMENT, 6);
-	check(BATCH_DAY, ".run", NODE_RUN, 4);
 	check(BATCH_DAY, "2024-09-01", NODE_BATCH, 10);
 	check(BATCH_DAY, "2024-09-01.failed", NODE_BATCH, 17);
 	check(BATCH_DAY, "2024-09-01.sql", NODE_BATCH_SQL, 10);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/fixed_names.h"
+
+#include <string.h>
+
+#include "fs/name.h"
+#include "fs/private.h"
+
+static int root_status(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	(void)n;
+	return backend_root_status(fs->backend, out);
+}
+
+static int model_document(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	return backend_model_document(fs->backend, n->model, out);
+}
+
+static int model_status(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	return backend_model_status(fs->backend, n->model, out);
+}
+
+static int full_refresh(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	return backend_full_refresh_document(fs->backend, n->model, out);
+}
+
+static int model_run(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	auto_scope struct scope scope = {.n = 0};
+	int r = fs_scope(fs, n, &scope);
+
+	return r ? r : backend_parts_document(fs->backend, scope_list(&scope), scope.n, true, out);
+}
+
+static int of_selection(struct fs *fs, const struct node *n, bool status, struct strbuf *out)
+{
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+
+	return dir ? backend_selection_document(fs->backend, &dir->selected, status, out) : -ESTALE;
+}
+
+static int selection_status(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	return of_selection(fs, n, true, out);
+}
+
+static int selection_run(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	return of_selection(fs, n, false, out);
+}
+
+static const struct fixed_name table[] = {
+	{".status", NODE_ROOT, NODE_DOCUMENT, 0444, root_status, true},
+	{".history", NODE_ROOT, NODE_HISTORY, 0444, NULL, true},
+	{".model", NODE_MODEL, NODE_DOCUMENT, 0444, model_document, false},
+	{".status", NODE_MODEL, NODE_DOCUMENT, 0444, model_status, true},
+	{".history", NODE_MODEL, NODE_HISTORY, 0444, NULL, true},
+	{".full-refresh", NODE_MODEL, NODE_FULL_REFRESH, 0666, full_refresh, false},
+	{NAME_RUN, NODE_MODEL, NODE_RUN, 0666, model_run, true},
+	{".status", NODE_SELECTION, NODE_DOCUMENT, 0444, selection_status, true},
+	{NAME_RUN, NODE_SELECTION, NODE_RUN, 0666, selection_run, true},
+};
+
+#define LINES (sizeof(table) / sizeof(table[0]))
+
+_Static_assert(LINES <= NODE_FIXED_MAX + 1, "a line's number has its place in the inode number");
+
+const struct fixed_name *fixed_name(unsigned i)
+{
+	return i < LINES ? &table[i] : NULL;
+}
+
+const struct fixed_name *fixed_find(enum node_kind in, const char *text, unsigned *number)
+{
+	for (unsigned i = 0; i < LINES; i++)
+		if (table[i].in == in && strcmp(table[i].text, text) == 0) {
+			*number = i;
+			return &table[i];
+		}
+	return NULL;
+}
+
+const struct fixed_name *fixed_of(const struct node *n)
+{
+	const struct fixed_name *f = node_traits(n)->fixed ? fixed_name(n->fixed) : NULL;
+
+	if (!f || f->kind != n->kind || (f->in == NODE_MODEL) != (n->model >= 0))
+		return NULL;
+	return f;
+}
