@@ -71,7 +71,8 @@ void backend_hurry(struct backend *b);
 /* After backend_stop(), or instead of backend_start(). NULL is fine. */
 void backend_close(struct backend *b);
 
-/* Models: 0 .. backend_models() - 1; their order and their names do not change. */
+/* Models are named by their slots, 0 .. backend_models() - 1; a slot's directory and batch size never change.
+ */
 int backend_models(const struct backend *b);
 slot backend_find(const struct backend *b, const char *dir); /* -1: none */
 const char *backend_model_dir(const struct backend *b, slot model);

@@ -71,7 +71,8 @@ void store_close(struct open_store *s); /* NULL is fine */
 /* From now on the calling thread is the store's control thread. No call of the former one is under way. */
 void store_take_control(struct open_store *s);
 
-int store_enlist(struct open_store *s, struct store_target *targets, size_t n, struct error *err);
+int store_enlist(struct open_store *s, const struct model *const *models, struct store_target *targets,
+		 size_t n, struct error *err);
 int store_load(struct open_store *s, const struct store_sink *sink, struct error *err);
 int store_follow(struct open_store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
 void store_wake(struct open_store *s);

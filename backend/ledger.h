@@ -37,8 +37,14 @@ struct batch_info {
 
 struct ledger;
 
-struct ledger *ledger_new(const struct catalog *catalog); /* NULL: no memory; the catalog outlives it */
-void ledger_free(struct ledger *l);			  /* NULL is fine */
+struct ledger *ledger_new(void);    /* NULL: no memory */
+void ledger_free(struct ledger *l); /* NULL is fine */
+
+/*
+ * What the batches of a slot are. Slots come in order: `model` is the next one, or the last one once more,
+ * which begins anew. Everything below is only for slots that are enlisted. -ENOMEM: the ledger is as before.
+ */
+int ledger_enlist(struct ledger *l, slot model, const struct model *facts);
 
 /*
  * What the store reports. -ENOMEM is the only failure: the ledger is as before.

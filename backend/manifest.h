@@ -34,7 +34,7 @@ struct input {
 	const char *event_time; /* a column or an expression, quoted where dbt quotes it; NULL: none */
 	bool filtered;
 	bool ephemeral;
-	int model; /* the microbatch model that makes it: index into catalog.models, else -1 */
+	int place; /* of the microbatch model that makes it in catalog.models, else -1 */
 	/*
 	 * For each mention of the relation in the compiled code outside of the
 	 * __dbt__cte__ definitions, in order, strings and comments included: 'f' where
@@ -45,12 +45,12 @@ struct input {
 };
 
 /*
- * A window that order must respect: this model's batch reads `model`'s rows,
- * directly or through views and ephemerals. `windowed`: every way to it goes
+ * A window that order must respect: this model's batch reads the rows of the model at
+ * `place` in the catalog, directly or through views and ephemerals. `windowed`: every way to it goes
  * through a filtered input, so only the same window is read; else all of it.
  */
 struct upstream {
-	int model;
+	int place;
 	bool windowed;
 };
 
@@ -118,7 +118,7 @@ struct node {
 	 */
 	const char *config;
 	enum version_age age;
-	int model;	    /* index into catalog.models, else -1 */
+	int place;	    /* in catalog.models, else -1 */
 	const int *parents; /* indexes of nodes, ascending */
 	size_t n_parents;
 };
@@ -146,7 +146,7 @@ int manifest_load(const char *path, const struct log *log, struct catalog **out,
 
 void catalog_free(struct catalog *c); /* NULL is fine */
 
-/* Index of the model whose directory is `dir`, or -1. */
+/* The place in catalog.models of the model whose directory is `dir`, or -1. */
 int catalog_find(const struct catalog *c, const char *dir);
 
 #endif

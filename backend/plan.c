@@ -7,7 +7,7 @@
 
 struct scope {
 	const struct ledger *ledger;
-	const struct catalog *catalog;
+	const struct models *models;
 };
 
 bool plan_serial(const struct model *m)
@@ -15,24 +15,24 @@ bool plan_serial(const struct model *m)
 	return m->reads_itself || m->concurrent_batches == TRI_FALSE;
 }
 
-struct ordinal_range plan_reads(const struct ledger *l, const struct catalog *c, slot model, ordinal batch,
-				const struct upstream *upstream)
+struct ordinal_range plan_reads(const struct ledger *l, const struct models *ms, slot model, ordinal batch,
+				const struct model_read *read)
 {
-	enum batch_size size = c->models[model].batch_size;
-	if (!upstream->windowed)
-		return ledger_known(l, upstream->model);
-	return calendar_touched(c->models[upstream->model].batch_size, calendar_start(size, batch),
+	enum batch_size size = models_batch_size(ms, model);
+	if (!read->windowed)
+		return ledger_known(l, read->model);
+	return calendar_touched(models_batch_size(ms, read->model), calendar_start(size, batch),
 				calendar_start(size, batch + 1));
 }
 
-/* The batches of `model` that read this batch of `upstream`. */
-static struct ordinal_range read_by(const struct ledger *l, const struct catalog *c, slot model,
-				    const struct upstream *upstream, ordinal batch)
+/* The batches of `model` that read this batch of `read`. */
+static struct ordinal_range read_by(const struct ledger *l, const struct models *ms, slot model,
+				    const struct model_read *read, ordinal batch)
 {
-	enum batch_size size = c->models[upstream->model].batch_size;
-	if (!upstream->windowed)
+	enum batch_size size = models_batch_size(ms, read->model);
+	if (!read->windowed)
 		return ledger_known(l, model);
-	return calendar_touched(c->models[model].batch_size, calendar_start(size, batch),
+	return calendar_touched(models_batch_size(ms, model), calendar_start(size, batch),
 				calendar_start(size, batch + 1));
 }
 
@@ -41,53 +41,53 @@ static bool settled(const struct ledger *l, slot model, struct ordinal_range ran
 	return range.first >= range.end || ledger_next_unsettled(l, model, range) >= range.end;
 }
 
-bool plan_ready(const struct ledger *l, const struct catalog *c, slot model, ordinal batch)
+bool plan_ready(const struct ledger *l, const struct models *ms, slot model, ordinal batch)
 {
-	const struct model *m = &c->models[model];
+	size_t n;
+	const struct model_read *reads = models_reads(ms, model, &n);
 	if (ledger_frozen(l, model, batch, NULL))
 		return false;
-	if (m->reads_itself &&
+	if (models_at(ms, model)->reads_itself &&
 	    !settled(l, model, (struct ordinal_range){ledger_known(l, model).first, batch}))
 		return false;
-	for (size_t i = 0; i < m->n_upstreams; i++) {
-		const struct upstream *u = &m->upstreams[i];
-		if (u->model != model && !settled(l, u->model, plan_reads(l, c, model, batch, u)))
+	for (size_t i = 0; i < n; i++)
+		if (reads[i].model != model &&
+		    !settled(l, reads[i].model, plan_reads(l, ms, model, batch, &reads[i])))
 			return false;
-	}
 	return true;
 }
 
-void plan_readers(const struct ledger *l, const struct catalog *c, slot model, ordinal batch,
+void plan_readers(const struct ledger *l, const struct models *ms, slot model, ordinal batch,
 		  plan_reader_fn *fn, void *ctx)
 {
 	struct ordinal_range known = ledger_known(l, model);
-	if (c->models[model].reads_itself && batch + 1 < known.end)
+	if (models_at(ms, model)->reads_itself && batch + 1 < known.end)
 		fn(ctx, model, (struct ordinal_range){batch + 1, known.end}, false);
-	for (size_t i = 0; i < c->n_models; i++) {
-		const struct model *m = &c->models[i];
-		for (size_t j = 0; (int)i != model && j < m->n_upstreams; j++) {
-			const struct upstream *u = &m->upstreams[j];
-			if (u->model == model)
-				fn(ctx, (int)i, read_by(l, c, (int)i, u, batch), u->windowed);
-		}
+	for (slot reader = 0; reader < models_end(ms); reader++) {
+		size_t n;
+		const struct model_read *reads = models_reads(ms, reader, &n);
+		for (size_t i = 0; reader != model && !models_gone(ms, reader) && i < n; i++)
+			if (reads[i].model == model)
+				fn(ctx, reader, read_by(l, ms, reader, &reads[i], batch), reads[i].windowed);
 	}
 }
 
-bool plan_stale(const struct ledger *l, const struct catalog *c, slot model, ordinal batch, plan_cause_fn *fn,
+bool plan_stale(const struct ledger *l, const struct models *ms, slot model, ordinal batch, plan_cause_fn *fn,
 		void *ctx)
 {
-	const struct model *m = &c->models[model];
+	size_t n;
+	const struct model_read *inputs = models_reads(ms, model, &n);
 	int64_t began, ended, input_began, input_built;
 	bool stale = false;
-	if (m->n_upstreams == 0)
+	if (n == 0)
 		return false;
 	bool adopted = ledger_adopted(l, model, batch);
 	ledger_build_times(l, model, batch, &began, &ended);
-	for (size_t i = 0; i < m->n_upstreams && began; i++) {
-		const struct upstream *u = &m->upstreams[i];
+	for (size_t i = 0; i < n && began; i++) {
+		const struct model_read *u = &inputs[i];
 		if (!u->windowed || u->model == model || ledger_latest_build(l, u->model) <= began)
 			continue;
-		struct ordinal_range reads = plan_reads(l, c, model, batch, u);
+		struct ordinal_range reads = plan_reads(l, ms, model, batch, u);
 		for (ordinal o = reads.first; o < reads.end && !(stale && !fn); o++) {
 			ledger_build_times(l, u->model, o, &input_began, &input_built);
 			/* Of two that were adopted nobody knows which was built first. */
@@ -101,10 +101,10 @@ bool plan_stale(const struct ledger *l, const struct catalog *c, slot model, ord
 	return stale;
 }
 
-enum batch_state plan_state(const struct ledger *l, const struct catalog *c, slot model, ordinal batch)
+enum batch_state plan_state(const struct ledger *l, const struct models *ms, slot model, ordinal batch)
 {
 	enum batch_state state = ledger_state(l, model, batch);
-	return state == BATCH_DONE && plan_stale(l, c, model, batch, NULL, NULL) ? BATCH_STALE : state;
+	return state == BATCH_DONE && plan_stale(l, ms, model, batch, NULL, NULL) ? BATCH_STALE : state;
 }
 
 static uint32_t run_length(const struct ledger *l, slot model, unsigned jobs)
@@ -122,11 +122,13 @@ static uint32_t run_length(const struct ledger *l, slot model, unsigned jobs)
 }
 
 /* With nothing of it queued nobody will make it: the reader's own error says so best. */
-static bool waits_for_target(const struct ledger *l, const struct model *m, slot model,
+static bool waits_for_target(const struct ledger *l, const struct models *ms, slot model,
 			     const struct plan_gate *gates)
 {
-	for (size_t i = 0; i < m->n_upstreams; i++) {
-		int u = m->upstreams[i].model;
+	size_t n;
+	const struct model_read *reads = models_reads(ms, model, &n);
+	for (size_t i = 0; i < n; i++) {
+		slot u = reads[i].model;
 		if (u != model && gates[u].missing && ledger_queued(l, u) + ledger_running(l, u) > 0)
 			return true;
 	}
@@ -136,21 +138,22 @@ static bool waits_for_target(const struct ledger *l, const struct model *m, slot
 static bool ready(const void *ctx, slot model, ordinal batch)
 {
 	const struct scope *s = ctx;
-	return plan_ready(s->ledger, s->catalog, model, batch);
+	return plan_ready(s->ledger, s->models, model, batch);
 }
 
-struct plan_next plan_next(struct ledger *l, const struct catalog *c, const struct plan_gate *gates,
+struct plan_next plan_next(struct ledger *l, const struct models *ms, const struct plan_gate *gates,
 			   unsigned jobs, size_t *turn)
 {
-	const struct scope scope = {.ledger = l, .catalog = c};
+	const struct scope scope = {.ledger = l, .models = ms};
 	struct plan_next next = {.model = -1};
-	for (size_t i = 0; i < c->n_models; i++) {
-		slot model = (int)((*turn + i) % c->n_models);
-		const struct model *m = &c->models[model];
+	size_t n = (size_t)models_end(ms);
+	for (size_t i = 0; i < n; i++) {
+		slot model = (slot)((*turn + i) % n);
+		const struct model *m = models_at(ms, model);
 		bool held = (gates[model].unprepared && gates[model].busy) ||
 			    (plan_serial(m) && ledger_running(l, model) > 0);
 		if (!gates[model].open || ledger_queued(l, model) == 0 || held ||
-		    waits_for_target(l, m, model, gates))
+		    waits_for_target(l, ms, model, gates))
 			continue;
 		/* The claimed batches of a run that reads itself come one after the other: one is ready at a
 		 * time. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which batches come next, and why. Pure: reads catalog and ledger, changes only
+ * Which batches come next, and why. Pure: reads models and ledger, changes only
  * its own turn marker. The caller holds the ledger's lock.
  */
 #ifndef BATCHFS_PLAN_H
 #define BATCHFS_PLAN_H
 
 #include "backend/ledger.h"
+#include "backend/models.h"
 
 /* What decides about a model apart from the ledger. */
 struct plan_gate {
@@ -34,17 +35,17 @@ struct plan_next {
  * A batch may start when it is not frozen and no batch whose window it reads is queued or running; of a model
  * that reads itself, when no older batch of it is.
  */
-bool plan_ready(const struct ledger *l, const struct catalog *c, slot model, ordinal batch);
+bool plan_ready(const struct ledger *l, const struct models *ms, slot model, ordinal batch);
 
-/* The batches of `upstream` that this batch of `model` reads. all: it reads without a time filter, so all of
+/* The batches of `read` that this batch of `model` reads. all: it reads without a time filter, so all of
  * them. */
-struct ordinal_range plan_reads(const struct ledger *l, const struct catalog *c, slot model, ordinal batch,
-				const struct upstream *upstream);
+struct ordinal_range plan_reads(const struct ledger *l, const struct models *ms, slot model, ordinal batch,
+				const struct model_read *read);
 
 /* Calls fn for every batch that reads this one directly. A batch of a model that reads itself: the later ones
  * too. */
 typedef void plan_reader_fn(void *ctx, slot model, struct ordinal_range batches, bool windowed);
-void plan_readers(const struct ledger *l, const struct catalog *c, slot model, ordinal batch,
+void plan_readers(const struct ledger *l, const struct models *ms, slot model, ordinal batch,
 		  plan_reader_fn *fn, void *ctx);
 
 /*
@@ -52,13 +53,13 @@ void plan_readers(const struct ledger *l, const struct catalog *c, slot model, o
  * begun. fn NULL: only the answer is wanted. Whether there is one: then a done batch is stale.
  */
 typedef void plan_cause_fn(void *ctx, slot model, ordinal batch);
-bool plan_stale(const struct ledger *l, const struct catalog *c, slot model, ordinal batch, plan_cause_fn *fn,
+bool plan_stale(const struct ledger *l, const struct models *ms, slot model, ordinal batch, plan_cause_fn *fn,
 		void *ctx);
 
 /* The batch's state with everything that other models make of it. */
-enum batch_state plan_state(const struct ledger *l, const struct catalog *c, slot model, ordinal batch);
+enum batch_state plan_state(const struct ledger *l, const struct models *ms, slot model, ordinal batch);
 
-struct plan_next plan_next(struct ledger *l, const struct catalog *c, const struct plan_gate *gates,
+struct plan_next plan_next(struct ledger *l, const struct models *ms, const struct plan_gate *gates,
 			   unsigned jobs, size_t *turn);
 
 /* Batches that exist: from the one that holds begin to the one that holds now. Empty where begin lies ahead.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A store keeps the states of batches and the requests for them, durably. How
- * several mounts share one is its own business. Models are named by their index
- * in the catalog; the store maps that to a permanent id of its own, because
+ * several mounts share one is its own business. Models are named by their slots;
+ * the store maps that to a permanent id of its own, because
  * state belongs to the target table: key (schema.table, batch size, window start).
  *
  * All functions return 0 or -errno, with the sentence (and SQLSTATE) in *err.
@@ -32,7 +32,6 @@ struct store;
 
 /* Read by both ops tables; outlives them. Immutable. */
 struct engine_config {
-	const struct catalog *catalog;
 	const struct log *log;
 	const struct clock *clock;
 	const char *service;  /* postgres: libpq service name; NULL: PG* variables */
@@ -214,9 +213,12 @@ struct store_ops {
 	 * fine. */
 	void (*close)(struct store *s);
 
-	/* Fills targets[i] for catalog model i (n == catalog->n_models); one transaction. Models with a
-	 * why_not are passed over. */
-	int (*enlist)(struct store *s, struct store_target *targets, size_t n, struct error *err);
+	/*
+	 * models[i] is what the slot i stands for; it outlives the store. Fills targets[i]; one transaction.
+	 * Models with a why_not are passed over. Once, after open.
+	 */
+	int (*enlist)(struct store *s, const struct model *const *models, struct store_target *targets,
+		      size_t n, struct error *err);
 
 	/* Streams what is recorded of the enlisted models, in constant memory: freezes and requests first,
 	 * then states. Once, after enlist. */

@@ -66,13 +66,14 @@ static void reached(struct open_store *s, enum store_phase phase, int r)
 		s->phase = phase;
 }
 
-int store_enlist(struct open_store *s, struct store_target *targets, size_t n, struct error *err)
+int store_enlist(struct open_store *s, const struct model *const *models, struct store_target *targets,
+		 size_t n, struct error *err)
 {
 	struct engine_call call;
 	int r = store_enter(s, &call, OP_ENLIST, PHASE_OPEN, err);
 	call_about(&call, "%zu models", n);
 	if (r == 0)
-		r = s->engine->store->enlist(s->store, targets, n, err);
+		r = s->engine->store->enlist(s->store, models, targets, n, err);
 	r = call_leave(&call, r, err);
 	reached(s, PHASE_ENLISTED, r);
 	return r;

@@ -45,7 +45,7 @@ static void drop(struct model_state *m, size_t at)
 
 int ledger_freeze(struct ledger *l, slot model, const struct store_freeze *f)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	struct freezer who = {.by = requester_intern(l, f->uid, f->command ? f->command : "", NULL),
 			      .at = f->at};
 	if (!who.by)
@@ -71,7 +71,7 @@ int ledger_freeze(struct ledger *l, slot model, const struct store_freeze *f)
 
 int ledger_thaw(struct ledger *l, slot model, struct ordinal_range batches)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	if (!make_room(m, 1))
 		return -ENOMEM;
 	size_t i = at_or_after(m, batches.first);
@@ -88,12 +88,12 @@ int ledger_thaw(struct ledger *l, slot model, struct ordinal_range batches)
 
 void ledger_unprotect(struct ledger *l, slot model)
 {
-	l->models[model].protected = (struct freezer){0};
+	model_state_of(l, model)->protected = (struct freezer){0};
 }
 
 int ledger_put_freezes(struct ledger *l, slot model, const struct store_freeze *list, size_t n)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	struct freeze *before = m->freezes;
 	size_t n_before = m->n_freezes, size_before = m->freezes_size;
 	struct freezer protected = m->protected;
@@ -117,7 +117,7 @@ int ledger_put_freezes(struct ledger *l, slot model, const struct store_freeze *
 
 const struct requester *ledger_frozen(const struct ledger *l, slot model, ordinal batch, int64_t *at)
 {
-	const struct model_state *m = &l->models[model];
+	const struct model_state *m = model_state_of(l, model);
 	size_t i = at_or_after(m, batch);
 	if (i == m->n_freezes || m->freezes[i].batches.first > batch)
 		return NULL;
@@ -128,7 +128,7 @@ const struct requester *ledger_frozen(const struct ledger *l, slot model, ordina
 
 const struct requester *ledger_protected(const struct ledger *l, slot model, int64_t *at)
 {
-	const struct freezer *who = &l->models[model].protected;
+	const struct freezer *who = &model_state_of(l, model)->protected;
 	if (at)
 		*at = who->at;
 	return who->by;
@@ -136,7 +136,7 @@ const struct requester *ledger_protected(const struct ledger *l, slot model, int
 
 struct ordinal_range ledger_next_frozen(const struct ledger *l, slot model, struct ordinal_range range)
 {
-	const struct model_state *m = &l->models[model];
+	const struct model_state *m = model_state_of(l, model);
 	size_t i = at_or_after(m, range.first);
 	if (i == m->n_freezes || m->freezes[i].batches.first >= range.end)
 		return (struct ordinal_range){range.end, range.end};

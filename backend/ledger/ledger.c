@@ -1,26 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/ledger/private.h"
 
-struct ledger *ledger_new(const struct catalog *catalog)
+struct ledger *ledger_new(void)
 {
-	struct ledger *l = calloc(1, sizeof *l);
-	if (!l)
-		return NULL;
-	l->catalog = catalog;
-	l->models = calloc(catalog->n_models ? catalog->n_models : 1, sizeof *l->models);
-	if (!l->models) {
-		free(l);
-		return NULL;
-	}
-	for (size_t i = 0; i < catalog->n_models; i++) {
-		struct model_state *m = &l->models[i];
-		m->model = &catalog->models[i];
-		m->begin = calendar_ordinal(m->model->batch_size, m->model->begin);
-		m->requeued_hint = UINT32_MAX;
-		m->average_us = -1;
-		TAILQ_INIT(&m->requests);
-	}
-	return l;
+	return calloc(1, sizeof(struct ledger));
 }
 
 static void chunks_free(struct model_state *m)
@@ -32,16 +15,43 @@ static void chunks_free(struct model_state *m)
 	m->n_chunks = 0;
 }
 
+static void state_free(struct model_state *m)
+{
+	chunks_free(m);
+	requests_free(m);
+	free(m->origins);
+	free(m->freezes);
+	free(m);
+}
+
+int ledger_enlist(struct ledger *l, slot model, const struct model *facts)
+{
+	struct model_state **models = realloc(l->models, ((size_t)model + 1) * sizeof *models);
+	if (!models)
+		return -ENOMEM;
+	l->models = models;
+	struct model_state *m = calloc(1, sizeof *m);
+	if (!m)
+		return -ENOMEM;
+	if (model < l->end)
+		state_free(l->models[model]);
+	m->size = facts->batch_size;
+	m->begin = calendar_ordinal(m->size, facts->begin);
+	memcpy(m->code, facts->code, sizeof m->code);
+	m->requeued_hint = UINT32_MAX;
+	m->average_us = -1;
+	TAILQ_INIT(&m->requests);
+	l->models[model] = m;
+	l->end = model + 1;
+	return 0;
+}
+
 void ledger_free(struct ledger *l)
 {
 	if (!l)
 		return;
-	for (size_t i = 0; i < l->catalog->n_models; i++) {
-		chunks_free(&l->models[i]);
-		requests_free(&l->models[i]);
-		free(l->models[i].origins);
-		free(l->models[i].freezes);
-	}
+	for (slot i = 0; i < l->end; i++)
+		state_free(model_state_of(l, i));
 	details_forget(l, -1);
 	origins_free(l);
 	free(l->finished);
@@ -60,7 +70,7 @@ static void forget_cell(struct model_state *m, struct cell *c)
 
 void ledger_forget(struct ledger *l, slot model)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	details_forget(l, model);
 	for (size_t i = 0; i < m->n_chunks; i++)
 		for (size_t j = 0; m->chunks[i] && j < CELLS_A_CHUNK; j++)
@@ -75,7 +85,7 @@ static uint32_t clamp_rows(int64_t rows)
 static void set_outcome(struct ledger *l, struct model_state *m, struct cell *c, const struct store_state *s)
 {
 	const struct known_request *k = known_find(l, s->request);
-	int64_t window_end = calendar_start(m->model->batch_size, s->batch + 1);
+	int64_t window_end = calendar_start(m->size, s->batch + 1);
 	bool timed = s->run == ROW_IDLE && s->started > 0 && s->finished > s->started;
 	int64_t duration = timed ? (s->finished - s->started) / 1000 : 0;
 	c->outcome = (unsigned)s->outcome & 3;
@@ -131,7 +141,7 @@ static void average(struct model_state *m, const struct store_state *s)
 
 int ledger_put_state(struct ledger *l, const struct store_state *s)
 {
-	struct model_state *m = &l->models[s->model];
+	struct model_state *m = model_state_of(l, s->model);
 	if (s->batch < m->begin)
 		return 0;
 	struct cell *c = cell_make(m, s->batch);
@@ -154,7 +164,7 @@ int ledger_put_state(struct ledger *l, const struct store_state *s)
 
 void ledger_answered(struct ledger *l, slot model, ordinal batch, uint32_t attempt, int64_t served)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	struct cell *c = cell_find(m, batch);
 	if (!c)
 		return;
@@ -168,7 +178,7 @@ void ledger_answered(struct ledger *l, slot model, ordinal batch, uint32_t attem
 
 int ledger_settled(struct ledger *l, const struct store_state *s)
 {
-	struct model_state *m = &l->models[s->model];
+	struct model_state *m = model_state_of(l, s->model);
 	const struct cell *before = cell_find(m, s->batch);
 	const struct detail *d = before && before->detail ? detail_find(l, s->model, s->batch) : NULL;
 	const struct requester *by = d ? d->by : NULL;
@@ -182,7 +192,7 @@ int ledger_settled(struct ledger *l, const struct store_state *s)
 void ledger_claimed(struct ledger *l, slot model, ordinal batch, uint32_t attempt, int64_t served,
 		    int64_t request)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	struct cell *c = cell_find(m, batch);
 	if (!c)
 		return;
@@ -204,7 +214,7 @@ void ledger_claimed(struct ledger *l, slot model, ordinal batch, uint32_t attemp
 
 void ledger_started(struct ledger *l, slot model, ordinal batch, int64_t started)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	struct cell *c = cell_find(m, batch);
 	if (!c || !c->claimed)
 		return;
@@ -231,7 +241,7 @@ static void end_attempt(struct ledger *l, slot model, ordinal batch, struct cell
 
 void ledger_requeued(struct ledger *l, slot model, ordinal batch)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	struct cell *c = cell_find(m, batch);
 	if (!c)
 		return;
@@ -247,7 +257,7 @@ void ledger_requeued(struct ledger *l, slot model, ordinal batch)
 
 void ledger_released(struct ledger *l, slot model, ordinal batch)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	struct cell *c = cell_find(m, batch);
 	if (!c)
 		return;

@@ -133,7 +133,7 @@ struct known_request *known_make(struct ledger *l, const struct store_request_ro
 		return NULL;
 	*k = (struct known_request){
 		.id = r->id, .model = r->model, .batches = r->batches, .at = r->at, .by = by};
-	k->foreign = r->code && strcmp(r->code, l->catalog->models[r->model].code) != 0;
+	k->foreign = r->code && strcmp(r->code, model_state_of(l, r->model)->code) != 0;
 	HASH_ADD(hh, l->known, id, sizeof k->id, k);
 	if (!k->hh.tbl) {
 		free(k);

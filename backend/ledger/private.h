@@ -77,7 +77,8 @@ struct open_request {
 };
 
 struct model_state {
-	const struct model *model;
+	enum batch_size size;
+	char code[sizeof(((struct model *)0)->code)];
 	ordinal begin;	       /* chunk 0 starts here */
 	struct chunk **chunks; /* NULL entries: nothing known */
 	size_t n_chunks;
@@ -143,8 +144,8 @@ struct detail {
 };
 
 struct ledger {
-	const struct catalog *catalog;
-	struct model_state *models; /* catalog->n_models */
+	struct model_state **models; /* by slot; an entry never moves */
+	slot end;
 	struct known_request *known;
 	struct requester_entry *requesters;
 	struct code_entry *codes;
@@ -153,6 +154,11 @@ struct ledger {
 	int64_t *finished; /* ids to hand over */
 	size_t n_finished, finished_size;
 };
+
+static inline struct model_state *model_state_of(const struct ledger *l, slot model)
+{
+	return l->models[model];
+}
 
 /* cells.c */
 struct cell *cell_find(const struct model_state *m, ordinal batch); /* NULL: nothing known */

@@ -34,7 +34,7 @@ static int64_t built_of(const struct cell *c, const struct detail *d)
 
 enum batch_state ledger_state(const struct ledger *l, slot model, ordinal batch)
 {
-	return state_of(cell_find(&l->models[model], batch));
+	return state_of(cell_find(model_state_of(l, model), batch));
 }
 
 /* What a running attempt shows: its own start, nothing yet of its end. */
@@ -52,7 +52,7 @@ static void show_running(struct batch_info *out, const struct detail *d)
 
 void ledger_info(const struct ledger *l, slot model, ordinal batch, struct batch_info *out)
 {
-	const struct model_state *m = &l->models[model];
+	const struct model_state *m = model_state_of(l, model);
 	const struct cell *c = cell_find(m, batch);
 	*out = (struct batch_info){.state = state_of(c), .code = "", .sqlstate = "", .message = ""};
 	out->rows_deleted = out->rows_inserted = out->rows_outside = -1;
@@ -95,7 +95,7 @@ void ledger_info(const struct ledger *l, slot model, ordinal batch, struct batch
 enum batch_state ledger_glance(const struct ledger *l, slot model, ordinal batch, uint32_t *attempt,
 			       int64_t *built, size_t *text)
 {
-	const struct model_state *m = &l->models[model];
+	const struct model_state *m = model_state_of(l, model);
 	const struct cell *c = cell_find(m, batch);
 	const struct requester *frozen = ledger_frozen(l, model, batch, NULL);
 	*attempt = 0;
@@ -116,7 +116,7 @@ enum batch_state ledger_glance(const struct ledger *l, slot model, ordinal batch
 
 ordinal ledger_next_unsettled(const struct ledger *l, slot model, struct ordinal_range range)
 {
-	const struct model_state *m = &l->models[model];
+	const struct model_state *m = model_state_of(l, model);
 	if (m->queued == 0 && m->running == 0)
 		return range.end;
 	for (ordinal b = range.first; b < range.end; b++) {
@@ -129,23 +129,23 @@ ordinal ledger_next_unsettled(const struct ledger *l, slot model, struct ordinal
 
 size_t ledger_queued(const struct ledger *l, slot model)
 {
-	return l->models[model].queued;
+	return model_state_of(l, model)->queued;
 }
 
 size_t ledger_running(const struct ledger *l, slot model)
 {
-	return l->models[model].running;
+	return model_state_of(l, model)->running;
 }
 
 int64_t ledger_average_us(const struct ledger *l, slot model)
 {
-	return l->models[model].average_us;
+	return model_state_of(l, model)->average_us;
 }
 
 void ledger_build_times(const struct ledger *l, slot model, ordinal batch, int64_t *started,
 			int64_t *finished)
 {
-	const struct cell *c = cell_find(&l->models[model], batch);
+	const struct cell *c = cell_find(model_state_of(l, model), batch);
 	*started = *finished = 0;
 	if (!c)
 		return;
@@ -157,17 +157,17 @@ void ledger_build_times(const struct ledger *l, slot model, ordinal batch, int64
 
 bool ledger_adopted(const struct ledger *l, slot model, ordinal batch)
 {
-	const struct cell *c = cell_find(&l->models[model], batch);
+	const struct cell *c = cell_find(model_state_of(l, model), batch);
 	return c && c->adopted;
 }
 
 int64_t ledger_latest_build(const struct ledger *l, slot model)
 {
-	return l->models[model].latest_build;
+	return model_state_of(l, model)->latest_build;
 }
 
 struct ordinal_range ledger_known(const struct ledger *l, slot model)
 {
-	const struct model_state *m = &l->models[model];
+	const struct model_state *m = model_state_of(l, model);
 	return (struct ordinal_range){m->begin, m->begin + (ordinal)(m->n_chunks * CELLS_A_CHUNK)};
 }

@@ -7,7 +7,7 @@
 /* A tiny batch can be done before the text of its request has arrived. */
 static void reason_of_built(struct ledger *l, const struct known_request *k, const struct requester *before)
 {
-	struct model_state *m = &l->models[k->model];
+	struct model_state *m = model_state_of(l, k->model);
 	for (ordinal b = k->batches.first; b < k->batches.end; b++) {
 		struct cell *c = cell_find(m, b);
 		if (!c || c->queued || c->claimed || c->running || !m->n_origins)
@@ -45,7 +45,7 @@ static struct open_request *open_of(const struct ledger *l, int64_t request)
 	struct open_request *r;
 	if (!k || !k->open)
 		return NULL;
-	TAILQ_FOREACH(r, &l->models[k->model].requests, link)
+	TAILQ_FOREACH(r, &model_state_of(l, k->model)->requests, link)
 	{
 		if (r->known == k)
 			return r;
@@ -87,7 +87,7 @@ void ledger_remaining(const struct ledger *l, int64_t request,
 	HASH_ITER(hh, l->details, d, next)
 	{
 		slot model = (int)d->key.model;
-		const struct cell *c = cell_find(&l->models[model], d->key.batch);
+		const struct cell *c = cell_find(model_state_of(l, model), d->key.batch);
 		bool listed = r && r->known->model == model && request_has(r, d->key.batch);
 		if (request && d->request == request && c && c->requeued && !listed)
 			fn(ctx, model, d->key.batch);

@@ -120,7 +120,7 @@ static int open_make(struct model_state *m, struct known_request *k, const struc
 
 int ledger_put_request(struct ledger *l, const struct store_request_row *row)
 {
-	struct model_state *m = &l->models[row->model];
+	struct model_state *m = model_state_of(l, row->model);
 	struct store_request_row r = *row;
 	/* A model whose begin has moved: what lies before it exists no more. */
 	if (r.batches.first < m->begin)

@@ -12,7 +12,7 @@ static bool claimable(const struct cell *c)
 
 bool ledger_waits(const struct ledger *l, slot model, ordinal batch, int64_t *request, int64_t *wanted)
 {
-	const struct model_state *m = &l->models[model];
+	const struct model_state *m = model_state_of(l, model);
 	const struct cell *c = cell_find(m, batch);
 	*request = *wanted = 0;
 	if (!claimable(c))
@@ -24,7 +24,7 @@ bool ledger_waits(const struct ledger *l, slot model, ordinal batch, int64_t *re
 
 bool ledger_leave(struct ledger *l, slot model, ordinal batch)
 {
-	struct cell *c = cell_find(&l->models[model], batch);
+	struct cell *c = cell_find(model_state_of(l, model), batch);
 	if (!c || c->leaving)
 		return false;
 	c->leaving = 1;
@@ -33,7 +33,7 @@ bool ledger_leave(struct ledger *l, slot model, ordinal batch)
 
 void ledger_left(struct ledger *l, slot model, ordinal batch)
 {
-	struct cell *c = cell_find(&l->models[model], batch);
+	struct cell *c = cell_find(model_state_of(l, model), batch);
 	if (c)
 		c->leaving = 0;
 }
@@ -62,7 +62,7 @@ int64_t ledger_asked_at(const struct ledger *l, int64_t request)
 void ledger_newest_wish(const struct ledger *l, slot model, ordinal batch, int64_t *wanted)
 {
 	*wanted = 0;
-	request_wants(&l->models[model], batch, NULL, wanted);
+	request_wants(model_state_of(l, model), batch, NULL, wanted);
 }
 
 /* Lengthens the run by its neighbours that are asked for by the same request and ready too. */
@@ -91,7 +91,7 @@ static bool start_at(const struct ledger *l, slot model, ordinal batch, struct l
 static bool next_requeued(struct ledger *l, slot model, struct ledger_run *run, ledger_ready_fn *ready,
 			  const void *ctx)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	struct ordinal_range known = ledger_known(l, model);
 	ordinal b = m->requeued_hint < known.first ? known.first : m->requeued_hint;
 	bool first = true;
@@ -124,7 +124,7 @@ static bool next_of_request(struct ledger *l, slot model, struct open_request *r
 struct ledger_run ledger_next_run(struct ledger *l, slot model, uint32_t most, ledger_ready_fn *ready,
 				  const void *ctx)
 {
-	struct model_state *m = &l->models[model];
+	struct model_state *m = model_state_of(l, model);
 	struct ledger_run run = {0};
 	if (m->queued == 0 || most == 0)
 		return run;
@@ -171,7 +171,7 @@ int ledger_skipped(struct ledger *l, const struct store_outcome *o)
 
 void ledger_cancelled(struct ledger *l, const struct store_outcome *o)
 {
-	struct model_state *m = &l->models[o->model];
+	struct model_state *m = model_state_of(l, o->model);
 	struct cell *c = cell_find(m, o->batch);
 	if (!c)
 		return;

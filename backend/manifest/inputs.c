@@ -53,7 +53,7 @@ static int load_input(struct loader *l, struct model *m, int node, struct input 
 	const struct node *n = &l->nodes[node];
 	struct place at = loader_place(l, (size_t)node);
 	in->unique_id = n->unique_id;
-	in->model = n->model;
+	in->place = n->place;
 	in->ephemeral = is_ephemeral(n);
 	int r = load_event_time(l, &at, &in->event_time);
 	if (!r)

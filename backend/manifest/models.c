@@ -117,6 +117,6 @@ int load_models(struct loader *l)
 		return r;
 	leave_out(l);
 	for (size_t i = 0; i < l->n_models; i++)
-		l->nodes[l->models[i].node].model = (int)i;
+		l->nodes[l->models[i].node].place = (int)i;
 	return 0;
 }

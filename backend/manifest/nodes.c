@@ -161,7 +161,7 @@ static int load_node(struct loader *l, size_t i)
 	if (!json_is_string(name))
 		return place_wrong(&at, "name", name, "not a string");
 	n->name = arena_intern(l->arena, json_string_value(name));
-	n->model = -1;
+	n->place = -1;
 	n->config = "\n";
 	int r = load_strings(l, &at, i);
 	if (!r)

@@ -22,15 +22,15 @@ static bool is_transparent(const struct node *n)
 	       (strcmp(n->materialized, "view") == 0 || strcmp(n->materialized, "ephemeral") == 0);
 }
 
-static void add(struct walk *w, int model, bool windowed)
+static void add(struct walk *w, int place, bool windowed)
 {
 	for (size_t i = 0; i < w->n; i++) {
-		if (w->out[i].model == model) {
+		if (w->out[i].place == place) {
 			w->out[i].windowed = w->out[i].windowed && windowed;
 			return;
 		}
 	}
-	w->out[w->n++] = (struct upstream){.model = model, .windowed = windowed};
+	w->out[w->n++] = (struct upstream){.place = place, .windowed = windowed};
 }
 
 static void visit(struct walk *w, int node)
@@ -51,11 +51,11 @@ static void follow(struct walk *w, int node, bool windowed)
 		int at = w->stack[--w->depth];
 		const struct node *n = &w->l->nodes[at];
 		/* What it depends on, or whether it is a view, may not be known. */
-		if (w->l->wrong[at] && n->model < 0)
+		if (w->l->wrong[at] && n->place < 0)
 			refuse(w->l, w->m, "It reads %s, which is wrong in the manifest: %s", n->unique_id,
 			       w->l->wrong[at]);
-		if (n->model >= 0)
-			add(w, n->model, windowed);
+		if (n->place >= 0)
+			add(w, n->place, windowed);
 		else if (is_transparent(n)) {
 			for (size_t i = 0; i < n->n_parents; i++)
 				visit(w, n->parents[i]);

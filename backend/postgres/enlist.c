@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The catalog's models get their permanent ids and meet their targets. */
+/* Models get their permanent ids and meet their targets. */
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
-/* Those that can run so far, in the catalog's order, and what is found out about each. */
+/* Those that can run so far, by slot, and what is found out about each. */
 struct enlisting {
 	struct store *s;
 	struct store_target *targets;
@@ -15,11 +15,10 @@ struct enlisting {
 	size_t n;
 };
 
-static int make_model(struct store *s, size_t i, struct error *why_not)
+static int make_model(struct store *s, size_t i, const struct model *m, struct error *why_not)
 {
 	struct pg_model *pm = &s->models[i];
-	const struct model *m = &s->config->catalog->models[i];
-	*pm = (struct pg_model){.model = m, .index = (int)i};
+	*pm = (struct pg_model){.model = m, .index = (slot)i};
 	if (m->why_not)
 		return 0;
 	if (!m->relation.schema)
@@ -48,20 +47,20 @@ static int check_database(struct store *s, const char *database, const struct mo
 			 m->dir, m->relation.database, database);
 }
 
-static int make_models(struct enlisting *e, const char *database, struct error *err)
+static int make_models(struct enlisting *e, const struct model *const *models, const char *database,
+		       struct error *err)
 {
 	struct store *s = e->s;
 	for (size_t i = 0; i < s->n; i++) {
 		struct error *why_not = &e->targets[i].why_not;
 		e->targets[i] = (struct store_target){0};
-		int r = make_model(s, i, why_not);
+		int r = make_model(s, i, models[i], why_not);
 		if (r == -ENOMEM) {
 			if (err)
 				*err = *why_not;
 			return r;
 		}
-		const struct model *m = s->models[i].model;
-		if (r || m->why_not || check_database(s, database, m, why_not))
+		if (r || models[i]->why_not || check_database(s, database, models[i], why_not))
 			continue;
 		e->models[e->n++] = &s->models[i];
 	}
@@ -156,14 +155,17 @@ static int meet_targets(struct enlisting *e, struct error *err)
 	return r;
 }
 
-int pg_enlist(struct store *s, struct store_target *targets, size_t n, struct error *err)
+int pg_enlist(struct store *s, const struct model *const *list, struct store_target *targets, size_t n,
+	      struct error *err)
 {
 	auto_free struct pg_model **models = calloc(n + 1, sizeof *models);
 	auto_free struct pg_shape **shapes = calloc(n + 1, sizeof *shapes);
 	auto_free struct pg_known *known = calloc(n + 1, sizeof *known);
+	s->models = calloc(n + 1, sizeof *s->models);
 	s->by_id = calloc(n + 1, sizeof *s->by_id);
-	if (!models || !shapes || !known || !s->by_id || n != s->n)
+	if (!models || !shapes || !known || !s->models || !s->by_id)
 		return error_set(err, ENOMEM, "no memory for %zu models", n);
+	s->n = n;
 	int r = store_connect(s, true, err);
 	auto_result *database = NULL;
 	if (!r)
@@ -172,7 +174,7 @@ int pg_enlist(struct store *s, struct store_target *targets, size_t n, struct er
 	if (r)
 		return r;
 	struct enlisting e = {.s = s, .targets = targets, .models = models, .shapes = shapes, .known = known};
-	r = make_models(&e, pg_text(database, 0, 0), err);
+	r = make_models(&e, list, pg_text(database, 0, 0), err);
 	if (!r)
 		r = find_ids(&e, err);
 	return r ? r : meet_targets(&e, err);

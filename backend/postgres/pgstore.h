@@ -22,7 +22,7 @@ struct pg_shape {
 
 struct pg_model {
 	const struct model *model;
-	int index;    /* in the catalog */
+	slot index;
 	int id;	      /* batchfs.model.id; 0: none. Constant once enlisted, as are target and sql */
 	char *target; /* "schema"."table" */
 	char *column; /* name of the event_time column, unquoted; NULL: it is an expression */
@@ -39,7 +39,8 @@ struct pg_doubt {
 };
 
 struct id_index {
-	int id, index;
+	int id;
+	slot index;
 };
 
 struct store {
@@ -49,9 +50,9 @@ struct store {
 	unsigned ready;	 /* generation of the control connection that holds the liveness lock */
 	int64_t session; /* random for each such connection: the origin of what it writes */
 	int wake_fd, abandon_fd;
-	pthread_mutex_t lock; /* innermost: nothing is waited for under it */
-	bool changed;	      /* something was committed since the last notice. Under lock */
-	struct pg_model *models;
+	pthread_mutex_t lock;	 /* innermost: nothing is waited for under it */
+	bool changed;		 /* something was committed since the last notice. Under lock */
+	struct pg_model *models; /* n, by slot. Immutable once enlisted, as is n */
 	size_t n;
 	struct id_index *by_id; /* sorted by id */
 	size_t n_ids;
@@ -191,7 +192,8 @@ bool passing_state(const char *sqlstate);
 
 int pg_open(const struct engine_config *config, struct store **out, struct error *err);
 void pg_close(struct store *s);
-int pg_enlist(struct store *s, struct store_target *targets, size_t n, struct error *err);
+int pg_enlist(struct store *s, const struct model *const *models, struct store_target *targets, size_t n,
+	      struct error *err);
 int pg_load(struct store *s, const struct store_sink *sink, struct error *err);
 int pg_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
 int pg_request(struct store *s, struct store_request *requests, size_t n, struct error *err);

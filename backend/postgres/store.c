@@ -192,10 +192,6 @@ int pg_open(const struct engine_config *config, struct store **out, struct error
 	s->owner = pg_random_id();
 	s->wake_fd = s->abandon_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
-	s->models = calloc(config->catalog->n_models + 1, sizeof *s->models);
-	if (!s->models)
-		return error_set(err, ENOMEM, "no memory for %zu models", config->catalog->n_models);
-	s->n = config->catalog->n_models;
 	return open_store(s, err);
 }
 

@@ -165,31 +165,30 @@ static json_t *mount_object(const struct report_mount *m)
 			 "warehouse", json_text(m->warehouse_error ? m->warehouse_error : "connected"));
 }
 
-int report_root(const struct catalog *c, const struct report_summary *summaries,
-		const struct report_standing *standings, struct report_frozen *frozen,
+int report_root(const struct report_of_model *models, size_t n, struct report_frozen *frozen,
 		const struct report_refusal *refusal, const struct report_mount *mount,
 		const struct report_source *source, struct strbuf *out)
 {
 	struct report_summary all = {0};
 	struct report_standing standing = {0};
-	json_t *models = json_object();
-	for (size_t i = 0; i < c->n_models && models; i++) {
-		const struct model *m = &c->models[i];
-		report_merge(&all, &summaries[i]);
-		bool own = refusal && refusal->model == (int)i;
-		report_note_all(&standing, &standings[i]);
-		json_t *one = json_summary(&summaries[i], m, frozen, own ? refusal : NULL);
-		json_standing(one, &standings[i], false, source);
-		json_object_set_new(models, m->dir, one);
+	json_t *by_dir = json_object();
+	for (size_t i = 0; i < n && by_dir; i++) {
+		const struct report_of_model *m = &models[i];
+		report_merge(&all, m->summary);
+		bool own = refusal && refusal->model == m->of;
+		report_note_all(&standing, m->standing);
+		json_t *one = json_summary(m->summary, m->model, frozen, own ? refusal : NULL);
+		json_standing(one, m->standing, false, source);
+		json_object_set_new(by_dir, m->model->dir, one);
 	}
 	json_t *o = json_summary(&all, NULL, frozen, refusal);
 	json_standing(o, &standing, true, source);
-	if (!o || !models) {
+	if (!o || !by_dir) {
 		json_decref(o);
-		json_decref(models);
+		json_decref(by_dir);
 		return -ENOMEM;
 	}
-	json_object_set_new(o, "models", models);
+	json_object_set_new(o, "models", by_dir);
 	json_object_set_new(o, "mount", mount_object(mount));
 	return json_finish(o, out);
 }

@@ -58,7 +58,7 @@ void report_count(struct report_summary *s, ordinal batch, const struct batch_in
 /* Adds one summary to another; the ordinals are not carried over. */
 void report_merge(struct report_summary *into, const struct report_summary *from);
 
-/* The frozen batches of a range or of models, in the catalog's order. {0}: none. */
+/* The frozen batches of a range or of models, model by model. {0}: none. */
 struct report_frozen {
 	struct report_cause *list;
 	size_t n, size;
@@ -76,6 +76,7 @@ int report_range(const struct report_summary *s, const struct model *m, struct r
 #define REPORT_RUNNING	8
 #define REPORT_FAILURES 5
 struct report_mark {
+	slot of;
 	const struct model *model;
 	ordinal batch;
 	int64_t at;
@@ -87,14 +88,14 @@ struct report_standing {
 	struct report_mark running[REPORT_RUNNING];   /* the longest first */
 	struct report_mark failures[REPORT_FAILURES]; /* the newest first */
 };
-void report_note(struct report_standing *s, const struct model *m, ordinal batch,
+void report_note(struct report_standing *s, slot of, const struct model *m, ordinal batch,
 		 const struct batch_info *info);
 void report_note_all(struct report_standing *into, const struct report_standing *from);
 
 /* Where the texts of failures are, and the clock. */
 struct report_source {
 	int64_t now;
-	void (*info)(void *ctx, const struct model *m, ordinal batch, struct batch_info *out);
+	void (*info)(void *ctx, slot model, ordinal batch, struct batch_info *out);
 	void *ctx;
 };
 int report_status(const struct report_summary *s, const struct report_standing *standing,
@@ -111,9 +112,15 @@ struct report_mount {
 	const char *version, *engine, *manifest, *warehouse_error; /* warehouse_error NULL: connected */
 	int64_t pid, since, loaded_at;
 };
-/* summaries, standings: one a model, in catalog order; refusal: the last one of all */
-int report_root(const struct catalog *c, const struct report_summary *summaries,
-		const struct report_standing *standings, struct report_frozen *frozen,
+/* What .status at the root says of one model. */
+struct report_of_model {
+	slot of;
+	const struct model *model;
+	const struct report_summary *summary;
+	const struct report_standing *standing;
+};
+/* frozen: in the order of the models; refusal: the last one of all */
+int report_root(const struct report_of_model *models, size_t n, struct report_frozen *frozen,
 		const struct report_refusal *refusal, const struct report_mount *mount,
 		const struct report_source *source, struct strbuf *out);
 

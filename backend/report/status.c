@@ -43,7 +43,7 @@ static bool is_built(const struct model *m, ordinal batch, const struct batch_in
 	}
 }
 
-void report_note(struct report_standing *s, const struct model *m, ordinal batch,
+void report_note(struct report_standing *s, slot of, const struct model *m, ordinal batch,
 		 const struct batch_info *info)
 {
 	if (!s->gap) {
@@ -52,10 +52,11 @@ void report_note(struct report_standing *s, const struct model *m, ordinal batch
 	}
 	if (info->state == BATCH_RUNNING)
 		keep(s->running, &s->n_running, REPORT_RUNNING,
-		     (struct report_mark){.model = m, .batch = batch, .at = info->started}, earlier);
+		     (struct report_mark){.of = of, .model = m, .batch = batch, .at = info->started},
+		     earlier);
 	if (info->state == BATCH_FAILED)
 		keep(s->failures, &s->n_failures, REPORT_FAILURES,
-		     (struct report_mark){.model = m, .batch = batch, .at = info->finished}, later);
+		     (struct report_mark){.of = of, .model = m, .batch = batch, .at = info->finished}, later);
 }
 
 void report_note_all(struct report_standing *into, const struct report_standing *from)
@@ -94,7 +95,7 @@ static json_t *last_failures(const struct report_standing *s, bool named, const 
 	for (size_t i = 0; array && i < s->n_failures; i++) {
 		struct batch_info info;
 		json_t *o = entry(&s->failures[i], "at", named);
-		source->info(source->ctx, s->failures[i].model, s->failures[i].batch, &info);
+		source->info(source->ctx, s->failures[i].of, s->failures[i].batch, &info);
 		if (o) {
 			json_object_set_new(o, "sqlstate", json_text(info.sqlstate));
 			json_object_set_new(o, "message", json_text(info.message));

@@ -44,7 +44,7 @@ static void ask_end(struct backend *b, struct ask *a, int result)
 	}
 	if (a->request.kind == REQUEST_CANCEL) {
 		LOCKED(&b->lock);
-		b->models[a->request.model].cancels--;
+		b->runtime[a->request.model].cancels--;
 	}
 	group_leave(a->group, result);
 	free(a->reason);
@@ -98,13 +98,13 @@ int ask_queue(struct backend *b, struct ask *a)
 				ledger_glance(b->ledger, a->request.model, a->request.batches.first,
 					      &a->request.expected_attempt, &built, &text);
 			if (now == BATCH_DONE)
-				now = plan_state(b->ledger, b->catalog, a->request.model,
+				now = plan_state(b->ledger, b->models, a->request.model,
 						 a->request.batches.first);
 			if ((int)now != a->request.expected)
 				return -ENOENT;
 		}
 	}
-	b->models[a->request.model].cancels += a->request.kind == REQUEST_CANCEL;
+	b->runtime[a->request.model].cancels += a->request.kind == REQUEST_CANCEL;
 	STAILQ_INSERT_TAIL(&b->asks, a, link);
 	b->woken = true;
 	control_wake(b);
@@ -179,7 +179,7 @@ static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue 
 	while ((a = STAILQ_FIRST(&b->asks))) {
 		STAILQ_REMOVE_HEAD(&b->asks, link);
 		enum request_kind kind = a->request.kind;
-		bool adopting = b->models[a->request.model].adopting &&
+		bool adopting = b->runtime[a->request.model].adopting &&
 				(kind == REQUEST_BUILD || kind == REQUEST_REASON);
 		if (adopting && !model_runs(b, a->request.model)) {
 			STAILQ_INSERT_TAIL(stuck, a, link);
@@ -202,8 +202,7 @@ static void refuse_all(struct backend *b, struct ask_queue *asks)
 	while ((a = STAILQ_FIRST(asks))) {
 		STAILQ_REMOVE_HEAD(asks, link);
 		backend_refuse(b, a->request.model, a->request.batches, EOPNOTSUPP,
-			       "%s cannot be adopted; its .model says why",
-			       b->catalog->models[a->request.model].dir);
+			       "%s cannot be adopted; its .model says why", dir_of(b, a->request.model));
 		ask_end(b, a, -EOPNOTSUPP);
 	}
 }
@@ -211,7 +210,7 @@ static void refuse_all(struct backend *b, struct ask_queue *asks)
 /* The recorded request comes into the ledger; -errno: it was refused. */
 static void record(struct backend *b, struct ask *a, const struct store_request *r)
 {
-	const char *code = b->catalog->models[r->model].code;
+	LOCKED(&b->lock);
 	struct store_request_row row = {.id = r->id,
 					.seq = r->seq,
 					.model = r->model,
@@ -219,10 +218,9 @@ static void record(struct backend *b, struct ask *a, const struct store_request 
 					.uid = r->uid,
 					.command = r->command,
 					.reason = r->reason,
-					.code = code,
+					.code = facts_of(b, r->model)->code,
 					.at = r->at,
 					.open = true};
-	LOCKED(&b->lock);
 	struct ticket *t = ticket_slot(b, a->ticket);
 	if (r->kind == REQUEST_REASON) {
 		if (t->number == a->ticket)
@@ -233,8 +231,7 @@ static void record(struct backend *b, struct ask *a, const struct store_request 
 		if (t->number == a->ticket)
 			t->id = r->id;
 		if (ledger_put_request(b->ledger, &row) < 0)
-			log_error(b->config.log, "no memory for a request of %s",
-				  b->catalog->models[r->model].dir);
+			log_error(b->config.log, "no memory for a request of %s", dir_of(b, r->model));
 	}
 	touch_model(b, r->model);
 }

@@ -57,7 +57,7 @@ bool cancel_wanted(void *worker, ordinal batch)
 bool cancel_asked(const struct backend *b, slot model, ordinal batch)
 {
 	const struct ask *a;
-	if (!b->models[model].cancels)
+	if (!b->runtime[model].cancels)
 		return false;
 	STAILQ_FOREACH(a, &b->asks, link)
 	{

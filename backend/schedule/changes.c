@@ -9,7 +9,7 @@
 
 void touch_model(struct backend *b, slot model)
 {
-	struct model_runtime *m = &b->models[model];
+	struct model_runtime *m = &b->runtime[model];
 	m->generation++;
 	b->changes++;
 	m->changed_at = clock_now_us(b->config.clock);
@@ -49,7 +49,7 @@ void changed_readers(struct backend *b, slot model, ordinal batch)
 		r.n = r.seen = 0;
 		{
 			LOCKED(&b->lock);
-			plan_readers(b->ledger, b->catalog, model, batch, note_reader, &r);
+			plan_readers(b->ledger, b->models, model, batch, note_reader, &r);
 			for (size_t i = 0; i < r.n; i++)
 				touch_model(b, r.list[i].model);
 		}
@@ -69,8 +69,7 @@ static void sink_request(void *ctx, const struct store_request_row *r)
 	{
 		LOCKED(&b->lock);
 		if (ledger_put_request(b->ledger, r) < 0)
-			log_error(b->config.log, "no memory for a request of %s",
-				  b->catalog->models[r->model].dir);
+			log_error(b->config.log, "no memory for a request of %s", dir_of(b, r->model));
 		touch_model(b, r->model);
 	}
 	if (r->open)
@@ -98,13 +97,12 @@ static void sink_state(void *ctx, const struct store_state *s)
 		LOCKED(&b->lock);
 		threads = b->threads;
 		if (ledger_put_state(b->ledger, s) < 0)
-			log_error(b->config.log, "no memory for a batch of %s",
-				  b->catalog->models[s->model].dir);
+			log_error(b->config.log, "no memory for a batch of %s", dir_of(b, s->model));
 		if (s->run == ROW_IDLE && (s->outcome == OUTCOME_FAILED || s->outcome == OUTCOME_SKIPPED))
 			failed_elsewhere(b, s);
 		touch_model(b, s->model);
 		/* By another mount, which has made the table if there was none. */
-		b->models[s->model].exists |= built && threads;
+		b->runtime[s->model].exists |= built && threads;
 	}
 	struct ordinal_range batches = {s->batch, s->batch + 1};
 	if (s->cancelled && b->listener.cancelled)
@@ -133,7 +131,7 @@ static void sink_forget(void *ctx, slot model)
 		ledger_forget(b->ledger, model);
 		touch_model(b, model);
 	}
-	changed(b, model, plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock)));
+	changed(b, model, backend_existing(b, model));
 }
 
 static void sink_freezes(void *ctx, slot model, const struct store_freeze *list, size_t n)
@@ -142,12 +140,11 @@ static void sink_freezes(void *ctx, slot model, const struct store_freeze *list,
 	{
 		LOCKED(&b->lock);
 		if (ledger_put_freezes(b->ledger, model, list, n) < 0)
-			log_error(b->config.log, "no memory for the freezes of %s",
-				  b->catalog->models[model].dir);
+			log_error(b->config.log, "no memory for the freezes of %s", dir_of(b, model));
 		touch_model(b, model);
 	}
 	/* Whether it may be built shows in the mode of a batch. */
-	changed(b, model, plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock)));
+	changed(b, model, backend_existing(b, model));
 }
 
 const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink)
@@ -163,10 +160,10 @@ const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink
 
 const char *model_why_not(const struct backend *b, slot model)
 {
-	const struct model *m = &b->catalog->models[model];
-	if (m->why_not)
-		return m->why_not;
-	return b->models[model].why_not;
+	if (models_gone(b->models, model))
+		return "the manifest has no such model any more";
+	const char *why_not = facts_of(b, model)->why_not;
+	return why_not ? why_not : b->runtime[model].why_not;
 }
 
 /* Kept only where there is something to say: a project has thousands of models. */

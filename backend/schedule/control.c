@@ -56,8 +56,8 @@ static int follow_ms(struct backend *b)
 	if (woken)
 		return 0;
 	int64_t now = clock_monotonic_us();
-	for (size_t i = 0; i < b->catalog->n_models; i++)
-		if (b->models[i].not_before > now)
+	for (slot i = 0; i < models_end(b->models); i++)
+		if (b->runtime[i].not_before > now)
 			return SOON_MS;
 	return FOLLOW_MS;
 }

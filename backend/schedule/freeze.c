@@ -41,20 +41,23 @@ static int refused(struct backend *b, const struct backend_freeze *f)
 {
 	for (size_t i = 0; i < f->n_parts; i++) {
 		const struct backend_part *p = &f->parts[i];
-		const struct model *m = &b->catalog->models[p->model];
-		struct error why = {0};
+		const char *dir = dir_of(b, p->model);
 		if (b->config.read_only)
 			return backend_refuse(b, p->model, p->batches, EROFS,
-					      "%s: this mount is read only (-o ro)", m->dir);
+					      "%s: this mount is read only (-o ro)", dir);
 		if (p->states)
 			return backend_refuse(
 				b, p->model, p->batches, EPERM,
 				"%s: a set of states cannot be frozen: freeze a batch, a period or a "
 				"range",
-				m->dir);
+				dir);
 		ordinal running = f->freeze ? first_running(b, p) : p->batches.end;
 		if (running < p->batches.end) {
-			freeze_busy(&why, m, running);
+			struct error why = {0};
+			{
+				LOCKED(&b->lock);
+				freeze_busy(&why, facts_of(b, p->model), running);
+			}
 			return backend_refuse(b, p->model, (struct ordinal_range){running, running + 1},
 					      EBUSY, "%s", why.text);
 		}
@@ -79,15 +82,22 @@ void backend_freeze(struct backend *b, const struct backend_freeze *f)
 
 void backend_protect(struct backend *b, slot model, const struct backend_freeze *f)
 {
-	const struct model *m = &b->catalog->models[model];
 	struct ordinal_range none = {0, 0};
-	bool config = m->full_refresh == TRI_FALSE;
+	const char *dir = dir_of(b, model);
+	bool config;
+	ordinal begin;
+	{
+		LOCKED(&b->lock);
+		const struct model *m = facts_of(b, model);
+		config = m->full_refresh == TRI_FALSE;
+		begin = calendar_ordinal(m->batch_size, m->begin);
+	}
 	int err = 0;
 	if (b->config.read_only)
-		err = backend_refuse(b, model, none, EROFS, "%s: this mount is read only (-o ro)", m->dir);
+		err = backend_refuse(b, model, none, EROFS, "%s: this mount is read only (-o ro)", dir);
 	else if (!f->freeze && (config || b->config.protect))
 		err = backend_refuse(b, model, none, EPERM,
-				     "%s stays protected, because %s: chmod cannot lift that", m->dir,
+				     "%s stays protected, because %s: chmod cannot lift that", dir,
 				     config ? "its dbt config says full_refresh: false"
 					    : "this mount was made with -o protect");
 	struct ask_group *g = err < 0 ? NULL : group_new(f->done, f->ctx);
@@ -95,7 +105,6 @@ void backend_protect(struct backend *b, slot model, const struct backend_freeze 
 		f->done(f->ctx, err < 0 ? err : -ENOMEM);
 		return;
 	}
-	ordinal begin = calendar_ordinal(m->batch_size, m->begin);
 	group_leave(g, send_one(b, g, f, f->freeze ? REQUEST_PROTECT : REQUEST_UNPROTECT, model,
 				(struct ordinal_range){begin, begin}));
 }
@@ -111,8 +120,8 @@ void freeze_recorded(struct backend *b, const struct store_request *r)
 	else
 		err = ledger_freeze(b->ledger, r->model, &f);
 	if (err < 0)
-		log_error(b->config.log, "no memory for a freeze of %s", b->catalog->models[r->model].dir);
-	b->models[r->model].cancel_frozen_at = 0;
+		log_error(b->config.log, "no memory for a freeze of %s", dir_of(b, r->model));
+	b->runtime[r->model].cancel_frozen_at = 0;
 }
 
 /* With the lock. Whether something was found. */
@@ -145,11 +154,11 @@ bool freezes_cancel(struct backend *b)
 	int64_t now = clock_monotonic_us();
 	bool any = false;
 	LOCKED(&b->lock);
-	for (size_t i = 0; i < b->catalog->n_models; i++) {
-		struct model_runtime *m = &b->models[i];
-		if (ledger_queued(b->ledger, (int)i) == 0 || now < m->cancel_frozen_at)
+	for (slot i = 0; i < models_end(b->models); i++) {
+		struct model_runtime *m = &b->runtime[i];
+		if (ledger_queued(b->ledger, i) == 0 || now < m->cancel_frozen_at)
 			continue;
-		if (cancel_frozen_of(b, (int)i, clock_now_us(b->config.clock))) {
+		if (cancel_frozen_of(b, i, clock_now_us(b->config.clock))) {
 			m->cancel_frozen_at = now + AGAIN_US;
 			any = true;
 		}

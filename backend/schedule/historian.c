@@ -36,7 +36,7 @@ void historian_wake(struct backend *b)
 
 void attempt_ended(struct backend *b, slot model)
 {
-	struct model_runtime *m = &b->models[model];
+	struct model_runtime *m = &b->runtime[model];
 	if (m->ended++ % PRUNE_EVERY || b->config.read_only)
 		return;
 	m->prune = b->pruning = true;
@@ -46,7 +46,7 @@ void attempt_ended(struct backend *b, slot model)
 /* With the lock. */
 static uint64_t changes_of(const struct backend *b, slot model)
 {
-	return model < 0 ? b->changes : b->models[model].generation;
+	return model < 0 ? b->changes : b->runtime[model].generation;
 }
 
 /* With the lock: one that has been read before and may have grown. */
@@ -115,20 +115,21 @@ static void close_worker(struct historian *x)
 }
 
 struct lines {
-	const struct catalog *catalog;
+	struct backend *b;
 	struct strbuf text;
 };
 
 static void add_line(void *ctx, const struct ended_attempt *a)
 {
 	struct lines *l = ctx;
-	report_attempt(&l->catalog->models[a->model], a, &l->text);
+	LOCKED(&l->b->lock);
+	report_attempt(facts_of(l->b, a->model), a, &l->text);
 }
 
 static int read_once(struct historian *x, struct backend_history *h, struct strbuf *out, struct error *err)
 {
 	const struct backend_config *c = &x->b->config;
-	struct lines l = {.catalog = x->b->catalog, .text = STRBUF_INIT};
+	struct lines l = {.b = x->b, .text = STRBUF_INIT};
 	int r = open_worker(x, err);
 	if (r == 0)
 		r = builder_history(x->worker, h->model, c->history, &h->cursor, add_line, &l, err);
@@ -209,11 +210,11 @@ static void answer(struct historian *x, const struct task *t)
 static int take_prune(struct backend *b)
 {
 	LOCKED(&b->lock);
-	for (size_t i = 0; i < b->catalog->n_models; i++) {
-		if (!b->models[i].prune)
+	for (slot i = 0; i < models_end(b->models); i++) {
+		if (!b->runtime[i].prune)
 			continue;
-		b->models[i].prune = false;
-		return (int)i;
+		b->runtime[i].prune = false;
+		return i;
 	}
 	b->pruning = false;
 	return -1;
@@ -232,10 +233,9 @@ static void prune(struct historian *x)
 		r = builder_prune(x->worker, model, b->config.history, before, &err);
 	if (r == 0)
 		return;
-	log_debug(b->config.log, "%s: old attempts are still kept: %s", b->catalog->models[model].dir,
-		  err.text);
+	log_debug(b->config.log, "%s: old attempts are still kept: %s", dir_of(b, model), err.text);
 	LOCKED(&b->lock);
-	b->models[model].prune = b->pruning = true;
+	b->runtime[model].prune = b->pruning = true;
 	b->prune_at = clock_monotonic_us() + RETRY_US;
 }
 

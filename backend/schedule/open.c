@@ -32,15 +32,13 @@ static void locks_init(struct backend *b)
 	pthread_condattr_destroy(&monotonic);
 }
 
-static struct backend *backend_new(const struct backend_config *config, struct catalog *catalog)
+static struct backend *backend_new(const struct backend_config *config)
 {
 	struct backend *b = calloc(1, sizeof *b);
 	if (!b)
 		return NULL;
 	b->config = *config;
-	b->catalog = catalog;
-	b->engine_config = (struct engine_config){.catalog = catalog,
-						  .log = config->log,
+	b->engine_config = (struct engine_config){.log = config->log,
 						  .clock = config->clock,
 						  .service = config->service,
 						  .role = config->role,
@@ -54,9 +52,9 @@ static struct backend *backend_new(const struct backend_config *config, struct c
 	STAILQ_INIT(&b->history_asks);
 	LIST_INIT(&b->histories);
 	locks_init(b);
-	b->models = calloc(catalog->n_models + 1, sizeof *b->models);
+	b->models = models_new();
 	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
-	b->ledger = ledger_new(catalog);
+	b->ledger = ledger_new();
 	for (int i = 0; b->workers && i < config->jobs; i++) {
 		b->workers[i].b = b;
 		pthread_cond_init(&b->workers[i].wake, NULL);
@@ -66,16 +64,17 @@ static struct backend *backend_new(const struct backend_config *config, struct c
 
 static int enlist(struct backend *b, struct error *err)
 {
-	size_t n = b->catalog->n_models;
-	auto_free struct store_target *targets = calloc(n + 1, sizeof *targets);
-	if (!targets)
-		return error_set(err, ENOMEM, "no memory for %zu models", n);
-	int r = store_enlist(b->store, targets, n, err);
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		model_target(&b->models[i], &targets[i]);
-		b->models[i].adopting = targets[i].adopt && model_runs(b, (int)i);
-		b->models[i].changed_at = b->since;
-		b->models[i].generation = 1;
+	slot n = models_end(b->models);
+	auto_free const struct model **facts = calloc((size_t)n + 1, sizeof *facts);
+	auto_free struct store_target *targets = calloc((size_t)n + 1, sizeof *targets);
+	if (!facts || !targets)
+		return error_set(err, ENOMEM, "no memory for %d models", n);
+	for (slot i = 0; i < n; i++)
+		facts[i] = facts_of(b, i);
+	int r = store_enlist(b->store, facts, targets, (size_t)n, err);
+	for (slot i = 0; r == 0 && i < n; i++) {
+		model_target(&b->runtime[i], &targets[i]);
+		b->runtime[i].adopting = targets[i].adopt && model_runs(b, i);
 	}
 	return r;
 }
@@ -83,16 +82,20 @@ static int enlist(struct backend *b, struct error *err)
 int backend_open(const struct backend_config *config, struct catalog *catalog, struct backend **out,
 		 struct error *err)
 {
-	struct backend *b = backend_new(config, catalog);
+	struct backend *b = backend_new(config);
 	if (!b || !b->models || !b->workers || !b->ledger) {
-		if (b)
-			backend_close(b);
-		else
-			catalog_free(catalog);
-		return error_set(err, ENOMEM, "no memory for %zu models", catalog->n_models);
+		catalog_free(catalog);
+		backend_close(b);
+		return error_set(err, ENOMEM, "no memory to open a warehouse");
 	}
 	struct store_sink sink;
-	int r = store_open(config->engine, &b->engine_config, &b->store, err);
+	int r;
+	{
+		LOCKED(&b->lock);
+		r = backend_swap(b, catalog, err);
+	}
+	if (r == 0)
+		r = store_open(config->engine, &b->engine_config, &b->store, err);
 	if (r == 0)
 		r = enlist(b, err);
 	if (r == 0)
@@ -273,13 +276,13 @@ void backend_close(struct backend *b)
 	pthread_cond_destroy(&b->paused);
 	pthread_cond_destroy(&b->idle);
 	pthread_mutex_destroy(&b->lock);
-	for (size_t i = 0; b->models && i < b->catalog->n_models; i++) {
-		free(b->models[i].why_not);
-		free(b->models[i].note);
-		free(b->models[i].prepare_error);
+	for (slot i = 0; i < b->runtime_end; i++) {
+		free(b->runtime[i].why_not);
+		free(b->runtime[i].note);
+		free(b->runtime[i].prepare_error);
 	}
 	free(b->workers);
-	free(b->models);
-	catalog_free(b->catalog);
+	free(b->runtime);
+	models_free(b->models);
 	free(b);
 }

@@ -12,8 +12,7 @@ void outcome_queue(struct backend *b, const struct store_outcome *out, const str
 	struct outcome *o = calloc(1, sizeof *o);
 	if (!o) {
 		/* The row stays as it is: whoever looks next finds it interrupted, or queued. */
-		log_error(b->config.log, "no memory for an outcome of %s",
-			  b->catalog->models[out->model].dir);
+		log_error(b->config.log, "no memory for an outcome of %s", dir_of(b, out->model));
 		return;
 	}
 	if (err)
@@ -81,7 +80,7 @@ static void show_failed(struct backend *b, const struct store_outcome *o)
 				.rows_deleted = -1,
 				.rows_inserted = -1,
 				.rows_outside = -1,
-				.code = b->catalog->models[o->model].code,
+				.code = facts_of(b, o->model)->code,
 				.sqlstate = o->sqlstate,
 				.message = o->message};
 	ledger_settled(b->ledger, &s);

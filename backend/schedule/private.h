@@ -18,7 +18,7 @@
 #include "backend/base/cleanup.h"
 #include "backend/engine.h"
 #include "backend/ledger.h"
-#include "backend/manifest.h"
+#include "backend/models.h"
 #include "backend/plan.h"
 #include "backend/report/report.h"
 
@@ -73,6 +73,8 @@ struct job_worker {
 	pthread_cond_t wake;
 	enum job_kind kind; /* JOB_NONE: idle */
 	struct build_run run;
+	struct held_catalog *held;  /* of a run, until it ends: the catalog it was claimed with */
+	const struct model *facts;  /* in there */
 	int64_t served;		    /* of the claim: a cancel with a higher seq ends its attempts */
 	ordinal building;	    /* the batch of the run that is in flight */
 	uint32_t cancelled;	    /* bit i: run.first + i is to be cancelled */
@@ -128,7 +130,6 @@ struct model_runtime {
 struct backend {
 	struct backend_config config;	    /* immutable */
 	struct engine_config engine_config; /* immutable */
-	struct catalog *catalog;	    /* immutable */
 	struct open_store *store;	    /* the control thread's; wake() and abandon() anybody's */
 	struct backend_listener listener;   /* immutable once threads run */
 	int64_t since;			    /* immutable */
@@ -137,7 +138,9 @@ struct backend {
 	pthread_cond_t idle;   /* a worker has become idle, or the control thread has ended */
 	pthread_cond_t paused; /* the control thread sleeps here while the warehouse is away */
 	struct ledger *ledger;
-	struct model_runtime *models; /* catalog->n_models */
+	struct models *models;	       /* the lock is its owner's, where models.h asks for one */
+	struct model_runtime *runtime; /* by slot */
+	slot runtime_end;
 	struct ask_queue asks;
 	struct ask_queue
 		frozen; /* the control thread's: recorded, answered once what was queued is cancelled */
@@ -174,6 +177,22 @@ static inline pthread_mutex_t *lock_of(const struct backend *b)
 {
 	return &((struct backend *)b)->lock;
 }
+
+/* Any thread, with or without the lock. */
+static inline const char *dir_of(const struct backend *b, slot model)
+{
+	return models_dir(b->models, model);
+}
+
+/* With the lock, and valid as long as it is held. */
+static inline const struct model *facts_of(const struct backend *b, slot model)
+{
+	return models_at(b->models, model);
+}
+
+/* catalog.c */
+/* With the lock. Takes the catalog over, also on failure (-ENOMEM: as before). */
+int backend_swap(struct backend *b, struct catalog *catalog, struct error *err);
 
 /* changes.c */
 void changed(struct backend *b, slot model,

@@ -75,7 +75,7 @@ static void add_skipped(void *ctx, slot model, struct ordinal_range batches, boo
 /* With the lock. The list grows while it is walked. */
 static void close_over_skipped(struct backend *b, struct stretches *found)
 {
-	auto_free struct ordinal_range *seen = calloc(b->catalog->n_models + 1, sizeof *seen);
+	auto_free struct ordinal_range *seen = calloc((size_t)models_end(b->models) + 1, sizeof *seen);
 	struct closure c = {.b = b, .found = found, .seen = seen};
 	found->broken |= !seen;
 	for (size_t i = 0; i < found->n && !found->broken; i++) {
@@ -83,7 +83,7 @@ static void close_over_skipped(struct backend *b, struct stretches *found)
 			slot model = found->list[i].model;
 			enum batch_state s = ledger_state(b->ledger, model, o);
 			if (s == BATCH_FAILED || s == BATCH_SKIPPED)
-				plan_readers(b->ledger, b->catalog, model, o, add_skipped, &c);
+				plan_readers(b->ledger, b->models, model, o, add_skipped, &c);
 		}
 	}
 }
@@ -105,14 +105,14 @@ static void add_thawed(const struct backend *b, slot model, struct ordinal_range
 /* With the lock. */
 static void expand(struct backend *b, const struct backend_part *p, bool run, struct stretches *out)
 {
-	const struct model *m = &b->catalog->models[p->model];
+	const struct model *m = facts_of(b, p->model);
 	ordinal newest = plan_existing(m, clock_now_us(b->config.clock)).end - 1;
 	if (!run && !p->states) {
 		add_thawed(b, p->model, p->batches, out);
 		return;
 	}
 	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
-		enum batch_state s = plan_state(b->ledger, b->catalog, p->model, o);
+		enum batch_state s = plan_state(b->ledger, b->models, p->model, o);
 		bool meant = run ? plan_run_reason(m, s, o, newest) != NULL : (p->states >> s & 1) != 0;
 		if (meant && ledger_frozen(b->ledger, p->model, o, NULL))
 			out->frozen++;
@@ -131,7 +131,7 @@ static bool is_single(const struct backend_request *r)
 static int all_frozen(const struct backend *b, const struct backend_request *r, struct error *why)
 {
 	const struct backend_part *p = r->parts;
-	const struct model *m = &b->catalog->models[p->model];
+	const struct model *m = facts_of(b, p->model);
 	struct store_freeze f = {.batches = p->batches};
 	const struct requester *by = ledger_frozen(b->ledger, p->model, p->batches.first, &f.at);
 	if (is_single(r) && by) {
@@ -160,14 +160,14 @@ static int find_all(struct backend *b, const struct backend_request *r, struct s
 		return all_frozen(b, r, why);
 	if (all->frozen)
 		log_info(b->config.log, "%zu frozen batches of %s%s are left alone", all->frozen,
-			 b->catalog->models[r->parts->model].dir, r->n_parts > 1 ? " and others" : "");
+			 dir_of(b, r->parts->model), r->n_parts > 1 ? " and others" : "");
 	close_over_skipped(b, all);
 	return 0;
 }
 
 static int refused(struct backend *b, const struct backend_part *p)
 {
-	const char *dir = b->catalog->models[p->model].dir;
+	const char *dir = dir_of(b, p->model);
 	if (b->config.read_only)
 		return backend_refuse(b, p->model, p->batches, EROFS, "this mount is read only (-o ro)");
 	struct error why = {0};
@@ -259,7 +259,7 @@ size_t backend_count(const struct backend *b, const struct backend_part *parts, 
 		const struct backend_part *p = &parts[i];
 		for (ordinal o = p->batches.first; o < p->batches.end; o++)
 			n += !p->states ||
-			     (p->states >> plan_state(b->ledger, b->catalog, p->model, o) & 1) != 0;
+			     (p->states >> plan_state(b->ledger, b->models, p->model, o) & 1) != 0;
 	}
 	return n;
 }

@@ -51,13 +51,13 @@ static void skip_one(void *ctx, slot model, ordinal batch)
 
 void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t before)
 {
-	const struct model *m = &b->catalog->models[failed->model];
+	const struct model *m = facts_of(b, failed->model);
 	char name[CALENDAR_NAME_MAX];
 	calendar_name(m->batch_size, failed->batch, name);
 	struct skipping s = {.b = b, .cause = failed, .before = before};
 	error_set(&s.why, ECANCELED, "it reads %s/%s, which %s", m->dir, name,
 		  failed->kind == SETTLE_SKIPPED ? "was skipped" : "failed");
-	plan_readers(b->ledger, b->catalog, failed->model, failed->batch, skip_range, &s);
+	plan_readers(b->ledger, b->models, failed->model, failed->batch, skip_range, &s);
 	if (before || failed->kind != SETTLE_FAILED ||
 	    ledger_equal_failures(b->ledger, failed->request, failed->sqlstate) < EQUAL_FAILURES)
 		return;

@@ -13,11 +13,11 @@ static slot next_model(const struct backend *b, bool *waiting)
 {
 	int64_t now = clock_monotonic_us();
 	*waiting = false;
-	for (size_t i = 0; i < b->catalog->n_models && !b->stopping; i++) {
-		const struct model_runtime *m = &b->models[i];
+	for (slot i = 0; i < models_end(b->models) && !b->stopping; i++) {
+		const struct model_runtime *m = &b->runtime[i];
 		*waiting |= m->adopting;
-		if (m->adopting && m->not_before <= now && ledger_running(b->ledger, (int)i) == 0)
-			return (int)i;
+		if (m->adopting && m->not_before <= now && ledger_running(b->ledger, i) == 0)
+			return i;
 	}
 	return -1;
 }
@@ -49,7 +49,7 @@ static void adopt(struct backend *b, struct open_worker *worker, slot model)
 	bool refused = r == -EACCES || r == -EOPNOTSUPP, news, again;
 	{
 		LOCKED(&b->lock);
-		struct model_runtime *m = &b->models[model];
+		struct model_runtime *m = &b->runtime[model];
 		const char *why_not = refused ? err.text : "";
 		again = m->not_before != 0;
 		news = strcmp(m->why_not ? m->why_not : "", why_not) != 0;
@@ -64,10 +64,10 @@ static void adopt(struct backend *b, struct open_worker *worker, slot model)
 	}
 	if (r < 0 && r != -ECANCELED)
 		log_write(b->config.log, news || !again ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG,
-			  "%s cannot be adopted yet: %s", b->catalog->models[model].dir, err.text);
+			  "%s cannot be adopted yet: %s", dir_of(b, model), err.text);
 	/* Whether it may be built shows in the mode of its batches. */
 	if (news)
-		changed(b, model, plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock)));
+		changed(b, model, backend_existing(b, model));
 }
 
 void *slow_main(void *arg)

@@ -10,13 +10,16 @@ static struct job_worker *idle_worker(struct backend *b)
 	return NULL;
 }
 
-static void gates(const struct backend *b, struct plan_gate *out)
+static struct plan_gate *gates(const struct backend *b)
 {
+	struct plan_gate *out = calloc((size_t)b->runtime_end + 1, sizeof *out);
+	if (!out)
+		return NULL;
 	int64_t now = clock_monotonic_us();
-	for (size_t i = 0; i < b->catalog->n_models; i++) {
-		const struct model_runtime *m = &b->models[i];
+	for (slot i = 0; i < models_end(b->models); i++) {
+		const struct model_runtime *m = &b->runtime[i];
 		out[i].open = !m->adopting && !m->preparing && !m->cancels && m->not_before <= now &&
-			      model_runs(b, (int)i);
+			      model_runs(b, i);
 		out[i].unprepared = !m->prepared;
 		out[i].missing = !m->exists;
 		out[i].busy = false;
@@ -24,11 +27,14 @@ static void gates(const struct backend *b, struct plan_gate *out)
 	for (int i = 0; i < b->config.jobs; i++)
 		if (b->workers[i].kind != JOB_NONE)
 			out[b->workers[i].run.model].busy = true;
+	return out;
 }
 
 static void start(struct job_worker *w, enum job_kind kind, const struct build_run *run)
 {
 	w->run = *run;
+	w->held = models_hold(w->b->models, run->model);
+	w->facts = facts_of(w->b, run->model);
 	w->building = UINT32_MAX;
 	w->kind = kind;
 	pthread_cond_signal(&w->wake);
@@ -76,27 +82,28 @@ static void grant(struct backend *b, struct job_worker *w, const struct store_cl
 		if (granted)
 			start(w, JOB_BUILD, &run);
 		else
-			b->models[c->model].not_before = clock_monotonic_us() + 20000;
+			b->runtime[c->model].not_before = clock_monotonic_us() + 20000;
 		touch_model(b, c->model);
 	}
 	changed(b, c->model, (struct ordinal_range){c->first, c->first + c->count});
 }
 
-/* The next piece of work and a worker for it; false: there is none, or it was only a prepare. */
-static bool next_claim(struct backend *b, struct plan_gate *gate, struct store_claim *claim,
-		       struct job_worker **w)
+/* The next piece of work and a worker for it: 1; 0: there is none, or it was only a prepare; -ENOMEM. */
+static int next_claim(struct backend *b, struct store_claim *claim, struct job_worker **w)
 {
 	LOCKED(&b->lock);
 	for (;;) {
 		/* What has ended or is cancelled decides what comes next: it is settled first. */
 		*w = b->stopping || !STAILQ_EMPTY(&b->outcomes) ? NULL : idle_worker(b);
 		if (!*w)
-			return false;
-		gates(b, gate);
+			return 0;
+		auto_free struct plan_gate *gate = gates(b);
+		if (!gate)
+			return -ENOMEM;
 		struct plan_next next =
-			plan_next(b->ledger, b->catalog, gate, (unsigned)b->config.jobs, &b->turn);
+			plan_next(b->ledger, b->models, gate, (unsigned)b->config.jobs, &b->turn);
 		if (next.model < 0)
-			return false;
+			return 0;
 		if (!next.prepare) {
 			*claim = (struct store_claim){.model = next.model,
 						      .first = next.run.first,
@@ -104,25 +111,23 @@ static bool next_claim(struct backend *b, struct plan_gate *gate, struct store_c
 						      .request = next.run.request,
 						      .wanted = next.run.wanted,
 						      .started = clock_now_us(b->config.clock)};
-			return true;
+			return 1;
 		}
-		b->models[next.model].preparing = true;
+		b->runtime[next.model].preparing = true;
 		start(*w, JOB_PREPARE, &(struct build_run){.model = next.model});
 	}
 }
 
 int work_hand_out(struct backend *b, struct error *err)
 {
-	auto_free struct plan_gate *gate = calloc(b->catalog->n_models + 1, sizeof *gate);
-	if (!gate)
-		return error_set(err, ENOMEM, "no memory to plan");
 	struct store_claim claim;
 	struct job_worker *w;
-	while (next_claim(b, gate, &claim, &w)) {
+	int found;
+	while ((found = next_claim(b, &claim, &w)) > 0) {
 		int r = store_claim(b->store, &claim, 1, err);
 		if (r < 0)
 			return r;
 		grant(b, w, &claim);
 	}
-	return 0;
+	return found < 0 ? error_set(err, -found, "no memory to plan") : 0;
 }

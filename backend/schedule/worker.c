@@ -8,8 +8,9 @@
 #define BACKOFF_US    100000
 #define LONGEST_SHIFT 5
 
-static void show_done(struct backend *b, const struct build_run *run, const struct build_report *r)
+static void show_done(struct backend *b, const struct job_worker *w, const struct build_report *r)
 {
+	const struct build_run *run = &w->run;
 	struct store_state s = {.model = run->model,
 				.batch = r->batch,
 				.run = ROW_IDLE,
@@ -21,11 +22,11 @@ static void show_done(struct backend *b, const struct build_run *run, const stru
 				.rows_deleted = r->rows_deleted,
 				.rows_inserted = r->rows_inserted,
 				.rows_outside = r->rows_outside,
-				.code = b->catalog->models[run->model].code,
+				.code = w->facts->code,
 				.sqlstate = "",
 				.message = ""};
 	LOCKED(&b->lock);
-	b->models[run->model].passing = 0;
+	b->runtime[run->model].passing = 0;
 	ledger_equal_failures(b->ledger, run->request, NULL);
 	ledger_settled(b->ledger, &s);
 	attempt_ended(b, run->model);
@@ -60,7 +61,7 @@ static void show_stale(struct backend *b, const struct build_run *run, const str
 static enum settle_kind passing(struct backend *b, slot model)
 {
 	LOCKED(&b->lock);
-	struct model_runtime *m = &b->models[model];
+	struct model_runtime *m = &b->runtime[model];
 	unsigned n = m->passing++;
 	if (n >= PASSING_MAX) {
 		m->passing = 0;
@@ -82,7 +83,7 @@ static void report(void *ctx, const struct build_report *r)
 		show_started(b, w, r);
 		break;
 	case BUILD_DONE:
-		show_done(b, run, r);
+		show_done(b, w, r);
 		break;
 	case BUILD_STALE:
 		show_stale(b, run, r);
@@ -130,18 +131,18 @@ static void build(struct job_worker *w)
 	auto_free struct error *why = NULL;
 	{
 		LOCKED(&b->lock);
-		why = steal(&b->models[w->run.model].prepare_error);
+		why = steal(&b->runtime[w->run.model].prepare_error);
 	}
 	if (why) {
 		fail_run(b, &w->run, why);
 		LOCKED(&b->lock);
-		b->models[w->run.model].prepared = false;
+		b->runtime[w->run.model].prepared = false;
 		return;
 	}
 	int r = builder_build(w->worker, &w->run, report, w, &err);
 	LOCKED(&b->lock);
 	if (r == -EAGAIN)
-		b->models[w->run.model].prepared = false;
+		b->runtime[w->run.model].prepared = false;
 }
 
 /* no_worker: why there is none, where there is none. */
@@ -154,11 +155,11 @@ static void prepare(struct job_worker *w, const struct error *no_worker)
 	int r = w->worker ? builder_prepare(w->worker, model, &target, err)
 			  : error_set(err, no_worker->err, "%s", no_worker->text);
 	if (r < 0)
-		log_warning(b->config.log, "%s cannot be prepared: %s", b->catalog->models[model].dir,
+		log_warning(b->config.log, "%s cannot be prepared: %s", dir_of(b, model),
 			    err ? err->text : "no memory");
 	bool away = r == -ECONNREFUSED || r == -EHOSTUNREACH || r == -ETIMEDOUT || r == -ECANCELED;
 	LOCKED(&b->lock);
-	struct model_runtime *m = &b->models[model];
+	struct model_runtime *m = &b->runtime[model];
 	m->preparing = false;
 	touch_model(b, model);
 	if (r == 0)
@@ -207,7 +208,10 @@ void *worker_main(void *arg)
 			build(w);
 		else
 			prepare(w, &err);
+		catalog_drop(w->held);
 		LOCKED(&b->lock);
+		w->held = NULL;
+		w->facts = NULL;
 		w->kind = JOB_NONE;
 		w->cancelled = w->ended = 0;
 		w->interrupt = false;

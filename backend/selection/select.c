@@ -136,7 +136,7 @@ static int name_all(const struct catalog *c, const bool *set, struct selection *
 	int r = names_init(&names, c);
 	for (size_t i = 0; i < c->n_nodes && r == 0; i++) {
 		const struct node *n = &c->nodes[i];
-		if (!set[i] || n->model >= 0 || strcmp(n->resource_type, "model") != 0)
+		if (!set[i] || n->place >= 0 || strcmp(n->resource_type, "model") != 0)
 			continue;
 		char *name = name_model(&names, n);
 		if (name)
@@ -160,8 +160,8 @@ static int fill(struct graph *g, const bool *set, struct selection *out)
 	graph_sort(g);
 	for (size_t i = 0; i < c->n_nodes; i++) {
 		const struct node *n = &c->nodes[g->queue[i]];
-		if (set[g->queue[i]] && n->model >= 0)
-			out->models[out->n_models++] = n->model;
+		if (set[g->queue[i]] && n->place >= 0)
+			out->models[out->n_models++] = n->place;
 	}
 	for (size_t i = 0; i < c->n_nodes; i++)
 		if (set[i])

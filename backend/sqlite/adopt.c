@@ -64,7 +64,7 @@ static int record(struct worker *w, const struct model *m, const struct target *
 /* -o ro: what would be adopted, told and not written. */
 static int report_only(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
-	const struct model *m = &w->store->config.catalog->models[model];
+	const struct model *m = w->store->targets[model].model;
 	int64_t now = clock_now_us(w->store->config.clock);
 	auto_stmt *stmt = NULL;
 	auto_strbuf sql = STRBUF_INIT;
@@ -97,7 +97,7 @@ static int report_only(struct worker *w, slot model, const struct store_sink *si
 static int adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
 	struct store *s = w->store;
-	const struct model *m = &s->config.catalog->models[model];
+	const struct model *m = s->targets[model].model;
 	auto_db *queue = NULL;
 	struct target_view view = {0};
 	int64_t id = fresh_id();

@@ -40,7 +40,7 @@ static void claims_close(struct claims *c)
 static int grant(struct claims *c, struct store_claim *claim, uint32_t i, const struct target *t,
 		 struct error *err)
 {
-	const struct model *m = &c->s->config.catalog->models[claim->model];
+	const struct model *m = c->s->targets[claim->model].model;
 	int64_t start = calendar_start(m->batch_size, claim->first + i);
 	struct batch_row row;
 	struct store_freeze freeze;

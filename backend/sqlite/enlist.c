@@ -44,9 +44,9 @@ static void judge_schemas(const struct model *m, struct error *why)
 }
 
 /* What no look at the file can change. */
-static void judge(const struct catalog *c, size_t i, struct error *why)
+static void judge(const struct store *s, size_t i, struct error *why)
 {
-	const struct model *m = &c->models[i];
+	const struct model *m = s->targets[i].model;
 	judge_schemas(m, why);
 	if (why->err)
 		return;
@@ -56,19 +56,20 @@ static void judge(const struct catalog *c, size_t i, struct error *why)
 			  m->relation.identifier);
 		return;
 	}
-	for (size_t k = 0; k < c->n_models; k++) {
-		if (k == i || c->models[k].why_not || !same_table(m, &c->models[k]))
+	for (size_t k = 0; k < s->n; k++) {
+		const struct model *other = s->targets[k].model;
+		if (k == i || other->why_not || !same_table(m, other))
 			continue;
 		error_set(why, EOPNOTSUPP,
 			  "%s and %s would both write the table %s; give one of them an alias", m->unique_id,
-			  c->models[k].unique_id, m->relation.identifier);
+			  other->unique_id, m->relation.identifier);
 		return;
 	}
 }
 
 static int parse(struct store *s, size_t i, struct error *why, struct error *err)
 {
-	const struct model *m = &s->config.catalog->models[i];
+	const struct model *m = s->targets[i].model;
 	auto_free char **native = calloc(m->n_inputs + 1, sizeof *native);
 	if (!native)
 		return error_set(err, ENOMEM, "no memory");
@@ -125,7 +126,7 @@ static int queue_model(sqlite3 *queue, const struct model *m, struct target *t, 
 
 static int look_at_inputs(struct store *s, sqlite3 *file, size_t i, enum time_type type, struct error *err)
 {
-	const struct model *m = &s->config.catalog->models[i];
+	const struct model *m = s->targets[i].model;
 	struct error unfit;
 	int64_t last;
 	enum time_type *types = calloc(m->n_inputs + 1, sizeof *types);
@@ -142,9 +143,9 @@ static int look_at_inputs(struct store *s, sqlite3 *file, size_t i, enum time_ty
 static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i, struct store_target *out,
 			struct error *err)
 {
-	const struct model *m = &s->config.catalog->models[i];
+	const struct model *m = s->targets[i].model;
 	struct error why = {0};
-	judge(s->config.catalog, i, &why);
+	judge(s, i, &why);
 	int r = why.err || s->targets[i].sql ? 0 : parse(s, i, &why, err);
 	if (r < 0 || why.err) {
 		*out = (struct store_target){.event_time_type = TIME_UNKNOWN, .why_not = why};
@@ -179,15 +180,15 @@ static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i
 	return r;
 }
 
-static int enlist_all(struct store *s, sqlite3 *file, sqlite3 *queue, struct store_target *targets, size_t n,
+static int enlist_all(struct store *s, sqlite3 *file, sqlite3 *queue, struct store_target *targets,
 		      struct error *err)
 {
 	int r = db_exec(file, "BEGIN", err);
 	if (r == 0 && queue)
 		r = db_exec(queue, s->config.read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
-	for (size_t i = 0; i < n && r == 0; i++) {
+	for (size_t i = 0; i < s->n && r == 0; i++) {
 		targets[i] = (struct store_target){.event_time_type = TIME_UNKNOWN};
-		if (!s->config.catalog->models[i].why_not)
+		if (!s->targets[i].model->why_not)
 			r = enlist_model(s, file, queue, i, &targets[i], err);
 	}
 	if (r == 0 && queue)
@@ -198,13 +199,29 @@ static int enlist_all(struct store *s, sqlite3 *file, sqlite3 *queue, struct sto
 	return r;
 }
 
-int sqlite_enlist(struct store *s, struct store_target *targets, size_t n, struct error *err)
+/* The models of the first time are the models of any later one. */
+static int take_models(struct store *s, const struct model *const *models, size_t n, struct error *err)
+{
+	if (s->targets)
+		return 0;
+	s->targets = calloc(n + 1, sizeof *s->targets);
+	if (!s->targets)
+		return error_set(err, ENOMEM, "no memory for %zu models", n);
+	for (s->n = 0; s->n < n; s->n++)
+		s->targets[s->n].model = models[s->n];
+	return 0;
+}
+
+int sqlite_enlist(struct store *s, const struct model *const *models, struct store_target *targets, size_t n,
+		  struct error *err)
 {
 	auto_db *file = NULL, *queue = NULL;
 	int r = store_usable(s, err);
 	if (r == 0)
+		r = take_models(s, models, n, err);
+	if (r == 0)
 		r = connect_file(s, &s->patience, &file, err);
 	if (r == 0)
 		r = connect_queue(s, &s->patience, &queue, err);
-	return r == 0 ? enlist_all(s, file, queue, targets, n, err) : r;
+	return r == 0 ? enlist_all(s, file, queue, targets, err) : r;
 }

@@ -48,7 +48,7 @@ static int count(sqlite3 *queue, int64_t queue_id, size_t *n, struct error *err)
 int load_freezes(struct store *s, sqlite3 *queue, slot model, int64_t queue_id, const struct store_sink *sink,
 		 struct error *err)
 {
-	const struct model *m = &s->config.catalog->models[model];
+	const struct model *m = s->targets[model].model;
 	typedef char command_text[sizeof((struct store_request *)0)->command];
 	auto_stmt *stmt = NULL;
 	size_t most, n = 0;
@@ -82,7 +82,7 @@ int load_freezes(struct store *s, sqlite3 *queue, slot model, int64_t queue_id, 
 static int check_busy(struct store *s, struct row_reader *reader, struct store_request *rq,
 		      const struct target *t, int64_t start, int64_t end, struct error *err)
 {
-	const struct model *m = &s->config.catalog->models[rq->model];
+	const struct model *m = s->targets[rq->model].model;
 	auto_stmt *rows = NULL;
 	int r = db_prepare(s->queue_db,
 			   "SELECT start FROM state WHERE model = ? AND run = 1 AND start >= ? AND start < ?"
@@ -126,7 +126,7 @@ static const char *const changes[][3] = {
 int freeze_change(struct store *s, struct row_reader *reader, struct store_request *rq,
 		  const struct target *t, struct error *err)
 {
-	const struct model *m = &s->config.catalog->models[rq->model];
+	const struct model *m = s->targets[rq->model].model;
 	int64_t start = calendar_start(m->batch_size, rq->batches.first);
 	int64_t end = calendar_start(m->batch_size, rq->batches.end);
 	int r = rq->kind == REQUEST_FREEZE ? check_busy(s, reader, rq, t, start, end, err) : 0;

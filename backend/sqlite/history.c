@@ -56,7 +56,7 @@ static int side_open(struct side *side, sqlite3 *db, int64_t id, size_t most, st
 static slot model_of(struct store *s, bool done, int64_t id)
 {
 	LOCKED(&s->lock);
-	for (size_t i = 0; i < s->config.catalog->n_models; i++) {
+	for (size_t i = 0; i < s->n; i++) {
 		const struct target *t = &s->targets[i];
 		if (t->enlisted && (done ? t->table_id : t->queue_id) == id)
 			return (int)i;
@@ -94,7 +94,7 @@ static int tell_row(struct reading *h, const struct side *side, struct error *er
 		return 0;
 	struct ended_attempt a = {
 		.model = model,
-		.batch = calendar_ordinal(h->s->config.catalog->models[model].batch_size,
+		.batch = calendar_ordinal(h->s->targets[model].model->batch_size,
 					  sqlite3_column_int64(row, 2)),
 		.attempt = (uint32_t)sqlite3_column_int64(row, 3),
 		.outcome = db_text(row, 4),

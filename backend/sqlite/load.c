@@ -10,7 +10,7 @@ static struct ordinal_range touched(const struct model *m, int64_t start, int64_
 static int load_requests(struct store *s, sqlite3 *queue, slot model, int64_t queue_id,
 			 const struct store_sink *sink, struct error *err)
 {
-	const struct model *m = &s->config.catalog->models[model];
+	const struct model *m = s->targets[model].model;
 	auto_stmt *stmt = NULL;
 	int r = db_prepare(
 		queue,
@@ -81,7 +81,7 @@ static int merge(struct store *s, slot model, const struct target *t, struct cur
 		bool use_done = done->row && (!tried->row || d.start <= q.start);
 		bool use_tried = tried->row && (!done->row || q.start <= d.start);
 		merge_rows(t, use_done ? &d : NULL, use_tried ? &q : NULL, &row);
-		report(sink, &s->config.catalog->models[model], model, use_done ? d.start : q.start, &row);
+		report(sink, s->targets[model].model, model, use_done ? d.start : q.start, &row);
 		if (use_done)
 			r = advance(done, err);
 		if (use_tried && r == 0)
@@ -115,7 +115,7 @@ int sqlite_load(struct store *s, const struct store_sink *sink, struct error *er
 {
 	auto_db *file = NULL, *queue = NULL;
 	bool tables = false, queued = false;
-	int n = (int)s->config.catalog->n_models;
+	int n = (int)s->n;
 	int r = store_usable(s, err);
 	if (r == 0)
 		r = connect_file(s, &s->patience, &file, err);

@@ -63,11 +63,10 @@ static int init(struct store *s, const struct engine_config *config, struct erro
 	pthread_cond_init(&s->woken_cond, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	s->owner = fresh_id();
-	s->targets = calloc(config->catalog->n_models + 1, sizeof *s->targets);
 	s->file = strdup(config->database);
 	s->queue = with_suffix(config->database, "-queue");
 	s->lock_path = with_suffix(config->database, "-queue.lock");
-	if (!s->targets || !s->file || !s->queue || !s->lock_path)
+	if (!s->file || !s->queue || !s->lock_path)
 		return error_set(err, ENOMEM, "no memory");
 	return 0;
 }
@@ -118,7 +117,7 @@ static void put_back(struct store *s)
 	struct patience *p = &s->patience;
 	p->abandoned = &ended;
 	int r = db_exec(s->queue_db, "BEGIN IMMEDIATE", &err);
-	for (size_t i = 0; i < s->config.catalog->n_models && r == 0; i++)
+	for (size_t i = 0; i < s->n && r == 0; i++)
 		if (s->targets[i].enlisted)
 			r = sweep_model(s, s->queue_db, s->file_db, &s->targets[i], s->owner, &err);
 	if (r == 0)
@@ -148,7 +147,7 @@ void sqlite_close(struct store *s)
 	put_back(s);
 	sqlite3_close(s->queue_db);
 	sqlite3_close(s->file_db);
-	for (size_t i = 0; s->targets && i < s->config.catalog->n_models; i++)
+	for (size_t i = 0; i < s->n; i++)
 		target_free(&s->targets[i]);
 	free(s->targets);
 	if (s->lock_fd >= 0)

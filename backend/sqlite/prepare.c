@@ -29,13 +29,14 @@ int target_register(struct worker *w, const struct model *m, int64_t id, struct 
 	return r == 0 ? db_exec(w->db, marker.str, err) : r;
 }
 
-static int create_index(struct worker *w, const struct model *m, size_t number, const char *const *columns,
-			bool unique, struct error *err)
+static int create_index(struct worker *w, slot model, size_t number, const char *const *columns, bool unique,
+			struct error *err)
 {
+	const struct model *m = w->store->targets[model].model;
 	auto_strbuf sql = STRBUF_INIT, name = STRBUF_INIT;
 	/* Named by the table's id: a table that was renamed away keeps its indexes' names. */
 	strbuf_printf(&name, "%s_%" PRIx64 "_%zu", m->relation.identifier,
-		      target_copy(w->store, (int)(m - w->store->config.catalog->models)).table_id, number);
+		      target_copy(w->store, model).table_id, number);
 	strbuf_printf(&sql, "CREATE %sINDEX IF NOT EXISTS \"main\".", unique ? "UNIQUE " : "");
 	db_identifier(&sql, name.str);
 	strbuf_puts(&sql, " ON ");
@@ -49,8 +50,9 @@ static int create_index(struct worker *w, const struct model *m, size_t number, 
 }
 
 /* The config's indexes, and one led by event_time. */
-static int create_indexes(struct worker *w, const struct model *m, struct error *err)
+static int create_indexes(struct worker *w, slot model, struct error *err)
 {
+	const struct model *m = w->store->targets[model].model;
 	auto_free char *time = bare_column(m->event_time);
 	bool led = false;
 	int r = 0;
@@ -60,10 +62,10 @@ static int create_indexes(struct worker *w, const struct model *m, struct error 
 		if (!columns || !columns[0])
 			continue;
 		led = led || (time && strcasecmp(columns[0], time) == 0);
-		r = create_index(w, m, i + 1, (const char *const *)columns, m->indexes[i].unique, err);
+		r = create_index(w, model, i + 1, (const char *const *)columns, m->indexes[i].unique, err);
 	}
 	if (r == 0 && !led && time)
-		r = create_index(w, m, 0, (const char *const[]){time, NULL}, false, err);
+		r = create_index(w, model, 0, (const char *const[]){time, NULL}, false, err);
 	sqlite3_db_config(w->db, SQLITE_DBCONFIG_DQS_DDL, 1, NULL);
 	return r;
 }
@@ -96,14 +98,14 @@ static int create_table(struct worker *w, const struct model *m, const struct qu
 /* view is that of a missing table; it becomes that of the new one. */
 static int create(struct worker *w, slot model, int64_t at, struct target_view *view, struct error *err)
 {
-	const struct model *m = &w->store->config.catalog->models[model];
+	const struct model *m = w->store->targets[model].model;
 	struct query_shape shape;
 	bool was_registered = view->registered;
 	int r = query_shape(w, model, at, &shape, err);
 	if (r == 0)
 		r = create_table(w, m, &shape, err);
 	if (r == 0)
-		r = create_indexes(w, m, err);
+		r = create_indexes(w, model, err);
 	/* One that was known before and has gone is void first: adopt() gives the new one its own id. */
 	if (r == 0 && !was_registered)
 		r = target_register(w, m, target_copy(w->store, model).table_id, err);
@@ -129,7 +131,7 @@ static void type_of_query(struct worker *w, slot model, int64_t at, struct targe
 static int prepare(struct worker *w, slot model, struct target_view *view, struct error *err)
 {
 	struct store *s = w->store;
-	const struct model *m = &s->config.catalog->models[model];
+	const struct model *m = s->targets[model].model;
 	bool write = !s->config.read_only, tables;
 	struct error unfit;
 	int64_t last;

@@ -46,15 +46,16 @@
 /* The 4th interruption is a failure. */
 #define INTERRUPTIONS_MAX 3
 
-/* A catalog model as this warehouse knows it. Protected by store.lock but for what is marked. */
+/* A model as this warehouse knows it. Protected by store.lock but for what is marked. */
 struct target {
-	bool enlisted;	  /* set by enlist */
-	int64_t queue_id; /* its id in FILE-queue; set by enlist; 0: none (read-only) */
-	int64_t table_id; /* batchfs_model.id, or the one it will get */
-	bool registered;  /* batchfs_model has it */
-	bool exists;	  /* the table is there */
-	bool known;	  /* and it is the one that table_id names */
-	char **columns;	  /* NULL-terminated: what an INSERT names; NULL: not known yet */
+	const struct model *model; /* immutable once enlisted */
+	bool enlisted;		   /* set by enlist */
+	int64_t queue_id;	   /* its id in FILE-queue; set by enlist; 0: none (read-only) */
+	int64_t table_id;	   /* batchfs_model.id, or the one it will get */
+	bool registered;	   /* batchfs_model has it */
+	bool exists;		   /* the table is there */
+	bool known;		   /* and it is the one that table_id names */
+	char **columns;		   /* NULL-terminated: what an INSERT names; NULL: not known yet */
 	enum time_type type;
 	enum time_type *input_types; /* model->inputs order */
 	struct sql_template *sql;    /* immutable once set */
@@ -65,7 +66,8 @@ struct store {
 	char *file, *queue, *lock_path;
 	int lock_fd;		/* -1: read-only */
 	int64_t owner;		/* of this store's claims: random */
-	struct target *targets; /* catalog->n_models */
+	struct target *targets; /* n, by slot. Immutable once enlisted, as is n */
+	size_t n;
 
 	/* The control thread's, opened at its first call. */
 	sqlite3 *queue_db, *file_db;
@@ -194,7 +196,8 @@ void sqlite_close(struct store *s);
 void sqlite_wake(struct store *s);
 void sqlite_abandon(struct store *s);
 int sqlite_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
-int sqlite_enlist(struct store *s, struct store_target *targets, size_t n, struct error *err);
+int sqlite_enlist(struct store *s, const struct model *const *models, struct store_target *targets, size_t n,
+		  struct error *err);
 int sqlite_load(struct store *s, const struct store_sink *sink, struct error *err);
 int sqlite_request(struct store *s, struct store_request *requests, size_t n, struct error *err);
 int sqlite_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);

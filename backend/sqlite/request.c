@@ -111,14 +111,14 @@ static int next_seq(struct requests *q, struct store_request *rq, const struct t
 	sqlite3_reset(q->raise);
 	if (r == 0)
 		r = error_set(err, EIO, "%s has lost the model %s", q->s->queue,
-			      q->s->config.catalog->models[rq->model].dir);
+			      q->s->targets[rq->model].model->dir);
 	return r < 0 ? r : 0;
 }
 
 static int add(struct requests *q, struct store_request *rq, const struct target *t, int64_t start,
 	       int64_t end, struct error *err)
 {
-	const struct model *m = &q->s->config.catalog->models[rq->model];
+	const struct model *m = q->s->targets[rq->model].model;
 	int r = next_seq(q, rq, t, err);
 	if (r < 0)
 		return r;
@@ -133,7 +133,7 @@ static int add(struct requests *q, struct store_request *rq, const struct target
 static int check_frozen(struct requests *q, struct store_request *rq, const struct target *t, int64_t start,
 			struct error *err)
 {
-	const struct model *m = &q->s->config.catalog->models[rq->model];
+	const struct model *m = q->s->targets[rq->model].model;
 	struct store_freeze f;
 	int r = freeze_of(q->frozen, m, t->queue_id, start, &f, err);
 	if (r == 1)
@@ -146,7 +146,7 @@ static bool possible(const struct requests *q, struct store_request *rq, const s
 	if (t->enlisted && t->queue_id)
 		return true;
 	rq->result = error_set(&rq->err, EOPNOTSUPP, "%s cannot run on this warehouse",
-			       q->s->config.catalog->models[rq->model].dir);
+			       q->s->targets[rq->model].model->dir);
 	return false;
 }
 
@@ -158,7 +158,7 @@ static int one_freeze(struct requests *q, struct store_request *rq, struct error
 
 static int one_build(struct requests *q, struct store_request *rq, struct error *err)
 {
-	const struct model *m = &q->s->config.catalog->models[rq->model];
+	const struct model *m = q->s->targets[rq->model].model;
 	struct target t = target_copy(q->s, rq->model);
 	if (!possible(q, rq, &t))
 		return 0;
@@ -184,7 +184,7 @@ static int one_cancel(struct requests *q, struct store_request *rq, struct error
 	if (t.enlisted && t.queue_id)
 		return next_seq(q, rq, &t, err);
 	rq->result = error_set(&rq->err, EOPNOTSUPP, "%s cannot run on this warehouse",
-			       q->s->config.catalog->models[rq->model].dir);
+			       q->s->targets[rq->model].model->dir);
 	return 0;
 }
 

@@ -141,7 +141,7 @@ static bool applies(const struct store_outcome *o, const struct batch_row *row)
 
 static int one_outcome(struct settling *g, struct store_outcome *o, struct error *err)
 {
-	const struct model *m = &g->s->config.catalog->models[o->model];
+	const struct model *m = g->s->targets[o->model].model;
 	struct target t = target_copy(g->s, o->model);
 	int64_t start = calendar_start(m->batch_size, o->batch);
 	struct batch_row row;

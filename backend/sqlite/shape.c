@@ -8,7 +8,7 @@
 
 static int render(struct store *s, slot model, int64_t at, struct strbuf *out, struct error *err)
 {
-	const struct model *m = &s->config.catalog->models[model];
+	const struct model *m = s->targets[model].model;
 	LOCKED(&s->lock);
 	const struct target *t = &s->targets[model];
 	if (!t->sql || !t->input_types)
@@ -65,7 +65,7 @@ static int sample(struct worker *w, const struct model *m, const char *query, en
 /* Of a query that yields no row to look at. */
 static void guess(struct store *s, slot model, struct query_shape *q)
 {
-	const struct model *m = &s->config.catalog->models[model];
+	const struct model *m = s->targets[model].model;
 	auto_free char *column = bare_column(m->event_time);
 	for (size_t i = 0; column && q->names[i]; i++)
 		if (strcasecmp(q->names[i], column) == 0 && *q->types[i])
@@ -82,7 +82,7 @@ static int look(struct worker *w, slot model, int64_t at, bool run, struct query
 		struct error *err)
 {
 	struct store *s = w->store;
-	const struct model *m = &s->config.catalog->models[model];
+	const struct model *m = s->targets[model].model;
 	auto_strbuf query = STRBUF_INIT, sql = STRBUF_INIT;
 	auto_stmt *stmt = NULL;
 	*out = (struct query_shape){.time = TIME_UNKNOWN};

@@ -87,7 +87,7 @@ static void bookkeeping(const struct target *t, int64_t start, struct batch_sql 
 
 int batch_sql_make(struct store *s, slot model, ordinal batch, struct batch_sql *out, struct error *err)
 {
-	const struct model *m = &s->config.catalog->models[model];
+	const struct model *m = s->targets[model].model;
 	const struct target *t = &s->targets[model];
 	int64_t start = calendar_start(m->batch_size, batch), end = calendar_start(m->batch_size, batch + 1);
 	for (int i = 0; i < STATEMENTS; i++)
@@ -122,7 +122,7 @@ void batch_sql_fini(struct batch_sql *sql)
 int input_check_sql(struct store *s, slot model, size_t input, ordinal batch, struct strbuf *out,
 		    struct error *err)
 {
-	const struct model *m = &s->config.catalog->models[model];
+	const struct model *m = s->targets[model].model;
 	const struct input *in = &m->inputs[input];
 	if (!in->event_time || !in->filtered || in->ephemeral)
 		return 0;

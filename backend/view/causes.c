@@ -9,7 +9,7 @@
 static void add(void *ctx, slot model, ordinal batch)
 {
 	struct causes *c = ctx;
-	const struct model *m = &c->b->catalog->models[model];
+	const struct model *m = facts_of(c->b, model);
 	c->text += strlen(m->dir) + AROUND;
 	if (c->counting)
 		return;
@@ -35,17 +35,19 @@ static bool went_wrong(const struct ledger *l, slot model, ordinal batch)
 void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state state)
 {
 	const struct ledger *l = c->b->ledger;
-	const struct catalog *catalog = c->b->catalog;
-	const struct model *m = &catalog->models[model];
+	const struct models *ms = c->b->models;
+	size_t n;
+	const struct model_read *reads = models_reads(ms, model, &n);
 	if (state == BATCH_STALE)
-		plan_stale(l, catalog, model, batch, add, c);
-	for (size_t i = 0; state == BATCH_SKIPPED && i < m->n_upstreams; i++) {
-		struct ordinal_range reads = plan_reads(l, catalog, model, batch, &m->upstreams[i]);
-		for (ordinal o = reads.first; m->upstreams[i].model != model && o < reads.end; o++)
-			if (went_wrong(l, m->upstreams[i].model, o))
-				add(c, m->upstreams[i].model, o);
+		plan_stale(l, ms, model, batch, add, c);
+	for (size_t i = 0; state == BATCH_SKIPPED && i < n; i++) {
+		struct ordinal_range read = plan_reads(l, ms, model, batch, &reads[i]);
+		for (ordinal o = read.first; reads[i].model != model && o < read.end; o++)
+			if (went_wrong(l, reads[i].model, o))
+				add(c, reads[i].model, o);
 	}
-	for (ordinal o = ledger_known(l, model).first; state == BATCH_SKIPPED && m->reads_itself && o < batch;
+	bool reads_itself = facts_of(c->b, model)->reads_itself;
+	for (ordinal o = ledger_known(l, model).first; state == BATCH_SKIPPED && reads_itself && o < batch;
 	     o++)
 		if (went_wrong(l, model, o))
 			add(c, model, o);

@@ -42,7 +42,7 @@ int backend_refuse(struct backend *b, slot model, struct ordinal_range batches, 
 	va_start(ap, fmt);
 	vsnprintf(r.message, sizeof r.message, fmt, ap);
 	va_end(ap);
-	log_info(b->config.log, "%s%srefused (%s): %s", model < 0 ? "" : b->catalog->models[model].dir,
+	log_info(b->config.log, "%s%srefused (%s): %s", model < 0 ? "" : dir_of(b, model),
 		 model < 0 ? "" : ": ", error_name(err), r.message);
 	LOCKED(&b->lock);
 	b->refusals[b->n_refusals++ % REFUSALS_KEPT] = r;
@@ -73,9 +73,9 @@ int backend_batch_document(const struct backend *b, slot model, ordinal batch, s
 	LOCKED(lock_of(b));
 	ledger_info(b->ledger, model, batch, &info);
 	ledger_glance(b->ledger, model, batch, &attempt, &built, &text);
-	info.state = plan_state(b->ledger, b->catalog, model, batch);
+	info.state = plan_state(b->ledger, b->models, model, batch);
 	causes_of(&causes, model, batch, info.state);
-	struct report_batch r = {.model = &b->catalog->models[model],
+	struct report_batch r = {.model = facts_of(b, model),
 				 .batch = batch,
 				 .info = &info,
 				 .refusal = refusal_of_batch(b, model, batch, &waits),
@@ -91,17 +91,17 @@ int backend_batch_document(const struct backend *b, slot model, ordinal batch, s
 static void count_part(const struct backend *b, const struct backend_part *p, bool run, int64_t now,
 		       struct report_summary *s, struct report_standing *standing)
 {
-	const struct model *m = &b->catalog->models[p->model];
+	const struct model *m = facts_of(b, p->model);
 	ordinal newest = plan_existing(m, now).end - 1;
 	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
 		struct batch_info info;
 		ledger_info(b->ledger, p->model, o, &info);
-		info.state = plan_state(b->ledger, b->catalog, p->model, o);
+		info.state = plan_state(b->ledger, b->models, p->model, o);
 		const char *reason = run ? plan_run_reason(m, info.state, o, newest) : "requested";
 		if (!p->states || (p->states >> info.state & 1) != 0)
 			report_count(s, o, &info, info.frozen ? NULL : reason);
 		if (standing)
-			report_note(standing, m, o, &info);
+			report_note(standing, p->model, m, o, &info);
 	}
 }
 
@@ -113,8 +113,8 @@ static void add_frozen(const struct backend *b, const struct backend_part *p, st
 		struct ordinal_range found = ledger_next_frozen(b->ledger, p->model, rest);
 		for (ordinal o = found.first; o < found.end; o++)
 			if (!p->states ||
-			    (p->states >> plan_state(b->ledger, b->catalog, p->model, o) & 1) != 0)
-				report_frozen_add(out, &b->catalog->models[p->model], o);
+			    (p->states >> plan_state(b->ledger, b->models, p->model, o) & 1) != 0)
+				report_frozen_add(out, facts_of(b, p->model), o);
 		rest.first = found.end;
 	}
 }
@@ -122,8 +122,8 @@ static void add_frozen(const struct backend *b, const struct backend_part *p, st
 /* With the lock. Counting a model takes a while where it is large: kept until something changes. */
 static const struct report_summary *summary_of(struct backend *b, slot model, int64_t now)
 {
-	struct model_runtime *rt = &b->models[model];
-	const struct model *m = &b->catalog->models[model];
+	struct model_runtime *rt = &b->runtime[model];
+	const struct model *m = facts_of(b, model);
 	struct ordinal_range existing = plan_existing(m, now);
 	if (rt->summary_generation == rt->generation && rt->summary_end == existing.end)
 		return &rt->summary;
@@ -138,7 +138,7 @@ static const struct report_summary *summary_of(struct backend *b, slot model, in
 
 static bool is_whole(const struct backend *b, const struct backend_part *p, int64_t now)
 {
-	struct ordinal_range all = plan_existing(&b->catalog->models[p->model], now);
+	struct ordinal_range all = plan_existing(facts_of(b, p->model), now);
 	return !p->states && p->batches.first == all.first && p->batches.end == all.end;
 }
 
@@ -162,16 +162,16 @@ int backend_parts_document(const struct backend *b, const struct backend_part *p
 			all = kept ? *kept : one;
 		add_frozen(b, &parts[i], &frozen);
 	}
-	int r = report_range(&all, n_parts == 1 ? &b->catalog->models[parts[0].model] : NULL, &frozen,
+	int r = report_range(&all, n_parts == 1 ? facts_of(b, parts[0].model) : NULL, &frozen,
 			     refusal_of_parts(b, parts, n_parts), out);
 	report_frozen_fini(&frozen);
 	return r;
 }
 
-static void info_of(void *ctx, const struct model *m, ordinal batch, struct batch_info *out)
+static void info_of(void *ctx, slot model, ordinal batch, struct batch_info *out)
 {
 	const struct backend *b = ctx;
-	ledger_info(b->ledger, (int)(m - b->catalog->models), batch, out);
+	ledger_info(b->ledger, model, batch, out);
 }
 
 static struct report_source source_of(const struct backend *b, int64_t now)
@@ -182,13 +182,13 @@ static struct report_source source_of(const struct backend *b, int64_t now)
 int backend_model_status(const struct backend *b, slot model, struct strbuf *out)
 {
 	int64_t now = clock_now_us(b->config.clock);
-	const struct model *m = &b->catalog->models[model];
 	struct report_frozen frozen = {0};
 	LOCKED(lock_of(b));
+	const struct model *m = facts_of(b, model);
 	const struct report_summary *s = summary_of((struct backend *)b, model, now);
 	add_frozen(b, &(struct backend_part){.model = model, .batches = plan_existing(m, now)}, &frozen);
 	struct report_source source = source_of(b, now);
-	int r = report_status(s, &b->models[model].standing, m, &frozen,
+	int r = report_status(s, &b->runtime[model].standing, m, &frozen,
 			      refusal_of(b, model, (struct ordinal_range){0, 0}), &source, out);
 	report_frozen_fini(&frozen);
 	return r;
@@ -198,7 +198,6 @@ int backend_selection_document(const struct backend *b, const struct backend_sel
 			       struct strbuf *out)
 {
 	int64_t now = clock_now_us(b->config.clock);
-	const struct model *only = s->n_models == 1 ? &b->catalog->models[s->models[0]] : NULL;
 	auto_free struct backend_part *parts = calloc(s->n_models + 1, sizeof *parts);
 	struct report_standing standing = {0};
 	struct report_summary all = {0};
@@ -206,13 +205,13 @@ int backend_selection_document(const struct backend *b, const struct backend_sel
 	if (!parts)
 		return -ENOMEM;
 	LOCKED(lock_of(b));
+	const struct model *only = s->n_models == 1 ? facts_of(b, s->models[0]) : NULL;
 	for (size_t i = 0; i < s->n_models; i++) {
 		const struct report_summary *one = summary_of((struct backend *)b, s->models[i], now);
-		parts[i] = (struct backend_part){
-			.model = s->models[i],
-			.batches = plan_existing(&b->catalog->models[s->models[i]], now)};
+		parts[i] = (struct backend_part){.model = s->models[i],
+						 .batches = plan_existing(facts_of(b, s->models[i]), now)};
 		add_frozen(b, &parts[i], &frozen);
-		report_note_all(&standing, &b->models[s->models[i]].standing);
+		report_note_all(&standing, &b->runtime[s->models[i]].standing);
 		if (only)
 			all = *one;
 		else
@@ -228,30 +227,32 @@ int backend_selection_document(const struct backend *b, const struct backend_sel
 
 int backend_root_status(const struct backend *b, struct strbuf *out)
 {
-	size_t n = b->catalog->n_models;
-	auto_free struct report_summary *all = calloc(n + 1, sizeof *all);
-	auto_free struct report_standing *standings = calloc(n + 1, sizeof *standings);
-	if (!all || !standings)
-		return -ENOMEM;
 	int64_t now = clock_now_us(b->config.clock);
 	LOCKED(lock_of(b));
+	size_t n = models_count(b->models);
+	auto_free struct report_of_model *models = calloc(n + 1, sizeof *models);
 	struct report_frozen frozen = {0};
+	if (!models)
+		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		struct ordinal_range existing = plan_existing(&b->catalog->models[i], now);
-		all[i] = *summary_of((struct backend *)b, (int)i, now);
-		standings[i] = b->models[i].standing;
-		add_frozen(b, &(struct backend_part){.model = (int)i, .batches = existing}, &frozen);
+		slot s = models_nth(b->models, i);
+		struct ordinal_range existing = plan_existing(facts_of(b, s), now);
+		models[i] = (struct report_of_model){.of = s,
+						     .model = facts_of(b, s),
+						     .summary = summary_of((struct backend *)b, s, now),
+						     .standing = &b->runtime[s].standing};
+		add_frozen(b, &(struct backend_part){.model = s, .batches = existing}, &frozen);
 	}
 	struct report_source source = source_of(b, now);
 	struct report_mount mount = {.version = b->config.version,
 				     .engine = b->config.engine->name,
-				     .manifest = b->catalog->path,
+				     .manifest = models_manifest(b->models),
 				     .warehouse_error = b->warehouse.err ? b->warehouse.text : NULL,
 				     .pid = getpid(),
 				     .since = b->since,
 				     .loaded_at = b->since};
-	int r = report_root(b->catalog, all, standings, &frozen,
-			    refusal_of(b, -1, (struct ordinal_range){0, 0}), &mount, &source, out);
+	int r = report_root(models, n, &frozen, refusal_of(b, SLOT_NONE, (struct ordinal_range){0, 0}),
+			    &mount, &source, out);
 	report_frozen_fini(&frozen);
 	return r;
 }
@@ -259,7 +260,7 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 /* With the lock. */
 static struct report_protection protection_of(const struct backend *b, slot model)
 {
-	struct report_protection p = {.by_config = b->catalog->models[model].full_refresh == TRI_FALSE,
+	struct report_protection p = {.by_config = facts_of(b, model)->full_refresh == TRI_FALSE,
 				      .by_mount = b->config.protect};
 	p.by = ledger_protected(b->ledger, model, &p.at);
 	return p;
@@ -268,8 +269,8 @@ static struct report_protection protection_of(const struct backend *b, slot mode
 int backend_model_document(const struct backend *b, slot model, struct strbuf *out)
 {
 	LOCKED(lock_of(b));
-	const struct model_runtime *rt = &b->models[model];
-	struct report_model r = {.model = &b->catalog->models[model],
+	const struct model_runtime *rt = &b->runtime[model];
+	struct report_model r = {.model = facts_of(b, model),
 				 .why_not = model_why_not(b, model),
 				 .note = rt->note ? rt->note : "",
 				 .event_time_type = rt->event_time_type,
@@ -279,8 +280,8 @@ int backend_model_document(const struct backend *b, slot model, struct strbuf *o
 
 int backend_full_refresh_document(const struct backend *b, slot model, struct strbuf *out)
 {
-	const struct model *m = &b->catalog->models[model];
 	LOCKED(lock_of(b));
+	const struct model *m = facts_of(b, model);
 	struct report_protection protection = protection_of(b, model);
 	return report_full_refresh(m, &protection, refusal_of(b, model, (struct ordinal_range){0, 0}), out);
 }
@@ -299,6 +300,6 @@ int backend_sql_document(const struct backend *b, slot model, struct ordinal_ran
 	struct error err = {0};
 	int r = builder_statements(b->store, model, batches, out, &err);
 	if (r < 0)
-		log_warning(b->config.log, "%s: %s", b->catalog->models[model].dir, err.text);
+		log_warning(b->config.log, "%s: %s", dir_of(b, model), err.text);
 	return r;
 }

@@ -4,22 +4,24 @@
 
 int backend_models(const struct backend *b)
 {
-	return (int)b->catalog->n_models;
+	LOCKED(lock_of(b));
+	return models_end(b->models);
 }
 
 slot backend_find(const struct backend *b, const char *dir)
 {
-	return catalog_find(b->catalog, dir);
+	LOCKED(lock_of(b));
+	return models_find(b->models, dir);
 }
 
 const char *backend_model_dir(const struct backend *b, slot model)
 {
-	return b->catalog->models[model].dir;
+	return dir_of(b, model);
 }
 
 enum batch_size backend_batch_size(const struct backend *b, slot model)
 {
-	return b->catalog->models[model].batch_size;
+	return models_batch_size(b->models, model);
 }
 
 bool backend_runnable(const struct backend *b, slot model)
@@ -30,10 +32,9 @@ bool backend_runnable(const struct backend *b, slot model)
 
 bool backend_protected(const struct backend *b, slot model)
 {
-	if (b->config.protect || b->catalog->models[model].full_refresh == TRI_FALSE)
-		return true;
 	LOCKED(lock_of(b));
-	return ledger_protected(b->ledger, model, NULL) != NULL;
+	return b->config.protect || facts_of(b, model)->full_refresh == TRI_FALSE ||
+	       ledger_protected(b->ledger, model, NULL) != NULL;
 }
 
 bool backend_read_only(const struct backend *b)
@@ -43,7 +44,8 @@ bool backend_read_only(const struct backend *b)
 
 struct ordinal_range backend_existing(const struct backend *b, slot model)
 {
-	return plan_existing(&b->catalog->models[model], clock_now_us(b->config.clock));
+	LOCKED(lock_of(b));
+	return plan_existing(facts_of(b, model), clock_now_us(b->config.clock));
 }
 
 /* With the lock. */
@@ -52,13 +54,13 @@ static void glance(const struct backend *b, slot model, ordinal batch, struct ba
 	size_t text;
 	out->state = ledger_glance(b->ledger, model, batch, &out->attempt, &out->built_at, &text);
 	if (out->state == BATCH_DONE)
-		out->state = plan_state(b->ledger, b->catalog, model, batch);
+		out->state = plan_state(b->ledger, b->models, model, batch);
 	if (out->state == BATCH_STALE || out->state == BATCH_SKIPPED) {
 		struct causes causes = {.b = b, .counting = true};
 		causes_of(&causes, model, batch, out->state);
 		text += causes.text;
 	}
-	out->size = report_batch_size(&b->catalog->models[model], text);
+	out->size = report_batch_size(facts_of(b, model), text);
 	out->writable =
 		!b->config.read_only && model_runs(b, model) && !ledger_frozen(b->ledger, model, batch, NULL);
 }
@@ -110,7 +112,7 @@ int64_t backend_oldest_build(const struct backend *b, slot model, struct ordinal
 int64_t backend_changed_at(const struct backend *b, slot model)
 {
 	LOCKED(lock_of(b));
-	return b->models[model].changed_at;
+	return b->runtime[model].changed_at;
 }
 
 ordinal backend_next_unsettled(const struct backend *b, slot model, struct ordinal_range batches)

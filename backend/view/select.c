@@ -7,10 +7,17 @@ int backend_select(const struct backend *b, const char *expression, struct backe
 {
 	struct selection s;
 	*out = (struct backend_selection){0};
-	int r = selection_resolve(b->catalog, expression, &s, err);
+	struct held_catalog *held;
+	{
+		LOCKED(lock_of(b));
+		held = models_hold_current(b->models);
+	}
+	int r = selection_resolve(held_catalog(held), expression, &s, err);
 	if (r == 0 && s.n_models == 0)
 		r = error_set(err, ENOENT, "%s selects no microbatch model", expression);
 	if (r == 0) {
+		for (size_t i = 0; i < s.n_models; i++)
+			s.models[i] = held_slot(held, s.models[i]);
 		*out = (struct backend_selection){.models = steal(&s.models),
 						  .n_models = s.n_models,
 						  .not_rebuilt = steal(&s.not_rebuilt),
@@ -18,6 +25,7 @@ int backend_select(const struct backend *b, const char *expression, struct backe
 		s.n_not_rebuilt = 0;
 	}
 	selection_fini(&s);
+	catalog_drop(held);
 	return r;
 }
 

@@ -43,7 +43,7 @@ static void check_model(const struct catalog *c, size_t i)
 	for (size_t k = 0; k < m->n_inputs; k++)
 		assert(m->why_not || m->inputs[k].relation.rendered);
 	for (size_t k = 0; k < m->n_upstreams; k++)
-		assert(m->upstreams[k].model >= 0 && (size_t)m->upstreams[k].model < c->n_models);
+		assert(m->upstreams[k].place >= 0 && (size_t)m->upstreams[k].place < c->n_models);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

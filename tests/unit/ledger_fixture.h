@@ -13,12 +13,14 @@
 #include "backend/ledger.h"
 #include "backend/ledger/private.h"
 #include "backend/plan.h"
+#include "tests/unit/models_fixture.h"
 
 #define DAY_US INT64_C(86400000000)
 #define BEGIN  INT64_C(1704067200000000) /* 2024-01-01 */
 
 static struct model models[2];
-static const struct catalog catalog = {.models = models, .n_models = 2};
+static struct catalog catalog = {.models = models, .n_models = 2};
+static struct models *known;
 static ordinal first_day;
 
 static inline int set_up(void **state)
@@ -32,13 +34,17 @@ static inline int set_up(void **state)
 	models[1] = models[0];
 	models[1].dir = "b";
 	first_day = calendar_ordinal(BATCH_DAY, BEGIN);
-	*state = ledger_new(&catalog);
-	return *state ? 0 : -1;
+	known = models_of(&catalog);
+	*state = ledger_new();
+	for (slot i = 0; i < 2; i++)
+		assert_int_equal(ledger_enlist(*state, i, &models[i]), 0);
+	return 0;
 }
 
 static inline int tear_down(void **state)
 {
 	ledger_free(*state);
+	models_free(known);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "backend/plan.h"
+#include "tests/unit/models_fixture.h"
 
 #define MODELS	6
 #define BATCHES 1056 /* of a model, since its begin: 44 days of hours */
@@ -42,7 +43,9 @@ struct sim {
 	uint64_t seed, random;
 	struct model models[MODELS];
 	struct upstream upstreams[MODELS][MODELS];
+	char dirs[MODELS][8];
 	struct catalog catalog;
+	struct models *known;
 	struct ledger *ledger;
 	struct plan_gate gates[MODELS];
 	struct sim_batch batches[MODELS][BATCHES];
@@ -94,7 +97,7 @@ static bool waits(const struct sim_batch *b)
 /* Whether batch b of model m reads batch o of model u, by the windows alone. */
 static bool reads(const struct sim *s, int m, ordinal b, const struct upstream *u, ordinal o)
 {
-	enum batch_size mine = s->models[m].batch_size, other = s->models[u->model].batch_size;
+	enum batch_size mine = s->models[m].batch_size, other = s->models[u->place].batch_size;
 	return !u->windowed || (calendar_start(other, o) < calendar_start(mine, b + 1) &&
 				calendar_start(mine, b) < calendar_start(other, o + 1));
 }
@@ -105,9 +108,9 @@ static void check_order(struct sim *s, int m, ordinal b, int64_t since)
 	const struct model *model = &s->models[m];
 	for (size_t i = 0; i < model->n_upstreams; i++) {
 		const struct upstream *u = &model->upstreams[i];
-		for (uint32_t k = 0; k < count_of(s, u->model); k++) {
-			const struct sim_batch *other = &s->batches[u->model][k];
-			if ((waits(other) || other->claimed) && reads(s, m, b, u, first_of(s, u->model) + k))
+		for (uint32_t k = 0; k < count_of(s, u->place); k++) {
+			const struct sim_batch *other = &s->batches[u->place][k];
+			if ((waits(other) || other->claimed) && reads(s, m, b, u, first_of(s, u->place) + k))
 				CHECK(s, other->asked_at > since);
 		}
 	}
@@ -181,7 +184,7 @@ static void take_run(struct sim *s, struct sim_worker *w, const struct plan_next
 		.busy = true, .prepares = next->prepare, .run = next->run, .model = next->model};
 	w->claimed_at = s->step;
 	for (size_t i = 0; i < model->n_upstreams; i++)
-		check_missing(s, model->upstreams[i].model);
+		check_missing(s, model->upstreams[i].place);
 	CHECK(s, !(serial || next->prepare) || ledger_running(s->ledger, next->model) == 0);
 	if (next->prepare) {
 		s->gates[next->model].open = false;
@@ -210,7 +213,7 @@ static bool hand_out(struct sim *s)
 	for (unsigned i = 0; i < s->jobs; i++) {
 		if (s->workers[i].busy)
 			continue;
-		struct plan_next next = plan_next(s->ledger, &s->catalog, s->gates, s->jobs, &s->turn);
+		struct plan_next next = plan_next(s->ledger, s->known, s->gates, s->jobs, &s->turn);
 		if (next.model < 0)
 			break;
 		take_run(s, &s->workers[i], &next);

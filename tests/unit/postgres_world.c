@@ -83,7 +83,7 @@ void world_model(struct world *w, int i, const char *table, const char *compiled
 	w->inputs[i].unique_id = "source.x";
 	w->inputs[i].event_time = event_time;
 	w->inputs[i].filtered = true;
-	w->inputs[i].model = -1;
+	w->inputs[i].place = -1;
 	w->models[i] = (struct model){.dir = table,
 				      .name = table,
 				      .package = "p",
@@ -97,8 +97,9 @@ void world_model(struct world *w, int i, const char *table, const char *compiled
 				      .code = "c0de",
 				      .inputs = &w->inputs[i],
 				      .n_inputs = 1};
-	if (w->catalog.n_models < (size_t)i + 1)
-		w->catalog.n_models = (size_t)i + 1;
+	w->facts[i] = &w->models[i];
+	if (w->n_models < (size_t)i + 1)
+		w->n_models = (size_t)i + 1;
 }
 
 static void see_answered(void *ctx, slot model, ordinal batch, uint32_t attempt, int64_t served)
@@ -113,9 +114,7 @@ void world_init(struct world *w)
 {
 	*w = (struct world){.clock = clock_starting_at(BEGIN + 5 * DAY + DAY / 2),
 			    .log = {.level = LOG_LEVEL_ERROR}};
-	w->config = (struct engine_config){
-		.catalog = &w->catalog, .log = &w->log, .clock = &w->clock, .timeout_s = 10};
-	w->catalog.models = w->models;
+	w->config = (struct engine_config){.log = &w->log, .clock = &w->clock, .timeout_s = 10};
 	w->sink = (struct store_sink){.ctx = w,
 				      .request = see_request,
 				      .state = see_state,
@@ -138,7 +137,7 @@ void world_open(struct world *w)
 	struct error err = {0};
 	int r = engine_postgres.store->open(&w->config, &w->store, &err);
 	if (!r)
-		r = engine_postgres.store->enlist(w->store, w->targets, w->catalog.n_models, &err);
+		r = engine_postgres.store->enlist(w->store, w->facts, w->targets, w->n_models, &err);
 	if (!r)
 		r = engine_postgres.store->load(w->store, &w->sink, &err);
 	if (!r)

@@ -24,7 +24,8 @@ struct seen_state {
 struct world {
 	struct model models[MODELS];
 	struct input inputs[MODELS];
-	struct catalog catalog;
+	const struct model *facts[MODELS]; /* by slot */
+	size_t n_models;
 	struct clock clock;
 	struct log log;
 	struct engine_config config;

@@ -45,7 +45,8 @@ struct fixture {
 	char dir[64], file[96];
 	struct input input;
 	struct model model[2];
-	struct catalog catalog;
+	size_t n_models;
+	const struct model *models[2]; /* by slot */
 	struct clock clock;
 	struct engine_config config;
 	const struct engine *engine;
@@ -152,7 +153,7 @@ static inline int fixture_new(void **state)
 		.relation = {.identifier = (char *)"events", .rendered = (char *)"\"w\".\"main\".\"events\""},
 		.event_time = "ts",
 		.filtered = true,
-		.model = -1,
+		.place = -1,
 	};
 	f->model[0] = (struct model){
 		.dir = "out",
@@ -169,9 +170,10 @@ static inline int fixture_new(void **state)
 		.n_inputs = 1,
 	};
 	f->model[1] = f->model[0];
-	f->catalog = (struct catalog){.models = f->model, .n_models = 1};
-	f->config = (struct engine_config){
-		.catalog = &f->catalog, .clock = &f->clock, .database = f->file, .timeout_s = 1};
+	f->n_models = 1;
+	f->models[0] = &f->model[0];
+	f->models[1] = &f->model[1];
+	f->config = (struct engine_config){.clock = &f->clock, .database = f->file, .timeout_s = 1};
 	*state = f;
 	return 0;
 }
@@ -209,7 +211,7 @@ static inline void connect_all(struct fixture *f)
 {
 	disconnect(f);
 	GOOD(f->engine->store->open(&f->config, &f->store, &f->err));
-	GOOD(f->engine->store->enlist(f->store, f->target, f->catalog.n_models, &f->err));
+	GOOD(f->engine->store->enlist(f->store, f->models, f->target, f->n_models, &f->err));
 	struct store_sink sink = sink_of(f);
 	GOOD(f->engine->store->load(f->store, &sink, &f->err));
 	GOOD(f->engine->builder->worker_open(f->store, &f->worker, &f->err));

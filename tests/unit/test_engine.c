@@ -36,7 +36,8 @@ static void fake_close(struct store *s)
 	s->closed = true;
 }
 
-static int fake_enlist(struct store *s, struct store_target *targets, size_t n, struct error *err)
+static int fake_enlist(struct store *s, const struct model *const *models, struct store_target *targets,
+		       size_t n, struct error *err)
 {
 	return 0;
 }
@@ -108,7 +109,7 @@ static struct opened open_all(bool read_only)
 	const struct store_sink sink = {0};
 	struct opened o = {0};
 	assert_int_equal(store_open(&engine, &config, &o.store, &o.err), 0);
-	assert_int_equal(store_enlist(o.store, NULL, 0, &o.err), 0);
+	assert_int_equal(store_enlist(o.store, NULL, NULL, 0, &o.err), 0);
 	assert_int_equal(store_load(o.store, &sink, &o.err), 0);
 	assert_int_equal(builder_worker_open(o.store, &o.worker, &o.err), 0);
 	return o;
@@ -140,7 +141,7 @@ static void nothing_before_its_time(void **state)
 	broken(&o, "load before enlist");
 	assert_int_equal(builder_statements(o.store, 0, (struct ordinal_range){0, 1}, &text, &o.err), -EIO);
 	broken(&o, "statements before enlist");
-	assert_int_equal(store_enlist(o.store, NULL, 0, &o.err), 0);
+	assert_int_equal(store_enlist(o.store, NULL, NULL, 0, &o.err), 0);
 	assert_int_equal(store_claim(o.store, &c, 1, &o.err), -EIO);
 	broken(&o, "claim before load");
 	assert_int_equal(fake.claims, 0);

@@ -71,7 +71,7 @@ static void build_first_days(struct behind *x, int n)
 	struct fixture *f = x->f;
 	leave(x);
 	GOOD(store_open(&x->engine, &f->config, &x->store, &f->err));
-	GOOD(store_enlist(x->store, f->target, f->catalog.n_models, &f->err));
+	GOOD(store_enlist(x->store, f->models, f->target, f->n_models, &f->err));
 	struct store_sink sink = sink_of(f);
 	GOOD(store_load(x->store, &sink, &f->err));
 	GOOD(builder_worker_open(x->store, &x->worker, &f->err));

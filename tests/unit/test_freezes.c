@@ -120,11 +120,11 @@ static void frozen_is_never_ready(void **state)
 	size_t turn = 0;
 	ask(l, 0, 1, 0, 3);
 	assert_int_equal(freeze(l, 0, 2, 1), 0);
-	struct plan_next n = plan_next(l, &catalog, gates, 1, &turn);
+	struct plan_next n = plan_next(l, known, gates, 1, &turn);
 	assert_int_equal(n.run.first, first_day + 2);
 	assert_int_equal(n.run.count, 1);
 	assert_int_equal(ledger_thaw(l, 0, days(1, 2)), 0);
-	assert_int_equal(plan_next(l, &catalog, gates, 1, &turn).run.first, first_day + 1);
+	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.first, first_day + 1);
 }
 
 int main(void)

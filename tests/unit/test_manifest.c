@@ -27,7 +27,7 @@ static void check_compiled_sample(const struct catalog *c)
 		assert_int_equal(m->why_not != NULL, refused);
 		assert_non_null(m->compiled);
 		assert_int_equal(strlen(m->code), 16);
-		assert_int_equal(c->nodes[m->node].model, i);
+		assert_int_equal(c->nodes[m->node].place, i);
 	}
 	assert_int_equal(catalog_find(c, "off"), -1);
 	assert_int_equal(catalog_find(c, "stg_events"), -1);
@@ -69,7 +69,7 @@ static void test_samples(void **state)
 	assert_false(day->reads_itself);
 	const struct model *totals = find_model(c, "totals_day");
 	assert_int_equal(totals->n_upstreams, 1);
-	assert_int_equal(totals->upstreams[0].model, catalog_find(c, "events_day"));
+	assert_int_equal(totals->upstreams[0].place, catalog_find(c, "events_day"));
 	assert_true(totals->upstreams[0].windowed);
 	assert_string_equal(day->relation.schema, "an");
 	assert_string_equal(day->relation.rendered, "\"warehouse\".\"an\".\"fct_day\"");

@@ -159,7 +159,7 @@ static int windowed(const char *node, const char *ref, const char *compiled, con
 	int answer = -1;
 	assert_true(m->n_upstreams <= 1);
 	if (m->n_upstreams) {
-		assert_string_equal(c->models[m->upstreams[0].model].dir, "up");
+		assert_string_equal(c->models[m->upstreams[0].place].dir, "up");
 		answer = m->upstreams[0].windowed;
 	}
 	catalog_free(c);

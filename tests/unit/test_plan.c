@@ -31,7 +31,7 @@ static void skip_range(void *ctx, int m, struct ordinal_range batches, bool wind
 
 static void skip_readers(struct sim *s, int m, ordinal batch)
 {
-	plan_readers(s->ledger, &s->catalog, m, batch, skip_range, s);
+	plan_readers(s->ledger, s->known, m, batch, skip_range, s);
 }
 
 /* What reads a failed batch and waited is skipped, by the simulation's own windows. */
@@ -41,7 +41,7 @@ static void check_skipped(struct sim *s, int m, ordinal batch)
 		for (size_t i = 0; i < s->models[r].n_upstreams; i++)
 			for (uint32_t k = 0; k < count_of(s, r); k++) {
 				const struct sim_batch *b = &s->batches[r][k];
-				if (s->models[r].upstreams[i].model == m && waits(b) && !b->claimed)
+				if (s->models[r].upstreams[i].place == m && waits(b) && !b->claimed)
 					CHECK(s, !reads(s, r, first_of(s, r) + k, &s->models[r].upstreams[i],
 							batch));
 			}
@@ -141,7 +141,8 @@ static void sim_init(struct sim *s, uint64_t seed, size_t n_models)
 	s->catalog = (struct catalog){.models = s->models, .n_models = n_models};
 	for (size_t i = 0; i < n_models; i++) {
 		s->gates[i].open = true;
-		s->models[i] = (struct model){.dir = "m",
+		snprintf(s->dirs[i], sizeof s->dirs[i], "m%zu", i);
+		s->models[i] = (struct model){.dir = s->dirs[i],
 					      .batch_size = BATCH_DAY,
 					      .begin = BEGIN,
 					      .concurrent_batches = TRI_UNSET,
@@ -169,8 +170,25 @@ static void sim_generate(struct sim *s, uint64_t seed)
 		for (size_t j = 0; j < i; j++)
 			if (below(s, 3) == 0)
 				s->upstreams[i][m->n_upstreams++] =
-					(struct upstream){.model = (int)j, .windowed = below(s, 5) > 0};
+					(struct upstream){.place = (int)j, .windowed = below(s, 5) > 0};
 	}
+}
+
+/* The models are what they will be. */
+static void sim_start(struct sim *s)
+{
+	s->known = models_of(&s->catalog);
+	s->ledger = ledger_new();
+	assert_non_null(s->ledger);
+	for (slot m = 0; m < models_end(s->known); m++)
+		assert_int_equal(ledger_enlist(s->ledger, m, &s->models[m]), 0);
+}
+
+static void sim_free(struct sim *s)
+{
+	ledger_free(s->ledger);
+	models_free(s->known);
+	free(s);
 }
 
 static void round_of(uint64_t seed)
@@ -178,8 +196,7 @@ static void round_of(uint64_t seed)
 	struct sim *s = malloc(sizeof *s);
 	assert_non_null(s);
 	sim_generate(s, seed);
-	s->ledger = ledger_new(&s->catalog);
-	assert_non_null(s->ledger);
+	sim_start(s);
 	unsigned requests = 1 + below(s, 6);
 	bool busy = true;
 	for (; busy || requests; s->step++) {
@@ -200,8 +217,7 @@ static void round_of(uint64_t seed)
 	check_states(s);
 	for (int m = 0; m < (int)s->catalog.n_models; m++)
 		CHECK(s, ledger_queued(s->ledger, m) == 0 && ledger_running(s->ledger, m) == 0);
-	ledger_free(s->ledger);
-	free(s);
+	sim_free(s);
 }
 
 static void any_graph(void **state)
@@ -217,7 +233,7 @@ static int turns_until(struct sim *s, slot model, ordinal batch)
 {
 	for (int turns = 1; turns < 100; turns++) {
 		struct sim_worker *w = &s->workers[0];
-		struct plan_next next = plan_next(s->ledger, &s->catalog, s->gates, s->jobs, &s->turn);
+		struct plan_next next = plan_next(s->ledger, s->known, s->gates, s->jobs, &s->turn);
 		assert_true(next.model >= 0);
 		take_run(s, w, &next);
 		if (next.model == model && batch >= next.run.first && batch < next.run.first + next.run.count)
@@ -238,20 +254,14 @@ static struct sim *two_models(void)
 	assert_non_null(s);
 	sim_init(s, 1, 2);
 	s->models[0].batch_size = BATCH_HOUR;
-	s->ledger = ledger_new(&s->catalog);
 	return s;
-}
-
-static void sim_free(struct sim *s)
-{
-	ledger_free(s->ledger);
-	free(s);
 }
 
 static void one_batch_is_not_behind_many(void **state)
 {
 	struct sim *s = two_models();
 	(void)state;
+	sim_start(s);
 	ordinal hour = first_of(s, 0);
 	sim_request(s, 0, hour, 1000);
 	assert_int_equal(turns_until(s, 0, hour), 1);
@@ -264,6 +274,7 @@ static void one_model_is_not_behind_another(void **state)
 {
 	struct sim *s = two_models();
 	(void)state;
+	sim_start(s);
 	sim_request(s, 0, first_of(s, 0), 1000);
 	assert_int_equal(turns_until(s, 0, first_of(s, 0)), 1);
 	sim_request(s, 1, first_of(s, 1) + 50, 1);
@@ -276,16 +287,19 @@ static void a_day_waits_for_its_own_hours(void **state)
 {
 	struct sim *s = two_models();
 	(void)state;
-	s->upstreams[1][0] = (struct upstream){.model = 0, .windowed = true};
+	s->upstreams[1][0] = (struct upstream){.place = 0, .windowed = true};
 	s->models[1].n_upstreams = 1;
+	sim_start(s);
 	ordinal day = first_of(s, 1), hour = first_of(s, 0);
 	sim_request(s, 0, hour + 24, 24);
 	sim_request(s, 1, day, 3);
-	assert_true(plan_ready(s->ledger, &s->catalog, 1, day));
-	assert_false(plan_ready(s->ledger, &s->catalog, 1, day + 1));
-	assert_true(plan_ready(s->ledger, &s->catalog, 1, day + 2));
+	assert_true(plan_ready(s->ledger, s->known, 1, day));
+	assert_false(plan_ready(s->ledger, s->known, 1, day + 1));
+	assert_true(plan_ready(s->ledger, s->known, 1, day + 2));
 	s->upstreams[1][0].windowed = false;
-	assert_false(plan_ready(s->ledger, &s->catalog, 1, day + 2));
+	models_free(s->known);
+	s->known = models_of(&s->catalog);
+	assert_false(plan_ready(s->ledger, s->known, 1, day + 2));
 	sim_free(s);
 }
 

@@ -122,7 +122,7 @@ static struct chain *make_chain(void)
 					    .tags = t->no_tags,
 					    .path = "models/x.sql",
 					    .config = "\n",
-					    .model = i,
+					    .place = i,
 					    .parents = &t->parents[i],
 					    .n_parents = i + 1 < CHAIN};
 	}
@@ -236,7 +236,7 @@ static void test_names_that_are_not_rebuilt(void **state)
 {
 	struct chain *t = make_chain();
 	for (int i = 0; i < 4; i++)
-		t->nodes[i].model = -1;
+		t->nodes[i].place = -1;
 	t->nodes[0].version = "2";
 	t->nodes[1].name = t->nodes[2].name = "twice";
 	t->nodes[2].package = "other";

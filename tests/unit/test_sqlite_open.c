@@ -305,7 +305,7 @@ static void two_models_one_table(void **state)
 	events(f);
 	f->model[1].unique_id = "model.q.out";
 	f->model[1].relation.identifier = (char *)"OUT";
-	f->catalog.n_models = 2;
+	f->n_models = 2;
 	connect_all(f);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(f->target[i].why_not.err, EOPNOTSUPP);
@@ -346,7 +346,7 @@ static void other_schemas_are_refused(void **state)
 	f->model[0].relation.schema = (char *)"main";
 	f->model[1].relation.schema = (char *)"prod";
 	f->input.relation.schema = (char *)"main";
-	f->catalog.n_models = 2;
+	f->n_models = 2;
 	connect_all(f);
 	assert_int_equal(f->target[0].why_not.err, 0);
 	assert_int_equal(f->target[1].why_not.err, EOPNOTSUPP);

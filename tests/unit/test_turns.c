@@ -8,8 +8,8 @@ static void models_take_turns(void **state)
 	size_t turn = 0;
 	ask(l, 0, 1, 0, 100);
 	ask(l, 1, 2, 0, 1);
-	struct plan_next a = plan_next(l, &catalog, gates, 2, &turn);
-	struct plan_next b = plan_next(l, &catalog, gates, 2, &turn);
+	struct plan_next a = plan_next(l, known, gates, 2, &turn);
+	struct plan_next b = plan_next(l, known, gates, 2, &turn);
 	assert_int_equal(a.model, 0);
 	assert_int_equal(a.run.count, 1); /* how long a batch takes is not known yet */
 	assert_int_equal(b.model, 1);
@@ -22,13 +22,13 @@ static void serial_models_run_alone(void **state)
 	size_t turn = 0;
 	models[0].concurrent_batches = TRI_FALSE;
 	ask(l, 0, 1, 0, 10);
-	struct plan_next n = plan_next(l, &catalog, gates, 2, &turn);
+	struct plan_next n = plan_next(l, known, gates, 2, &turn);
 	assert_int_equal(n.run.first, first_day);
 	ledger_claimed(l, 0, first_day, 1, 1, 1);
-	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, -1);
+	assert_int_equal(plan_next(l, known, gates, 2, &turn).model, -1);
 	struct store_state s = done(0, 1);
 	ledger_settled(l, &s);
-	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).run.first, first_day + 1);
+	assert_int_equal(plan_next(l, known, gates, 2, &turn).run.first, first_day + 1);
 }
 
 static void unprepared_models_are_prepared_alone(void **state)
@@ -38,7 +38,7 @@ static void unprepared_models_are_prepared_alone(void **state)
 	size_t turn = 0;
 	ask(l, 0, 1, 0, 2);
 	ask(l, 1, 2, 0, 2);
-	struct plan_next n = plan_next(l, &catalog, gates, 2, &turn);
+	struct plan_next n = plan_next(l, known, gates, 2, &turn);
 	assert_true(n.prepare);
 	assert_int_equal(n.model, 0);
 }
@@ -48,27 +48,29 @@ static void unprepared_models_are_prepared_alone(void **state)
 static void a_missing_input_is_waited_for(void **state)
 {
 	struct ledger *l = *state;
-	static const struct upstream upstream = {.model = 0, .windowed = true};
+	static const struct upstream upstream = {.place = 0, .windowed = true};
 	struct plan_gate gates[2] = {{.open = true, .unprepared = true, .missing = true}, {.open = true}};
 	size_t turn = 1;
 	models[1].upstreams = &upstream;
 	models[1].n_upstreams = 1;
+	models_free(known);
+	known = models_of(&catalog);
 	ask(l, 0, 1, 5, 6);
 	ask(l, 1, 2, 0, 1);
-	struct plan_next n = plan_next(l, &catalog, gates, 2, &turn);
+	struct plan_next n = plan_next(l, known, gates, 2, &turn);
 	assert_int_equal(n.model, 0);
 	assert_true(n.prepare);
 	gates[0] = (struct plan_gate){.open = false, .missing = true};
-	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, -1);
+	assert_int_equal(plan_next(l, known, gates, 2, &turn).model, -1);
 	gates[0].missing = false;
-	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, 1);
+	assert_int_equal(plan_next(l, known, gates, 2, &turn).model, 1);
 	/* Nobody is about to make it. */
 	gates[0].missing = true;
 	ledger_claimed(l, 0, first_day + 5, 1, 1, 1);
-	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, -1);
+	assert_int_equal(plan_next(l, known, gates, 2, &turn).model, -1);
 	struct store_state s = done(5, 1);
 	ledger_settled(l, &s);
-	assert_int_equal(plan_next(l, &catalog, gates, 2, &turn).model, 1);
+	assert_int_equal(plan_next(l, known, gates, 2, &turn).model, 1);
 	models[1].n_upstreams = 0;
 }
 
@@ -138,9 +140,9 @@ static void prepared_while_others_build(void **state)
 				.sqlstate = "",
 				.message = ""};
 	assert_int_equal(ledger_put_state(l, &s), 0);
-	assert_true(plan_next(l, &catalog, gates, 1, &turn).prepare);
+	assert_true(plan_next(l, known, gates, 1, &turn).prepare);
 	gates[0].busy = true;
-	assert_int_equal(plan_next(l, &catalog, gates, 1, &turn).model, -1);
+	assert_int_equal(plan_next(l, known, gates, 1, &turn).model, -1);
 }
 
 static void existing_ends_with_now(void **state)

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/models.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A table that cannot grow is no reason to abort a file system. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "backend/base/cleanup.h"
+#include "backend/base/strbuf.h"
+
+struct held_catalog {
+	unsigned references; /* atomic */
+	struct catalog *catalog;
+	void (*free_catalog)(struct catalog *c);
+	/* By place: */
+	slot *slots;
+	size_t *first_read; /* into reads; first_read[n_models]: how many there are */
+	struct model_read *reads;
+};
+
+/* What a slot stands for. Never freed while the models live. */
+struct identity {
+	char *key; /* directory, relation, batch size */
+	char *dir;
+	enum batch_size size;
+	slot slot;
+	int place;		   /* in `from` */
+	struct held_catalog *from; /* holds it: the last catalog that had the model */
+	int next_place;		   /* in the prepared catalog; -1: it is not there, or none is prepared */
+	UT_hash_handle hh;
+};
+
+/* Read without the lock, so one that has become too small is kept beside its successor, of twice its size. */
+struct slot_table {
+	struct slot_table *previous;
+	struct identity *slots[];
+};
+
+struct models {
+	struct slot_table *table; /* atomic: published */
+	size_t size;		  /* of the table */
+	slot end;
+	struct identity *by_key;
+	struct held_catalog *current; /* holds it; NULL: no catalog yet */
+	struct held_catalog *next;    /* holds it; NULL: none is prepared */
+	slot next_from;		      /* the first slot that it has given */
+};
+
+static void held_free(struct held_catalog *c)
+{
+	if (c->free_catalog)
+		c->free_catalog(c->catalog);
+	free(c->slots);
+	free(c->first_read);
+	free(c->reads);
+	free(c);
+}
+
+static struct held_catalog *hold(struct held_catalog *c)
+{
+	__atomic_add_fetch(&c->references, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+void catalog_drop(struct held_catalog *c)
+{
+	if (c && __atomic_sub_fetch(&c->references, 1, __ATOMIC_ACQ_REL) == 0)
+		held_free(c);
+}
+
+struct models *models_new(void)
+{
+	return calloc(1, sizeof(struct models));
+}
+
+static struct identity *at(const struct models *ms, slot model)
+{
+	return __atomic_load_n(&ms->table, __ATOMIC_ACQUIRE)->slots[model];
+}
+
+static bool reserve(struct models *ms, size_t n)
+{
+	if (n <= ms->size)
+		return true;
+	size_t size = n > 2 * ms->size ? n : 2 * ms->size;
+	struct slot_table *table = calloc(1, sizeof *table + size * sizeof *table->slots);
+	if (!table)
+		return false;
+	for (slot s = 0; s < ms->end; s++)
+		table->slots[s] = at(ms, s);
+	table->previous = ms->table;
+	__atomic_store_n(&ms->table, table, __ATOMIC_RELEASE);
+	ms->size = size;
+	return true;
+}
+
+static void identity_free(struct identity *id)
+{
+	catalog_drop(id->from);
+	free(id->key);
+	free(id->dir);
+	free(id);
+}
+
+void models_free(struct models *ms)
+{
+	if (!ms)
+		return;
+	HASH_CLEAR(hh, ms->by_key);
+	for (slot s = 0; s < ms->end; s++)
+		identity_free(at(ms, s));
+	catalog_drop(ms->current);
+	for (struct slot_table *t = ms->table, *previous; t; t = previous) {
+		previous = t->previous;
+		free(t);
+	}
+	free(ms);
+}
+
+/* No name holds a line break: a model whose name does is refused by the manifest, and in the rest of a
+ * relation it could only make two keys equal that differ in nothing that is ever built. */
+static char *key_of(const struct model *m)
+{
+	const struct relation *r = &m->relation;
+	auto_strbuf key = STRBUF_INIT;
+	strbuf_printf(&key, "%s\n%s\n%s\n%s\n%s", m->dir, r->database ? r->database : "",
+		      r->schema ? r->schema : "", r->identifier ? r->identifier : "",
+		      calendar_size_name(m->batch_size));
+	return strbuf_detach(&key);
+}
+
+static struct held_catalog *held_new(struct catalog *catalog, void (*free_catalog)(struct catalog *c))
+{
+	size_t reads = 0;
+	for (size_t i = 0; i < catalog->n_models; i++)
+		reads += catalog->models[i].n_upstreams;
+	struct held_catalog *c = calloc(1, sizeof *c);
+	if (!c)
+		return NULL;
+	*c = (struct held_catalog){.references = 1, .catalog = catalog, .free_catalog = free_catalog};
+	c->slots = calloc(catalog->n_models + 1, sizeof *c->slots);
+	c->first_read = calloc(catalog->n_models + 1, sizeof *c->first_read);
+	c->reads = calloc(reads + 1, sizeof *c->reads);
+	if (c->slots && c->first_read && c->reads)
+		return c;
+	c->free_catalog = NULL;
+	held_free(c);
+	return NULL;
+}
+
+static struct identity *identity_new(struct models *ms, const struct model *m, char *key)
+{
+	struct identity *id = calloc(1, sizeof *id);
+	if (!id)
+		return NULL;
+	*id = (struct identity){.key = strdup(key),
+				.dir = strdup(m->dir),
+				.size = m->batch_size,
+				.slot = ms->end,
+				.next_place = -1};
+	if (id->key && id->dir)
+		HASH_ADD_KEYPTR(hh, ms->by_key, id->key, strlen(id->key), id);
+	if (!id->key || !id->dir || !id->hh.tbl) {
+		identity_free(id);
+		return NULL;
+	}
+	ms->table->slots[ms->end++] = id;
+	return id;
+}
+
+static int give_slots(struct models *ms, struct held_catalog *c)
+{
+	size_t n = c->catalog->n_models;
+	if (!reserve(ms, (size_t)ms->end + n))
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct model *m = &c->catalog->models[i];
+		auto_free char *key = key_of(m);
+		struct identity *id = NULL;
+		if (!key)
+			return -ENOMEM;
+		HASH_FIND_STR(ms->by_key, key, id);
+		if (!id)
+			id = identity_new(ms, m, key);
+		if (!id)
+			return -ENOMEM;
+		id->next_place = (int)i;
+		c->slots[i] = id->slot;
+	}
+	return 0;
+}
+
+static void number_reads(struct held_catalog *c)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < c->catalog->n_models; i++) {
+		const struct model *m = &c->catalog->models[i];
+		c->first_read[i] = n;
+		for (size_t j = 0; j < m->n_upstreams; j++)
+			c->reads[n++] = (struct model_read){.model = c->slots[m->upstreams[j].place],
+							    .windowed = m->upstreams[j].windowed};
+	}
+	c->first_read[c->catalog->n_models] = n;
+}
+
+void models_abandon(struct models *ms)
+{
+	while (ms->end > ms->next_from) {
+		struct identity *id = at(ms, --ms->end);
+		HASH_DEL(ms->by_key, id);
+		identity_free(id);
+	}
+	for (slot s = 0; s < ms->end; s++)
+		at(ms, s)->next_place = -1;
+	catalog_drop(ms->next);
+	ms->next = NULL;
+}
+
+int models_prepare(struct models *ms, struct catalog *catalog, void (*free_catalog)(struct catalog *c),
+		   struct error *err)
+{
+	size_t n = catalog->n_models;
+	ms->next_from = ms->end;
+	ms->next = held_new(catalog, free_catalog);
+	if (!ms->next && free_catalog)
+		free_catalog(catalog);
+	if (ms->next && give_slots(ms, ms->next) == 0) {
+		number_reads(ms->next);
+		return 0;
+	}
+	models_abandon(ms);
+	return error_set(err, ENOMEM, "no memory for %zu models", n);
+}
+
+void models_swap(struct models *ms)
+{
+	for (slot s = 0; s < ms->end; s++) {
+		struct identity *id = at(ms, s);
+		if (id->next_place < 0)
+			continue;
+		catalog_drop(id->from);
+		id->from = hold(ms->next);
+		id->place = id->next_place;
+		id->next_place = -1;
+	}
+	catalog_drop(ms->current);
+	ms->current = ms->next;
+	ms->next = NULL;
+}
+
+const struct model *models_prepared(const struct models *ms, slot model)
+{
+	return &ms->next->catalog->models[at(ms, model)->next_place];
+}
+
+slot models_end(const struct models *ms)
+{
+	return ms->end;
+}
+
+slot models_find(const struct models *ms, const char *dir)
+{
+	int place = ms->current ? catalog_find(ms->current->catalog, dir) : -1;
+	return place < 0 ? SLOT_NONE : ms->current->slots[place];
+}
+
+const char *models_dir(const struct models *ms, slot model)
+{
+	return at(ms, model)->dir;
+}
+
+enum batch_size models_batch_size(const struct models *ms, slot model)
+{
+	return at(ms, model)->size;
+}
+
+const char *models_manifest(const struct models *ms)
+{
+	return ms->current->catalog->path;
+}
+
+size_t models_count(const struct models *ms)
+{
+	return ms->current ? ms->current->catalog->n_models : 0;
+}
+
+slot models_nth(const struct models *ms, size_t i)
+{
+	return ms->current->slots[i];
+}
+
+bool models_gone(const struct models *ms, slot model)
+{
+	return at(ms, model)->from != ms->current;
+}
+
+const struct model *models_at(const struct models *ms, slot model)
+{
+	const struct identity *id = at(ms, model);
+	return &id->from->catalog->models[id->place];
+}
+
+const struct model_read *models_reads(const struct models *ms, slot model, size_t *n)
+{
+	const struct identity *id = at(ms, model);
+	const size_t *first = &id->from->first_read[id->place];
+	*n = first[1] - first[0];
+	return &id->from->reads[first[0]];
+}
+
+struct held_catalog *models_hold_current(struct models *ms)
+{
+	return hold(ms->current);
+}
+
+struct held_catalog *models_hold(struct models *ms, slot model)
+{
+	return hold(at(ms, model)->from);
+}
+
+const struct catalog *held_catalog(const struct held_catalog *c)
+{
+	return c->catalog;
+}
+
+slot held_slot(const struct held_catalog *c, int place)
+{
+	return c->slots[place];
+}
