@@ -6,7 +6,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/strbuf.h"
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 
 #define SQL_BYTES_MAX (16 * 1024 * 1024)
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 
 static int load_batch_size(struct loader *l, const struct place *config, struct model *m)
 {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 
 /* FNV-1a, 64 bits: it tells versions of one's own code apart and guards against nobody. */
 #define FNV_BASIS 0xcbf29ce484222325u

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "backend/manifest/mentions.h"
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 
 #define CTE_PREFIX "__dbt__cte__"
 

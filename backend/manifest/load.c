@@ -7,15 +7,9 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/strbuf.h"
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 
 #define SCHEMA_OLDEST 9
-
-int loader_check(const struct loader *l)
-{
-	return l->arena->broken ? error_set(l->root.err, ENOMEM, "%s: no memory to load it", l->root.file)
-				: 0;
-}
 
 /* "https://schemas.getdbt.com/dbt/manifest/v12.json" */
 static int check_schema(struct loader *l, const struct place *metadata, const char *version)

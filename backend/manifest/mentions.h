@@ -3,7 +3,7 @@
 #define BATCHFS_MANIFEST_MENTIONS_H
 
 #include "backend/manifest/jinja.h"
-#include "backend/manifest/private.h"
+#include "backend/manifest/loader.h"
 
 /*
  * Fills filtered and mentions of the model's inputs, and windowed[i]; refuses the model where it

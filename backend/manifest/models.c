@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 
 #define NAME_MAX_BYTES 200 /* leaves room for what a temporary name of an editor or of rsync adds to it */
 

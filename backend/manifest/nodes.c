@@ -3,62 +3,14 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
-#include "backend/manifest/private.h"
-
-static const struct {
-	const char *name;
-	enum node_map map;
-	bool relation;
-} graph_types[] = {
-	{"model", MAP_NODES, true},
-	{"seed", MAP_NODES, true},
-	{"snapshot", MAP_NODES, true},
-	{"test", MAP_NODES, false},
-	{"analysis", MAP_NODES, false},
-	{"operation", MAP_NODES, false},
-	{"sql_operation", MAP_NODES, false},
-	{"source", MAP_SOURCES, true},
-	{"exposure", MAP_EXPOSURES, false},
-	{"metric", MAP_METRICS, false},
-	{"semantic_model", MAP_SEMANTIC_MODELS, false},
-	{"saved_query", MAP_SAVED_QUERIES, false},
-	{"unit_test", MAP_UNIT_TESTS, false},
-	{"function", MAP_FUNCTIONS, false},
-};
-#define GRAPH_TYPES (sizeof(graph_types) / sizeof(*graph_types))
-
-bool node_is(const struct node *n, const char *resource_type)
-{
-	return strcmp(n->resource_type, resource_type) == 0;
-}
-
-/* Index into graph_types; GRAPH_TYPES: none of the graph. */
-static size_t find_type(const char *resource_type)
-{
-	size_t i = 0;
-	while (i < GRAPH_TYPES && strcmp(graph_types[i].name, resource_type) != 0)
-		i++;
-	return i;
-}
-
-bool node_is_relation(const struct node *n)
-{
-	return graph_types[find_type(n->resource_type)].relation;
-}
-
-struct place loader_place(const struct loader *l, size_t node)
-{
-	const struct place *up = &l->maps[graph_types[find_type(l->nodes[node].resource_type)].map];
-	return place_under(up, l->nodes[node].unique_id, l->json[node]);
-}
+#include "backend/manifest/steps.h"
 
 /* The graph's name of the resource type that stands in this map; NULL: none of the graph. */
 static int graph_type(const struct place *at, enum node_map map, const char **type)
 {
 	const char *text;
 	int r = need_string(at, "resource_type", &text);
-	size_t i = r ? GRAPH_TYPES : find_type(text);
-	*type = i < GRAPH_TYPES && graph_types[i].map == map ? graph_types[i].name : NULL;
+	*type = r ? NULL : graph_type_in(map, text);
 	return r;
 }
 
@@ -216,17 +168,6 @@ static int load_parents(struct loader *l, size_t i)
 	}
 	n->parents = parents;
 	return 0;
-}
-
-static int compare_id(const void *unique_id, const void *node)
-{
-	return strcmp(unique_id, ((const struct node *)node)->unique_id);
-}
-
-int find_node(const struct loader *l, const char *unique_id)
-{
-	const struct node *found = bsearch(unique_id, l->nodes, l->n_nodes, sizeof(*l->nodes), compare_id);
-	return found ? (int)(found - l->nodes) : -1;
 }
 
 int load_nodes(struct loader *l)

@@ -8,7 +8,7 @@
 #define BATCHFS_MANIFEST_RAW_H
 
 #include "backend/manifest/jinja.h"
-#include "backend/manifest/private.h"
+#include "backend/manifest/loader.h"
 
 /* A piece of the text: plain text, or a call. */
 struct raw_span {

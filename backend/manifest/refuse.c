@@ -4,27 +4,7 @@
 
 #include "backend/manifest/jinja.h"
 #include "backend/manifest/mentions.h"
-#include "backend/manifest/private.h"
-
-void refuse(struct loader *l, struct model *m, const char *fmt, ...)
-{
-	va_list args;
-	va_start(args, fmt);
-	char *sentence = arena_vprintf(l->arena, fmt, args);
-	va_end(args);
-	if (!sentence || (m->why_not && strstr(m->why_not, sentence)))
-		return;
-	m->why_not = m->why_not ? arena_printf(l->arena, "%s. %s", m->why_not, sentence) : sentence;
-}
-
-int refuse_wrong(struct loader *l, struct model *m, int r)
-{
-	if (r != -EINVAL)
-		return r;
-	refuse(l, m, "%s", l->root.err->text);
-	*l->root.err = (struct error){0};
-	return loader_check(l);
-}
+#include "backend/manifest/steps.h"
 
 static bool has_jinja(const char *text)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "backend/base/strbuf.h"
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 
 #define PARTS_MAX 3
 

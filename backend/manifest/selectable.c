@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "backend/base/strbuf.h"
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 
 #define VERSION_TEXT 64
 

@@ -6,7 +6,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/strbuf.h"
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 
 #define DEPTH_MAX	64
 #define PATH_MAX_BYTES	300

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 
 struct walk {
 	struct loader *l;

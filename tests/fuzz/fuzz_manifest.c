@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "backend/manifest/private.h"
+#include "backend/manifest/steps.h"
 #include "tests/fuzz/fuzz.h"
 
 static json_t *node(const char *name, const char *materialized)
