@@ -48,7 +48,7 @@ struct store {
 	int64_t owner; /* random: this mount, and the origin of what its workers write */
 	struct pg_conn control;
 	unsigned ready;	 /* generation of the control connection that holds the liveness lock */
-	int64_t session; /* random for each such connection: the origin of what it writes */
+	int64_t session; /* random for each such connection: its lock, and the origin of what it writes */
 	int wake_fd, abandon_fd;
 	pthread_mutex_t lock;	 /* innermost: nothing is waited for under it */
 	bool changed;		 /* something was committed since the last notice. Under lock */
@@ -57,6 +57,8 @@ struct store {
 	struct id_index *by_id; /* sorted by id */
 	size_t n_ids;
 	bool schema;   /* there is a schema batchfs (without it, read only: nothing is known) */
+	char identity[37]; /* which it is, as meta says */
+	int version;	   /* of it and of the program */
 	char *cursor;  /* pg_snapshot up to which everything was reported; NULL: nothing */
 	bool notified; /* another mount has said that there is news */
 	int64_t polled_at, swept_at, noticed_at; /* us, monotonic */
@@ -83,9 +85,6 @@ int64_t pg_random_id(void);
 int store_connect(struct store *s, bool now, struct error *err);
 void store_changed(struct store *s);
 struct pg_model *store_model(struct store *s, int id); /* NULL: not enlisted here */
-
-/* schema.c */
-int schema_open(struct store *s, struct error *err);
 
 /* names.c */
 void quote_name(struct strbuf *b, const char *name);

@@ -249,3 +249,12 @@ int pg_query(struct pg_conn *c, int64_t deadline, const char *sql, const struct 
 	p.results[0] = NULL;
 	return 0;
 }
+
+int pg_query_row(struct pg_conn *c, int64_t deadline, const char *sql, const struct pg_params *params,
+		 PGresult **out, struct error *err)
+{
+	int r = pg_query(c, deadline, sql, params, out, err);
+	if (r || PQntuples(*out) > 0)
+		return r;
+	return error_set(err, EIO, "the warehouse has answered a question with no row: %.200s", sql);
+}

@@ -63,4 +63,8 @@ int pg_receive(struct pg_pipe *p, bool last, struct error *err);
 int pg_query(struct pg_conn *c, int64_t deadline, const char *sql, const struct pg_params *params,
 	     PGresult **out, struct error *err);
 
+/* One that always yields a row: -EIO where there is none. */
+int pg_query_row(struct pg_conn *c, int64_t deadline, const char *sql, const struct pg_params *params,
+		 PGresult **out, struct error *err);
+
 #endif

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The schema `batchfs` (schema.c).
+-- The schema `batchfs`: what is found of it, and how it is made (schema.h says how to add to it).
 
 -- name: schema_look
 select to_regnamespace('batchfs') is not null,
@@ -7,14 +7,49 @@ select to_regnamespace('batchfs') is not null,
 	coalesce(has_schema_privilege(to_regnamespace('batchfs'), 'USAGE'), false),
 	quote_ident(current_user), quote_ident(current_database())
 
+-- Whose they are: only the owner may change them.
 -- name: schema_tables
 select count(*) filter (where relname in ('meta', 'model', 'request', 'freeze', 'state', 'attempt', 'owner')),
 	coalesce(bool_and(has_table_privilege(oid, 'SELECT')), false),
 	coalesce(bool_and(relname = 'meta' or has_table_privilege(oid, 'SELECT')
 		and has_table_privilege(oid, 'INSERT') and has_table_privilege(oid, 'UPDATE')
-		and has_table_privilege(oid, 'DELETE')), false)
+		and has_table_privilege(oid, 'DELETE')), false),
+	coalesce(bool_and(pg_has_role(relowner, 'USAGE')), false),
+	(select quote_ident(pg_get_userbyid(nspowner)) from pg_catalog.pg_namespace where nspname = 'batchfs')
 from pg_catalog.pg_class where relnamespace = 'batchfs'::regnamespace and relkind = 'r'
 
+-- name: schema_version
+select version from batchfs.meta
+
+-- name: schema_identity
+select identity from batchfs.meta where version = $1::int
+
+-- Only what saves a second try, so that it is not waited for: anybody who may connect can hold it.
+-- "batchfs" as a number.
+-- name: schema_lock
+select pg_catalog.pg_try_advisory_lock(7089336938131513971)
+
+-- name: schema_unlock
+select pg_catalog.pg_advisory_unlock(7089336938131513971)
+
+-- Fails (22012) where another mount has brought it up to date meanwhile.
+-- name: schema_is_still
+select 1 / count(*) from (select from batchfs.meta where version = $1::int for update) as still
+
+-- name: schema_is_now
+update batchfs.meta set version = $1::int
+
+-- Mounts that run by what the schema was. Of version 1 an owner has no lock of its own.
+-- name: schema_in_use
+select l.pid, coalesce(a.usename, '?'), a.application_name
+from batchfs.owner o
+join pg_catalog.pg_locks l on l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+	and l.classid::bigint << 32 | l.objid::bigint = coalesce((to_jsonb(o) ->> 'lock')::bigint, o.id)
+join pg_catalog.pg_database d on d.oid = l.database and d.datname = current_database()
+join pg_catalog.pg_stat_activity a on a.pid = l.pid
+limit 1
+
+-- Version 1. Never changed: what comes later is a step.
 -- name: create_schema
 create schema batchfs
 
@@ -94,3 +129,11 @@ create table batchfs.owner (id bigint primary key, since timestamptz not null de
 
 -- name: create_version
 insert into batchfs.meta values (1)
+
+-- Version 2. An identity that no other schema has: where batchfs is dropped and made anew, the ids that a mount
+-- knows address other models. An owner says whose session holds which lock: anybody who may connect could hold it.
+-- name: upgrade_2_identity
+alter table batchfs.meta add column identity uuid not null default pg_catalog.gen_random_uuid()
+
+-- name: upgrade_2_owner
+alter table batchfs.owner add column role oid, add column lock bigint

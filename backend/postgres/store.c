@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 
-#include "backend/postgres/pgstore.h"
+#include "backend/postgres/schema.h"
 #include "backend/postgres/sql.h"
 
 #define BACKOFF_FIRST_US   100000
@@ -78,10 +78,12 @@ static int settle_doubts(struct store *s, struct error *err)
 
 static int take_liveness(struct store *s, struct error *err)
 {
-	struct pg_params owner = {0};
+	struct pg_params session = {0}, owner = {0};
+	pg_param_int(&session, s->session);
 	pg_param_int(&owner, s->owner);
+	pg_param_int(&owner, s->session);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add(&p, SQL_LIVE_LOCK, &owner);
+	pg_add(&p, SQL_LIVE_LOCK, &session);
 	pg_add_sync(&p);
 	pg_add_begin(&p);
 	pg_add(&p, SQL_LIVE_ROW, &owner);
@@ -101,12 +103,10 @@ static void end_session(struct store *s, int64_t pid, int64_t until)
 
 static int end_old_sessions(struct store *s, struct error *err)
 {
-	struct pg_params owner = {0};
-	pg_param_int(&owner, s->owner);
 	int64_t until = pg_deadline(s);
 	for (;;) {
 		auto_result *old = NULL;
-		int r = pg_query(&s->control, until, SQL_OLD_SESSIONS, &owner, &old, err);
+		int r = pg_query(&s->control, until, SQL_OLD_SESSIONS, NULL, &old, err);
 		if (r || PQntuples(old) == 0)
 			return r;
 		for (int i = 0; i < PQntuples(old) && s->control.pq; i++)
@@ -124,6 +124,7 @@ static int get_ready(struct store *s, struct error *err)
 {
 	if (!s->schema || s->ready == s->control.generation)
 		return 0;
+	s->session = pg_random_id();
 	auto_result *listening = NULL;
 	int r = pg_query(&s->control, pg_deadline(s), LISTEN, NULL, &listening, err);
 	if (!r && !s->config->read_only)
@@ -136,7 +137,6 @@ static int get_ready(struct store *s, struct error *err)
 		pg_disconnect(&s->control);
 		return r == -ETIMEDOUT ? error_set(err, EHOSTUNREACH, "the warehouse does not answer") : r;
 	}
-	s->session = pg_random_id();
 	s->ready = s->control.generation;
 	s->notified = true;
 	return 0;

@@ -1,26 +1,37 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- A mount's life sign, and what it puts back (store.c).
 
--- We hold our lock shared and who looks for the dead tries it exclusively: so a new session of ours never
--- waits for an old one that the server has not missed yet.
+-- The number of the session (struct store) is a lock that nobody else knows before we hold it, so that it is never
+-- waited for. Held shared, as who looks sees it.
 -- name: live_lock
 select pg_catalog.pg_advisory_lock_shared($1::bigint)
 
--- Written again, because whoever took us for dead has deleted it.
+-- Written again, because whoever took us for dead has deleted it. The row is locked by whoever puts back what runs
+-- here: until that is committed we do not come back.
 -- name: live_row
-insert into batchfs.owner (id) values ($1::bigint)
-on conflict (id) do update set since = excluded.since
+insert into batchfs.owner (id, role, lock)
+select $1::bigint, a.usesysid, $2::bigint from pg_catalog.pg_stat_activity a where a.pid = pg_catalog.pg_backend_pid()
+on conflict (id) do update set since = excluded.since, role = excluded.role, lock = excluded.lock
+
+-- Who lives: whose lock is held by a session of the role that said so. Anybody who may connect can take any lock and
+-- call himself anything, but not be another role. An owner without a lock is of a program that knew none.
+-- name: live_owners
+select o.id from batchfs.owner o
+join pg_catalog.pg_locks l on l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+	and (l.classid::bigint << 32 | l.objid::bigint) = o.lock
+join pg_catalog.pg_database d on d.oid = l.database and d.datname = pg_catalog.current_database()
+join pg_catalog.pg_stat_activity a on a.pid = l.pid and a.usesysid = o.role
 
 -- name: live_no_more
 delete from batchfs.owner where id = $1::bigint
 
--- An older session of ours may still carry out what was sent on it: its end decides the fate of that.
+-- An older session of ours may still carry out what was sent on it: its end decides the fate of that. Its name holds
+-- the owner's number; another role that calls itself so is none of ours.
 -- name: old_sessions
-select l.pid from pg_catalog.pg_locks l
-join pg_catalog.pg_database d on d.oid = l.database
-where l.locktype = 'advisory' and l.objsubid = 1 and d.datname = pg_catalog.current_database()
-and l.classid = ($1::bigint >> 32)::oid and l.objid = ($1::bigint & 4294967295)::oid
-and l.pid <> pg_catalog.pg_backend_pid()
+select old.pid from pg_catalog.pg_stat_activity old
+join pg_catalog.pg_stat_activity our on our.pid = pg_catalog.pg_backend_pid()
+where old.pid <> our.pid and old.usesysid = our.usesysid and old.datid = our.datid
+and old.application_name = our.application_name
 
 -- name: end_session
 select pg_catalog.pg_terminate_backend($1::int)

@@ -18,6 +18,7 @@ static int bring_back(struct store *s, const char *dead, const struct store_sink
 	pg_param_text(&ids, dead);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	pg_add_begin(&p);
+	pg_add(&p, SQL_SWEEP_LOCK, &ids);
 	size_t swept = pg_add(&p, SQL_SWEEP, &params);
 	pg_add(&p, SQL_SWEEP_BURY, &ids);
 	pg_add(&p, "commit", NULL);

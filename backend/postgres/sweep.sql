@@ -1,18 +1,21 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- The lock is free: nobody holds it shared (store.sql). CASE, because AND has no order.
 -- name: sweep_dead
+with live as materialized ({live_owners})
 select o.id from batchfs.owner o
-where o.id <> $1::bigint and case
-	when pg_catalog.pg_try_advisory_lock(o.id) then pg_catalog.pg_advisory_unlock(o.id)
-	else false end
+where o.id <> $1::bigint and o.id not in (select id from live)
 
--- Until the commit the owner cannot come back; a second mount that sweeps gets nothing. What is locked belongs
--- to a transaction that still runs without its owner: it may yet commit.
+-- Until the commit the owner cannot come back (live_row); a second mount that sweeps gets nothing.
+-- name: sweep_lock
+select from batchfs.owner where id = any ($1::bigint[]) order by id for update skip locked
+
+-- What is locked belongs to a transaction that still runs without its owner: it may yet commit.
 -- name: sweep
-with dead as materialized (
+with live as materialized ({live_owners}),
+dead as materialized (
 	select o.id from batchfs.owner o
-	where o.id = any ($1::bigint[]) and pg_catalog.pg_try_advisory_xact_lock(o.id)),
+	where o.id = any ($1::bigint[]) and o.id not in (select id from live)
+	for update skip locked),
 hit as materialized (
 	select s.model, s.window_start from batchfs.state s
 	where s.run = 1 and s.owner in (select id from dead) order by 1, 2 for update skip locked),
@@ -37,6 +40,7 @@ told as (
 select {state_columns} from s
 
 -- name: sweep_bury
+with live as materialized ({live_owners})
 delete from batchfs.owner o
-where o.id = any ($1::bigint[]) and pg_catalog.pg_try_advisory_xact_lock(o.id)
+where o.id = any ($1::bigint[]) and o.id not in (select id from live)
 and not exists (select from batchfs.state s where s.run = 1 and s.owner = o.id)

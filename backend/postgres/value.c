@@ -77,9 +77,19 @@ void pg_result_clear(PGresult **r)
 	PQclear(*r);
 }
 
+bool pg_null(const PGresult *r, int row, int col)
+{
+	return row >= PQntuples(r) || col >= PQnfields(r) || PQgetisnull(r, row, col);
+}
+
+const char *pg_text(const PGresult *r, int row, int col)
+{
+	return pg_null(r, row, col) ? "" : PQgetvalue(r, row, col);
+}
+
 int64_t pg_int(const PGresult *r, int row, int col)
 {
-	return strtoll(PQgetvalue(r, row, col), NULL, 10);
+	return strtoll(pg_text(r, row, col), NULL, 10);
 }
 
 int64_t pg_count(const PGresult *r, int row, int col)
@@ -91,19 +101,14 @@ int64_t pg_time(const PGresult *r, int row, int col)
 {
 	int64_t us = 0;
 	int32_t offset = 0;
-	if (!calendar_parse_time(PQgetvalue(r, row, col), &us, &offset))
+	if (!calendar_parse_time(pg_text(r, row, col), &us, &offset))
 		return 0;
 	return us - (int64_t)offset * 1000000;
 }
 
 bool pg_bool(const PGresult *r, int row, int col)
 {
-	return *PQgetvalue(r, row, col) == 't';
-}
-
-const char *pg_text(const PGresult *r, int row, int col)
-{
-	return PQgetvalue(r, row, col);
+	return *pg_text(r, row, col) == 't';
 }
 
 void pg_one_line(char *text)

@@ -30,16 +30,13 @@ void pg_array_end(struct strbuf *b);
 #define auto_result __attribute__((cleanup(pg_result_clear))) PGresult
 void pg_result_clear(PGresult **r);
 
-/* The values of a result: 0, "" or -1 (count) where null. */
+/* The values of a result: 0, "", false or -1 (count) where null, and where there is no such row. */
 int64_t pg_int(const PGresult *r, int row, int col);
 int64_t pg_count(const PGresult *r, int row, int col);
 int64_t pg_time(const PGresult *r, int row, int col);
 bool pg_bool(const PGresult *r, int row, int col);
 const char *pg_text(const PGresult *r, int row, int col);
-static inline bool pg_null(const PGresult *r, int row, int col)
-{
-	return PQgetisnull(r, row, col) != 0;
-}
+bool pg_null(const PGresult *r, int row, int col);
 
 /* The server's message, its detail and its hint as one sentence each. Returns -err. */
 int pg_error(struct error *err, int code, const PGresult *r);

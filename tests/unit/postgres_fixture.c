@@ -140,3 +140,21 @@ const char *sql(const char *fmt, ...)
 	free(text);
 	return server.answer;
 }
+
+struct stranger *stranger_session(const char *statement)
+{
+	char *text = strdup(statement);
+	sql("drop role if exists stranger; create role stranger login");
+	const char *keys[] = {"host", "user", "dbname", NULL},
+		   *values[] = {server.dir, "stranger", getenv("PGDATABASE"), NULL};
+	PGconn *c = PQconnectdbParams(keys, values, 0);
+	if (PQstatus(c) != CONNECTION_OK || !PQsendQuery(c, text))
+		give_up("stranger", PQerrorMessage(c));
+	free(text);
+	return (struct stranger *)c;
+}
+
+void stranger_end(struct stranger *s)
+{
+	PQfinish((PGconn *)s);
+}

@@ -18,4 +18,10 @@ void server_database(void);
  * call. */
 const char *sql(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* A session in that database of a role that may do nothing but connect. The statement is sent, and not waited
+ * for. */
+struct stranger;
+struct stranger *stranger_session(const char *statement);
+void stranger_end(struct stranger *s);
+
 #endif

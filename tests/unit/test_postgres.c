@@ -187,8 +187,8 @@ static void until_connected(struct world *w)
 /* Ends the sessions of a mount's control connection, as kill -9 of it would. */
 static void kill_control(int64_t owner)
 {
-	sql("select count(pg_terminate_backend(l.pid)) from pg_locks l where l.locktype = 'advisory'"
-	    " and (l.classid::bigint << 32 | l.objid::bigint) = %lld",
+	sql("select count(pg_terminate_backend(pid)) from pg_stat_activity"
+	    " where application_name = 'batchfs:%016llx:control'",
 	    (long long)owner);
 }
 
