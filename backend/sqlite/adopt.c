@@ -5,51 +5,58 @@
  * the old state, to be adopted at the next start, or the new one.
  */
 #include "backend/sqlite/prepare.h"
+#include "backend/sqlite/sql.h"
 #include "backend/sqlite/target.h"
 
-/* Every window that holds rows, as `start`. */
-static void windows(struct strbuf *out, const struct model *m)
+/* The statement of the windows that hold rows. ordered: oldest first; else they are recorded. */
+static int of_windows(struct strbuf *out, bool ordered, const struct model *m, struct error *err)
 {
-	strbuf_printf(out, "SELECT DISTINCT batchfs_start(%s, %d) AS start FROM ", m->event_time,
-		      (int)m->batch_size);
-	target_name(out, m);
-	strbuf_printf(out, " WHERE batchfs_start(%s, %d) IS NOT NULL", m->event_time, (int)m->batch_size);
+	auto_strbuf name = STRBUF_INIT;
+	const char *time = m->event_time;
+	int size = (int)m->batch_size;
+	target_name(&name, m);
+	if (strbuf_broken(&name))
+		return error_set(err, ENOMEM, "no memory");
+	if (ordered)
+		strbuf_printf(out, SQL_WINDOWS_IN_ORDER, time, size, name.str, time, size);
+	else
+		strbuf_printf(out, SQL_ADOPT_WINDOWS, time, size, name.str, time, size);
+	return strbuf_broken(out) ? error_set(err, ENOMEM, "no memory") : 0;
 }
 
-/* What the last runs finished is idle from here on: its `served` outlives the old id (invariant 5). */
-static int settle_queue(struct worker *w, sqlite3 *queue, const struct target *t, struct error *err)
+/* What the last runs finished is idle from here on: its `served` outlives the old id (queue.h, invariant 4). */
+static int settle_queue(struct worker *w, sqlite3 *queue, slot model, struct error *err)
 {
-	int r = db_exec(queue, "BEGIN IMMEDIATE", err);
+	struct done_rows done = {0};
+	int r = done_rows_open(w->db, &done, err);
 	if (r == 0)
-		r = sweep_model(w->store, queue, w->db, t, w->store->owner, err);
+		r = db_exec(queue, "BEGIN IMMEDIATE", err);
+	if (r == 0)
+		r = queue_sweep(w->store, queue, &done, model, w->store->owner, err);
+	done_rows_close(&done);
 	return r == 0 ? db_exec(queue, "COMMIT", err) : r;
 }
 
-static int record(struct worker *w, const struct model *m, const struct target *t, int64_t id,
+static int record(struct worker *w, const struct model *m, int64_t was, int64_t id,
 		  struct error *err)
 {
 	auto_stmt *forget = NULL, *keep = NULL, *adopt = NULL;
 	auto_strbuf sql = STRBUF_INIT;
-	int r = worker_prepare(w, "DELETE FROM batchfs_state WHERE model = ?", &forget, err);
+	int r = worker_prepare(w, SQL_FORGET_STATES, &forget, err);
 	if (r == 0)
-		r = db_bind(forget, err, "i", t->table_id);
+		r = db_bind(forget, err, "i", was);
 	if (r == 0)
 		r = db_run(forget, err);
-	/* What was done to the table before stays the model's history. */
 	if (r == 0)
-		r = worker_prepare(w, "UPDATE batchfs_attempt SET model = ?2 WHERE model = ?1", &keep, err);
+		r = worker_prepare(w, SQL_KEEP_ATTEMPTS, &keep, err);
 	if (r == 0)
-		r = db_bind(keep, err, "ii", t->table_id, id);
+		r = db_bind(keep, err, "ii", was, id);
 	if (r == 0)
 		r = db_run(keep, err);
 	if (r == 0)
 		r = target_register(w, m, id, err);
-	strbuf_puts(&sql, "INSERT INTO batchfs_state (model, start, attempt, finished, adopted)"
-			  " SELECT ?1, start, 0, ?2, 1 FROM (");
-	windows(&sql, m);
-	strbuf_putc(&sql, ')');
-	if (r == 0 && strbuf_broken(&sql))
-		r = error_set(err, ENOMEM, "no memory");
+	if (r == 0)
+		r = of_windows(&sql, false, m, err);
 	if (r == 0)
 		r = worker_prepare(w, sql.str, &adopt, err);
 	if (r == 0)
@@ -64,14 +71,13 @@ static int record(struct worker *w, const struct model *m, const struct target *
 /* -o ro: what would be adopted, told and not written. */
 static int report_only(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
-	const struct model *m = w->store->targets[model].model;
+	const struct model *m = w->store->models[model].model;
 	int64_t now = clock_now_us(w->store->config.clock);
 	auto_stmt *stmt = NULL;
 	auto_strbuf sql = STRBUF_INIT;
-	windows(&sql, m);
-	strbuf_puts(&sql, " ORDER BY 1");
-	int r = strbuf_broken(&sql) ? error_set(err, ENOMEM, "no memory")
-				    : worker_prepare(w, sql.str, &stmt, err);
+	int r = of_windows(&sql, true, m, err);
+	if (r == 0)
+		r = worker_prepare(w, sql.str, &stmt, err);
 	if (r < 0)
 		return r;
 	sink->forget(sink->ctx, model);
@@ -97,14 +103,15 @@ static int report_only(struct worker *w, slot model, const struct store_sink *si
 static int adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
 	struct store *s = w->store;
-	const struct model *m = s->targets[model].model;
+	const struct model *m = s->models[model].model;
 	auto_db *queue = NULL;
 	struct target_view view = {0};
 	int64_t id = fresh_id();
-	struct target t = target_copy(s, model);
-	int r = connect_queue(s, &w->patience, &queue, err);
+	struct queue_model qm = queue_model_of(s, model);
+	struct done_rows done = {0};
+	int r = queue_connect(s, &w->patience, &queue, err);
 	if (r == 0)
-		r = settle_queue(w, queue, &t, err);
+		r = settle_queue(w, queue, model, err);
 	if (r == 0)
 		r = db_exec(w->db, "BEGIN IMMEDIATE", err);
 	if (r == 0)
@@ -114,15 +121,18 @@ static int adopt(struct worker *w, slot model, const struct store_sink *sink, st
 	if (r == 0 && !view.exists)
 		r = error_set(err, EAGAIN, "%s has gone", m->relation.identifier);
 	if (r == 0 && !view.known)
-		r = record(w, m, &t, id, err);
+		r = record(w, m, qm.table_id, id, err);
 	if (r == 0) {
 		view.table_id = view.known ? view.table_id : id;
 		view.registered = view.known = true;
 		target_learn(s, model, &view);
 		sink->forget(sink->ctx, model);
 		db_rollback(w->db);
-		r = load_states(s, w->db, queue, true, model, sink, err);
+		r = done_rows_open(w->db, &done, err);
 	}
+	if (r == 0)
+		r = queue_load_states(s, queue, &done, model, sink, err);
+	done_rows_close(&done);
 	target_view_fini(&view);
 	return r;
 }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "backend/sqlite/sql.h"
 #include "backend/sqlite/statement.h"
 #include "backend/sqlite/target.h"
 #include "backend/sqlite/time_value.h"
@@ -42,19 +43,20 @@ static int run_own(struct worker *w, const char *sql, const struct build_run *ru
 	bind_named(stmt, ":outside", b->rows_outside);
 	bind_named(stmt, ":request", run->request);
 	if (code)
-		sqlite3_bind_text(stmt, code, w->store->targets[run->model].model->code, -1, SQLITE_STATIC);
+		sqlite3_bind_text(stmt, code, w->store->models[run->model].model->code, -1,
+				  SQLITE_STATIC);
 	return db_run(stmt, err);
 }
 
 static int run_insert(struct worker *w, slot model, const char *sql, struct error *err)
 {
-	const struct model *m = w->store->targets[model].model;
+	const struct model *m = w->store->models[model].model;
 	auto_stmt *stmt = NULL;
 	int r = worker_checked(w, err);
 	if (r == 0)
 		r = worker_prepare_model(w, sql, &stmt, err);
 	w->outside = 0;
-	w->expected = target_copy(w->store, model).type;
+	w->expected = target_type(w->store, model);
 	w->misfit = TIME_UNKNOWN;
 	if (r == 0)
 		r = db_run(stmt, err);
@@ -71,7 +73,7 @@ static int run_insert(struct worker *w, slot model, const char *sql, struct erro
 static int check_inputs(struct worker *w, slot model, ordinal batch, struct error *err)
 {
 	struct store *s = w->store;
-	const struct model *m = s->targets[model].model;
+	const struct model *m = s->models[model].model;
 	for (size_t i = 0; i < m->n_inputs; i++) {
 		auto_strbuf sql = STRBUF_INIT;
 		auto_stmt *stmt = NULL;
@@ -107,9 +109,9 @@ static int check_inputs(struct worker *w, slot model, ordinal batch, struct erro
 /* Between two batches of a run the table may have been replaced by another program. */
 static int check_target(struct worker *w, slot model, struct error *err)
 {
-	const struct model *m = w->store->targets[model].model;
+	const struct model *m = w->store->models[model].model;
 	bool known;
-	int r = target_is_known(w->db, m, target_copy(w->store, model).table_id, &known, err);
+	int r = target_is_known(w->db, m, queue_model_of(w->store, model).table_id, &known, err);
 	if (r == 0 && !known)
 		r = error_set(err, EBUSY, "the table %s was replaced by another program",
 			      m->relation.identifier);
@@ -147,12 +149,11 @@ static int transact(struct worker *w, const struct build_run *run, const struct 
 /* A COMMIT that failed: whether it happened all the same is asked of the file, not guessed. */
 static bool was_committed(struct worker *w, const struct build_run *run, const struct build_report *b)
 {
-	const struct model *m = w->store->targets[run->model].model;
+	const struct model *m = w->store->models[run->model].model;
 	auto_stmt *stmt = NULL;
 	db_rollback(w->db);
-	return worker_prepare(w, "SELECT 1 FROM batchfs_state WHERE model = ? AND start = ? AND attempt = ?",
-			      &stmt, NULL) == 0 &&
-	       db_bind(stmt, NULL, "iii", target_copy(w->store, run->model).table_id,
+	return worker_prepare(w, SQL_BATCH_COMMITTED, &stmt, NULL) == 0 &&
+	       db_bind(stmt, NULL, "iii", queue_model_of(w->store, run->model).table_id,
 		       calendar_start(m->batch_size, b->batch), (int64_t)b->attempt) == 0 &&
 	       db_step(stmt, NULL) == 1;
 }
@@ -230,7 +231,7 @@ static bool build_one(struct building *g, uint32_t i)
 static int look_again(struct building *g, struct error *err)
 {
 	struct store *s = g->w->store;
-	const struct model *m = s->targets[g->run->model].model;
+	const struct model *m = s->models[g->run->model].model;
 	struct target_view view = {0};
 	int64_t last;
 	int r = target_look(g->w->db, m, true, &view, err);

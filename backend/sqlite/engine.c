@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/engine.h"
-#include "backend/sqlite/private.h"
+#include "backend/sqlite/warehouse.h"
 
 static const struct store_ops store_ops = {
-	.open = sqlite_open,
-	.close = sqlite_close,
-	.enlist = sqlite_enlist,
-	.load = sqlite_load,
-	.follow = sqlite_follow,
-	.wake = sqlite_wake,
-	.abandon = sqlite_abandon,
-	.request = sqlite_request,
-	.claim = sqlite_claim,
-	.settle = sqlite_settle,
-	.retire = sqlite_retire,
+	.open = warehouse_open,
+	.close = warehouse_close,
+	.enlist = warehouse_enlist,
+	.load = warehouse_load,
+	.follow = queue_follow,
+	.wake = queue_wake,
+	.abandon = queue_abandon,
+	.request = queue_request,
+	.claim = queue_claim,
+	.settle = queue_settle,
+	.retire = queue_retire,
 };
 
 static const struct builder_ops builder_ops = {

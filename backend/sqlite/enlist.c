@@ -5,7 +5,6 @@
  * which own its write lock); FILE-queue learns new models and is swept.
  */
 #include <string.h>
-#include <time.h>
 
 #include "backend/sqlite/shape.h"
 #include "backend/sqlite/target.h"
@@ -46,7 +45,7 @@ static void judge_schemas(const struct model *m, struct error *why)
 /* What no look at the file can change. */
 static void judge(const struct store *s, size_t i, struct error *why)
 {
-	const struct model *m = s->targets[i].model;
+	const struct model *m = s->models[i].model;
 	judge_schemas(m, why);
 	if (why->err)
 		return;
@@ -57,7 +56,7 @@ static void judge(const struct store *s, size_t i, struct error *why)
 		return;
 	}
 	for (size_t k = 0; k < s->n; k++) {
-		const struct model *other = s->targets[k].model;
+		const struct model *other = s->models[k].model;
 		if (k == i || other->why_not || !same_table(m, other))
 			continue;
 		error_set(why, EOPNOTSUPP,
@@ -69,7 +68,7 @@ static void judge(const struct store *s, size_t i, struct error *why)
 
 static int parse(struct store *s, size_t i, struct error *why, struct error *err)
 {
-	const struct model *m = s->targets[i].model;
+	const struct model *m = s->models[i].model;
 	auto_free char **native = calloc(m->n_inputs + 1, sizeof *native);
 	if (!native)
 		return error_set(err, ENOMEM, "no memory");
@@ -91,42 +90,13 @@ static int parse(struct store *s, size_t i, struct error *why, struct error *err
 	if (bad == -ENOMEM)
 		return error_set(err, ENOMEM, "no memory");
 	LOCKED(&s->lock);
-	s->targets[i].sql = sql;
-	return r;
-}
-
-static int queue_model(sqlite3 *queue, const struct model *m, struct target *t, struct error *err)
-{
-	auto_stmt *find = NULL, *add = NULL;
-	const char *size = calendar_size_name(m->batch_size);
-	int r = db_prepare(queue, "SELECT id, table_id FROM model WHERE target_table = ? AND batch_size = ?",
-			   &find, err);
-	if (r == 0)
-		r = db_bind(find, err, "tt", m->relation.identifier, size);
-	if (r == 0)
-		r = db_step(find, err);
-	if (r == 1) {
-		t->queue_id = sqlite3_column_int64(find, 0);
-		t->table_id = sqlite3_column_int64(find, 1);
-	}
-	if (r != 0 || sqlite3_db_readonly(queue, "main"))
-		return r < 0 ? r : 0;
-	t->table_id = fresh_id();
-	r = db_prepare(queue,
-		       "INSERT INTO model(target_table, batch_size, seq, table_id) VALUES (?, ?, ?, ?)", &add,
-		       err);
-	if (r == 0)
-		r = db_bind(add, err, "ttii", m->relation.identifier, size, (int64_t)time(NULL) << 20,
-			    t->table_id);
-	if (r == 0)
-		r = db_run(add, err);
-	t->queue_id = sqlite3_last_insert_rowid(queue);
+	warehouse_of(s)->targets[i].sql = sql;
 	return r;
 }
 
 static int look_at_inputs(struct store *s, sqlite3 *file, size_t i, enum time_type type, struct error *err)
 {
-	const struct model *m = s->targets[i].model;
+	const struct model *m = s->models[i].model;
 	struct error unfit;
 	int64_t last;
 	enum time_type *types = calloc(m->n_inputs + 1, sizeof *types);
@@ -143,30 +113,31 @@ static int look_at_inputs(struct store *s, sqlite3 *file, size_t i, enum time_ty
 static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i, struct store_target *out,
 			struct error *err)
 {
-	const struct model *m = s->targets[i].model;
+	const struct model *m = s->models[i].model;
 	struct error why = {0};
 	judge(s, i, &why);
-	int r = why.err || s->targets[i].sql ? 0 : parse(s, i, &why, err);
+	int r = why.err || warehouse_of(s)->targets[i].sql ? 0 : parse(s, i, &why, err);
 	if (r < 0 || why.err) {
 		*out = (struct store_target){.event_time_type = TIME_UNKNOWN, .why_not = why};
 		return r;
 	}
 	bool tables;
 	struct target_view view = {0};
-	struct target ids = {0};
-	r = schema_check(file, &tables, err);
+	struct queue_model found = {0};
+	r = warehouse_schema_check(file, &tables, err);
 	if (r == 0)
 		r = target_look(file, m, tables, &view, err);
 	if (r == 0 && queue)
-		r = queue_model(queue, m, &ids, err);
+		r = queue_model_find(queue, m->relation.identifier, m->batch_size, &found, err);
 	if (r == 0) {
 		target_answer(&view, out);
 		{
 			LOCKED(&s->lock);
-			s->targets[i].queue_id = ids.queue_id;
-			if (!s->targets[i].enlisted)
-				s->targets[i].table_id = ids.table_id;
-			s->targets[i].enlisted = true;
+			struct queue_model *qm = &s->models[i];
+			qm->queue_id = found.queue_id;
+			if (!qm->enlisted)
+				qm->table_id = found.table_id;
+			qm->enlisted = true;
 		}
 		target_learn(s, (int)i, &view);
 		r = look_at_inputs(s, file, i, view.type, err);
@@ -174,9 +145,12 @@ static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i
 			target_guess(s, file, (int)i);
 	}
 	target_view_fini(&view);
-	struct target t = target_copy(s, (int)i);
+	struct done_rows done = {0};
 	if (r == 0 && !s->config.read_only)
-		r = sweep_model(s, queue, file, &t, s->owner, err);
+		r = done_rows_open(file, &done, err);
+	if (r == 0 && !s->config.read_only)
+		r = queue_sweep(s, queue, &done, (slot)i, s->owner, err);
+	done_rows_close(&done);
 	return r;
 }
 
@@ -188,7 +162,7 @@ static int enlist_all(struct store *s, sqlite3 *file, sqlite3 *queue, struct sto
 		r = db_exec(queue, s->config.read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < s->n && r == 0; i++) {
 		targets[i] = (struct store_target){.event_time_type = TIME_UNKNOWN};
-		if (!s->targets[i].model->why_not)
+		if (!s->models[i].model->why_not)
 			r = enlist_model(s, file, queue, i, &targets[i], err);
 	}
 	if (r == 0 && queue)
@@ -199,29 +173,24 @@ static int enlist_all(struct store *s, sqlite3 *file, sqlite3 *queue, struct sto
 	return r;
 }
 
-/* The models of the first time are the models of any later one. */
 static int take_models(struct store *s, const struct model *const *models, size_t n, struct error *err)
 {
-	if (s->targets)
-		return 0;
-	s->targets = calloc(n + 1, sizeof *s->targets);
-	if (!s->targets)
-		return error_set(err, ENOMEM, "no memory for %zu models", n);
-	for (s->n = 0; s->n < n; s->n++)
-		s->targets[s->n].model = models[s->n];
-	return 0;
+	struct warehouse *w = warehouse_of(s);
+	w->targets = calloc(n + 1, sizeof *w->targets);
+	return w->targets ? queue_models_take(s, models, n, err)
+			  : error_set(err, ENOMEM, "no memory for %zu models", n);
 }
 
-int sqlite_enlist(struct store *s, const struct model *const *models, struct store_target *targets, size_t n,
-		  struct error *err)
+int warehouse_enlist(struct store *s, const struct model *const *models, struct store_target *targets, size_t n,
+		     struct error *err)
 {
 	auto_db *file = NULL, *queue = NULL;
 	int r = store_usable(s, err);
 	if (r == 0)
 		r = take_models(s, models, n, err);
 	if (r == 0)
-		r = connect_file(s, &s->patience, &file, err);
+		r = warehouse_connect(s, &s->patience, &file, err);
 	if (r == 0)
-		r = connect_queue(s, &s->patience, &queue, err);
+		r = queue_connect(s, &s->patience, &queue, err);
 	return r == 0 ? enlist_all(s, file, queue, targets, err) : r;
 }

@@ -2,6 +2,7 @@
 /* What the inputs' event_time columns really hold. */
 #include <string.h>
 
+#include "backend/sqlite/sql.h"
 #include "backend/sqlite/target.h"
 #include "backend/sqlite/time_value.h"
 
@@ -10,17 +11,14 @@ static int find_input(sqlite3 *db, const struct input *in, char **declared, stru
 {
 	auto_stmt *table = NULL, *stmt = NULL;
 	auto_free char *column = bare_column(in->event_time);
-	int r = db_prepare(
-		db, "SELECT 1 FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
-		&table, err);
+	int r = db_prepare(db, SQL_TABLE_KIND, &table, err);
 	if (r == 0)
 		r = db_bind(table, err, "t", in->relation.identifier);
 	if (r == 0)
 		r = db_step(table, err);
 	if (r <= 0 || !column)
 		return r;
-	r = db_prepare(db, "SELECT type FROM pragma_table_xinfo(?) WHERE name = ? COLLATE NOCASE", &stmt,
-		       err);
+	r = db_prepare(db, SQL_COLUMN_TYPE, &stmt, err);
 	if (r == 0)
 		r = db_bind(stmt, err, "tt", in->relation.identifier, column);
 	if (r == 0)

@@ -3,12 +3,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "backend/sqlite/private.h"
+#include "backend/sqlite/db/file.h"
+#include "backend/sqlite/db/meta.h"
+#include "backend/sqlite/sql.h"
+#include "backend/sqlite/target.h"
 
-static char *with_suffix(const char *file, const char *suffix)
+static const char *const steps[] = {SQL_WAREHOUSE_VERSION_1};
+static const struct schema schema = {.version = sizeof steps / sizeof *steps, .steps = steps};
+
+int warehouse_schema_check(sqlite3 *db, bool *present, struct error *err)
 {
-	char *name = NULL;
-	return asprintf(&name, "%s%s", file, suffix) < 0 ? NULL : name;
+	return meta_check(db, &schema, present, err);
 }
 
 /* SQLite's own words for these are "unable to open database file"; one that is not there it would make. */
@@ -25,53 +30,50 @@ static int check_file(const char *file, bool read_only, struct error *err)
 	return 0;
 }
 
-static int check_readable(struct store *s, struct error *err)
+int warehouse_connect(struct store *s, struct patience *p, sqlite3 **out, struct error *err)
 {
-	auto_db *file = NULL, *queue = NULL;
-	bool present;
-	int r = connect_file(s, &s->patience, &file, err);
-	if (r == 0)
-		r = schema_check(file, &present, err);
-	if (r == 0)
-		r = connect_queue(s, &s->patience, &queue, err);
-	return r == 0 && queue ? schema_check(queue, &present, err) : r;
+	const char *file = warehouse_of(s)->file;
+	return s->config.read_only ? file_open_unwritten(file, p, out, err)
+				   : file_open_written(file, 0, p, out, err);
 }
 
-static int make_writable(struct store *s, struct error *err)
+/* FILE as the control thread reads it: beside what it has asked for, what is done. */
+static int connect_control(struct store *s, struct done_rows *out, struct error *err)
 {
-	int r = lock_take(s->lock_path, &s->lock_fd, err);
+	struct warehouse *w = warehouse_of(s);
+	int r = w->db ? 0 : warehouse_connect(s, &s->patience, &w->db, err);
+	if (r == 0)
+		r = db_exec(w->db, "PRAGMA query_only = 1", err);
+	return r == 0 ? done_rows_open(w->db, out, err) : r;
+}
+
+static const struct queue_hooks hooks = {.connect = connect_control};
+
+static int init(struct warehouse *w, const struct engine_config *config, struct error *err)
+{
+	auto_free char *queue = NULL;
+	if (asprintf(&queue, "%s-queue", config->database) < 0)
+		queue = NULL;
+	w->file = strdup(config->database);
+	int r = queue_init(&w->store, config, queue ? queue : "", &hooks, err);
+	return r == 0 && !(w->file && queue) ? error_set(err, ENOMEM, "no memory") : r;
+}
+
+/* The lock of the queue is the one of FILE, too: it comes first. */
+static int open_both(struct warehouse *w, struct error *err)
+{
+	auto_db *file = NULL;
+	bool present;
+	int r = queue_open(&w->store, err);
+	if (r == 0)
+		r = warehouse_connect(&w->store, &w->store.patience, &file, err);
 	if (r < 0)
 		return r;
-	auto_db *file = NULL, *queue = NULL;
-	r = connect_file(s, &s->patience, &file, err);
-	if (r == 0)
-		r = schema_file(file, err);
-	if (r == 0)
-		r = connect_queue(s, &s->patience, &queue, err);
-	return r == 0 ? schema_queue(queue, err) : r;
+	return w->store.config.read_only ? warehouse_schema_check(file, &present, err)
+					 : meta_make(file, &schema, err);
 }
 
-static int init(struct store *s, const struct engine_config *config, struct error *err)
-{
-	pthread_condattr_t monotonic;
-	s->config = *config;
-	s->lock_fd = -1;
-	s->patience = (struct patience){.abandoned = &s->abandoned, .wait_us = 1000000};
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->woken_cond, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	s->owner = fresh_id();
-	s->file = strdup(config->database);
-	s->queue = with_suffix(config->database, "-queue");
-	s->lock_path = with_suffix(config->database, "-queue.lock");
-	if (!s->file || !s->queue || !s->lock_path)
-		return error_set(err, ENOMEM, "no memory");
-	return 0;
-}
-
-int sqlite_open(const struct engine_config *config, struct store **out, struct error *err)
+int warehouse_open(const struct engine_config *config, struct store **out, struct error *err)
 {
 	*out = NULL;
 	if (!config->database || !*config->database)
@@ -80,118 +82,56 @@ int sqlite_open(const struct engine_config *config, struct store **out, struct e
 	int r = check_file(config->database, config->read_only, err);
 	if (r < 0)
 		return r;
-	struct store *s = calloc(1, sizeof *s);
-	if (!s)
+	struct warehouse *w = calloc(1, sizeof *w);
+	if (!w)
 		return error_set(err, ENOMEM, "no memory");
-	r = init(s, config, err);
+	r = init(w, config, err);
 	if (r == 0)
-		r = config->read_only ? check_readable(s, err) : make_writable(s, err);
+		r = open_both(w, err);
 	if (r < 0) {
-		sqlite_close(s);
+		warehouse_close(&w->store);
 		return r;
 	}
-	*out = s;
+	*out = &w->store;
 	return 0;
-}
-
-static int requeue_mine(struct store *s, struct error *err)
-{
-	auto_stmt *stmt = NULL;
-	int r = db_prepare(s->queue_db, "UPDATE state SET run = 2 WHERE run = 1 AND owner = ?", &stmt, err);
-	if (r == 0)
-		r = db_bind(stmt, err, "i", s->owner);
-	return r == 0 ? db_run(stmt, err) : r;
-}
-
-/*
- * Nothing is built any more. What the last runs finished is written down as idle, what is
- * left goes back to the queue; a failure to do so costs an interruption at the next open.
- */
-static void put_back(struct store *s)
-{
-	struct error err = {0};
-	bool ended = false;
-	if (!s->queue_db || !s->file_db)
-		return;
-	db_rollback(s->queue_db);
-	struct patience *p = &s->patience;
-	p->abandoned = &ended;
-	int r = db_exec(s->queue_db, "BEGIN IMMEDIATE", &err);
-	for (size_t i = 0; i < s->n && r == 0; i++)
-		if (s->targets[i].enlisted)
-			r = sweep_model(s, s->queue_db, s->file_db, &s->targets[i], s->owner, &err);
-	if (r == 0)
-		r = requeue_mine(s, &err);
-	if (r == 0)
-		r = db_exec(s->queue_db, "COMMIT", &err);
-	if (r < 0) {
-		db_rollback(s->queue_db);
-		log_warning(s->config.log, "%s: running batches could not be put back into the queue: %s",
-			    s->queue, err.text);
-	}
 }
 
 static void target_free(struct target *t)
 {
-	for (char **c = t->columns; c && *c; c++)
-		free(*c);
-	free(t->columns);
+	columns_free(t->columns);
 	free(t->input_types);
 	window_sql_free(t->sql);
 }
 
-void sqlite_close(struct store *s)
+void warehouse_close(struct store *s)
 {
 	if (!s)
 		return;
-	put_back(s);
-	sqlite3_close(s->queue_db);
-	sqlite3_close(s->file_db);
-	for (size_t i = 0; i < s->n; i++)
-		target_free(&s->targets[i]);
-	free(s->targets);
-	if (s->lock_fd >= 0)
-		close(s->lock_fd);
-	pthread_cond_destroy(&s->woken_cond);
-	pthread_mutex_destroy(&s->lock);
-	free(s->file);
-	free(s->queue);
-	free(s->lock_path);
-	free(s);
+	struct warehouse *w = warehouse_of(s);
+	size_t n = s->n;
+	queue_put_back(s);
+	queue_fini(s);
+	sqlite3_close(w->db);
+	for (size_t i = 0; w->targets && i < n; i++)
+		target_free(&w->targets[i]);
+	free(w->targets);
+	free(w->file);
+	free(w);
 }
 
-void sqlite_wake(struct store *s)
+int warehouse_load(struct store *s, const struct store_sink *sink, struct error *err)
 {
-	LOCKED(&s->lock);
-	s->woken = true;
-	pthread_cond_broadcast(&s->woken_cond);
-}
-
-void sqlite_abandon(struct store *s)
-{
-	LOCKED(&s->lock);
-	__atomic_store_n(&s->abandoned, true, __ATOMIC_RELEASE);
-	pthread_cond_broadcast(&s->woken_cond);
-}
-
-/* The lock makes this mount the only writer: there is nobody whose news could come. */
-int sqlite_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err)
-{
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	int64_t ns = until.tv_nsec + (int64_t)timeout_ms * 1000000;
-	until.tv_sec += ns / 1000000000;
-	until.tv_nsec = ns % 1000000000;
-	LOCKED(&s->lock);
-	int r = 0;
-	while (!s->woken && !s->abandoned && r == 0)
-		r = pthread_cond_timedwait(&s->woken_cond, &s->lock, &until);
-	s->woken = false;
-	return store_usable(s, err);
-}
-
-struct target target_copy(struct store *s, slot model)
-{
-	LOCKED(&s->lock);
-	return s->targets[model];
+	auto_db *file = NULL, *queue = NULL;
+	struct done_rows done = {0};
+	int r = store_usable(s, err);
+	if (r == 0)
+		r = warehouse_connect(s, &s->patience, &file, err);
+	if (r == 0)
+		r = queue_connect(s, &s->patience, &queue, err);
+	if (r == 0)
+		r = done_rows_open(file, &done, err);
+	if (r == 0)
+		r = queue_load(s, queue, &done, sink, err);
+	done_rows_close(&done);
+	return r;
 }

@@ -4,6 +4,7 @@
 
 #include "backend/sqlite/prepare.h"
 #include "backend/sqlite/shape.h"
+#include "backend/sqlite/sql.h"
 #include "backend/sqlite/target.h"
 
 int target_register(struct worker *w, const struct model *m, int64_t id, struct error *err)
@@ -11,11 +12,7 @@ int target_register(struct worker *w, const struct model *m, int64_t id, struct 
 	auto_stmt *stmt = NULL;
 	auto_strbuf marker = STRBUF_INIT;
 	int r = worker_prepare(
-		w,
-		"INSERT INTO batchfs_model (id, target_table, batch_size, known_since) VALUES (?, ?, ?, ?)"
-		" ON CONFLICT (target_table, batch_size) DO UPDATE SET id = excluded.id,"
-		" known_since = excluded.known_since",
-		&stmt, err);
+w, SQL_MODEL_REGISTER, &stmt, err);
 	if (r == 0)
 		r = db_bind(stmt, err, "itti", id, m->relation.identifier, calendar_size_name(m->batch_size),
 			    clock_now_us(w->store->config.clock));
@@ -29,14 +26,14 @@ int target_register(struct worker *w, const struct model *m, int64_t id, struct 
 	return r == 0 ? db_exec(w->db, marker.str, err) : r;
 }
 
-static int create_index(struct worker *w, slot model, size_t number, const char *const *columns, bool unique,
-			struct error *err)
+static int create_index(struct worker *w, slot model, size_t number, const char *const *columns,
+			bool unique, struct error *err)
 {
-	const struct model *m = w->store->targets[model].model;
+	const struct model *m = w->store->models[model].model;
 	auto_strbuf sql = STRBUF_INIT, name = STRBUF_INIT;
 	/* Named by the table's id: a table that was renamed away keeps its indexes' names. */
 	strbuf_printf(&name, "%s_%" PRIx64 "_%zu", m->relation.identifier,
-		      target_copy(w->store, model).table_id, number);
+		      queue_model_of(w->store, model).table_id, number);
 	strbuf_printf(&sql, "CREATE %sINDEX IF NOT EXISTS \"main\".", unique ? "UNIQUE " : "");
 	db_identifier(&sql, name.str);
 	strbuf_puts(&sql, " ON ");
@@ -52,7 +49,7 @@ static int create_index(struct worker *w, slot model, size_t number, const char 
 /* The config's indexes, and one led by event_time. */
 static int create_indexes(struct worker *w, slot model, struct error *err)
 {
-	const struct model *m = w->store->targets[model].model;
+	const struct model *m = w->store->models[model].model;
 	auto_free char *time = bare_column(m->event_time);
 	bool led = false;
 	int r = 0;
@@ -98,7 +95,7 @@ static int create_table(struct worker *w, const struct model *m, const struct qu
 /* view is that of a missing table; it becomes that of the new one. */
 static int create(struct worker *w, slot model, int64_t at, struct target_view *view, struct error *err)
 {
-	const struct model *m = w->store->targets[model].model;
+	const struct model *m = w->store->models[model].model;
 	struct query_shape shape;
 	bool was_registered = view->registered;
 	int r = query_shape(w, model, at, &shape, err);
@@ -108,7 +105,7 @@ static int create(struct worker *w, slot model, int64_t at, struct target_view *
 		r = create_indexes(w, model, err);
 	/* One that was known before and has gone is void first: adopt() gives the new one its own id. */
 	if (r == 0 && !was_registered)
-		r = target_register(w, m, target_copy(w->store, model).table_id, err);
+		r = target_register(w, m, queue_model_of(w->store, model).table_id, err);
 	if (r == 0) {
 		target_view_fini(view);
 		r = target_look(w->db, m, true, view, err);
@@ -131,13 +128,13 @@ static void type_of_query(struct worker *w, slot model, int64_t at, struct targe
 static int prepare(struct worker *w, slot model, struct target_view *view, struct error *err)
 {
 	struct store *s = w->store;
-	const struct model *m = s->targets[model].model;
+	const struct model *m = s->models[model].model;
 	bool write = !s->config.read_only, tables;
 	struct error unfit;
 	int64_t last;
 	int r = db_exec(w->db, write ? "BEGIN IMMEDIATE" : "BEGIN", err);
 	if (r == 0)
-		r = schema_check(w->db, &tables, err);
+		r = warehouse_schema_check(w->db, &tables, err);
 	if (r == 0)
 		r = target_look(w->db, m, tables, view, err);
 	if (r < 0 || view->why_not.err)

@@ -8,9 +8,9 @@
 
 static int render(struct store *s, slot model, int64_t at, struct strbuf *out, struct error *err)
 {
-	const struct model *m = s->targets[model].model;
+	const struct model *m = s->models[model].model;
 	LOCKED(&s->lock);
-	const struct target *t = &s->targets[model];
+	const struct target *t = &warehouse_of(s)->targets[model];
 	if (!t->sql || !t->input_types)
 		return error_set(err, EOPNOTSUPP, "%s cannot run on this warehouse", m->dir);
 	ordinal batch = calendar_ordinal(m->batch_size, at);
@@ -65,14 +65,14 @@ static int sample(struct worker *w, const struct model *m, const char *query, en
 /* Of a query that yields no row to look at. */
 static void guess(struct store *s, slot model, struct query_shape *q)
 {
-	const struct model *m = s->targets[model].model;
+	const struct model *m = s->models[model].model;
 	auto_free char *column = bare_column(m->event_time);
 	for (size_t i = 0; column && q->names[i]; i++)
 		if (strcasecmp(q->names[i], column) == 0 && *q->types[i])
 			q->time = time_declared_type(q->types[i]);
 	LOCKED(&s->lock);
 	for (size_t i = 0; i < m->n_inputs && q->time == TIME_UNKNOWN; i++)
-		q->time = s->targets[model].input_types[i];
+		q->time = warehouse_of(s)->targets[model].input_types[i];
 	if (q->time == TIME_UNKNOWN)
 		q->time = TIME_TEXT;
 }
@@ -82,7 +82,7 @@ static int look(struct worker *w, slot model, int64_t at, bool run, struct query
 		struct error *err)
 {
 	struct store *s = w->store;
-	const struct model *m = s->targets[model].model;
+	const struct model *m = s->models[model].model;
 	auto_strbuf query = STRBUF_INIT, sql = STRBUF_INIT;
 	auto_stmt *stmt = NULL;
 	*out = (struct query_shape){.time = TIME_UNKNOWN};
@@ -112,7 +112,7 @@ void target_guess(struct store *s, sqlite3 *file, slot model)
 	struct query_shape shape;
 	if (look(&w, model, clock_now_us(s->config.clock), false, &shape, NULL) == 0) {
 		LOCKED(&s->lock);
-		struct target *t = &s->targets[model];
+		struct target *t = &warehouse_of(s)->targets[model];
 		columns_free(t->columns);
 		t->columns = steal(&shape.names);
 		t->type = shape.time;

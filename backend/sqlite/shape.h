@@ -3,7 +3,7 @@
 #ifndef BATCHFS_SQLITE_SHAPE_H
 #define BATCHFS_SQLITE_SHAPE_H
 
-#include "backend/sqlite/private.h"
+#include "backend/sqlite/warehouse.h"
 
 struct query_shape {
 	char **names, **types; /* NULL-terminated; a type may be "" */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/sqlite/statement.h"
 
-#include <inttypes.h>
 #include <string.h>
 
+#include "backend/sqlite/sql.h"
 #include "backend/sqlite/target.h"
 
 /* `TIME >= L and TIME < L` */
@@ -62,44 +62,31 @@ static int insert(const struct model *m, const struct target *t, int64_t start, 
 	return r == 0 && strbuf_broken(&time) ? error_set(err, ENOMEM, "no memory") : r;
 }
 
-static void bookkeeping(const struct target *t, int64_t start, struct batch_sql *out)
+static void bookkeeping(int64_t table_id, int64_t start, struct batch_sql *out)
 {
+	long long id = table_id, at = start;
 	strbuf_puts(&out->text[STATEMENT_BEGIN], "BEGIN IMMEDIATE");
-	strbuf_printf(&out->text[STATEMENT_FENCE],
-		      "INSERT INTO batchfs_state (model, start, attempt, started, code)"
-		      " VALUES (%" PRId64 ", %" PRId64 ", :attempt, :started, :code)\n"
-		      "ON CONFLICT DO UPDATE SET attempt = excluded.attempt, started = excluded.started,"
-		      " code = excluded.code, adopted = 0 WHERE excluded.attempt > batchfs_state.attempt",
-		      t->table_id, start);
-	strbuf_printf(&out->text[STATEMENT_STATE],
-		      "UPDATE batchfs_state SET finished = :finished, rows_deleted = :deleted,"
-		      " rows_inserted = :inserted, rows_outside = :outside WHERE model = %" PRId64
-		      " AND start = %" PRId64,
-		      t->table_id, start);
-	strbuf_printf(
-		&out->text[STATEMENT_HISTORY],
-		"INSERT INTO batchfs_attempt (model, start, attempt, outcome, at, seconds, rows_deleted,"
-		" rows_inserted, request)\nVALUES (%" PRId64 ", %" PRId64
-		", :attempt, 'done', :finished, (:finished - :started) / 1e6, :deleted, :inserted, :request)",
-		t->table_id, start);
+	strbuf_printf(&out->text[STATEMENT_FENCE], SQL_BATCH_FENCE, id, at);
+	strbuf_printf(&out->text[STATEMENT_STATE], SQL_BATCH_STATE, id, at);
+	strbuf_printf(&out->text[STATEMENT_HISTORY], SQL_BATCH_HISTORY, id, at);
 	strbuf_puts(&out->text[STATEMENT_COMMIT], "COMMIT");
 }
 
 int batch_sql_make(struct store *s, slot model, ordinal batch, struct batch_sql *out, struct error *err)
 {
-	const struct model *m = s->targets[model].model;
-	const struct target *t = &s->targets[model];
+	const struct model *m = s->models[model].model;
+	const struct target *t = &warehouse_of(s)->targets[model];
 	int64_t start = calendar_start(m->batch_size, batch), end = calendar_start(m->batch_size, batch + 1);
 	for (int i = 0; i < STATEMENTS; i++)
 		out->text[i] = (struct strbuf)STRBUF_INIT;
-	if (!t->enlisted || !t->sql)
+	if (!s->models[model].enlisted || !t->sql)
 		return error_set(err, EOPNOTSUPP, "%s cannot run on this warehouse", m->dir);
 	if (!t->columns || !t->input_types || t->type == TIME_UNKNOWN)
 		return error_set(err, ENODATA,
 				 "the table %s does not exist yet and its columns are not known: the first "
 				 "build makes it",
 				 m->relation.identifier);
-	bookkeeping(t, start, out);
+	bookkeeping(s->models[model].table_id, start, out);
 	struct strbuf *delete = &out->text[STATEMENT_DELETE];
 	strbuf_puts(delete, "DELETE FROM ");
 	target_name(delete, m);
@@ -122,14 +109,14 @@ void batch_sql_fini(struct batch_sql *sql)
 int input_check_sql(struct store *s, slot model, size_t input, ordinal batch, struct strbuf *out,
 		    struct error *err)
 {
-	const struct model *m = s->targets[model].model;
+	const struct model *m = s->models[model].model;
 	const struct input *in = &m->inputs[input];
 	if (!in->event_time || !in->filtered || in->ephemeral)
 		return 0;
 	strbuf_printf(out, "SELECT %s FROM \"main\".", in->event_time);
 	db_identifier(out, in->relation.identifier);
 	strbuf_puts(out, " WHERE ");
-	int r = window(out, in->event_time, s->targets[model].input_types[input],
+	int r = window(out, in->event_time, warehouse_of(s)->targets[model].input_types[input],
 		       calendar_start(m->batch_size, batch), calendar_start(m->batch_size, batch + 1), err);
 	strbuf_printf(out, " AND NOT batchfs_is_time(%s) LIMIT 1", in->event_time);
 	return r;

@@ -3,7 +3,7 @@
 #ifndef BATCHFS_SQLITE_STATEMENT_H
 #define BATCHFS_SQLITE_STATEMENT_H
 
-#include "backend/sqlite/private.h"
+#include "backend/sqlite/warehouse.h"
 
 enum batch_statement {
 	STATEMENT_BEGIN,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/sqlite/sql.h"
 #include "backend/sqlite/time_value.h"
 
 void target_name(struct strbuf *out, const struct model *model)
@@ -54,7 +55,7 @@ static int read_columns(sqlite3 *db, const char *table, const char *event_time, 
 {
 	auto_stmt *stmt = NULL;
 	size_t n = 0;
-	int r = db_prepare(db, "SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden = 0", &stmt, err);
+	int r = db_prepare(db, SQL_TABLE_COLUMNS, &stmt, err);
 	if (r == 0)
 		r = db_bind(stmt, err, "t", table);
 	*out = calloc(1, sizeof **out);
@@ -77,10 +78,7 @@ static int read_columns(sqlite3 *db, const char *table, const char *event_time, 
 static int look_at_table(sqlite3 *db, const struct model *model, struct target_view *v, struct error *err)
 {
 	auto_stmt *stmt = NULL;
-	int r = db_prepare(
-		db,
-		"SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
-		&stmt, err);
+	int r = db_prepare(db, SQL_TABLE_KIND, &stmt, err);
 	if (r == 0)
 		r = db_bind(stmt, err, "t", model->relation.identifier);
 	if (r == 0)
@@ -97,10 +95,7 @@ int target_is_known(sqlite3 *db, const struct model *model, int64_t table_id, bo
 	auto_stmt *stmt = NULL;
 	char name[64];
 	snprintf(name, sizeof name, "batchfs_known_%" PRId64, table_id);
-	int r = db_prepare(db,
-			   "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ? AND tbl_name = ?"
-			   " COLLATE NOCASE",
-			   &stmt, err);
+	int r = db_prepare(db, SQL_TABLE_MARKER, &stmt, err);
 	if (r == 0)
 		r = db_bind(stmt, err, "tt", name, model->relation.identifier);
 	if (r == 0)
@@ -112,8 +107,7 @@ int target_is_known(sqlite3 *db, const struct model *model, int64_t table_id, bo
 static int look_at_marker(sqlite3 *db, const struct model *model, struct target_view *v, struct error *err)
 {
 	auto_stmt *id = NULL;
-	int r = db_prepare(db, "SELECT id FROM batchfs_model WHERE target_table = ? AND batch_size = ?", &id,
-			   err);
+	int r = db_prepare(db, SQL_MODEL_ID, &id, err);
 	if (r == 0)
 		r = db_bind(id, err, "tt", model->relation.identifier, calendar_size_name(model->batch_size));
 	if (r == 0)
@@ -128,11 +122,7 @@ static int look_at_marker(sqlite3 *db, const struct model *model, struct target_
 static int look_for_index(sqlite3 *db, const char *table, const char *column, bool *found, struct error *err)
 {
 	auto_stmt *stmt = NULL;
-	int r = db_prepare(
-		db,
-		"SELECT 1 FROM pragma_index_list(?1) l JOIN pragma_index_info(l.name) i ON i.seqno = 0"
-		" WHERE l.partial = 0 AND i.name = ?2 COLLATE NOCASE",
-		&stmt, err);
+	int r = db_prepare(db, SQL_TABLE_INDEX, &stmt, err);
 	if (r == 0)
 		r = db_bind(stmt, err, "tt", table, column);
 	if (r == 0)
@@ -200,12 +190,13 @@ void target_view_fini(struct target_view *v)
 void target_learn(struct store *s, slot model, struct target_view *v)
 {
 	LOCKED(&s->lock);
-	struct target *t = &s->targets[model];
+	struct target *t = &warehouse_of(s)->targets[model];
 	t->exists = v->exists;
 	t->registered = v->registered;
 	t->known = v->known;
+	s->models[model].is_void = !v->known && (v->exists || v->registered);
 	if (v->registered)
-		t->table_id = v->table_id;
+		s->models[model].table_id = v->table_id;
 	if (v->type != TIME_UNKNOWN || !v->exists)
 		t->type = v->type;
 	if (v->columns) {
@@ -215,10 +206,16 @@ void target_learn(struct store *s, slot model, struct target_view *v)
 	}
 }
 
+enum time_type target_type(struct store *s, slot model)
+{
+	LOCKED(&s->lock);
+	return warehouse_of(s)->targets[model].type;
+}
+
 void target_learn_inputs(struct store *s, slot model, enum time_type *types)
 {
 	LOCKED(&s->lock);
-	struct target *t = &s->targets[model];
+	struct target *t = &warehouse_of(s)->targets[model];
 	free(t->input_types);
 	t->input_types = types;
 }

@@ -3,7 +3,7 @@
 #ifndef BATCHFS_SQLITE_TARGET_H
 #define BATCHFS_SQLITE_TARGET_H
 
-#include "backend/sqlite/private.h"
+#include "backend/sqlite/warehouse.h"
 
 /* "main"."identifier": a model of another schema is refused when it is enlisted. */
 void target_name(struct strbuf *out, const struct model *model);
@@ -42,6 +42,9 @@ int input_look(sqlite3 *db, const struct model *model, enum time_type of_target,
 
 /* Puts what was seen into the store's target, under its lock. Takes v->columns over. */
 void target_learn(struct store *s, slot model, struct target_view *v);
+
+/* Of its event_time, under the lock. */
+enum time_type target_type(struct store *s, slot model);
 
 /* Takes over `types` (may be NULL). */
 void target_learn_inputs(struct store *s, slot model, enum time_type *types);

@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "backend/sqlite/db.h"
+#include "backend/sqlite/db/db.h"
 
 /* 9: a digit, 0: the end may come here, else the byte itself. */
 static const char shape[] = "9999-99-99 99:99:99.999999";

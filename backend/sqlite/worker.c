@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/sqlite/private.h"
+#include "backend/sqlite/warehouse.h"
 #include "backend/sqlite/time_value.h"
 
 /* Not deterministic, so that SQLite calls it once for each row and never ahead of time. */
@@ -71,7 +71,7 @@ static int connect_worker(struct worker *w, struct error *err)
 {
 	if (w->db)
 		return 0;
-	int r = connect_file(w->store, &w->patience, &w->db, err);
+	int r = warehouse_connect(w->store, &w->patience, &w->db, err);
 	if (r < 0)
 		return r;
 	int pure = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
@@ -98,7 +98,7 @@ int worker_enter(struct worker *w, struct error *err)
 void worker_leave(struct worker *w)
 {
 	db_rollback(w->db);
-	if (w->store->config.read_only) { /* see open_unwritten() */
+	if (w->store->config.read_only) { /* see file_open_unwritten() */
 		sqlite3_close(w->db);
 		w->db = NULL;
 	}

@@ -180,10 +180,6 @@ SQL_IN_C_STILL = {
     "backend/postgres": {
         "adopt", "batch", "create", "grant", "render", "shape", "worker",
     },
-    "backend/sqlite": {
-        "adopt", "claim", "freeze", "history", "load", "prepare", "prune", "request", "rows",
-        "schema", "settle", "statement", "sweep", "target",
-    },
 }
 
 

@@ -5,7 +5,7 @@
 
 #include "backend/batch_state.h"
 #include "backend/freeze.h"
-#include "backend/sqlite/private.h"
+#include "backend/sqlite/queue/private.h"
 
 struct requests {
 	struct store *s;
@@ -19,21 +19,13 @@ static int requests_open(struct requests *q, struct store *s, struct error *err)
 		sqlite3_stmt **stmt;
 		const char *sql;
 	} all[] = {
-		{&q->find, "SELECT id, seq FROM request WHERE uuid = ?"},
-		{&q->raise, "UPDATE model SET seq = seq + 1 WHERE id = ? RETURNING seq"},
-		{&q->add, "INSERT INTO request(model, seq, range_start, range_end, expected, uid, command, "
-			  "code, at, uuid,"
-			  " reason, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'build')"},
-		{&q->reason, "UPDATE request SET reason = ? WHERE uuid = ? RETURNING id, seq"},
-		{&q->covered,
-		 "SELECT 1 FROM request WHERE model = ?1 AND open AND seq > ?2 AND range_start <= ?3"
-		 " AND range_end > ?3 LIMIT 1"},
-		{&q->frozen, freeze_find},
+		{&q->find, SQL_REQUEST_KNOWN}, {&q->raise, SQL_NEXT_SEQ},	    {&q->add, SQL_REQUEST_ADD},
+		{&q->reason, SQL_REQUEST_REASON}, {&q->covered, SQL_REQUEST_COVERS}, {&q->frozen, SQL_FREEZE_FIND},
 	};
 	q->s = s;
-	int r = reader_open(&q->reader, s->file_db, s->queue_db, err);
+	int r = reader_open(&q->reader, &s->done, s->db, err);
 	for (size_t i = 0; i < sizeof all / sizeof *all && r == 0; i++)
-		r = db_prepare(s->queue_db, all[i].sql, all[i].stmt, err);
+		r = db_prepare(s->db, all[i].sql, all[i].stmt, err);
 	return r;
 }
 
@@ -86,13 +78,13 @@ static bool is_expected(const struct store_request *rq, const struct store_state
 	return false;
 }
 
-static int check_expected(struct requests *q, struct store_request *rq, const struct target *t, int64_t start,
+static int check_expected(struct requests *q, struct store_request *rq, const struct queue_model *qm, int64_t start,
 			  struct error *err)
 {
 	struct batch_row row;
-	int r = reader_get(&q->reader, t, start, &row, err);
+	int r = reader_get(&q->reader, qm, start, &row, err);
 	if (r == 0)
-		r = db_bind(q->covered, err, "iii", t->queue_id, row.state.served, start);
+		r = db_bind(q->covered, err, "iii", qm->queue_id, row.state.served, start);
 	if (r == 0)
 		r = db_step(q->covered, err);
 	sqlite3_reset(q->covered);
@@ -102,65 +94,65 @@ static int check_expected(struct requests *q, struct store_request *rq, const st
 	return r < 0 ? r : 0;
 }
 
-static int next_seq(struct requests *q, struct store_request *rq, const struct target *t, struct error *err)
+static int next_seq(struct requests *q, struct store_request *rq, const struct queue_model *qm, struct error *err)
 {
-	int r = db_bind(q->raise, err, "i", t->queue_id);
+	int r = db_bind(q->raise, err, "i", qm->queue_id);
 	if (r == 0)
 		r = db_step(q->raise, err);
 	rq->seq = r == 1 ? sqlite3_column_int64(q->raise, 0) : 0;
 	sqlite3_reset(q->raise);
 	if (r == 0)
-		r = error_set(err, EIO, "%s has lost the model %s", q->s->queue,
-			      q->s->targets[rq->model].model->dir);
+		r = error_set(err, EIO, "%s has lost the model %s", q->s->path,
+			      q->s->models[rq->model].model->dir);
 	return r < 0 ? r : 0;
 }
 
-static int add(struct requests *q, struct store_request *rq, const struct target *t, int64_t start,
+static int add(struct requests *q, struct store_request *rq, const struct queue_model *qm, int64_t start,
 	       int64_t end, struct error *err)
 {
-	const struct model *m = q->s->targets[rq->model].model;
-	int r = next_seq(q, rq, t, err);
+	const struct model *m = q->s->models[rq->model].model;
+	int r = next_seq(q, rq, qm, err);
 	if (r < 0)
 		return r;
-	r = db_bind(q->add, err, "iiiiiittibt", t->queue_id, rq->seq, start, end, (int64_t)rq->expected,
+	r = db_bind(q->add, err, "iiiiiittibt", qm->queue_id, rq->seq, start, end, (int64_t)rq->expected,
 		    (int64_t)rq->uid, rq->command, m->code, rq->at, rq->uuid, rq->reason);
 	if (r == 0)
 		r = db_run(q->add, err);
-	rq->id = sqlite3_last_insert_rowid(q->s->queue_db);
+	rq->id = sqlite3_last_insert_rowid(q->s->db);
 	return r;
 }
 
-static int check_frozen(struct requests *q, struct store_request *rq, const struct target *t, int64_t start,
+static int check_frozen(struct requests *q, struct store_request *rq, const struct queue_model *qm, int64_t start,
 			struct error *err)
 {
-	const struct model *m = q->s->targets[rq->model].model;
+	const struct model *m = q->s->models[rq->model].model;
 	struct store_freeze f;
-	int r = freeze_of(q->frozen, m, t->queue_id, start, &f, err);
+	int r = freeze_of(q->frozen, m, qm->queue_id, start, &f, err);
 	if (r == 1)
 		rq->result = freeze_refuses(&rq->err, m, &f, rq->batches.first);
 	return r < 0 ? r : 0;
 }
 
-static bool possible(const struct requests *q, struct store_request *rq, const struct target *t)
+static bool possible(const struct requests *q, struct store_request *rq, const struct queue_model *qm)
 {
-	if (t->enlisted && t->queue_id)
+	if (qm->enlisted && qm->queue_id)
 		return true;
 	rq->result = error_set(&rq->err, EOPNOTSUPP, "%s cannot run on this warehouse",
-			       q->s->targets[rq->model].model->dir);
+			       q->s->models[rq->model].model->dir);
 	return false;
 }
 
 static int one_freeze(struct requests *q, struct store_request *rq, struct error *err)
 {
-	struct target t = target_copy(q->s, rq->model);
-	return possible(q, rq, &t) ? freeze_change(q->s, &q->reader, rq, &t, err) : 0;
+	struct queue_model qm = queue_model_of(q->s, rq->model);
+	return possible(q, rq, &qm) ? freeze_change(q->s, &q->reader, rq, &qm, err) : 0;
 }
 
 static int one_build(struct requests *q, struct store_request *rq, struct error *err)
 {
-	const struct model *m = q->s->targets[rq->model].model;
-	struct target t = target_copy(q->s, rq->model);
-	if (!possible(q, rq, &t))
+	const struct model *m = q->s->models[rq->model].model;
+	struct queue_model qm = queue_model_of(q->s, rq->model);
+	if (!possible(q, rq, &qm))
 		return 0;
 	int r = db_bind(q->find, err, "b", rq->uuid);
 	if (r == 0)
@@ -169,22 +161,22 @@ static int one_build(struct requests *q, struct store_request *rq, struct error 
 		return r < 0 ? r : 0;
 	int64_t start = calendar_start(m->batch_size, rq->batches.first);
 	if (rq->named)
-		r = check_frozen(q, rq, &t, start, err);
+		r = check_frozen(q, rq, &qm, start, err);
 	if (r == 0 && rq->result == 0 && rq->expected >= 0)
-		r = check_expected(q, rq, &t, start, err);
+		r = check_expected(q, rq, &qm, start, err);
 	return r < 0 || rq->result < 0
 		       ? r
-		       : add(q, rq, &t, start, calendar_start(m->batch_size, rq->batches.end), err);
+		       : add(q, rq, &qm, start, calendar_start(m->batch_size, rq->batches.end), err);
 }
 
 /* A file has one mount, which carries it out as soon as it knows its place: nobody else is to be told. */
 static int one_cancel(struct requests *q, struct store_request *rq, struct error *err)
 {
-	struct target t = target_copy(q->s, rq->model);
-	if (t.enlisted && t.queue_id)
-		return next_seq(q, rq, &t, err);
+	struct queue_model qm = queue_model_of(q->s, rq->model);
+	if (qm.enlisted && qm.queue_id)
+		return next_seq(q, rq, &qm, err);
 	rq->result = error_set(&rq->err, EOPNOTSUPP, "%s cannot run on this warehouse",
-			       q->s->targets[rq->model].model->dir);
+			       q->s->models[rq->model].model->dir);
 	return 0;
 }
 
@@ -221,41 +213,41 @@ static int run(struct store *s, struct requests *q, struct store_request *reques
 {
 	int r = requests_open(q, s, err);
 	if (r == 0)
-		r = db_exec(s->queue_db, "BEGIN IMMEDIATE", err);
+		r = db_exec(s->db, "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		requests[i].result = 0;
 		r = one(q, &requests[i], err);
 	}
 	requests_close(q);
 	if (r == 0)
-		r = db_exec(s->queue_db, "COMMIT", err);
-	db_rollback(s->queue_db);
+		r = db_exec(s->db, "COMMIT", err);
+	db_rollback(s->db);
 	return r;
 }
 
-int sqlite_request(struct store *s, struct store_request *requests, size_t n, struct error *err)
+int queue_request(struct store *s, struct store_request *requests, size_t n, struct error *err)
 {
 	struct requests q = {0};
 	int r = connect_control(s, err);
 	return r == 0 ? run(s, &q, requests, n, err) : r;
 }
 
-int sqlite_retire(struct store *s, const int64_t *ids, size_t n, struct error *err)
+int queue_retire(struct store *s, const int64_t *ids, size_t n, struct error *err)
 {
 	auto_stmt *stmt = NULL;
 	int r = connect_control(s, err);
 	if (r == 0)
-		r = db_prepare(s->queue_db, "UPDATE request SET open = 0 WHERE id = ?", &stmt, err);
+		r = db_prepare(s->db, SQL_REQUEST_RETIRE, &stmt, err);
 	if (r == 0)
-		r = db_exec(s->queue_db, "BEGIN IMMEDIATE", err);
+		r = db_exec(s->db, "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = db_bind(stmt, err, "i", ids[i]);
 		if (r == 0)
 			r = db_run(stmt, err);
 	}
 	if (r == 0)
-		r = db_exec(s->queue_db, "COMMIT", err);
-	if (s->queue_db)
-		db_rollback(s->queue_db);
+		r = db_exec(s->db, "COMMIT", err);
+	if (s->db)
+		db_rollback(s->db);
 	return r;
 }

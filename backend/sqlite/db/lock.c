@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * flock() on a small file of its own: it stays with the open file over a fork, it
- * ends with its owner however that dies, and closing some other descriptor of the
- * warehouse cannot drop it (as it would drop a POSIX lock on FILE itself).
- */
+#include "backend/sqlite/db/lock.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "backend/sqlite/private.h"
+#include "backend/base/cleanup.h"
 
 int lock_sign(int fd)
 {

@@ -1,19 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the two files say of a batch, made into one. */
-#include <sys/random.h>
-#include <time.h>
-
-#include "backend/sqlite/private.h"
-
-/* Not SQLite's own generator: two processes forked from one get the same numbers from it. */
-int64_t fresh_id(void)
-{
-	uint64_t random = 0;
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
-		random = (uint64_t)time(NULL) << 32 ^ (uint64_t)getpid() << 20 ^
-			 (uint64_t)clock_monotonic_us();
-	return (int64_t)(random >> 2 | 1);
-}
+#include "backend/sqlite/queue/private.h"
 
 static int64_t known_count(sqlite3_stmt *stmt, int column)
 {
@@ -97,7 +83,7 @@ static void put_tried(struct batch_row *out, const struct done_row *done, const 
 	out->interruptions = is_done ? 0 : tried->interruptions;
 }
 
-void merge_rows(const struct target *t, const struct done_row *done, const struct tried_row *tried,
+void merge_rows(const struct queue_model *m, const struct done_row *done, const struct tried_row *tried,
 		struct batch_row *out)
 {
 	uint32_t of_done = done ? done->attempt : 0, of_tried = tried ? tried->attempt : 0;
@@ -110,9 +96,8 @@ void merge_rows(const struct target *t, const struct done_row *done, const struc
 			  .sqlstate = "",
 			  .message = ""},
 	};
-	bool is_void = !t->known && (t->exists || t->registered);
-	bool tried_holds = tried && !is_void && tried->table_id == t->table_id;
-	if (is_void)
+	bool tried_holds = tried && !m->is_void && tried->table_id == m->table_id;
+	if (m->is_void)
 		done = NULL;
 	if (tried && (tried_holds || tried->run == ROW_IDLE))
 		out->state.served = tried->served;
@@ -133,41 +118,55 @@ void merge_rows(const struct target *t, const struct done_row *done, const struc
 	}
 }
 
-int reader_open(struct row_reader *r, sqlite3 *file, sqlite3 *queue, struct error *err)
+void done_rows_close(struct done_rows *d)
 {
-	*r = (struct row_reader){0};
-	int e = db_prepare(file, "SELECT " DONE_COLUMNS " FROM batchfs_state WHERE model = ? AND start = ?",
-			   &r->done, err);
-	if (e == 0)
-		e = db_prepare(queue, "SELECT " TRIED_COLUMNS " FROM state WHERE model = ? AND start = ?",
-			       &r->tried, err);
-	return e;
+	sqlite3_finalize(d->one);
+	sqlite3_finalize(d->all);
+	*d = (struct done_rows){0};
 }
 
+int done_get(const struct done_rows *done, int64_t table_id, int64_t start, struct done_row *out,
+	     struct error *err)
+{
+	if (!done->one)
+		return 0;
+	sqlite3_reset(done->one);
+	int r = db_bind(done->one, err, "ii", table_id, start);
+	if (r == 0)
+		r = db_step(done->one, err);
+	if (r == 1)
+		done_read(done->one, out);
+	return r;
+}
+
+int reader_open(struct row_reader *r, const struct done_rows *done, sqlite3 *db, struct error *err)
+{
+	*r = (struct row_reader){.done = done};
+	return db_prepare(db, SQL_TRIED_ONE, &r->tried, err);
+}
+
+/* A statement that is not reset would hold its snapshot. */
 void reader_close(struct row_reader *r)
 {
-	sqlite3_finalize(r->done);
+	if (r->done && r->done->one)
+		sqlite3_reset(r->done->one);
 	sqlite3_finalize(r->tried);
 }
 
-int reader_get(struct row_reader *r, const struct target *t, int64_t start, struct batch_row *out,
+int reader_get(struct row_reader *r, const struct queue_model *m, int64_t start, struct batch_row *out,
 	       struct error *err)
 {
 	struct done_row done;
 	struct tried_row tried;
-	sqlite3_reset(r->done);
 	sqlite3_reset(r->tried);
-	int e = db_bind(r->done, err, "ii", t->table_id, start);
-	if (e == 0)
-		e = db_bind(r->tried, err, "ii", t->queue_id, start);
-	int has_done = e < 0 ? e : db_step(r->done, err);
-	int has_tried = has_done < 0 ? has_done : db_step(r->tried, err);
+	int has_done = done_get(r->done, m->table_id, start, &done, err);
+	int has_tried = has_done < 0 ? has_done : db_bind(r->tried, err, "ii", m->queue_id, start);
+	if (has_tried == 0)
+		has_tried = db_step(r->tried, err);
 	if (has_tried < 0)
 		return has_tried;
-	if (has_done)
-		done_read(r->done, &done);
 	if (has_tried)
 		tried_read(r->tried, &tried);
-	merge_rows(t, has_done ? &done : NULL, has_tried ? &tried : NULL, out);
+	merge_rows(m, has_done ? &done : NULL, has_tried ? &tried : NULL, out);
 	return 0;
 }

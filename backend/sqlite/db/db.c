@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/sqlite/db.h"
+#include "backend/sqlite/db/db.h"
 
 #include <stdarg.h>
 #include <string.h>

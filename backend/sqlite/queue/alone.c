@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue as a store by itself: what is done is settled in it, too. */
+#include "backend/sqlite/queue/private.h"
+
+static void alone_close(struct store *s)
+{
+	if (!s)
+		return;
+	queue_put_back(s);
+	queue_fini(s);
+	free(s);
+}
+
+static int alone_open(const struct engine_config *config, struct store **out, struct error *err)
+{
+	*out = NULL;
+	if (!config->database || !*config->database)
+		return error_set(err, EINVAL, "the states need a file: -o database=FILE");
+	struct store *s = calloc(1, sizeof *s);
+	if (!s)
+		return error_set(err, ENOMEM, "no memory");
+	int r = queue_init(s, config, config->database, NULL, err);
+	if (r == 0)
+		r = queue_open(s, err);
+	if (r < 0) {
+		alone_close(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+static int enlist_model(struct store *s, sqlite3 *db, slot i, struct error *err)
+{
+	static const struct done_rows none = {0};
+	const struct model *m = s->models[i].model;
+	struct queue_model found;
+	int r = queue_model_find(db, m->relation.rendered, m->batch_size, &found, err);
+	if (r < 0)
+		return r;
+	found.enlisted = true;
+	found.model = m;
+	{
+		LOCKED(&s->lock);
+		s->models[i] = found;
+	}
+	return s->config.read_only ? 0 : queue_sweep(s, db, &none, i, s->owner, err);
+}
+
+/* Whether the tables are there, and what they hold, is the builder's business. */
+static int alone_enlist(struct store *s, const struct model *const *models, struct store_target *targets,
+			size_t n, struct error *err)
+{
+	auto_db *db = NULL;
+	int r = store_usable(s, err);
+	if (r == 0)
+		r = queue_models_take(s, models, n, err);
+	if (r == 0)
+		r = queue_connect(s, &s->patience, &db, err);
+	if (r == 0 && db)
+		r = db_exec(db, s->config.read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		targets[i] = (struct store_target){.event_time_type = TIME_UNKNOWN};
+		if (db && !s->models[i].model->why_not)
+			r = enlist_model(s, db, (slot)i, err);
+	}
+	return r == 0 && db ? db_exec(db, "COMMIT", err) : r;
+}
+
+static int alone_load(struct store *s, const struct store_sink *sink, struct error *err)
+{
+	static const struct done_rows none = {0};
+	auto_db *db = NULL;
+	int r = store_usable(s, err);
+	if (r == 0)
+		r = queue_connect(s, &s->patience, &db, err);
+	return r == 0 ? queue_load(s, db, &none, sink, err) : r;
+}
+
+const struct store_ops queue_store = {
+	.open = alone_open,
+	.close = alone_close,
+	.enlist = alone_enlist,
+	.load = alone_load,
+	.follow = queue_follow,
+	.wake = queue_wake,
+	.abandon = queue_abandon,
+	.request = queue_request,
+	.claim = queue_claim,
+	.settle = queue_settle,
+	.retire = queue_retire,
+};

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything recorded, streamed: two cursors, what was tried and what is done, merged by the start of the batch. */
+#include "backend/sqlite/queue/private.h"
+
+static struct ordinal_range touched(const struct model *m, int64_t start, int64_t end)
+{
+	return calendar_touched(m->batch_size, start, end);
+}
+
+static int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue_id,
+			 const struct store_sink *sink, struct error *err)
+{
+	const struct model *m = s->models[model].model;
+	auto_stmt *stmt = NULL;
+	int r = db_prepare(db, SQL_REQUESTS_OF, &stmt, err);
+	if (r == 0)
+		r = db_bind(stmt, err, "i", queue_id);
+	while (r == 0 && (r = db_step(stmt, err)) == 1) {
+		struct store_request_row row = {
+			.id = sqlite3_column_int64(stmt, 0),
+			.seq = sqlite3_column_int64(stmt, 1),
+			.model = model,
+			.batches = touched(m, sqlite3_column_int64(stmt, 2), sqlite3_column_int64(stmt, 3)),
+			.uid = (uint32_t)sqlite3_column_int64(stmt, 4),
+			.command = db_text(stmt, 5),
+			.reason = (const char *)sqlite3_column_text(stmt, 6),
+			.code = db_text(stmt, 7),
+			.at = sqlite3_column_int64(stmt, 8),
+			.open = sqlite3_column_int(stmt, 9) != 0,
+		};
+		sink->request(sink->ctx, &row);
+		r = 0;
+	}
+	return r;
+}
+
+/* A cursor over rows by start; stmt NULL: there is no such table. */
+struct cursor {
+	sqlite3_stmt *stmt;
+	bool row;
+};
+
+static int advance(struct cursor *c, struct error *err)
+{
+	int r = c->stmt ? db_step(c->stmt, err) : 0;
+	c->row = r == 1;
+	return r < 0 ? r : 0;
+}
+
+static void report(const struct store_sink *sink, const struct model *m, slot model, int64_t start,
+		   struct batch_row *row)
+{
+	struct store_state *st = &row->state;
+	if (st->run == ROW_IDLE && st->outcome == OUTCOME_NONE && st->served == 0)
+		return;
+	st->model = model;
+	st->batch = calendar_ordinal(m->batch_size, start);
+	sink->state(sink->ctx, st);
+}
+
+static int merge(struct store *s, slot model, const struct queue_model *qm, struct cursor *done,
+		 struct cursor *tried, const struct store_sink *sink, struct error *err)
+{
+	int r = advance(done, err);
+	if (r == 0)
+		r = advance(tried, err);
+	while (r == 0 && (done->row || tried->row)) {
+		struct done_row d;
+		struct tried_row q;
+		struct batch_row row;
+		if (done->row)
+			done_read(done->stmt, &d);
+		if (tried->row)
+			tried_read(tried->stmt, &q);
+		bool use_done = done->row && (!tried->row || d.start <= q.start);
+		bool use_tried = tried->row && (!done->row || q.start <= d.start);
+		merge_rows(qm, use_done ? &d : NULL, use_tried ? &q : NULL, &row);
+		report(sink, s->models[model].model, model, use_done ? d.start : q.start, &row);
+		if (use_done)
+			r = advance(done, err);
+		if (use_tried && r == 0)
+			r = advance(tried, err);
+	}
+	return r;
+}
+
+int queue_load_states(struct store *s, sqlite3 *db, const struct done_rows *done, slot model,
+		      const struct store_sink *sink, struct error *err)
+{
+	struct queue_model qm = queue_model_of(s, model);
+	auto_stmt *tried = NULL;
+	int r = 0;
+	if (done->all) {
+		sqlite3_reset(done->all);
+		r = db_bind(done->all, err, "i", qm.table_id);
+	}
+	if (r == 0 && db && qm.queue_id)
+		r = db_prepare(db, SQL_TRIED_ALL, &tried, err);
+	if (r == 0 && tried)
+		r = db_bind(tried, err, "i", qm.queue_id);
+	struct cursor of_done = {.stmt = done->all}, of_tried = {.stmt = tried};
+	if (r == 0)
+		r = merge(s, model, &qm, &of_done, &of_tried, sink, err);
+	if (done->all)
+		sqlite3_reset(done->all);
+	return r;
+}
+
+int queue_load(struct store *s, sqlite3 *db, const struct done_rows *done, const struct store_sink *sink,
+	       struct error *err)
+{
+	bool present = false;
+	slot n = (slot)s->n;
+	int r = db ? queue_schema_check(db, &present, err) : 0;
+	if (!present)
+		db = NULL;
+	/* The queue before what is done: what is found there in addition is then newer, never older. */
+	if (r == 0 && db)
+		r = db_exec(db, "BEGIN", err);
+	for (slot i = 0; i < n && r == 0 && db; i++) {
+		struct queue_model qm = queue_model_of(s, i);
+		if (qm.enlisted && qm.queue_id)
+			r = load_freezes(s, db, i, qm.queue_id, sink, err);
+		if (r == 0 && qm.enlisted && qm.queue_id)
+			r = load_requests(s, db, i, qm.queue_id, sink, err);
+	}
+	for (slot i = 0; i < n && r == 0; i++)
+		if (queue_model_of(s, i).enlisted)
+			r = queue_load_states(s, db, done, i, sink, err);
+	return r;
+}

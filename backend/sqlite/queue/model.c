@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which id a model has in the queue. */
+#include <sys/random.h>
+#include <time.h>
+
+#include "backend/sqlite/queue/private.h"
+
+/* Not SQLite's own generator: two processes forked from one get the same numbers from it. */
+int64_t fresh_id(void)
+{
+	uint64_t random = 0;
+	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+		random = (uint64_t)time(NULL) << 32 ^ (uint64_t)getpid() << 20 ^
+			 (uint64_t)clock_monotonic_us();
+	return (int64_t)(random >> 2 | 1);
+}
+
+int queue_model_find(sqlite3 *db, const char *target, enum batch_size size, struct queue_model *out,
+		     struct error *err)
+{
+	auto_stmt *find = NULL, *add = NULL;
+	const char *name = calendar_size_name(size);
+	*out = (struct queue_model){.table_id = fresh_id()};
+	int r = db_prepare(db, SQL_MODEL_FIND, &find, err);
+	if (r == 0)
+		r = db_bind(find, err, "tt", target, name);
+	if (r == 0)
+		r = db_step(find, err);
+	if (r == 1) {
+		out->queue_id = sqlite3_column_int64(find, 0);
+		out->table_id = sqlite3_column_int64(find, 1);
+	}
+	if (r != 0 || sqlite3_db_readonly(db, "main"))
+		return r < 0 ? r : 0;
+	r = db_prepare(db, SQL_MODEL_ADD, &add, err);
+	if (r == 0)
+		r = db_bind(add, err, "ttii", target, name, (int64_t)time(NULL) << 20, out->table_id);
+	if (r == 0)
+		r = db_run(add, err);
+	out->queue_id = sqlite3_last_insert_rowid(db);
+	return r;
+}
+
+struct queue_model queue_model_of(struct store *s, slot model)
+{
+	LOCKED(&s->lock);
+	return s->models[model];
+}
+
+int queue_models_take(struct store *s, const struct model *const *models, size_t n, struct error *err)
+{
+	s->models = calloc(n + 1, sizeof *s->models);
+	if (!s->models)
+		return error_set(err, ENOMEM, "no memory for %zu models", n);
+	for (s->n = 0; s->n < n; s->n++)
+		s->models[s->n].model = models[s->n];
+	return 0;
+}

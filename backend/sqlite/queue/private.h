@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the queue have of each other. */
+#ifndef BATCHFS_SQLITE_QUEUE_PRIVATE_H
+#define BATCHFS_SQLITE_QUEUE_PRIVATE_H
+
+#include "backend/sqlite/queue/rows.h"
+#include "backend/sqlite/queue/sql.h"
+
+/* schema.c: makes or checks the tables; the file is open for writing. */
+int queue_schema(sqlite3 *db, struct error *err);
+
+/* store.c: the control thread's connections; -ECANCELED, -EROFS. */
+int connect_control(struct store *s, struct error *err);
+
+/*
+ * freeze.c. freeze_of(): 1, and what the statement SQL_FREEZE_FIND has of a window (its strings are the
+ * statement's); 0: it is not frozen. freeze_change() is a part of the transaction of requests.
+ */
+int freeze_of(sqlite3_stmt *find, const struct model *m, int64_t queue_id, int64_t start,
+	      struct store_freeze *out, struct error *err);
+int freeze_change(struct store *s, struct row_reader *reader, struct store_request *rq,
+		  const struct queue_model *qm, struct error *err);
+int load_freezes(struct store *s, sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
+		 struct error *err);
+
+#endif

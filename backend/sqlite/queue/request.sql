@@ -1,0 +1,22 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Requests as they come (request.c).
+
+-- name: request_known
+SELECT id, seq FROM request WHERE uuid = ?
+
+-- name: next_seq
+UPDATE model SET seq = seq + 1 WHERE id = ? RETURNING seq
+
+-- name: request_add
+INSERT INTO request (model, seq, range_start, range_end, expected, uid, command, code, at, uuid, reason, kind)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'build')
+
+-- name: request_reason
+UPDATE request SET reason = ? WHERE uuid = ? RETURNING id, seq
+
+-- name: request_covers
+-- Whether a window (?3) is wanted by a request that is not answered for it: ?2 served.
+SELECT 1 FROM request WHERE model = ?1 AND open AND seq > ?2 AND range_start <= ?3 AND range_end > ?3 LIMIT 1
+
+-- name: request_retire
+UPDATE request SET open = 0 WHERE id = ?

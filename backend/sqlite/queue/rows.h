@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A batch's row in the queue, what is done of it elsewhere, and the two made into one. */
+#ifndef BATCHFS_SQLITE_QUEUE_ROWS_H
+#define BATCHFS_SQLITE_QUEUE_ROWS_H
+
+#include "backend/sqlite/queue/queue.h"
+
+/* The 4th interruption is a failure. */
+#define INTERRUPTIONS_MAX 3
+
+/* What the queue has of a batch. Text belongs to its statement. */
+struct tried_row {
+	int64_t start, table_id;
+	enum row_run run;
+	uint32_t attempt;
+	int64_t running_since, owner, request, served;
+	int interruptions;
+	enum row_outcome outcome; /* none, failed or skipped; of outcome_attempt */
+	uint32_t outcome_attempt;
+	int64_t started, finished;
+	const char *sqlstate, *message;
+};
+
+/* A batch as both together have it. */
+struct batch_row {
+	struct store_state state; /* but for model and batch */
+	uint32_t last_attempt;	  /* the highest ever given, void or not */
+	int interruptions;
+};
+
+void done_read(sqlite3_stmt *stmt, struct done_row *row);
+void tried_read(sqlite3_stmt *stmt, struct tried_row *row); /* columns: tried_columns of rows.sql */
+/* Either may be NULL. The strings of *out are those of the rows. */
+void merge_rows(const struct queue_model *m, const struct done_row *done, const struct tried_row *tried,
+		struct batch_row *out);
+
+/* Looks single batches up; its statement stays prepared between two. */
+struct row_reader {
+	const struct done_rows *done;
+	sqlite3_stmt *tried;
+};
+int reader_open(struct row_reader *r, const struct done_rows *done, sqlite3 *db, struct error *err);
+void reader_close(struct row_reader *r);
+/* Strings of *out are valid until the next call. */
+int reader_get(struct row_reader *r, const struct queue_model *m, int64_t start, struct batch_row *out,
+	       struct error *err);
+/* The same of what is done alone: 1: there is such a row, 0: none. */
+int done_get(const struct done_rows *done, int64_t table_id, int64_t start, struct done_row *out,
+	     struct error *err);
+
+#endif

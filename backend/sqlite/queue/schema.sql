@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The tables of the queue (schema.c).
+
+-- name: queue_version_1
+CREATE TABLE model(id INTEGER PRIMARY KEY, target_table TEXT NOT NULL COLLATE NOCASE, batch_size TEXT NOT NULL,
+	seq INTEGER NOT NULL, table_id INTEGER NOT NULL, UNIQUE (target_table, batch_size));
+CREATE TABLE request(id INTEGER PRIMARY KEY AUTOINCREMENT, uuid BLOB NOT NULL UNIQUE, model INTEGER NOT NULL,
+	seq INTEGER NOT NULL, kind TEXT NOT NULL, range_start INTEGER NOT NULL, range_end INTEGER NOT NULL,
+	expected INTEGER, uid INTEGER NOT NULL, command TEXT NOT NULL, reason TEXT, code TEXT NOT NULL,
+	at INTEGER NOT NULL, open INTEGER NOT NULL DEFAULT 1);
+CREATE INDEX request_open ON request(model, seq) WHERE open;
+-- Intervals, none overlapping another; without a start: the model is protected against a full refresh.
+CREATE TABLE freeze(model INTEGER NOT NULL, range_start INTEGER, range_end INTEGER, uid INTEGER NOT NULL,
+	command TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX freeze_model ON freeze(model, range_start);
+CREATE TABLE state(model INTEGER NOT NULL, start INTEGER NOT NULL, table_id INTEGER NOT NULL,
+	run INTEGER NOT NULL, attempt INTEGER NOT NULL, running_since INTEGER NOT NULL, owner INTEGER NOT NULL,
+	request INTEGER NOT NULL, served INTEGER NOT NULL, interruptions INTEGER NOT NULL DEFAULT 0,
+	outcome INTEGER NOT NULL DEFAULT 0, outcome_attempt INTEGER NOT NULL DEFAULT 0,
+	started INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0, sqlstate TEXT NOT NULL DEFAULT '',
+	message TEXT NOT NULL DEFAULT '', PRIMARY KEY (model, start)) WITHOUT ROWID;
+CREATE INDEX state_running ON state(model) WHERE run = 1;
+CREATE TABLE attempt(id INTEGER PRIMARY KEY, model INTEGER NOT NULL, start INTEGER NOT NULL,
+	attempt INTEGER NOT NULL, outcome TEXT NOT NULL, at INTEGER NOT NULL, seconds REAL, request INTEGER,
+	sqlstate TEXT NOT NULL, message TEXT NOT NULL);
+CREATE INDEX attempt_model ON attempt(model);
+-- Invariant 5 of queue.h.
+INSERT INTO sqlite_sequence VALUES ('request', CAST(strftime('%s', 'now') AS INTEGER) << 20);
+
+-- name: model_find
+SELECT id, table_id FROM model WHERE target_table = ? AND batch_size = ?
+
+-- name: model_add
+INSERT INTO model (target_table, batch_size, seq, table_id) VALUES (?, ?, ?, ?)

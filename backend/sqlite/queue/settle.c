@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/sqlite/queue/private.h"
+
+#define KINDS (SETTLE_CANCELLED + 1)
+
+struct settling {
+	struct store *s;
+	struct row_reader reader;
+	sqlite3_stmt *put[KINDS], *drop, *history;
+};
+
+static const char *const settle_sql[] = {
+	[SETTLE_FAILED] = SQL_SETTLE_FAILED,	       [SETTLE_REQUEUED] = SQL_SETTLE_REQUEUED,
+	[SETTLE_INTERRUPTED] = SQL_SETTLE_INTERRUPTED, [SETTLE_UNSTARTED] = SQL_SETTLE_UNSTARTED,
+	[SETTLE_SKIPPED] = SQL_SETTLE_SKIPPED,	       [SETTLE_CANCELLED] = SQL_SETTLE_CANCELLED,
+};
+
+static int settling_open(struct settling *g, struct store *s, struct error *err)
+{
+	g->s = s;
+	int r = reader_open(&g->reader, &s->done, s->db, err);
+	for (int i = 0; i < KINDS && r == 0; i++)
+		r = db_prepare(s->db, settle_sql[i], &g->put[i], err);
+	if (r == 0)
+		r = db_prepare(s->db, SQL_SETTLE_DROPPED, &g->drop, err);
+	if (r == 0)
+		r = db_prepare(s->db, SQL_ATTEMPT_ENDED, &g->history, err);
+	return r;
+}
+
+static void settling_close(struct settling *g)
+{
+	reader_close(&g->reader);
+	for (int i = 0; i < KINDS; i++)
+		sqlite3_finalize(g->put[i]);
+	sqlite3_finalize(g->drop);
+	sqlite3_finalize(g->history);
+}
+
+static const char *text(const char *s)
+{
+	return s ? s : "";
+}
+
+static const char *history_name(enum settle_kind kind)
+{
+	switch (kind) {
+	case SETTLE_INTERRUPTED:
+		return "interrupted";
+	case SETTLE_SKIPPED:
+		return "skipped";
+	case SETTLE_CANCELLED:
+		return "cancelled";
+	case SETTLE_FAILED:
+	case SETTLE_REQUEUED:
+	case SETTLE_UNSTARTED:
+		break;
+	}
+	return "failed";
+}
+
+static int tell(struct settling *g, const struct store_outcome *o, const struct queue_model *qm, int64_t start,
+		uint32_t attempt, struct error *err)
+{
+	bool cancelled = o->kind == SETTLE_CANCELLED;
+	int r = db_bind(g->history, err, "iiitiitti", qm->queue_id, start, (int64_t)attempt,
+			history_name(o->kind), o->finished, o->finished - o->started,
+			cancelled ? "" : text(o->sqlstate), cancelled ? "" : text(o->message),
+			o->attempt ? 0 : o->request);
+	if (r == 0 && !o->attempt)
+		sqlite3_bind_null(g->history, 6);
+	return r == 0 ? db_run(g->history, err) : r;
+}
+
+static int put_outcome(struct settling *g, struct store_outcome *o, const struct queue_model *qm, int64_t start,
+		       uint32_t attempt, struct error *err)
+{
+	sqlite3_stmt *stmt = o->kind == SETTLE_CANCELLED && !o->attempt ? g->drop : g->put[o->kind];
+	static const char types[] = "iiiiiittii";
+	char bound[sizeof types];
+	snprintf(bound, sizeof bound, "%.*s", sqlite3_bind_parameter_count(stmt), types);
+	int r = db_bind(stmt, err, bound, qm->queue_id, start, (int64_t)attempt, qm->table_id, o->started,
+			o->finished, text(o->sqlstate), text(o->message), o->wanted, o->request);
+	if (r == 0)
+		r = db_run(stmt, err);
+	if (r == 0 && sqlite3_changes(g->s->db) == 0)
+		o->result = -ESTALE;
+	if (r < 0 || o->result < 0 || o->kind == SETTLE_UNSTARTED)
+		return r;
+	return tell(g, o, qm, start, attempt, err);
+}
+
+/* Whether the outcome is still about the batch as it is now. */
+static bool applies(const struct store_outcome *o, const struct batch_row *row)
+{
+	const struct store_state *st = &row->state;
+	if (!o->attempt)
+		return (st->run == ROW_REQUEUED && (!o->before || st->served < o->before)) ||
+		       (st->run == ROW_IDLE && st->served < o->wanted);
+	/* What is done elsewhere is done (queue.h, invariant 2). */
+	return !(st->outcome == OUTCOME_DONE && st->run == ROW_IDLE && st->attempt >= o->attempt);
+}
+
+static int one_outcome(struct settling *g, struct store_outcome *o, struct error *err)
+{
+	const struct model *m = g->s->models[o->model].model;
+	struct queue_model qm = queue_model_of(g->s, o->model);
+	int64_t start = calendar_start(m->batch_size, o->batch);
+	struct batch_row row;
+	o->result = 0;
+	int r = reader_get(&g->reader, &qm, start, &row, err);
+	if (r < 0)
+		return r;
+	if (!applies(o, &row)) {
+		o->result = -ESTALE;
+		return 0;
+	}
+	uint32_t attempt = o->attempt ? o->attempt : row.last_attempt;
+	r = put_outcome(g, o, &qm, start, attempt, err);
+	if (o->result == 0)
+		o->attempt = attempt;
+	return r;
+}
+
+int queue_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err)
+{
+	struct settling g = {0};
+	int r = connect_control(s, err);
+	if (r < 0)
+		return r;
+	r = settling_open(&g, s, err);
+	if (r == 0)
+		r = db_exec(s->db, "BEGIN IMMEDIATE", err);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = one_outcome(&g, &outcomes[i], err);
+	settling_close(&g);
+	if (r == 0)
+		r = db_exec(s->db, "COMMIT", err);
+	db_rollback(s->db);
+	return r;
+}

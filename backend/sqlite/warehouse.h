@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The SQLite engine: which file holds what, and why that is safe.
+ *
+ *   FILE        the warehouse. Rows, and of each batch its last successful build:
+ *               batchfs_model, batchfs_state, batchfs_attempt. A batch's rows and its row
+ *               in batchfs_state commit together. A running batch holds FILE's write lock for as long as it takes.
+ *   FILE-queue  what was asked for and tried (queue/queue.h).
+ *
+ * batchfs_model.id is random and names one table for one batch size for as long as the table lives: the table
+ * carries it as the name of a trigger that never fires (batchfs_known_<id>), which SQLite drops with the
+ * table, moves when it is renamed and keeps over VACUUM, ALTER TABLE and a dump. A table without it is another
+ * table: its batches are adopted under a new id, and rows of either file under the old one are void. It is the
+ * queue's table_id.
+ */
+#ifndef BATCHFS_SQLITE_WAREHOUSE_H
+#define BATCHFS_SQLITE_WAREHOUSE_H
+
+#include <stddef.h>
+
+#include "backend/sqlite/queue/queue.h"
+
+/* A model's table as this warehouse knows it. Protected by store.lock but for what is marked. */
+struct target {
+	bool registered;  /* batchfs_model has it */
+	bool exists;	  /* the table is there */
+	bool known;	  /* and it is the one that table_id names */
+	char **columns;	  /* NULL-terminated: what an INSERT names; NULL: not known yet */
+	enum time_type type;
+	enum time_type *input_types; /* model->inputs order */
+	struct sql_template *sql;    /* immutable once set */
+};
+
+/* The engine's store: the queue, and the tables beside it. */
+struct warehouse {
+	struct store store;
+	char *file;
+	struct target *targets; /* by slot */
+	sqlite3 *db;		/* FILE, the control thread's */
+};
+
+static inline struct warehouse *warehouse_of(struct store *s)
+{
+	return (struct warehouse *)((char *)s - offsetof(struct warehouse, store));
+}
+
+struct worker {
+	struct store *store;
+	sqlite3 *db; /* NULL: not opened yet */
+	struct patience patience;
+	bool busy;			 /* store.lock: a call is under way that interrupt() ends */
+	int64_t outside;		 /* rows the running INSERT left out */
+	enum time_type expected, misfit; /* what its event_times must be; the first other one, or unknown */
+};
+
+/* open.c */
+int warehouse_open(const struct engine_config *config, struct store **out, struct error *err);
+void warehouse_close(struct store *s);
+int warehouse_load(struct store *s, const struct store_sink *sink, struct error *err);
+int warehouse_connect(struct store *s, struct patience *p, sqlite3 **out, struct error *err);
+int warehouse_schema_check(sqlite3 *db, bool *present, struct error *err); /* for who only reads */
+
+/* done.c: statements over FILE's batchfs_state; `db` outlives them. None where FILE has no such table. */
+int done_rows_open(sqlite3 *db, struct done_rows *out, struct error *err);
+
+/* enlist.c */
+int warehouse_enlist(struct store *s, const struct model *const *models, struct store_target *targets, size_t n,
+		     struct error *err);
+
+/* worker.c: around every call of a worker. enter connects; leave rolls back what is left open. */
+int worker_enter(struct worker *w, struct error *err);
+void worker_leave(struct worker *w);
+int worker_checked(const struct worker *w, struct error *err); /* -ECANCELED after interrupt() or abandon() */
+/* Compiles SQL of ours: a "name" that is no column is an error, not a string. */
+int worker_prepare(struct worker *w, const char *sql, sqlite3_stmt **out, struct error *err);
+/* Compiles SQL with the model's query in it: it may read, and write what the statement itself names. */
+int worker_prepare_model(struct worker *w, const char *sql, sqlite3_stmt **out, struct error *err);
+
+/* builder operations */
+int sqlite_worker_open(struct store *s, struct worker **out, struct error *err);
+void sqlite_worker_close(struct worker *w);
+void sqlite_interrupt(struct worker *w);
+int sqlite_prepare(struct worker *w, slot model, struct store_target *target, struct error *err);
+int sqlite_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err);
+int sqlite_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
+		 struct error *err);
+int sqlite_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
+		   struct error *err);
+int sqlite_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err);
+int sqlite_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
+		      struct error *err);
+
+#endif
