@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast one sees what there is, and what that costs in memory."""
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -34,6 +35,34 @@ def bench_ls(bench):
                     warm_tmpfs.append(seconds(lambda: subprocess.run(["ls", shm], **quiet)))
         bench.row(f"ls -l, {title}, cold / tmpfs", cold_ours, cold_tmpfs, 2)
         bench.row(f"ls, {title}, warm / tmpfs", warm_ours, warm_tmpfs, 1.3)
+
+
+@contextlib.contextmanager
+def fake_mount(bench, *options):
+    """fs/ over states in memory: what a listing costs without a warehouse behind it."""
+    with tempfile.TemporaryDirectory(dir=bench.home) as at:
+        with subprocess.Popen([bench.build / "tests" / "fake_backend" / "fake_mount", at, *options],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as daemon:
+            assert daemon.stdout.readline() == "serving\n"
+            try:
+                yield Path(at)
+            finally:
+                daemon.stdin.write("quit\n")
+                daemon.stdin.flush()
+                daemon.wait()
+
+
+def bench_find(bench):
+    """`find .` over 1,000 models of 1,100 days, all that it finds looked at by nobody before, and again."""
+    def find(at):
+        done = subprocess.run(["find", "."], cwd=at, check=True, capture_output=True)
+        assert done.stdout.count(b"\n") > 1_100_000
+    cold, warm = [], []
+    for _ in range(bench.rounds):
+        with fake_mount(bench, "thousand") as at:
+            cold.append(seconds(lambda: find(at)))
+            warm += [seconds(lambda: find(at)) for _ in range(3)]
+    bench.row("find, 1.1 million files, cold / warm", cold, warm, 2)
 
 
 def resident(pid):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_mount MOUNTPOINT [sync] [ro] [debug] [timeout=S] [umask=OCTAL] [many]: fs/ over the fake backend.
+ * fake_mount MOUNTPOINT [sync] [ro] [debug] [timeout=S] [umask=OCTAL] [many] [thousand]: fs/ over the fake
+ * backend; thousand: 1,000 models of 1,100 days instead of the four.
  * Reads commands from stdin, answers each with a line: hold requests|builds    release requests|builds
  * fail|heal MODEL ORDINAL-FROM-0    state MODEL N STATE count (builds, requests, requests held)    reason
  * refusal    quit
@@ -36,6 +37,24 @@ static struct backend *make_backend(bool read_only, bool many)
 	};
 
 	return fake_open(models, 4, read_only);
+}
+
+static struct backend *make_thousand(bool read_only)
+{
+	enum { MODELS = 1000, NAME = 8 };
+	struct fake_model *models = calloc(MODELS, sizeof(*models));
+	char *names = calloc(MODELS, NAME);
+	ordinal first = day("2023-01-01");
+
+	for (int i = 0; i < MODELS; i++) {
+		snprintf(names + i * NAME, NAME, "m%03d", i);
+		models[i] = (struct fake_model){names + i * NAME, BATCH_DAY, {first, first + 1100},
+						BATCH_DONE,	  true,	     false};
+	}
+	struct backend *b = fake_open(models, MODELS, read_only);
+	free(names);
+	free(models);
+	return b;
 }
 
 static bool say_text(char *text)
@@ -126,7 +145,7 @@ int main(int argc, char **argv)
 	struct backend_listener listener;
 	struct error err;
 	struct fs *fs;
-	bool read_only = false, many = false;
+	bool read_only = false, many = false, thousand = false;
 
 	for (int i = 2; i < argc; i++) {
 		config.sync |= strcmp(argv[i], "sync") == 0;
@@ -134,6 +153,7 @@ int main(int argc, char **argv)
 		config.allow_other |= strcmp(argv[i], "allow_other") == 0;
 		read_only |= strcmp(argv[i], "ro") == 0;
 		many |= strcmp(argv[i], "many") == 0;
+		thousand |= strcmp(argv[i], "thousand") == 0;
 		if (strncmp(argv[i], "timeout=", 8) == 0)
 			config.timeout_s = atoi(argv[i] + 8);
 		if (strncmp(argv[i], "umask=", 6) == 0)
@@ -142,7 +162,7 @@ int main(int argc, char **argv)
 			config.gid = (gid_t)atoi(argv[i] + 4);
 	}
 	fuse_opt_add_arg(&args, "fake_mount");
-	config.backend = make_backend(read_only, many);
+	config.backend = thousand ? make_thousand(read_only) : make_backend(read_only, many);
 	int r = fs_open(&config, &fs, &err);
 	fuse_opt_free_args(&args);
 	if (r) {
