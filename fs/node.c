@@ -45,7 +45,30 @@ const struct node_traits *node_traits(const struct node *n)
 	return &traits[n->kind];
 }
 
-uint64_t node_id(const struct node *n)
+/* Odd, with bit 32 clear: so ONCE ^ ONCE >> 32 is odd too, and has an inverse, by which 1 stays 1. */
+#define ONCE  UINT64_C(0x9e3779b87f4a7c15)
+#define TWICE UINT64_C(0xcd83c8f01c40a625)
+/* Modulo 2^64. */
+#define INVERSE_OF_ONCE	 UINT64_C(0x93f4606a9937733d)
+#define INVERSE_OF_TWICE (ONCE ^ ONCE >> 32)
+
+_Static_assert(ONCE *INVERSE_OF_ONCE == 1 && TWICE * INVERSE_OF_TWICE == 1, "what is scattered is gathered");
+
+uint64_t node_scatter(uint64_t number)
+{
+	number *= ONCE;
+	number ^= number >> 32;
+	return number * TWICE;
+}
+
+uint64_t node_gather(uint64_t id)
+{
+	id *= INVERSE_OF_TWICE;
+	id ^= id >> 32;
+	return id * INVERSE_OF_ONCE;
+}
+
+static uint64_t number_of(const struct node *n)
 {
 	if (n->kind == NODE_ROOT)
 		return ROOT_ID;
@@ -54,26 +77,32 @@ uint64_t node_id(const struct node *n)
 	       (uint64_t)(node_traits(n)->fixed ? n->fixed : n->suffix) << SUFFIX_SHIFT | n->alias;
 }
 
+uint64_t node_id(const struct node *n)
+{
+	return node_scatter(number_of(n));
+}
+
 uint64_t node_ino(const struct node *n)
 {
 	struct node plain = *n;
 
 	plain.suffix = 0;
 	plain.alias = 0;
-	return node_id(&plain);
+	return number_of(&plain);
 }
 
 bool node_parse(uint64_t id, struct node *out)
 {
-	uint8_t suffix = (uint8_t)(id >> SUFFIX_SHIFT & ((1u << SUFFIX_BITS) - 1));
+	uint64_t number = node_gather(id);
+	uint8_t suffix = (uint8_t)(number >> SUFFIX_SHIFT & ((1u << SUFFIX_BITS) - 1));
 
 	*out = (struct node){
-		.model = (slot)(id >> MODEL_SHIFT) - 1,
-		.ordinal = (uint32_t)(id >> ORDINAL_SHIFT) & NODE_ORDINAL_MAX,
-		.kind = (enum node_kind)(id >> KIND_SHIFT & ((1u << KIND_BITS) - 1)),
-		.alias = (uint16_t)(id & NODE_ALIAS_MAX),
+		.model = (slot)(number >> MODEL_SHIFT) - 1,
+		.ordinal = (uint32_t)(number >> ORDINAL_SHIFT) & NODE_ORDINAL_MAX,
+		.kind = (enum node_kind)(number >> KIND_SHIFT & ((1u << KIND_BITS) - 1)),
+		.alias = (uint16_t)(number & NODE_ALIAS_MAX),
 	};
-	if (id == ROOT_ID) {
+	if (number == ROOT_ID) {
 		*out = (struct node){.kind = NODE_ROOT, .model = -1};
 		return true;
 	}

@@ -6,7 +6,11 @@
  *
  * `suffix` is the one the file was looked up by: SETATTR and OPEN bring no name.
  * `alias` gives a file whose inode is locked by a waiting request a second inode.
- * st_ino leaves both out. The root is 1 (FUSE_ROOT_ID). Pure.
+ * st_ino leaves both out. The root is 1 (FUSE_ROOT_ID).
+ *
+ * The kernel hashes its inodes by this number, and mixes so little that fields in the upper bits meet in few
+ * buckets: 1.1 million inodes of 1,000 models fell into 1,100 of them. So it is scattered over all 64 bits on
+ * its way out, and gathered when it comes back. Pure.
  */
 #ifndef BATCHFS_FS_NODE_H
 #define BATCHFS_FS_NODE_H
@@ -27,9 +31,9 @@ enum node_kind {
 	NODE_BATCH_SQL,
 	NODE_RANGE, /* period, range or set of states; ordinal: an id of range.h */
 	NODE_RANGE_SQL,
-	NODE_PROGRESS,	   /* of anything; ordinal: an id of range.h */
-	NODE_DOCUMENT,	   /* a fixed name that is only read; this one and the following are in fixed_names.h */
-	NODE_RUN,	   /* .run */
+	NODE_PROGRESS, /* of anything; ordinal: an id of range.h */
+	NODE_DOCUMENT, /* a fixed name that is only read; this one and the following are in fixed_names.h */
+	NODE_RUN,      /* .run */
 	NODE_FULL_REFRESH, /* .full-refresh */
 	NODE_HISTORY,	   /* .history */
 	NODE_KINDS,
@@ -65,8 +69,15 @@ struct node {
 
 const struct node_traits *node_traits(const struct node *n);
 
+/* The number by which the kernel knows the inode. */
 uint64_t node_id(const struct node *n);
+
+/* What stat shows: of every inode of one file the same, never 0. */
 uint64_t node_ino(const struct node *n);
+
+/* One-to-one, and each the other's inverse; 0 and 1 stay what they are. */
+uint64_t node_scatter(uint64_t number);
+uint64_t node_gather(uint64_t id);
 
 /* False if the number is none that node_id() makes. */
 bool node_parse(uint64_t id, struct node *out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What fs/ remembers: inode numbers, ranges, names the kernel may hold, graces, open files. */
+/* What fs/ remembers: ranges, names the kernel may hold, graces, open files. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,62 +23,12 @@
 #define RUNNING suffix_of(BATCH_RUNNING)
 #define BIT(s)	(1u << (s))
 
-static void assert_round_trip(struct node n)
-{
-	struct node out;
-
-	assert_true(node_parse(node_id(&n), &out));
-	assert_int_equal(out.kind, n.kind);
-	assert_int_equal(out.model, n.model);
-	assert_int_equal(out.ordinal, n.ordinal);
-	assert_int_equal(out.suffix, n.suffix);
-	assert_int_equal(out.alias, n.alias);
-}
-
 static int intern(struct ranges *t, uint64_t dir, const char *text, size_t len, struct span span,
 		  uint32_t *id, struct range *out)
 {
 	const struct name name = {.kind = NODE_RANGE, .span = span, .len = len};
 
 	return ranges_intern(t, dir, text, &name, id, out);
-}
-
-static void test_node_round_trip(void **state)
-{
-	assert_round_trip((struct node){NODE_BATCH, 7, 738885, 3, 5});
-	assert_round_trip((struct node){NODE_MODEL, 0, 0, 0, 0});
-	assert_round_trip((struct node){NODE_RANGE_SQL, NODE_MODELS_MAX - 1, NODE_ORDINAL_MAX,
-					NODE_SUFFIXES - 1, NODE_ALIAS_MAX});
-	assert_round_trip((struct node){NODE_SELECTION, -1, NODE_ORDINAL_MAX, 0, 0});
-	assert_round_trip((struct node){NODE_RANGE, -1, 7, 0, 3});
-	assert_round_trip((struct node){NODE_LINK, 7, 0, 0, 0});
-}
-
-static void test_node_ino_is_the_files(void **state)
-{
-	struct node bare = {NODE_BATCH, 0, 1, 0, 0}, failed = {NODE_BATCH, 0, 1, FAILED, 9};
-	struct node other = {NODE_BATCH, 0, 2, 0, 0};
-
-	assert_int_equal(node_ino(&bare), node_ino(&failed));
-	assert_int_not_equal(node_id(&bare), node_id(&failed));
-	assert_int_not_equal(node_ino(&bare), node_ino(&other));
-}
-
-static void test_node_refuses_what_it_did_not_make(void **state)
-{
-	struct node out, status = {.kind = NODE_DOCUMENT, .model = -1, .fixed = 3};
-
-	assert_true(node_parse(1, &out));
-	assert_int_equal(out.kind, NODE_ROOT);
-	assert_true(node_parse(node_id(&status), &out));
-	assert_int_equal(out.model, -1);
-	assert_int_equal(out.fixed, 3);
-	assert_false(node_parse(0, &out));
-	assert_false(node_parse(2, &out));
-	assert_false(node_parse(UINT64_MAX, &out));
-	assert_false(node_parse((uint64_t)NODE_BATCH << 16, &out)); /* a batch of no model */
-	assert_false(node_parse((uint64_t)NODE_LINK << 16, &out));
-	assert_false(node_parse((uint64_t)1 << 48 | (uint64_t)NODE_SELECTION << 16, &out)); /* of a model */
 }
 
 static void test_ranges(void **state)
@@ -351,9 +301,6 @@ static void test_handles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_node_round_trip),
-		cmocka_unit_test(test_node_ino_is_the_files),
-		cmocka_unit_test(test_node_refuses_what_it_did_not_make),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_ranges_are_bounded),
 		cmocka_unit_test(test_selections),
