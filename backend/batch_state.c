@@ -3,21 +3,32 @@
 
 #include <string.h>
 
-static const char *const names[BATCH_STATES] = {
-	[BATCH_RUNNING] = "running", [BATCH_QUEUED] = "queued",	  [BATCH_FAILED] = "failed",
-	[BATCH_SKIPPED] = "skipped", [BATCH_PENDING] = "pending", [BATCH_PARTIAL] = "partial",
-	[BATCH_STALE] = "stale",     [BATCH_DONE] = "done",
+static const struct batch_state_traits states[] = {
+	[BATCH_RUNNING] = {.word = "running", .unsettled = true},
+	[BATCH_QUEUED] = {.word = "queued", .unsettled = true},
+	[BATCH_FAILED] = {.word = "failed", .wrong = true},
+	[BATCH_SKIPPED] = {.word = "skipped", .wrong = true},
+	[BATCH_PENDING] = {.word = "pending"},
+	[BATCH_PARTIAL] = {.word = "partial", .built = true},
+	[BATCH_STALE] = {.word = "stale", .built = true},
+	[BATCH_DONE] = {.word = "done", .built = true},
 };
+_Static_assert(sizeof states / sizeof *states == BATCH_STATES, "every state has its traits");
+
+const struct batch_state_traits *batch_state_traits(enum batch_state state)
+{
+	return &states[state];
+}
 
 const char *batch_state_name(enum batch_state state)
 {
-	return names[state];
+	return states[state].word;
 }
 
 bool batch_state_parse(const char *text, size_t len, enum batch_state *state)
 {
 	for (int i = 0; i < BATCH_STATES; i++)
-		if (strlen(names[i]) == len && memcmp(names[i], text, len) == 0) {
+		if (strlen(states[i].word) == len && memcmp(states[i].word, text, len) == 0) {
 			*state = (enum batch_state)i;
 			return true;
 		}

@@ -21,6 +21,14 @@ enum batch_state {
 /* "running" ... "done": the suffix in a listing (but for done) and the word in a document. */
 const char *batch_state_name(enum batch_state state);
 
+struct batch_state_traits {
+	const char *word;
+	bool unsettled; /* queued or running: sync waits for it */
+	bool wrong;	/* failed, or skipped because of what has failed: what reads it cannot be built */
+	bool built;	/* its last build is in the table */
+};
+const struct batch_state_traits *batch_state_traits(enum batch_state state);
+
 /* False if the `len` bytes are no state's name. */
 bool batch_state_parse(const char *text, size_t len, enum batch_state *state);
 

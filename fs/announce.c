@@ -59,8 +59,8 @@ static void chunk_changed(struct fs *fs, slot model, ordinal first, ordinal end,
 	for (ordinal i = 0; i < end - first; i++) {
 		enum batch_state state = glances[i].state;
 		suffixes[i] = suffix_of(state);
-		name_grace_seen(&fs->name_graces, model, first + i,
-				state == BATCH_QUEUED || state == BATCH_RUNNING, now);
+		name_grace_seen(&fs->name_graces, model, first + i, batch_state_traits(state)->unsettled,
+				now);
 	}
 	if (!kernel_cache_changed(&fs->kernel_cache, model, base, first, end, suffixes, now, &view))
 		return;

@@ -14,7 +14,7 @@ struct failure_snapshot {
 
 static uint32_t failed_attempt(const struct batch_glance *g)
 {
-	return g->state == BATCH_FAILED || g->state == BATCH_SKIPPED ? g->attempt : WELL;
+	return batch_state_traits(g->state)->wrong ? g->attempt : WELL;
 }
 
 /* Goes on from part *i, batch *first of it; the next glances, of neighbours. 0: there are no more. */

@@ -36,8 +36,17 @@ static size_t count(const struct backend *b, const struct progress *p, unsigned 
 	return n;
 }
 
-#define FAILED (1u << BATCH_FAILED | 1u << BATCH_SKIPPED)
-#define BUILT  (1u << BATCH_DONE | 1u << BATCH_PARTIAL | 1u << BATCH_STALE)
+/* The states that are built, or that went wrong. */
+static unsigned states_of(bool built)
+{
+	unsigned states = 0;
+
+	for (int s = 0; s < BATCH_STATES; s++) {
+		const struct batch_state_traits *traits = batch_state_traits((enum batch_state)s);
+		states |= (unsigned)(built ? traits->built : traits->wrong) << s;
+	}
+	return states;
+}
 
 int progress_new(const struct backend *b, const struct scope *scope, struct progress **out)
 {
@@ -77,8 +86,8 @@ static void add_line(const struct backend *b, struct progress *p)
 	int64_t now = clock_monotonic_us();
 	struct progress_line l = {.left = count(b, p, STATES_UNSETTLED), .us = now - p->begun_at};
 
-	l.done = count(b, p, BUILT);
-	l.failed = count(b, p, FAILED);
+	l.done = count(b, p, states_of(true));
+	l.failed = count(b, p, states_of(false));
 	l.pending = count(b, p, 1u << BATCH_PENDING);
 	l.total = l.done + l.failed + l.left;
 	l.ended = p->begun > l.left ? p->begun - l.left : 0;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "backend/engine/private.h"
+#include "backend/kinds.h"
 
 /* What of a call is the engine's to fill. */
 static int open_inner(struct open_store *s, const struct engine_config *config, struct error *err)
@@ -113,11 +114,29 @@ void store_abandon(struct open_store *s)
 	s->engine->store->abandon(s->store);
 }
 
+static int requests_good(const struct open_store *s, const struct store_request *requests, size_t n,
+			 struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct store_request *r = &requests[i];
+		const struct request_traits *traits = request_traits(r->kind);
+		if (traits->scope != SCOPE_REQUEST &&
+		    (r->batches.first < r->batches.end) != (traits->scope == SCOPE_RANGE))
+			return broken_contract(s->log, err, "a request to %s model %d that names %u batches",
+					       traits->word, r->model, r->batches.end - r->batches.first);
+	}
+	return 0;
+}
+
 int store_request(struct open_store *s, struct store_request *requests, size_t n, struct error *err)
 {
 	struct engine_call call;
-	int r = store_enter(s, &call, OP_REQUEST, PHASE_LOADED, err);
-	call_about(&call, "%zu, the first of model %d", n, n ? requests[0].model : -1);
+	int r = requests_good(s, requests, n, err);
+	if (r < 0)
+		return r;
+	r = store_enter(s, &call, OP_REQUEST, PHASE_LOADED, err);
+	call_about(&call, "%zu, the first to %s model %d", n, n ? request_traits(requests[0].kind)->word : "",
+		   n ? requests[0].model : -1);
 	if (r == 0)
 		r = s->engine->store->request(s->store, requests, n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/engine/private.h"
+#include "backend/kinds.h"
 
 int builder_worker_open(struct open_store *s, struct open_worker **out, struct error *err)
 {
@@ -88,18 +89,18 @@ static void watch(void *ctx, const struct build_report *r)
 	struct watched_run *x = ctx;
 	const char *wrong = wrong_with(x, r);
 	if (wrong) {
-		broken_contract(x->log, NULL, "build: a report %s: outcome %d, batch %lld, attempt %u", wrong,
-				(int)r->outcome, (long long)r->batch, r->attempt);
+		broken_contract(x->log, NULL, "build: a report %s: %s, batch %lld, attempt %u", wrong,
+				build_traits(r->outcome)->word, (long long)r->batch, r->attempt);
 		return;
 	}
 	uint32_t bit = UINT32_C(1) << (r->batch - x->run->first);
-	if (r->outcome == BUILD_STARTED)
+	if (!build_traits(r->outcome)->final)
 		x->started |= bit;
 	else
 		x->ended |= bit;
 	static const struct error no_reason = {.err = EIO, .text = "an internal fault: no reason was given"};
 	struct build_report whole = *r;
-	if ((r->outcome == BUILD_FAILED || r->outcome == BUILD_PASSING) && !r->err)
+	if (build_traits(r->outcome)->reason && !r->err)
 		whole.err = &no_reason;
 	x->report(x->ctx, &whole);
 }

@@ -2,6 +2,7 @@
 /* Builds a run of batches, oldest first, each in its own transaction (batch.h). */
 #include <string.h>
 
+#include "backend/kinds.h"
 #include "backend/postgres/batch.h"
 
 struct build {
@@ -23,11 +24,11 @@ static bool ended(struct build *b, struct batch *x, enum build_outcome outcome)
 		store_changed(b->w->store);
 	else
 		x->report.finished = clock_now_us(b->w->store->config->clock);
-	x->report.err = outcome != BUILD_DONE && x->err.err ? &x->err : NULL;
+	x->report.err = build_traits(outcome)->reason && x->err.err ? &x->err : NULL;
 	b->report(b->ctx, &x->report);
 	batch_fini(x);
 	/* What reads a failed batch is skipped before it starts: no other batch begins before that. */
-	return outcome == BUILD_DONE || outcome == BUILD_STALE;
+	return build_traits(outcome)->goes_on;
 }
 
 /* Alone: nothing else is on the way. */

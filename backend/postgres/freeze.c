@@ -7,22 +7,9 @@
 #include <string.h>
 
 #include "backend/freeze.h"
+#include "backend/kinds.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
-
-static const char *kind_word(enum request_kind kind)
-{
-	switch (kind) {
-	case REQUEST_FREEZE:
-		return "freeze";
-	case REQUEST_THAW:
-		return "thaw";
-	case REQUEST_PROTECT:
-		return "protect";
-	default:
-		return "unprotect";
-	}
-}
 
 void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
 		const char *command)
@@ -38,7 +25,7 @@ void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *
 	pg_param_text(&v, command);
 	pg_param_time(&v, q->at);
 	pg_param_int(&v, s->session);
-	pg_param_text(&v, kind_word(q->kind));
+	pg_param_text(&v, request_traits(q->kind)->word);
 	pg_add(p, SQL_FREEZE_CHANGE, &v);
 }
 

@@ -2,20 +2,13 @@
 /* Requests: all in one commit, each a row of its own, told apart by their uuids. */
 #include <string.h>
 
-#include "backend/batch_state.h"
 #include "backend/freeze.h"
+#include "backend/kinds.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
 #define AGAIN_US   100000
 #define REASON_MAX 4096
-
-/* The words that request_record compares with. */
-static const char *const expected_words[BATCH_STATES] = {
-	[BATCH_RUNNING] = "running", [BATCH_QUEUED] = "queued",	  [BATCH_FAILED] = "failed",
-	[BATCH_SKIPPED] = "skipped", [BATCH_PENDING] = "pending", [BATCH_PARTIAL] = "partial",
-	[BATCH_STALE] = "stale",     [BATCH_DONE] = "done",
-};
 
 static void format_uuid(const unsigned char *uuid, char *text)
 {
@@ -25,12 +18,6 @@ static void format_uuid(const unsigned char *uuid, char *text)
 		*text++ = hex[uuid[i] & 15];
 	}
 	*text = '\0';
-}
-
-/* Whether request_record makes its row. */
-static bool has_row(enum request_kind kind)
-{
-	return kind == REQUEST_BUILD || kind == REQUEST_CANCEL;
 }
 
 static void add_row(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
@@ -50,11 +37,20 @@ static void add_row(struct store *s, struct pg_pipe *p, const struct store_reque
 	pg_param_time(&v, q->at);
 	pg_param_int(&v, s->session);
 	pg_param_int(&v, 0);
-	pg_param_text(&v, q->expected < 0 ? "" : expected_words[q->expected]);
+	pg_param_text(&v, q->expected < 0 ? "" : batch_state_name((enum batch_state)q->expected));
 	pg_param_int(&v, q->expected_attempt);
 	pg_param_text(&v, q->named ? "t" : "f");
-	pg_param_text(&v, q->kind == REQUEST_CANCEL ? "cancel" : "build");
+	pg_param_text(&v, request_traits(q->kind)->word);
 	pg_add(p, SQL_REQUEST_RECORD, &v);
+}
+
+static void add_reason(struct store *s, struct pg_pipe *p, const char *uuid, const char *reason)
+{
+	struct pg_params v = {0};
+	pg_param_text(&v, uuid);
+	pg_param_text(&v, reason);
+	pg_param_int(&v, s->session);
+	pg_add(p, SQL_REQUEST_GIVE_REASON, &v);
 }
 
 static int add_one(struct store *s, struct pg_pipe *p, const struct store_request *q, struct error *err)
@@ -65,19 +61,21 @@ static int add_one(struct store *s, struct pg_pipe *p, const struct store_reques
 	auto_free char *reason = q->reason ? clean_text(q->reason, REASON_MAX) : NULL;
 	if (!command || (q->reason && !reason))
 		return error_set(err, ENOMEM, "no memory for a request");
-	if (has_row(q->kind)) {
+	switch (q->kind) {
+	case REQUEST_BUILD:
+	case REQUEST_CANCEL:
 		add_row(s, p, q, uuid, command, reason);
-		return 0;
-	}
-	if (q->kind != REQUEST_REASON) {
+		break;
+	case REQUEST_REASON:
+		add_reason(s, p, uuid, reason);
+		break;
+	case REQUEST_FREEZE:
+	case REQUEST_THAW:
+	case REQUEST_PROTECT:
+	case REQUEST_UNPROTECT:
 		freeze_add(s, p, q, uuid, command);
-		return 0;
+		break;
 	}
-	struct pg_params v = {0};
-	pg_param_text(&v, uuid);
-	pg_param_text(&v, reason);
-	pg_param_int(&v, s->session);
-	pg_add(p, SQL_REQUEST_GIVE_REASON, &v);
 	return 0;
 }
 
@@ -91,7 +89,7 @@ static int frozen(const struct store *s, struct store_request *q, const PGresult
 static void answer(const struct store *s, struct store_request *q, const PGresult *r)
 {
 	const char *dir = s->models[q->model].model->dir;
-	if (!has_row(q->kind) && q->kind != REQUEST_REASON) {
+	if (request_traits(q->kind)->freezes) {
 		freeze_answer(s, q, r);
 	} else if (PQntuples(r) == 1 && pg_null(r, 0, 0)) {
 		q->result = frozen(s, q, r);
@@ -99,12 +97,12 @@ static void answer(const struct store *s, struct store_request *q, const PGresul
 		q->id = pg_int(r, 0, 0);
 		q->seq = pg_int(r, 0, 1);
 		q->result = 0;
-	} else if (q->kind == REQUEST_REASON) {
+	} else if (request_traits(q->kind)->scope == SCOPE_REQUEST) {
 		q->result = error_set(&q->err, ENOENT,
 				      "%s: the request that was to be given a reason is not recorded", dir);
 	} else {
 		q->result = error_set(&q->err, ENOENT, "%s: the batch is no longer %s", dir,
-				      expected_words[q->expected]);
+				      batch_state_name((enum batch_state)q->expected));
 	}
 }
 

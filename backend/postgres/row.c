@@ -2,6 +2,7 @@
 /* State and request rows as load and follow read them (row.sql). */
 #include <string.h>
 
+#include "backend/kinds.h"
 #include "backend/postgres/pgstore.h"
 
 bool state_read(struct store *s, const PGresult *r, int row, struct store_state *out, int64_t *owner)
@@ -36,12 +37,12 @@ bool state_read(struct store *s, const PGresult *r, int row, struct store_state 
 bool request_read(struct store *s, const PGresult *r, int row, struct store_request_row *out)
 {
 	const struct pg_model *m = store_model(s, (int)pg_int(r, row, 2));
-	bool cancel = strcmp(pg_text(r, row, 11), "cancel") == 0;
-	if (!m || (!cancel && strcmp(pg_text(r, row, 11), "build") != 0))
+	enum request_kind kind;
+	if (!m || !request_kind_parse(pg_text(r, row, 11), &kind) || !request_traits(kind)->recorded)
 		return false;
 	enum batch_size size = m->model->batch_size;
 	*out = (struct store_request_row){
-		.kind = cancel ? REQUEST_CANCEL : REQUEST_BUILD,
+		.kind = kind,
 		.id = pg_int(r, row, 0),
 		.seq = pg_int(r, row, 1),
 		.model = m->index,

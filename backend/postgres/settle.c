@@ -1,24 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Outcomes without rows, and requests that have nothing left to build. */
+#include "backend/kinds.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
-
-static const char *kind_name(enum settle_kind kind)
-{
-	switch (kind) {
-	case SETTLE_FAILED:
-		return "failed";
-	case SETTLE_REQUEUED:
-		return "requeued";
-	case SETTLE_INTERRUPTED:
-		return "interrupted";
-	case SETTLE_UNSTARTED:
-	case SETTLE_SKIPPED:
-	case SETTLE_CANCELLED:
-		break;
-	}
-	return "unstarted";
-}
 
 #define N_COLUMNS   10
 #define MESSAGE_MAX 1100
@@ -31,7 +15,7 @@ static void add_outcome(const struct store *s, struct strbuf *a, size_t number, 
 	pg_array_int(&a[1], m->id);
 	pg_array_time(&a[2], calendar_start(m->model->batch_size, o->batch));
 	pg_array_int(&a[3], o->attempt);
-	pg_array_text(&a[4], kind_name(o->kind));
+	pg_array_text(&a[4], settle_traits(o->kind)->word);
 	pg_array_time(&a[5], o->started);
 	pg_array_time(&a[6], o->finished);
 	pg_array_text(&a[7], o->sqlstate);
@@ -76,7 +60,7 @@ int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct 
 		arrays[i] = (struct strbuf)STRBUF_INIT;
 	for (size_t i = 0; i < n; i++) {
 		outcomes[i].result = -ESTALE;
-		if (outcomes[i].kind == SETTLE_SKIPPED || outcomes[i].kind == SETTLE_CANCELLED)
+		if (settle_traits(outcomes[i].kind)->of_queued)
 			answers_add(s, &answers, i, &outcomes[i]);
 		else
 			add_outcome(s, arrays, i, &outcomes[i]);

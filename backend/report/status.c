@@ -38,9 +38,14 @@ static bool is_built(const struct model *m, ordinal batch, const struct batch_in
 	case BATCH_QUEUED:
 	case BATCH_RUNNING:
 		return info->built >= calendar_start(m->batch_size, batch + 1);
-	default:
-		return false;
+	case BATCH_FAILED:
+	case BATCH_SKIPPED:
+	case BATCH_PENDING:
+	case BATCH_PARTIAL:
+	case BATCH_STATES:
+		break;
 	}
+	return false;
 }
 
 void report_note(struct report_standing *s, slot of, const struct model *m, ordinal batch,

@@ -42,7 +42,7 @@ static void ask_end(struct backend *b, struct ask *a, int result)
 		else
 			ask_send(b, next);
 	}
-	if (a->request.kind == REQUEST_CANCEL) {
+	if (request_traits(a->request.kind)->stops) {
 		LOCKED(&b->lock);
 		b->runtime[a->request.model].cancels--;
 	}
@@ -85,9 +85,10 @@ void ask_name(struct ask *a)
 int ask_queue(struct backend *b, struct ask *a)
 {
 	/* Nobody will come for it. What runs may be cancelled in the drain, too. */
-	if ((b->stopping && a->request.kind != REQUEST_CANCEL) || !b->threads)
+	const struct request_traits *traits = request_traits(a->request.kind);
+	if ((b->stopping && !traits->stops) || !b->threads)
 		return -ECANCELED;
-	if (a->request.kind == REQUEST_BUILD) {
+	if (traits->builds) {
 		*ticket_slot(b, a->ticket) =
 			(struct ticket){.number = a->ticket, .of = a->ticket_of, .model = a->request.model};
 		memcpy(ticket_slot(b, a->ticket)->uuid, a->request.uuid, sizeof a->request.uuid);
@@ -104,7 +105,7 @@ int ask_queue(struct backend *b, struct ask *a)
 				return -ENOENT;
 		}
 	}
-	b->runtime[a->request.model].cancels += a->request.kind == REQUEST_CANCEL;
+	b->runtime[a->request.model].cancels += traits->stops;
 	STAILQ_INSERT_TAIL(&b->asks, a, link);
 	b->woken = true;
 	control_wake(b);
@@ -178,9 +179,8 @@ static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue 
 	struct ask *a;
 	while ((a = STAILQ_FIRST(&b->asks))) {
 		STAILQ_REMOVE_HEAD(&b->asks, link);
-		enum request_kind kind = a->request.kind;
-		bool adopting = b->runtime[a->request.model].adopting &&
-				(kind == REQUEST_BUILD || kind == REQUEST_REASON);
+		bool adopting =
+			b->runtime[a->request.model].adopting && request_traits(a->request.kind)->of_builds;
 		if (adopting && !model_runs(b, a->request.model)) {
 			STAILQ_INSERT_TAIL(stuck, a, link);
 		} else if (n == ASKS_AT_ONCE || adopting) {
@@ -222,16 +222,25 @@ static void record(struct backend *b, struct ask *a, const struct store_request 
 					.at = r->at,
 					.open = true};
 	struct ticket *t = ticket_slot(b, a->ticket);
-	if (r->kind == REQUEST_REASON) {
-		if (t->number == a->ticket)
-			ledger_set_reason(b->ledger, t->id, r->reason);
-	} else if (r->kind != REQUEST_BUILD) {
-		freeze_recorded(b, r);
-	} else {
+	switch (r->kind) {
+	case REQUEST_BUILD:
 		if (t->number == a->ticket)
 			t->id = r->id;
 		if (ledger_put_request(b->ledger, &row) < 0)
 			log_error(b->config.log, "no memory for a request of %s", dir_of(b, r->model));
+		break;
+	case REQUEST_REASON:
+		if (t->number == a->ticket)
+			ledger_set_reason(b->ledger, t->id, r->reason);
+		break;
+	case REQUEST_FREEZE:
+	case REQUEST_THAW:
+	case REQUEST_PROTECT:
+	case REQUEST_UNPROTECT:
+		freeze_recorded(b, r);
+		break;
+	case REQUEST_CANCEL: /* carried out before it is answered: cancel_apply() */
+		break;
 	}
 	touch_model(b, r->model);
 }
@@ -244,17 +253,17 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 		STAILQ_REMOVE_HEAD(asks, link);
 		const struct store_request *r = &requests[i];
 		int result = err < 0 ? err : r->result;
-		if (r->kind == REQUEST_CANCEL)
+		const struct request_traits *traits = request_traits(r->kind);
+		if (traits->stops)
 			cancel_apply(b, r->model, r->batches, result == 0 ? r->seq : INT64_MAX);
 		if (result == 0) {
-			if (r->kind != REQUEST_CANCEL)
-				record(b, a, r);
+			record(b, a, r);
 			changed(b, r->model, r->batches);
 		} else if (result != -ENOENT) {
 			backend_refuse(b, r->model, r->batches, -result, "%s",
 				       err < 0 ? e->text : r->err.text);
 		}
-		if (result == 0 && r->kind == REQUEST_FREEZE)
+		if (result == 0 && traits->clears_queue)
 			STAILQ_INSERT_TAIL(&b->frozen, a, link);
 		else
 			ask_end(b, a, result);

@@ -156,7 +156,7 @@ static void cancel_part(struct canceller *c, const struct backend_part *p)
 	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
 		enum batch_state s = ledger_state(c->b->ledger, p->model, o);
 		bool meant = !p->states || (p->states >> s & 1) != 0;
-		if (meant && (s == BATCH_QUEUED || s == BATCH_RUNNING)) {
+		if (meant && batch_state_traits(s)->unsettled) {
 			stretch.end = o + 1;
 			continue;
 		}

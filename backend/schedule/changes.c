@@ -62,7 +62,7 @@ static void sink_request(void *ctx, const struct store_request_row *r)
 {
 	struct backend *b = ctx;
 	clock_follow(b->config.clock, r->at);
-	if (r->kind == REQUEST_CANCEL) {
+	if (request_traits(r->kind)->stops) {
 		cancel_apply(b, r->model, r->batches, r->seq);
 		return;
 	}

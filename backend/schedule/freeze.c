@@ -113,12 +113,22 @@ void freeze_recorded(struct backend *b, const struct store_request *r)
 {
 	struct store_freeze f = {.batches = r->batches, .uid = r->uid, .command = r->command, .at = r->at};
 	int err = 0;
-	if (r->kind == REQUEST_THAW)
-		err = ledger_thaw(b->ledger, r->model, r->batches);
-	else if (r->kind == REQUEST_UNPROTECT)
-		ledger_unprotect(b->ledger, r->model);
-	else
+	switch (r->kind) {
+	case REQUEST_FREEZE:
+	case REQUEST_PROTECT:
 		err = ledger_freeze(b->ledger, r->model, &f);
+		break;
+	case REQUEST_THAW:
+		err = ledger_thaw(b->ledger, r->model, r->batches);
+		break;
+	case REQUEST_UNPROTECT:
+		ledger_unprotect(b->ledger, r->model);
+		break;
+	case REQUEST_BUILD:
+	case REQUEST_REASON:
+	case REQUEST_CANCEL:
+		break;
+	}
 	if (err < 0)
 		log_error(b->config.log, "no memory for a freeze of %s", dir_of(b, r->model));
 	b->runtime[r->model].cancel_frozen_at = 0;

@@ -86,30 +86,45 @@ static void show_failed(struct backend *b, const struct store_outcome *o)
 	ledger_settled(b->ledger, &s);
 }
 
+/* With the lock. The store has recorded it. */
+static void show_recorded(struct backend *b, const struct store_outcome *o)
+{
+	const struct settle_traits *traits = settle_traits(o->kind);
+	switch (o->kind) {
+	case SETTLE_FAILED:
+		show_failed(b, o);
+		break;
+	case SETTLE_SKIPPED:
+		ledger_skipped(b->ledger, o);
+		break;
+	case SETTLE_CANCELLED:
+		ledger_cancelled(b->ledger, o);
+		break;
+	case SETTLE_REQUEUED:
+	case SETTLE_INTERRUPTED:
+	case SETTLE_UNSTARTED:
+		ledger_requeued(b->ledger, o->model, o->batch);
+		break;
+	}
+	if (traits->history)
+		attempt_ended(b, o->model);
+	if (traits->spoils)
+		skip_readers(b, o, 0);
+	if (traits->back)
+		skip_hopeless(b, o);
+}
+
 static void show(struct backend *b, const struct store_outcome *o)
 {
 	{
 		LOCKED(&b->lock);
 		if (o->kind == SETTLE_SKIPPED)
 			ledger_left(b->ledger, o->model, o->batch);
+		if (o->result == 0)
+			show_recorded(b, o);
+		else if (o->attempt)
+			ledger_released(b->ledger, o->model, o->batch);
 		/* Of what was only queued, -ESTALE means that it is queued no more: its claim must stay. */
-		if (o->result < 0) {
-			if (o->attempt)
-				ledger_released(b->ledger, o->model, o->batch);
-		} else if (o->kind == SETTLE_FAILED)
-			show_failed(b, o);
-		else if (o->kind == SETTLE_SKIPPED)
-			ledger_skipped(b->ledger, o);
-		else if (o->kind == SETTLE_CANCELLED)
-			ledger_cancelled(b->ledger, o);
-		else
-			ledger_requeued(b->ledger, o->model, o->batch);
-		if (o->result == 0 && o->kind != SETTLE_UNSTARTED)
-			attempt_ended(b, o->model);
-		if (o->result == 0 && (o->kind == SETTLE_FAILED || o->kind == SETTLE_SKIPPED))
-			skip_readers(b, o, 0);
-		if (o->result == 0 && (o->kind == SETTLE_UNSTARTED || o->kind == SETTLE_REQUEUED))
-			skip_hopeless(b, o);
 		touch_model(b, o->model);
 	}
 	struct ordinal_range batches = {o->batch, o->batch + 1};

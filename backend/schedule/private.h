@@ -17,6 +17,7 @@
 #include "backend/backend.h"
 #include "backend/base/cleanup.h"
 #include "backend/engine.h"
+#include "backend/kinds.h"
 #include "backend/ledger.h"
 #include "backend/models.h"
 #include "backend/plan.h"

@@ -82,7 +82,7 @@ static void close_over_skipped(struct backend *b, struct stretches *found)
 		for (ordinal o = found->list[i].batches.first; o < found->list[i].batches.end; o++) {
 			slot model = found->list[i].model;
 			enum batch_state s = ledger_state(b->ledger, model, o);
-			if (s == BATCH_FAILED || s == BATCH_SKIPPED)
+			if (batch_state_traits(s)->wrong)
 				plan_readers(b->ledger, b->models, model, o, add_skipped, &c);
 		}
 	}

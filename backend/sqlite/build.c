@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "backend/kinds.h"
 #include "backend/sqlite/sql.h"
 #include "backend/sqlite/statement.h"
 #include "backend/sqlite/target.h"
@@ -221,10 +222,10 @@ static bool build_one(struct building *g, uint32_t i)
 		b.finished = clock_now_us(clock);
 		b.rows_deleted = b.rows_inserted = b.rows_outside = -1;
 	}
-	if (b.outcome == BUILD_FAILED || b.outcome == BUILD_PASSING)
+	if (build_traits(b.outcome)->reason)
 		b.err = &err;
 	g->report(g->ctx, &b);
-	return b.outcome == BUILD_DONE || b.outcome == BUILD_STALE;
+	return build_traits(b.outcome)->goes_on;
 }
 
 /* What can change between two runs: the table itself, its columns, what the event_times hold. */

@@ -28,8 +28,7 @@ static void add(void *ctx, slot model, ordinal batch)
 
 static bool went_wrong(const struct ledger *l, slot model, ordinal batch)
 {
-	enum batch_state s = ledger_state(l, model, batch);
-	return s == BATCH_FAILED || s == BATCH_SKIPPED;
+	return batch_state_traits(ledger_state(l, model, batch))->wrong;
 }
 
 void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state state)

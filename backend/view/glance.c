@@ -128,7 +128,7 @@ static int verdict_of(const struct backend *b, const struct backend_part *p, boo
 		enum batch_state s = ledger_state(b->ledger, p->model, o);
 		if (p->states && !(p->states >> s & 1))
 			continue;
-		if (s == BATCH_FAILED || s == BATCH_SKIPPED)
+		if (batch_state_traits(s)->wrong)
 			return -EIO;
 		if (s == BATCH_PENDING && (single || p->states == 1u << BATCH_PENDING))
 			return -ENODATA;

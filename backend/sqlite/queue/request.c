@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/batch_state.h"
 #include "backend/freeze.h"
+#include "backend/kinds.h"
 #include "backend/sqlite/queue/private.h"
 
 struct requests {
@@ -63,15 +63,12 @@ static bool is_expected(const struct store_request *rq, const struct store_state
 	case BATCH_QUEUED: /* claimed and not begun looks so too: only the mount knows */
 		return covered || st->run != ROW_IDLE;
 	case BATCH_FAILED:
-		return idle && st->outcome == OUTCOME_FAILED;
 	case BATCH_SKIPPED:
-		return idle && st->outcome == OUTCOME_SKIPPED;
 	case BATCH_PENDING:
-		return idle && st->outcome == OUTCOME_NONE;
 	case BATCH_PARTIAL:
 	case BATCH_STALE:
 	case BATCH_DONE:
-		return idle && st->outcome == OUTCOME_DONE;
+		return idle && st->outcome == state_outcome((enum batch_state)rq->expected);
 	case BATCH_STATES:
 		break;
 	}
@@ -203,9 +200,9 @@ static int one(struct requests *q, struct store_request *rq, struct error *err)
 	case REQUEST_THAW:
 	case REQUEST_PROTECT:
 	case REQUEST_UNPROTECT:
-		break;
+		return one_freeze(q, rq, err);
 	}
-	return one_freeze(q, rq, err);
+	return error_set(err, EINVAL, "a request of an unknown kind");
 }
 
 static int run(struct store *s, struct requests *q, struct store_request *requests, size_t n,

@@ -2,17 +2,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/kinds.h"
 #include "backend/sqlite/queue/private.h"
-
-#define KINDS (SETTLE_CANCELLED + 1)
 
 struct settling {
 	struct store *s;
 	struct row_reader reader;
-	sqlite3_stmt *put[KINDS], *drop, *history;
+	sqlite3_stmt *put[SETTLE_KINDS], *drop, *history;
 };
 
-static const char *const settle_sql[] = {
+static const char *const settle_sql[SETTLE_KINDS] = {
 	[SETTLE_FAILED] = SQL_SETTLE_FAILED,	       [SETTLE_REQUEUED] = SQL_SETTLE_REQUEUED,
 	[SETTLE_INTERRUPTED] = SQL_SETTLE_INTERRUPTED, [SETTLE_UNSTARTED] = SQL_SETTLE_UNSTARTED,
 	[SETTLE_SKIPPED] = SQL_SETTLE_SKIPPED,	       [SETTLE_CANCELLED] = SQL_SETTLE_CANCELLED,
@@ -22,7 +21,7 @@ static int settling_open(struct settling *g, struct store *s, struct error *err)
 {
 	g->s = s;
 	int r = reader_open(&g->reader, &s->done, s->db, err);
-	for (int i = 0; i < KINDS && r == 0; i++)
+	for (int i = 0; i < SETTLE_KINDS && r == 0; i++)
 		r = db_prepare(s->db, settle_sql[i], &g->put[i], err);
 	if (r == 0)
 		r = db_prepare(s->db, SQL_SETTLE_DROPPED, &g->drop, err);
@@ -34,7 +33,7 @@ static int settling_open(struct settling *g, struct store *s, struct error *err)
 static void settling_close(struct settling *g)
 {
 	reader_close(&g->reader);
-	for (int i = 0; i < KINDS; i++)
+	for (int i = 0; i < SETTLE_KINDS; i++)
 		sqlite3_finalize(g->put[i]);
 	sqlite3_finalize(g->drop);
 	sqlite3_finalize(g->history);
@@ -45,29 +44,12 @@ static const char *text(const char *s)
 	return s ? s : "";
 }
 
-static const char *history_name(enum settle_kind kind)
-{
-	switch (kind) {
-	case SETTLE_INTERRUPTED:
-		return "interrupted";
-	case SETTLE_SKIPPED:
-		return "skipped";
-	case SETTLE_CANCELLED:
-		return "cancelled";
-	case SETTLE_FAILED:
-	case SETTLE_REQUEUED:
-	case SETTLE_UNSTARTED:
-		break;
-	}
-	return "failed";
-}
-
 static int tell(struct settling *g, const struct store_outcome *o, const struct queue_model *qm, int64_t start,
 		uint32_t attempt, struct error *err)
 {
 	bool cancelled = o->kind == SETTLE_CANCELLED;
 	int r = db_bind(g->history, err, "iiitiitti", qm->queue_id, start, (int64_t)attempt,
-			history_name(o->kind), o->finished, o->finished - o->started,
+			settle_traits(o->kind)->history, o->finished, o->finished - o->started,
 			cancelled ? "" : text(o->sqlstate), cancelled ? "" : text(o->message),
 			o->attempt ? 0 : o->request);
 	if (r == 0 && !o->attempt)
@@ -88,7 +70,7 @@ static int put_outcome(struct settling *g, struct store_outcome *o, const struct
 		r = db_run(stmt, err);
 	if (r == 0 && sqlite3_changes(g->s->db) == 0)
 		o->result = -ESTALE;
-	if (r < 0 || o->result < 0 || o->kind == SETTLE_UNSTARTED)
+	if (r < 0 || o->result < 0 || !settle_traits(o->kind)->history)
 		return r;
 	return tell(g, o, qm, start, attempt, err);
 }
