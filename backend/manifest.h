@@ -83,6 +83,7 @@ struct model {
 	size_t n_indexes;
 	bool unlogged;
 	bool reads_itself;
+	bool outside_dropped; /* meta.batchfs.outside: drop */
 	const struct input *inputs;
 	size_t n_inputs;
 	const struct upstream *upstreams;
@@ -91,6 +92,13 @@ struct model {
 	const char *
 		why_not; /* NULL: runnable natively; else a sentence for each reason: what, why, what to do */
 };
+
+/*
+ * Whether a row that its query yields outside of its batch's window would be lost: everything that the model
+ * reads is filtered to the window (so no other batch yields that row), and its config does not say that such
+ * rows are to be left out. What reads no relation at all makes its rows itself, in every batch the same ones.
+ */
+bool model_loses_outside(const struct model *m);
 
 /* Of a versioned model, beside the latest_version that its YAML names. */
 enum version_age { VERSION_NONE, VERSION_LATEST, VERSION_OLD, VERSION_PRERELEASE, VERSION_UNCLEAR };

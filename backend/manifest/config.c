@@ -103,6 +103,27 @@ static int load_indexes(struct loader *l, const struct place *config, struct mod
 	return r;
 }
 
+/* What the project's author tells us, and dbt passes over: meta.batchfs. */
+static int load_own_meta(const struct place *in, json_t *meta, struct model *m)
+{
+	json_t *own;
+	const char *outside;
+	struct place meta_at = place_under(in, "meta", meta);
+	int r = get_object(&meta_at, "batchfs", &own);
+	if (r || !own)
+		return r;
+	struct place own_at = place_under(&meta_at, "batchfs", own);
+	r = get_string(&own_at, "outside", &outside);
+	if (r || !outside)
+		return r;
+	if (strcmp(outside, "drop") != 0)
+		return place_wrong(
+			&own_at, "outside", json_object_get(own, "outside"),
+			"where only \"drop\" can stand (rows outside of their batch are left out)");
+	m->outside_dropped = true;
+	return 0;
+}
+
 static int load_meta(struct loader *l, const struct place *at, const struct place *config, struct model *m)
 {
 	json_t *meta, *outer;
@@ -111,14 +132,15 @@ static int load_meta(struct loader *l, const struct place *at, const struct plac
 		r = get_object(at, "meta", &outer);
 	if (r)
 		return r;
-	if (!meta || !json_object_size(meta))
+	bool of_config = meta && json_object_size(meta);
+	if (!of_config)
 		meta = outer;
 	auto_free char *text = meta ? json_dumps(meta, JSON_COMPACT) : NULL;
 	if (meta && !text)
 		l->arena->broken = true;
 	if (text)
 		m->meta_json = arena_strdup(l->arena, text);
-	return 0;
+	return meta ? load_own_meta(of_config ? config : at, meta, m) : 0;
 }
 
 static int load_checksum(struct loader *l, const struct place *at, struct model *m)

@@ -141,3 +141,15 @@ int load_inputs(struct loader *l, struct model *m, bool **windowed)
 	m->reads_itself = reads_itself(l, m);
 	return m->compiled ? load_mentions(l, m, inputs, *windowed) : loader_check(l);
 }
+
+bool model_loses_outside(const struct model *m)
+{
+	if (m->outside_dropped || m->reads_itself || m->n_inputs == 0)
+		return false;
+	for (size_t i = 0; i < m->n_inputs; i++) {
+		const struct input *in = &m->inputs[i];
+		if (!in->filtered || (in->mentions && strchr(in->mentions, '-')))
+			return false;
+	}
+	return true;
+}

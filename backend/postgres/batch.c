@@ -1,83 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/postgres/batch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "backend/postgres/session.h"
+#include "backend/postgres/sql.h"
 
 /* A plan made while the state table was small may read all of it once it is large. */
 #define RUNS_A_PLAN 16
 
-#define NAMED_BEGIN  "batchfs_begin"
-#define NAMED_FENCE  "batchfs_fence"
-#define NAMED_FINISH "batchfs_finish"
-#define NAMED_COMMIT "batchfs_commit"
+#define NAMED_BEGIN   "batchfs_begin"
+#define NAMED_FENCE   "batchfs_fence"
+#define NAMED_FINISH  "batchfs_finish"
+#define NAMED_COMMIT  "batchfs_commit"
+#define NAMED_OUTSIDE "batchfs_outside"
 
-/*
- * The session has these settings; a model's SQL may have changed one. Each transaction makes sure of
- * them, before its first lock: asking is cheaper than setting.
- */
-#define HAS(name, value)                                                                                     \
-	" case when pg_catalog.current_setting('" name "') <> '" value "'"                                   \
-	" then pg_catalog.set_config('" name "', '" value "', true) end"
-#define SETTINGS_HOLD                                                                                        \
-	" pg_catalog.concat(" HAS("row_security", "off") "," HAS("TimeZone", "UTC") "," HAS(                 \
-		"DateStyle",                                                                                 \
-		"ISO, MDY") "," HAS("standard_conforming_strings",                                           \
-				    "on") "," HAS("client_min_messages",                                     \
-						  "warning") "," HAS("lock_timeout",                         \
-								     "5s") ","                               \
-									   " case when "                     \
-									   "pg_catalog.current_setting('"    \
-									   "search_path') not like "         \
-									   "'%pg_temp%'"                     \
-									   " then "                          \
-									   "pg_catalog.set_config('search_"  \
-									   "path', pg_catalog.concat_ws(', " \
-									   "',"                              \
-									   " nullif(pg_catalog.current_"     \
-									   "setting('search_path'), ''), "   \
-									   "'pg_temp'), true) end) is not "  \
-									   "null"
-
-/* Nothing was hit: another attempt has taken over. The division fails (22012) and ends the transaction. */
-#define FENCE                                                                                                \
-	"with u as (update batchfs.state set run = 0, outcome = 1, started = $4::timestamptz,"               \
-	" code = $5, adopted = false, interruptions = 0, sqlstate = '', message = ''"                        \
-	" where model = $1::int and window_start = $2::timestamptz and attempt = $3::int and run = 1"        \
-	" and" SETTINGS_HOLD " returning 1) select 1 / count(*) from u"
-#define FINISH                                                                                               \
-	"with u as (update batchfs.state set finished = $4::timestamptz, built = $4::timestamptz,"           \
-	" rows_deleted = $5::bigint, rows_inserted = $6::bigint, rows_outside ="                             \
-	" coalesce(nullif(pg_catalog.current_setting('batchfs.rows_outside', true), ''), '0')::bigint"       \
-	" where model = $1::int and window_start = $2::timestamptz"                                          \
-	" returning attempt, started, rows_outside, request),"                                               \
-	" told as (insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, seconds," \
-	" rows_deleted, rows_inserted, rows_outside, request) select $1::int, $2::timestamptz, attempt, "    \
-	"$3::bigint,"                                                                                        \
-	" 'done', $4::timestamptz, extract(epoch from $4::timestamptz - started), $5::bigint, $6::bigint,"   \
-	" rows_outside, request from u) select rows_outside from u"
-
-int batch_prepare(struct worker *w, struct error *err)
+void batch_add_session(struct worker *w, struct pg_pipe *p, slot model)
 {
-	bool first = w->prepared != w->conn.generation;
-	if (!first && ++w->runs % RUNS_A_PLAN != 0)
+	w->clean &= w->ran == model;
+	bool new_connection = w->prepared != w->conn.generation;
+	if (new_connection) {
+		session_add_models(p);
+		pg_add_prepare(p, NAMED_BEGIN, "begin isolation level read committed read write");
+		pg_add_prepare(p, NAMED_OUTSIDE, SQL_BATCH_OUTSIDE);
+		pg_add_prepare(p, NAMED_COMMIT, "commit");
+	} else {
+		if (!w->clean)
+			session_add_renewal(p);
+		if (++w->runs % RUNS_A_PLAN != 0)
+			return;
+		pg_add(p, "deallocate " NAMED_FENCE, NULL);
+		pg_add(p, "deallocate " NAMED_FINISH, NULL);
+	}
+	pg_add_prepare(p, NAMED_FENCE, SQL_BATCH_FENCE);
+	pg_add_prepare(p, NAMED_FINISH, SQL_BATCH_FINISH);
+}
+
+void batch_session_is(struct worker *w, slot model)
+{
+	w->prepared = w->conn.generation;
+	w->ran = model;
+	w->clean = false;
+}
+
+int batch_session(struct worker *w, slot model, struct error *err)
+{
+	if (w->prepared == w->conn.generation && w->clean && w->ran == model)
 		return 0;
 	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
-	if (first) {
-		pg_add(&p, worker_session, NULL);
-		pg_add_prepare(&p, NAMED_BEGIN, "begin isolation level read committed read write");
-		pg_add_prepare(&p, NAMED_COMMIT, "commit");
-	} else {
-		pg_add(&p, "deallocate " NAMED_FENCE, NULL);
-		pg_add(&p, "deallocate " NAMED_FINISH, NULL);
-	}
-	pg_add_prepare(&p, NAMED_FENCE, FENCE);
-	pg_add_prepare(&p, NAMED_FINISH, FINISH);
+	batch_add_session(w, &p, model);
 	int r = pg_run(&p, err);
-	if (!r)
-		w->prepared = w->conn.generation;
-	else
+	if (r)
 		pg_disconnect(&w->conn); /* which of them are there is not known */
+	else
+		batch_session_is(w, model);
 	return r;
 }
 
@@ -129,8 +107,14 @@ void batch_send_rows(struct batch *x)
 	renew(x, &x->rows);
 	pg_add_named(&x->rows, NAMED_BEGIN, NULL);
 	x->fenced = pg_add_named(&x->rows, NAMED_FENCE, &fence);
+	if (x->shape->secured)
+		pg_add(&x->rows, render_unsecured, NULL);
 	x->removed = pg_add(&x->rows, x->remove.str, NULL);
+	if (x->shape->secured)
+		pg_add(&x->rows, render_secured, NULL);
 	x->inserted = pg_add(&x->rows, x->insert.str, NULL);
+	if (x->m->loses_outside)
+		x->outside = pg_add_named(&x->rows, NAMED_OUTSIDE, NULL);
 	pg_send(&x->rows, &x->err);
 }
 
@@ -143,6 +127,7 @@ void batch_send_end(struct batch *x)
 	pg_param_time(&params, x->report.finished);
 	pg_param_int(&params, x->report.rows_deleted);
 	pg_param_int(&params, x->report.rows_inserted);
+	pg_param_int(&params, x->report.attempt);
 	renew(x, &x->end);
 	x->finished = pg_add_named(&x->end, NAMED_FINISH, &params);
 	x->committed = pg_add_named(&x->end, NAMED_COMMIT, NULL);
@@ -150,8 +135,14 @@ void batch_send_end(struct batch *x)
 }
 
 /* What an error means for the batch, where the connection still stands. */
-static enum build_outcome judge(const struct batch *x)
+static enum build_outcome judge(struct batch *x)
 {
+	/* A function has deallocated what we had prepared: a new connection has it again. */
+	if (strcmp(x->err.sqlstate, "26000") == 0 && x->rows.failed != (int)x->removed &&
+	    x->rows.failed != (int)x->inserted) {
+		pg_disconnect(&x->w->conn);
+		return BUILD_PASSING;
+	}
 	if (strcmp(x->err.sqlstate, "57014") == 0 && pg_cancel_asked(&x->w->cancel))
 		return BUILD_INTERRUPTED;
 	return passing_state(x->err.sqlstate) ? BUILD_PASSING : BUILD_FAILED;
@@ -172,6 +163,33 @@ static void explain(struct batch *x)
 	if (strcmp(x->err.sqlstate, "42501") == 0 && x->w->conn.pq &&
 	    check_rights(&x->w->conn, x->m, x->shape->oid, pg_deadline(x->w->store), &why) == -EACCES)
 		x->err = why;
+}
+
+/* All that it reads is filtered to the window: no other batch yields the rows that were left out. */
+static enum build_outcome refuse_outside(struct batch *x)
+{
+	char zone[400] = "", start[CALENDAR_TIME_MAX], end[CALENDAR_TIME_MAX];
+	const char *other = session_other_zone(&x->w->conn);
+	enum batch_size size = x->m->model->batch_size;
+	calendar_format_sql(calendar_start(size, x->report.batch), start);
+	calendar_format_sql(calendar_start(size, x->report.batch + 1), end);
+	if (other)
+		snprintf(
+			zone, sizeof zone,
+			". The session's time zone is %.100s: a day that the SQL cuts there (date_trunc, ::date) is no day "
+			"of UTC, so that SQL needs the zone (ts at time zone 'UTC'), or the role does (ALTER ROLE ... SET "
+			"timezone = 'UTC')",
+			other);
+	error_sql(
+		&x->err, EINVAL, "44000",
+		"%lld of the rows that the query yields have no event_time or one outside of the batch, which is "
+		"%s to %s in UTC; all that it reads is filtered to the batch, so no other batch yields them and they "
+		"would be lost%s. With meta.batchfs.outside: drop in the model's config such rows are left out",
+		(long long)x->report.rows_outside, start, end, zone);
+	auto_result *undone = NULL;
+	if (pg_query(&x->w->conn, pg_deadline(x->w->store), "rollback", NULL, &undone, NULL))
+		pg_disconnect(&x->w->conn);
+	return BUILD_FAILED;
 }
 
 enum build_outcome batch_read_rows(struct batch *x, bool *again)
@@ -197,7 +215,9 @@ enum build_outcome batch_read_rows(struct batch *x, bool *again)
 	}
 	x->report.rows_deleted = strtoll(PQcmdTuples(x->rows.results[x->removed]), NULL, 10);
 	x->report.rows_inserted = strtoll(PQcmdTuples(x->rows.results[x->inserted]), NULL, 10);
-	return BUILD_DONE;
+	if (x->m->loses_outside)
+		x->report.rows_outside = pg_int(x->rows.results[x->outside], 0, 0);
+	return x->report.rows_outside > 0 ? refuse_outside(x) : BUILD_DONE;
 }
 
 enum build_outcome batch_read_end(struct batch *x, bool last)
@@ -206,6 +226,14 @@ enum build_outcome batch_read_end(struct batch *x, bool last)
 	int r = x->end.lost ? -ETIMEDOUT : pg_receive(&x->end, last, &x->err);
 	if (r && x->end.lost)
 		return judge_lost(x, r);
+	if (r && x->end.failed == (int)x->finished && strcmp(x->err.sqlstate, "22012") == 0) {
+		error_set(
+			&x->err, EIO,
+			"the row of batchfs.state that the batch had locked was gone before its COMMIT: a trigger of %s "
+			"must not write to the schema batchfs",
+			x->m->target);
+		return BUILD_FAILED;
+	}
 	if (r)
 		return judge(x);
 	if (strcmp(PQcmdStatus(x->end.results[x->committed]), "COMMIT") != 0) {

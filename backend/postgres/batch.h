@@ -22,11 +22,18 @@ struct batch {
 	struct error err;
 	struct strbuf remove, insert;
 	struct pg_pipe rows, end;
-	size_t fenced, removed, inserted, finished, committed;
+	size_t fenced, removed, inserted, outside, finished, committed;
 };
 
-/* Before each run, and on a new connection: has the statements prepared. Needs a connection. */
-int batch_prepare(struct worker *w, struct error *err);
+/*
+ * Queues what the session needs before batches of the model: made anew where another model's SQL has run in
+ * it, or a batch of its own has ended badly there; and our named statements. Once that was carried out
+ * batch_session_is(); if it failed, the connection is of no use.
+ */
+void batch_add_session(struct worker *w, struct pg_pipe *p, slot model);
+void batch_session_is(struct worker *w, slot model);
+/* All of that alone, where anything of it is needed. */
+int batch_session(struct worker *w, slot model, struct error *err);
 
 /* report: its batch and attempt. False: the statements cannot be written, batch.err says why. */
 bool batch_init(struct batch *x, struct worker *w, struct pg_model *m, const struct pg_shape *shape,

@@ -13,13 +13,27 @@ struct build {
 	build_report_fn *report;
 	void *ctx;
 	struct batch slots[2];
-	struct batch *open; /* its rows are in, its end is not sent; NULL: none */
+	struct batch *open;  /* its rows are in, its end is not sent; NULL: none */
+	struct batch *ahead; /* sent behind the questions that open the run, not answered yet; NULL: none */
+	struct pg_shape *guess; /* as it was sent; NULL: nothing was */
+	uint32_t started;	/* bit i: that batch i has begun was told */
+	bool clean;		/* every batch so far is done */
 };
+
+/* Once: what was sent ahead may be sent again. */
+static void tell_started(struct build *b, const struct batch *x)
+{
+	uint32_t bit = UINT32_C(1) << (x->report.batch - b->run->first);
+	if (!(b->started & bit))
+		b->report(b->ctx, &x->report);
+	b->started |= bit;
+}
 
 /* Reports how a batch has ended; true: the run goes on. */
 static bool ended(struct build *b, struct batch *x, enum build_outcome outcome)
 {
 	x->report.outcome = outcome;
+	b->clean &= outcome == BUILD_DONE;
 	if (outcome == BUILD_DONE)
 		store_changed(b->w->store);
 	else
@@ -37,7 +51,7 @@ static enum build_outcome rows_alone(struct build *b, struct batch *x)
 	bool again = false;
 	int r = pg_connect(&b->w->conn, pg_deadline(b->w->store), &x->err);
 	if (!r && b->w->prepared != b->w->conn.generation)
-		r = batch_prepare(b->w, &x->err);
+		r = batch_session(b->w, b->run->model, &x->err);
 	if (r)
 		return r == -ECANCELED ? BUILD_INTERRUPTED : BUILD_PASSING;
 	batch_send_rows(x);
@@ -108,7 +122,8 @@ static bool end_before(struct build *b, struct batch *next, bool *sent)
 static bool advance(struct build *b, struct batch *next, bool *begun)
 {
 	enum build_outcome outcome = BUILD_UNSTARTED;
-	bool sent = false, again = true;
+	bool sent = next == b->ahead, again = true;
+	b->ahead = NULL;
 	*begun = !b->open || end_before(b, next, &sent);
 	if (!*begun) {
 		if (sent)
@@ -116,7 +131,7 @@ static bool advance(struct build *b, struct batch *next, bool *begun)
 		batch_fini(next);
 		return false;
 	}
-	b->report(b->ctx, &next->report);
+	tell_started(b, next);
 	if (sent)
 		outcome = batch_read_rows(next, &again);
 	if (again) {
@@ -137,7 +152,7 @@ static bool fail_unwritten(struct build *b, struct batch *x, bool *begun)
 		batch_fini(x);
 		return false;
 	}
-	b->report(b->ctx, &x->report);
+	tell_started(b, x);
 	return ended(b, x, BUILD_FAILED);
 }
 
@@ -170,6 +185,29 @@ static void leave(const struct build *b, uint32_t i, enum build_outcome outcome,
 	leave_some(b, i, b->run->count, outcome, err);
 }
 
+/* What was sent ahead is not built, or not so. */
+static void take_back_ahead(struct build *b)
+{
+	if (!b->ahead)
+		return;
+	/* With the connection it is gone as well: the server rolls back. */
+	if (b->w->conn.pq)
+		take_back(b->ahead);
+	batch_fini(b->ahead);
+	b->ahead = NULL;
+}
+
+/* The slot for batch i, with its statements; it may stand there, and be on its way already. */
+static struct batch *next_batch(struct build *b, uint32_t i, bool *written)
+{
+	*written = true;
+	if (b->ahead)
+		return b->ahead;
+	struct batch *next = b->open == &b->slots[0] ? &b->slots[1] : &b->slots[0];
+	*written = batch_init(next, b->w, b->m, b->shape, b->run->first + i, b->run->attempt[i]);
+	return next;
+}
+
 static void build_all(struct build *b)
 {
 	uint32_t i = 0;
@@ -178,51 +216,106 @@ static void build_all(struct build *b)
 		if (!b->run->attempt[i])
 			continue;
 		if (!build_wanted(b->run, b->run->first + i)) {
+			take_back_ahead(b);
 			leave_some(b, i, i + 1, BUILD_UNSTARTED, NULL);
 			continue;
 		}
-		struct batch *next = b->open == &b->slots[0] ? &b->slots[1] : &b->slots[0];
-		bool begun = true;
-		if (batch_init(next, b->w, b->m, b->shape, b->run->first + i, b->run->attempt[i]))
-			on = advance(b, next, &begun);
-		else
-			on = fail_unwritten(b, next, &begun);
+		bool begun = true, written;
+		struct batch *next = next_batch(b, i, &written);
+		on = written ? advance(b, next, &begun) : fail_unwritten(b, next, &begun);
 		if (!begun)
 			break;
 	}
+	take_back_ahead(b);
 	/* Interrupted between two batches: what is complete is not thrown away. */
 	end_alone(b);
 	leave(b, i, BUILD_UNSTARTED, NULL);
 }
 
-/* Whether the target still is the one that was prepared, and what its columns and the types are now. */
-static int look(struct build *b, struct error *err)
+static uint32_t accepted(const struct build *b)
+{
+	LOCKED(&b->w->store->lock);
+	return b->m->accepted;
+}
+
+/*
+ * The first batch's rows travel behind the questions, written for the table as it was last seen; whether it
+ * still is so is known before its COMMIT is sent.
+ */
+static void send_ahead(struct build *b)
+{
+	uint32_t i = 0;
+	while (i < b->run->count && !b->run->attempt[i])
+		i++;
+	b->guess = describe_asks(b->m) ? NULL : shape_get(b->w->store, b->m);
+	if (!b->guess || !b->guess->oid || b->guess->oid != accepted(b) || b->guess->why_not.err ||
+	    i == b->run->count || pg_cancel_asked(&b->w->cancel) || !build_wanted(b->run, b->run->first + i))
+		return;
+	struct batch *x = &b->slots[0];
+	if (!batch_init(x, b->w, b->m, b->guess, b->run->first + i, b->run->attempt[i])) {
+		batch_fini(x);
+		return;
+	}
+	tell_started(b, x);
+	batch_send_rows(x);
+	b->ahead = x;
+}
+
+/* What the session needs, and the questions whether the target still is the one that was prepared. */
+static int open_run(struct build *b, struct error *err)
 {
 	struct worker *w = b->w;
 	struct store *s = w->store;
+	struct shape_asked asked;
 	int r = pg_connect(&w->conn, pg_deadline(s), err);
-	if (!r)
-		r = shape_read(s, &w->conn, &b->m, 1, &b->shape, pg_deadline(s), err);
-	if (!r)
-		r = batch_prepare(w, err);
 	if (r)
 		return r;
-	uint32_t accepted;
-	{
-		LOCKED(&s->lock);
-		accepted = b->m->accepted;
+	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(s));
+	batch_add_session(w, &p, b->run->model);
+	r = shape_add(&p, &b->m, 1, &asked, err);
+	if (!r)
+		r = pg_send(&p, err);
+	if (!r)
+		send_ahead(b);
+	if (!r)
+		r = pg_receive(&p, !b->ahead, err);
+	if (r) {
+		pg_disconnect(&w->conn); /* what was carried out is not known; nothing was committed */
+		return r;
 	}
-	if (!b->shape->oid || b->shape->oid != accepted)
-		return error_set(err, EAGAIN, "%s is not the table that was prepared", b->m->target);
-	shape_keep(s, b->m, b->shape);
-	return 0;
+	batch_session_is(w, b->run->model);
+	return shape_take(s, &p, &asked, &b->m, 1, &b->shape, err);
+}
+
+/* Whether the target still is the one that was prepared, and what its columns and the types are now. */
+static int look(struct build *b, struct error *err)
+{
+	struct store *s = b->w->store;
+	int r = open_run(b, err);
+	if (r || !b->guess || !shape_same(b->m, b->guess, b->shape))
+		take_back_ahead(b);
+	if (!r && describe_asks(b->m))
+		r = describe_types(s, &b->w->conn, &b->m, 1, &b->shape, pg_deadline(s), err);
+	if (r)
+		return r;
+	if (!b->shape->oid || b->shape->oid != accepted(b))
+		r = error_set(err, EAGAIN, "%s is not the table that was prepared", b->m->target);
+	else
+		shape_keep(s, b->m, b->shape);
+	if (r || b->shape->why_not.err)
+		take_back_ahead(b);
+	return r;
 }
 
 int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 	     struct error *err)
 {
-	struct build b = {
-		.w = w, .m = &w->store->models[run->model], .run = run, .report = report, .ctx = ctx};
+	struct build b = {.w = w,
+			  .m = &w->store->models[run->model],
+			  .run = run,
+			  .report = report,
+			  .ctx = ctx,
+			  .clean = true};
 	struct error why = {0};
 	pg_cancel_forget(&w->cancel);
 	int r = look(&b, &why);
@@ -239,6 +332,8 @@ int pg_build(struct worker *w, const struct build_run *run, build_report_fn *rep
 	} else {
 		build_all(&b);
 	}
+	w->clean = b.clean && !r;
+	shape_put(w->store, b.guess);
 	shape_put(w->store, b.shape);
 	return r == -EAGAIN ? r : 0;
 }

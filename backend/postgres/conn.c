@@ -7,21 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/postgres/pipe.h"
-
-/* Sessions outlive neither a dead client nor a dead network by more than some seconds
- * (facts/postgres.md §4: without these up to two hours). Unknown ones are passed over. */
-static const char *const session_settings[] = {
-	"select set_config('client_connection_check_interval', '1000', false)",
-	"select set_config('tcp_keepalives_idle', '10', false)",
-	"select set_config('tcp_keepalives_interval', '3', false)",
-	"select set_config('tcp_keepalives_count', '3', false)",
-	"select set_config('tcp_user_timeout', '20000', false)",
-	"select set_config('idle_in_transaction_session_timeout', '60s', false)",
-	"select set_config('idle_session_timeout', '0', false)",
-};
-#define N_SETTINGS    (sizeof session_settings / sizeof *session_settings)
-#define OLDEST_SERVER 130000
+#include "backend/postgres/session.h"
 
 static int poll_ms(int64_t now, int64_t deadline)
 {
@@ -133,54 +119,12 @@ static int handshake(struct pg_conn *c, int64_t deadline, struct error *err)
 	return 0;
 }
 
-/* Through a pooler a session lock outlives its client and is granted twice (facts/postgres.md §8). */
-static int check_server(const struct pg_conn *c, const PGresult *r, struct error *err)
-{
-	if (pg_int(r, 0, 0) != PQbackendPID(c->pq))
-		return error_set(
-			err, EOPNOTSUPP,
-			"the connection goes through a pooler (such as pgbouncer), which hands out one "
-			"session to "
-			"several clients; name the server itself in the service or in PGHOST and PGPORT");
-	if (PQserverVersion(c->pq) < OLDEST_SERVER)
-		return error_set(err, EOPNOTSUPP, "the server is PostgreSQL %d, 13 or later is needed",
-				 PQserverVersion(c->pq) / 10000);
-	return 0;
-}
-
-static int set_role(struct pg_conn *c, int64_t deadline, struct error *err)
-{
-	if (!c->config->role)
-		return 0;
-	char *role = PQescapeIdentifier(c->pq, c->config->role, strlen(c->config->role));
-	if (!role)
-		return error_set(err, EINVAL, "role=%s is no name for a role", c->config->role);
-	auto_strbuf sql = STRBUF_INIT;
-	strbuf_printf(&sql, "set role %s", role);
-	PQfreemem(role);
-	auto_result *r = NULL;
-	return pg_query(c, deadline, sql.str, NULL, &r, err);
-}
-
 static int set_up(struct pg_conn *c, int64_t deadline, struct error *err)
 {
 	if (PQsetnonblocking(c->pq, 1) || !PQenterPipelineMode(c->pq))
 		return refused(c, ECONNREFUSED, err);
 	PQsetNoticeReceiver(c->pq, keep_notice, c);
-	auto_pipe p = PG_PIPE(c, deadline);
-	p.tolerant = true;
-	for (size_t i = 0; i < N_SETTINGS; i++) {
-		pg_add(&p, session_settings[i], NULL);
-		pg_add_sync(&p);
-	}
-	size_t pid = pg_add(&p, "select pg_catalog.pg_backend_pid()", NULL);
-	int r = pg_run(&p, err);
-	if (r)
-		return r;
-	if (PQresultStatus(p.results[pid]) != PGRES_TUPLES_OK)
-		return pg_error(err, ECONNREFUSED, p.results[pid]);
-	r = check_server(c, p.results[pid], err);
-	return r ? r : set_role(c, deadline, err);
+	return session_set_up(c, deadline, err);
 }
 
 int pg_connect(struct pg_conn *c, int64_t deadline, struct error *err)

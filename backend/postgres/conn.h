@@ -33,6 +33,7 @@ struct pg_conn {
 	int abandon_fd;		/* readable for ever once abandoned; not ours to close */
 	struct pg_waker *waker; /* NULL: nobody interrupts it */
 	unsigned generation;	/* rises with every connection made */
+	bool checks_client;	/* the server may be told to look whether we still live */
 	unsigned kept;		/* bit i: the server has prepared statement i of pg_add_kept() */
 };
 

@@ -44,7 +44,6 @@ static int look(struct worker *w, const struct pg_model *m, bool *schema, int64_
 	pg_param_text(&names, m->model->relation.identifier);
 	auto_pipe p = PG_PIPE(&w->conn, until);
 	pg_add(&p, "begin isolation level read committed read write", NULL);
-	pg_add(&p, worker_settings, NULL);
 	pg_add(&p, LOCK, &name);
 	size_t found = pg_add(&p, LOOK, &names);
 	int r = pg_run(&p, err);

@@ -25,6 +25,16 @@ static bool input_asks(const struct input *in)
 	return !column;
 }
 
+bool describe_asks(const struct pg_model *m)
+{
+	if (!m->column)
+		return true;
+	for (size_t i = 0; i < m->model->n_inputs; i++)
+		if (input_asks(&m->model->inputs[i]))
+			return true;
+	return false;
+}
+
 /* Where the CTE `name` of the compiled SQL ends, its ')' included; 0: there is none. */
 static size_t cte_end(const char *sql, const char *name)
 {

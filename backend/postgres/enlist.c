@@ -18,7 +18,7 @@ struct enlisting {
 static int make_model(struct store *s, size_t i, const struct model *m, struct error *why_not)
 {
 	struct pg_model *pm = &s->models[i];
-	*pm = (struct pg_model){.model = m, .index = (slot)i};
+	*pm = (struct pg_model){.model = m, .index = (slot)i, .loses_outside = model_loses_outside(m)};
 	if (m->why_not)
 		return 0;
 	if (!m->relation.schema)

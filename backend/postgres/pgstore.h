@@ -14,6 +14,7 @@ struct pg_shape {
 	uint32_t oid;	       /* of the target; 0: there is none */
 	char kind;	       /* pg_class.relkind */
 	bool indexed;	       /* an index leads with event_time */
+	bool secured;	       /* the target has row level security: a DELETE of ours must not be told less */
 	char *columns;	       /* of the target, quoted, as an insert lists them; NULL: there is none */
 	enum time_type type;   /* of the target's event_time */
 	enum time_type *types; /* one an input */
@@ -27,6 +28,7 @@ struct pg_model {
 	char *target; /* "schema"."table" */
 	char *column; /* name of the event_time column, unquoted; NULL: it is an expression */
 	struct sql_template *sql;
+	bool loses_outside;	/* model_loses_outside() */
 	uint32_t accepted;	/* oid of the target that the states are of; 0: none. Under store.lock */
 	struct pg_shape *shape; /* the last one seen; may be NULL. Under store.lock */
 };
@@ -76,6 +78,8 @@ struct worker {
 	struct pg_cancel cancel;
 	unsigned prepared; /* generation of the connection that has our named statements */
 	unsigned runs;	   /* built since */
+	slot ran; /* the model whose SQL has run in the session since it was made anew; SLOT_NONE: of none */
+	bool clean; /* all that it built there is done */
 };
 
 /* store.c */
@@ -93,7 +97,17 @@ char *plain_column(const char *event_time, bool *failed);
 /* Valid UTF-8 of at most `max` bytes; what is not becomes '?'. NULL: no memory. */
 char *clean_text(const char *text, size_t max);
 
-/* shape.c */
+/* shape.c. Queues the questions about the models' targets and inputs; then, once the pipe has run, takes the
+ * answers: out[i] is counted. The two halves of shape_read() but for what describe_types() asks. */
+struct shape_asked {
+	size_t targets, inputs; /* the statements' numbers */
+};
+int shape_add(struct pg_pipe *p, struct pg_model *const *models, size_t n, struct shape_asked *asked,
+	      struct error *err);
+int shape_take(struct store *s, const struct pg_pipe *p, const struct shape_asked *asked,
+	       struct pg_model *const *models, size_t n, struct pg_shape **out, struct error *err);
+/* Whether the same statements are sent for both. */
+bool shape_same(const struct pg_model *m, const struct pg_shape *a, const struct pg_shape *b);
 int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n,
 	       struct pg_shape **out, int64_t deadline, struct error *err);
 struct pg_shape *shape_new(const struct model *m);
@@ -103,7 +117,9 @@ void shape_keep(struct store *s, struct pg_model *m,
 		struct pg_shape *shape); /* the model's last one; counts it */
 enum time_type shape_type(uint32_t oid);
 
-/* describe.c: the types of event_times that are expressions, or come from ephemeral models */
+/* describe.c: whether describe_types() has anything to ask of the model. */
+bool describe_asks(const struct pg_model *m);
+/* The types of event_times that are expressions, or come from ephemeral models */
 int describe_types(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n,
 		   struct pg_shape **shapes, int64_t deadline, struct error *err);
 
@@ -119,7 +135,10 @@ void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *
 void freeze_answer(const struct store *s, struct store_request *q, const PGresult *r);
 int report_freezes(struct store *s, const PGresult *r, const struct store_sink *sink, struct error *err);
 
-/* render.c: the statements of one batch; shape's types decide the literals */
+/* render.c: the statements of one batch; shape's types decide the literals. Around the DELETE from a target
+ * with row level security, which is the role's own for everything else: off makes an error of rows that it
+ * would hide. */
+extern const char *const render_unsecured, *const render_secured;
 int render_delete(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, struct strbuf *out,
 		  struct error *err);
 int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, struct strbuf *out,
@@ -179,10 +198,6 @@ enum build_outcome resolve(struct worker *w, const struct pg_model *m, struct bu
 			   struct error *err);
 
 /* worker.c */
-/* Settings of a transaction that runs a model's SQL: the role's search_path, but pg_temp last. */
-extern const char *const worker_settings;
-/* The same for the session, so that a batch's transaction only has to make sure of them. */
-extern const char *const worker_session;
 int pg_worker_open(struct store *s, struct worker **out, struct error *err);
 void pg_worker_close(struct worker *w);
 void pg_interrupt(struct worker *w);

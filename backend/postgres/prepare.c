@@ -2,7 +2,7 @@
 /* A model is made buildable: its target is there, is the one the states are of, and may be written. */
 #include <string.h>
 
-#include "backend/postgres/pgstore.h"
+#include "backend/postgres/batch.h"
 
 #define KNOWN "select coalesce(target_oid, 0) from batchfs.model where id = $1::int"
 
@@ -56,6 +56,8 @@ static int prepare_once(struct worker *w, struct pg_model *m, struct store_targe
 	struct store *s = w->store;
 	struct pg_shape *shape = NULL;
 	int r = pg_connect(&w->conn, pg_deadline(s), err);
+	if (!r)
+		r = batch_session(w, m->index, err);
 	if (!r)
 		r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
 	if (!r && !shape->oid && !shape->why_not.err) {

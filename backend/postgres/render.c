@@ -10,9 +10,11 @@
  * in the same pass and without keeping the rows. The setting is the transaction's: it starts empty.
  */
 #define COUNT_OUTSIDE                                                                                        \
-	"set_config('batchfs.rows_outside', (coalesce(nullif(current_setting('batchfs.rows_outside', "       \
-	"true), ''), "                                                                                       \
-	"'0')::bigint + 1)::text, true) is null"
+	"pg_catalog.set_config('batchfs.rows_outside', (coalesce(nullif("                                    \
+	"pg_catalog.current_setting('batchfs.rows_outside', true), ''), '0')::bigint + 1)::text, true) is null"
+
+const char *const render_unsecured = "set local row_security = off";
+const char *const render_secured = "set local row_security to default";
 
 static void put_event_time(const struct pg_model *m, struct strbuf *out)
 {
@@ -77,6 +79,7 @@ static struct pg_shape *assumed(const struct model *m, const struct pg_shape *se
 	struct pg_shape *shape = shape_new(m);
 	if (!shape)
 		return NULL;
+	shape->secured = seen && seen->secured;
 	shape->type = seen && seen->type != TIME_UNKNOWN ? seen->type : TIME_TIMESTAMPTZ;
 	for (size_t i = 0; i < m->n_inputs; i++)
 		shape->types[i] = seen && seen->types[i] != TIME_UNKNOWN ? seen->types[i] : TIME_TIMESTAMPTZ;
@@ -114,8 +117,12 @@ int pg_statements(struct store *s, slot model, struct ordinal_range batches, str
 				 "timestamptz\n");
 	for (ordinal batch = batches.first; !r && batch < batches.end; batch++) {
 		strbuf_puts(out, "begin isolation level read committed read write;\n");
+		if (shape->secured)
+			strbuf_printf(out, "%s;\n", render_unsecured);
 		r = render_delete(m, shape, batch, out, err);
 		strbuf_puts(out, ";\n");
+		if (shape->secured)
+			strbuf_printf(out, "%s;\n", render_secured);
 		if (!r)
 			r = render_insert(m, shape, batch, out, err);
 		strbuf_puts(out, ";\ncommit;\n");

@@ -20,7 +20,7 @@
 	" and i.indkey[0] = a.attnum),"                                                                      \
 	" (select pg_catalog.string_agg(pg_catalog.quote_ident(l.attname), ', ' order by l.attnum)"          \
 	" from pg_catalog.pg_attribute l where l.attrelid = c.oid and l.attnum > 0"                          \
-	" and not l.attisdropped and l.attgenerated = '' and l.attidentity <> 'a')" FIND
+	" and not l.attisdropped and l.attgenerated = '' and l.attidentity <> 'a'), c.relrowsecurity" FIND
 #define INPUTS "select u.n, c.oid," TYPE ", pg_catalog.format_type(a.atttypid, a.atttypmod)" FIND
 
 enum { OID_DATE = 1082, OID_TIMESTAMP = 1114, OID_TIMESTAMPTZ = 1184 };
@@ -138,6 +138,7 @@ static int take_target(const struct pg_model *m, struct pg_shape *shape, const P
 	shape->kind = *pg_text(r, row, 2);
 	shape->type = shape_type((uint32_t)pg_int(r, row, 3));
 	shape->indexed = pg_bool(r, row, 5);
+	shape->secured = pg_bool(r, row, 7);
 	shape->columns = strdup(pg_text(r, row, 6));
 	if (!shape->columns)
 		return error_set(err, ENOMEM, "no memory for the columns of %s", m->target);
@@ -163,13 +164,8 @@ static char *input_column(const struct input *in, bool *failed)
 	return in->filtered && in->event_time && !in->ephemeral ? plain_column(in->event_time, failed) : NULL;
 }
 
-/* The numbers of the two queries in the pipe. */
-struct asked {
-	size_t targets, inputs;
-};
-
-static int add_models(struct pg_pipe *p, struct pg_model *const *models, size_t n, struct asked *asked,
-		      struct error *err)
+int shape_add(struct pg_pipe *p, struct pg_model *const *models, size_t n, struct shape_asked *asked,
+	      struct error *err)
 {
 	struct names targets = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, STRBUF_INIT}, inputs = targets;
 	bool failed = false;
@@ -205,26 +201,39 @@ static void take_inputs(struct pg_model *const *models, size_t n, struct pg_shap
 	}
 }
 
-int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n,
-	       struct pg_shape **out, int64_t deadline, struct error *err)
+int shape_take(struct store *s, const struct pg_pipe *p, const struct shape_asked *asked,
+	       struct pg_model *const *models, size_t n, struct pg_shape **out, struct error *err)
 {
-	auto_pipe p = PG_PIPE(c, deadline);
-	struct asked asked;
-	int r = add_models(&p, models, n, &asked, err);
-	if (!r)
-		r = pg_run(&p, err);
+	int r = 0;
 	for (size_t i = 0; i < n && !r; i++) {
 		out[i] = shape_new(models[i]->model);
 		if (!out[i])
 			r = error_set(err, ENOMEM, "no memory for %zu models", n);
 	}
-	const PGresult *targets = r ? NULL : p.results[asked.targets];
+	const PGresult *targets = p->results[asked->targets];
 	for (int row = 0; !r && row < PQntuples(targets); row++) {
 		int64_t i = pg_int(targets, row, 0);
 		r = take_target(models[i], out[i], targets, row, err);
 	}
 	if (!r)
-		take_inputs(models, n, out, p.results[asked.inputs]);
+		take_inputs(models, n, out, p->results[asked->inputs]);
+	for (size_t i = 0; i < n && r; i++) {
+		shape_put(s, out[i]);
+		out[i] = NULL;
+	}
+	return r;
+}
+
+int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n,
+	       struct pg_shape **out, int64_t deadline, struct error *err)
+{
+	auto_pipe p = PG_PIPE(c, deadline);
+	struct shape_asked asked;
+	int r = shape_add(&p, models, n, &asked, err);
+	if (!r)
+		r = pg_run(&p, err);
+	if (!r)
+		r = shape_take(s, &p, &asked, models, n, out, err);
 	if (!r)
 		r = describe_types(s, c, models, n, out, deadline, err);
 	for (size_t i = 0; i < n && r; i++) {
@@ -232,4 +241,12 @@ int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *model
 		out[i] = NULL;
 	}
 	return r;
+}
+
+bool shape_same(const struct pg_model *m, const struct pg_shape *a, const struct pg_shape *b)
+{
+	return a->oid == b->oid && a->kind == b->kind && a->secured == b->secured && a->type == b->type &&
+	       !a->why_not.err && !b->why_not.err && a->columns && b->columns &&
+	       strcmp(a->columns, b->columns) == 0 &&
+	       memcmp(a->types, b->types, m->model->n_inputs * sizeof *a->types) == 0;
 }

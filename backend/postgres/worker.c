@@ -3,28 +3,13 @@
 
 #include "backend/postgres/pgstore.h"
 
-/* Of a transaction, or (false) of the session. */
-#define SETTINGS(local)                                                                                      \
-	"select pg_catalog.set_config('row_security', 'off', " local "),"                                    \
-	" pg_catalog.set_config('TimeZone', 'UTC', " local "),"                                              \
-	" pg_catalog.set_config('DateStyle', 'ISO, MDY', " local "),"                                        \
-	" pg_catalog.set_config('standard_conforming_strings', 'on', " local "),"                            \
-	" pg_catalog.set_config('client_min_messages', 'warning', " local "),"                               \
-	" pg_catalog.set_config('lock_timeout', '5s', " local "),"                                           \
-	" pg_catalog.set_config('search_path', case when pg_catalog.current_setting('search_path') like "    \
-	"'%pg_temp%'"                                                                                        \
-	" then pg_catalog.current_setting('search_path') else pg_catalog.concat_ws(', ',"                    \
-	" nullif(pg_catalog.current_setting('search_path'), ''), 'pg_temp') end, " local ")"
-
-const char *const worker_settings = SETTINGS("true");
-const char *const worker_session = SETTINGS("false");
-
 int pg_worker_open(struct store *s, struct worker **out, struct error *err)
 {
 	struct worker *w = calloc(1, sizeof *w);
 	if (!w)
 		return error_set(err, ENOMEM, "no memory for a worker");
 	w->store = s;
+	w->ran = SLOT_NONE;
 	w->conn = (struct pg_conn){
 		.config = s->config, .purpose = "worker", .owner = s->owner, .abandon_fd = s->abandon_fd};
 	int r = pg_cancel_init(&w->cancel, &w->conn, err);

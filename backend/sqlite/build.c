@@ -67,6 +67,13 @@ static int run_insert(struct worker *w, slot model, const char *sql, struct erro
 			"the query of %s yields its event_time %s as %s, and the table %s holds it as %s",
 			m->name, m->event_time, time_type_name(w->misfit), m->relation.identifier,
 			time_type_name(w->expected));
+	if (r == 0 && w->outside > 0 && model_loses_outside(m))
+		r = error_sql(
+			err, EINVAL, "44000",
+			"%lld of the rows that the query yields have no event_time or one outside of the batch; all "
+			"that it reads is filtered to the batch, so no other batch yields them and they would be "
+			"lost. With meta.batchfs.outside: drop in the model's config such rows are left out",
+			(long long)w->outside);
 	return r;
 }
 

@@ -97,17 +97,54 @@ def test_hours(project, warehouse, mount):
     assert warehouse.sql("SELECT event_time::text FROM an.sessions") == [("2024-09-04 03:00:00",)]
 
 
-def test_rows_outside_of_the_window_are_counted_and_left_out(project, warehouse, mount):
+LATE = ("select id, event_time + case id % 4 when 3 then interval '1 day' "
+        "when 2 then null else interval '0' end as event_time, val from {events}")
+
+
+def add_late(project, warehouse, sql=LATE, **config):
+    """Half of a day's rows are not its own."""
     make_events(warehouse)
     project.source("events", event_time="event_time")
-    project.model("sessions", "select id, event_time + case id % 4 when 3 then interval '1 day' "
-                  "when 2 then null else interval '0' end as event_time, val from {events}", inputs=["events"])
+    node = project.model("sessions", sql, inputs=["events"])
+    node["config"].update(config)
+
+
+@pytest.mark.parametrize("why", ["drop", "something is not filtered"])
+def test_rows_outside_of_the_window_are_counted_and_left_out(project, warehouse, mount, why):
+    if why == "drop":
+        add_late(project, warehouse, meta={"batchfs": {"outside": "drop"}})
+    else:
+        add_late(project, warehouse)
+        warehouse.sql("CREATE TABLE an.one AS SELECT 1 AS one")
+        project.source("one")
+        project.model("sessions", LATE + " cross join {one}", inputs=["events", "one"])
     m = mount(project, now=NOW)
     m.build("sessions", "2024-09-01--2024-09-03")
     assert stored(warehouse, "sessions") == {"2024-09-01": 2, "2024-09-02": 2}
     for batch in ("2024-09-01", "2024-09-02"):
         document = m.document("sessions", batch)
         assert (document["rows_inserted"], document["rows_outside"], document["state"]) == (2, 2, "done")
+
+
+def test_rows_outside_fail_where_everything_is_filtered(project, warehouse, mount):
+    """They would be lost: no other batch yields them."""
+    add_late(project, warehouse)
+    m = mount(project, now=NOW)
+    assert fails(m, "sessions", "2024-09-01") == errno.EIO
+    assert stored(warehouse, "sessions") == {}
+    document = m.document("sessions", "2024-09-01")
+    assert document["state"] == "failed" and document["error"]["sqlstate"] == "44000"
+    assert "2 of the rows" in document["error"]["message"] and "outside: drop" in document["error"]["message"]
+
+
+def test_a_day_cut_in_another_zone_loses_no_rows_silently(project, warehouse, mount):
+    warehouse.sql(f"ALTER DATABASE warehouse SET timezone = '{NEW_YORK}'")
+    add_late(project, warehouse, "select id, date_trunc('day', event_time) as event_time, val from {events}")
+    warehouse.sql("ALTER TABLE an.events ALTER event_time TYPE timestamptz USING event_time AT TIME ZONE 'UTC'")
+    m = mount(project, now=NOW)
+    assert fails(m, "sessions", "2024-09-02") == errno.EIO
+    message = m.document("sessions", "2024-09-02")["error"]["message"]
+    assert NEW_YORK in message and "time zone" in message
 
 
 def test_rows_without_an_event_time_stay(project, warehouse, mount):

@@ -127,25 +127,6 @@ static void failing_sql_fails_alone(void **state)
 	assert_string_equal(sql("select count(*) from out.fct"), "20");
 }
 
-static void rows_outside_are_counted(void **state)
-{
-	struct world *w = *state;
-	struct store_claim c;
-	world_model(w, 0, "fct",
-		    "select case k when 1 then null when 2 then ts - interval '1 day' else ts end as ts, k, v"
-		    " from \"src\".\"events\" -- the end",
-		    "events", "ts");
-	world_open(w);
-	world_prepare(w, 0);
-	assert_int_equal(build_days(w, 0, 1, 2, &c), 2);
-	for (int i = 1; i < 3; i++) {
-		assert_int_equal(w->outcomes[i], BUILD_DONE);
-		assert_int_equal(w->reports[i].rows_inserted, 8);
-		assert_int_equal(w->reports[i].rows_outside, 2);
-	}
-	assert_string_equal(sql("select sum(rows_outside) from batchfs.state"), "4");
-}
-
 static void second_statements_are_refused(void **state)
 {
 	struct world *w = *state;
@@ -228,7 +209,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(statements_are_what_is_sent, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(a_stale_attempt_writes_nothing, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(failing_sql_fails_alone, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(rows_outside_are_counted, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(second_statements_are_refused, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(an_interrupted_batch_leaves_nothing, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(a_lost_connection_is_resolved, world_fresh, world_gone),

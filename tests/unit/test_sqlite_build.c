@@ -24,11 +24,25 @@ static void rows_outside_are_left_out(void **state)
 			       " union all select 5, '2024-09-09' union all select 6, null"
 			       " union all select 7, '2024-09-01T05:00:00'"
 			       " union all select 9, '2024-09-09' where 0";
+	f->model[0].outside_dropped = true;
 	const struct build_report *r = build_first(f, day(f, 0), 1);
 	assert_int_equal(r->outcome, BUILD_DONE);
 	assert_int_equal(r->rows_inserted, 2);
 	assert_int_equal(r->rows_outside, 3);
 	assert_int_equal(shell(f, "SELECT sum(id) FROM out"), 3);
+}
+
+/* No other batch yields them: all that the query reads is filtered to this one. */
+static void rows_outside_fail_where_all_is_filtered(void **state)
+{
+	struct fixture *f = *state;
+	events(f);
+	f->model[0].compiled = "select id, ts from \"w\".\"main\".\"events\""
+			       " union all select 5, '2024-09-09' union all select 6, null";
+	const struct build_report *r = build_first(f, day(f, 0), 1);
+	assert_int_equal(r->outcome, BUILD_FAILED);
+	assert_non_null(strstr(f->reports.err[f->reports.n - 1].text, "2 of the rows"));
+	assert_int_equal(shell(f, "SELECT count(*) FROM out"), 0);
 }
 
 /* None of its rows would be in any window: that is no batch of 0 rows. */
@@ -69,6 +83,7 @@ static void query_filters_before_rows_are_counted(void **state)
 	struct fixture *f = *state;
 	events(f);
 	shell(f, "CREATE TABLE wanted(id); INSERT INTO wanted VALUES (1)");
+	f->model[0].outside_dropped = true;
 	f->model[0].compiled = "select id, date(ts, '+1 day') as ts from \"w\".\"main\".\"events\" e"
 			       " where exists (select 1 from wanted w where w.id = e.id) -- the end";
 	const struct build_report *r = build_first(f, day(f, 0), 1);
@@ -209,7 +224,7 @@ static void interrupt_ends_a_long_query(void **state)
 	assert_int_equal(f->reports.list[2].outcome, BUILD_UNSTARTED);
 	assert_int_equal(shell(f, "SELECT count(*) FROM out"), 2);
 	/* Between two builds it changes nothing. */
-	f->model[0].compiled = "select id, ts from events";
+	f->model[0].compiled = "select id, ts from \"w\".\"main\".\"events\"";
 	connect_all(f);
 	f->engine->builder->interrupt(f->worker);
 	r = ask(f, 3, day(f, 0), day(f, 1));
@@ -306,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(rows_outside_are_left_out),
+		TEST(rows_outside_fail_where_all_is_filtered),
 		TEST(times_of_another_type),
 		TEST(query_filters_before_rows_are_counted),
 		TEST(hours),

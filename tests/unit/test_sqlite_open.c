@@ -286,7 +286,7 @@ static void prepared_table(void **state)
 	const char *columns[] = {"id", "ts", NULL};
 	const struct index_config index = {.columns = columns, .unique = true};
 	events(f);
-	f->model[0].compiled = "select id, date(ts) as ts, 1.5 as \"a \"\"b\" from events";
+	f->model[0].compiled = "select id, date(ts) as ts, 1.5 as \"a \"\"b\" from \"w\".\"main\".\"events\"";
 	f->model[0].indexes = &index;
 	f->model[0].n_indexes = 1;
 	build_days(f, 1);
