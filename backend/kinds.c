@@ -21,6 +21,7 @@ static const struct settle_traits settles[] = {
 	[SETTLE_UNSTARTED] = {.word = "unstarted", .back = true},
 	[SETTLE_SKIPPED] = {.word = "skipped", .history = "skipped", .of_queued = true, .spoils = true},
 	[SETTLE_CANCELLED] = {.word = "cancelled", .history = "cancelled", .of_queued = true},
+	[SETTLE_DONE] = {.word = "done", .history = "done"},
 };
 
 static const struct build_traits builds[] = {

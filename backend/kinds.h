@@ -29,7 +29,7 @@ struct request_traits {
 const struct request_traits *request_traits(enum request_kind kind);
 bool request_kind_parse(const char *word, enum request_kind *kind);
 
-#define SETTLE_KINDS (SETTLE_CANCELLED + 1)
+#define SETTLE_KINDS (SETTLE_DONE + 1)
 struct settle_traits {
 	const char *word;
 	const char

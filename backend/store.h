@@ -183,9 +183,10 @@ enum settle_kind {
 	SETTLE_UNSTARTED,   /* claimed and never begun: back to the queue, no attempt counts */
 	SETTLE_SKIPPED,	    /* only queued, and not built because what it reads has failed */
 	SETTLE_CANCELLED,   /* taken out of the queue, or ended: the outcome stays what it was */
+	SETTLE_DONE,	    /* it is built: its rows are where this store is not, and its builder has committed them */
 };
 
-/* An outcome without rows. Done is not among them: a builder commits it with the rows. */
+/* An outcome that is not recorded with the rows. Where a builder commits both together, done is none of these. */
 struct store_outcome {
 	enum settle_kind kind;
 	slot model;
@@ -197,6 +198,7 @@ struct store_outcome {
 			     what was put back only if it was claimed before it; 0: none is recorded */
 	int64_t request;  /* with attempt 0: the one that is answered, for the history; 0: not known */
 	int64_t started, finished;
+	int64_t rows_deleted, rows_inserted, rows_outside; /* DONE; -1: not known */
 	const char *sqlstate, *message; /* "" where there is none */
 	int result;			/* out: 0, -ESTALE: another attempt has taken over, nothing written */
 };

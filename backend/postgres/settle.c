@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Outcomes without rows, and requests that have nothing left to build. */
+/* Outcomes that are not recorded with the rows, and requests that have nothing left to build. */
 #include "backend/kinds.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
-#define N_COLUMNS   10
+#define N_COLUMNS   13
 #define MESSAGE_MAX 1100
 
 static void add_outcome(const struct store *s, struct strbuf *a, size_t number, const struct store_outcome *o)
@@ -21,6 +21,9 @@ static void add_outcome(const struct store *s, struct strbuf *a, size_t number, 
 	pg_array_text(&a[7], o->sqlstate);
 	pg_array_text(&a[8], message ? message : "");
 	pg_array_text(&a[9], m->model->code);
+	pg_array_int(&a[10], o->rows_deleted);
+	pg_array_int(&a[11], o->rows_inserted);
+	pg_array_int(&a[12], o->rows_outside);
 }
 
 static int run_settle(struct store *s, struct strbuf *a, struct answers *answers,

@@ -4,40 +4,47 @@
 -- that is dying ends the whole with 55P03, so that the rest is not told twice.
 -- name: settle
 with want as materialized (
-	select * from unnest($1::int[], $2::int[], $3::timestamptz[], $4::int[], $5::text[], $6::timestamptz[],
-		$7::timestamptz[], $8::text[], $9::text[], $10::text[])
-	as w (n, model, window_start, attempt, kind, started, finished, sqlstate, message, code)),
+	select n, model, window_start, attempt, kind, started, finished, sqlstate, message, code,
+		nullif(deleted, -1) as deleted, nullif(inserted, -1) as inserted, nullif(outside, -1) as outside,
+		kind in ('done', 'failed') as ended
+	from unnest($1::int[], $2::int[], $3::timestamptz[], $4::int[], $5::text[], $6::timestamptz[],
+		$7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[])
+	as w (n, model, window_start, attempt, kind, started, finished, sqlstate, message, code, deleted,
+		inserted, outside)),
 held as materialized (
 	select s.model, s.window_start, s.request from batchfs.state s
 	join want w on s.model = w.model and s.window_start = w.window_start and s.attempt = w.attempt
 	where s.run = 1 order by 1, 2 for update of s),
-done as (
+settled as (
 	update batchfs.state s set
-		run = case when w.kind = 'failed' then 0 else 2 end,
-		outcome = case when w.kind = 'failed' then 2 else s.outcome end,
-		started = case when w.kind = 'failed' then w.started else s.started end,
-		finished = case when w.kind = 'failed' then w.finished else s.finished end,
-		rows_deleted = case when w.kind = 'failed' then null else s.rows_deleted end,
-		rows_inserted = case when w.kind = 'failed' then null else s.rows_inserted end,
-		rows_outside = case when w.kind = 'failed' then null else s.rows_outside end,
-		adopted = s.adopted and w.kind <> 'failed',
-		code = case when w.kind = 'failed' then w.code else s.code end,
-		interruptions = case when w.kind = 'failed' then 0 else s.interruptions end,
-		sqlstate = case when w.kind = 'failed' then w.sqlstate else s.sqlstate end,
-		message = case when w.kind = 'failed' then w.message else s.message end
+		run = case when w.ended then 0 else 2 end,
+		outcome = case w.kind when 'done' then 1 when 'failed' then 2 else s.outcome end,
+		started = case when w.ended then w.started else s.started end,
+		finished = case when w.ended then w.finished else s.finished end,
+		built = case when w.kind = 'done' then w.finished else s.built end,
+		rows_deleted = case w.kind when 'done' then w.deleted when 'failed' then null else s.rows_deleted end,
+		rows_inserted = case w.kind when 'done' then w.inserted when 'failed' then null else s.rows_inserted end,
+		rows_outside = case w.kind when 'done' then w.outside when 'failed' then null else s.rows_outside end,
+		adopted = s.adopted and not w.ended,
+		code = case when w.ended then w.code else s.code end,
+		interruptions = case when w.ended then 0 else s.interruptions end,
+		sqlstate = case w.kind when 'done' then '' when 'failed' then w.sqlstate else s.sqlstate end,
+		message = case w.kind when 'done' then '' when 'failed' then w.message else s.message end
 	from held h join want w using (model, window_start)
 	where s.model = h.model and s.window_start = h.window_start
-	returning w.n, w.model, w.window_start, w.attempt, w.kind, w.started, w.finished, w.sqlstate, w.message,
-		s.request),
+	returning w.*, s.request),
 told as (
 	insert into batchfs.attempt
-	(model, window_start, attempt, origin, outcome, at, seconds, request, sqlstate, message)
-	select model, window_start, attempt, $11::bigint,
+	(model, window_start, attempt, origin, outcome, at, seconds, rows_deleted, rows_inserted, rows_outside,
+		request, sqlstate, message)
+	select model, window_start, attempt, $14::bigint,
 		case kind when 'requeued' then 'failed' when 'unstarted' then 'requeued' else kind end, finished,
 		case when kind <> 'unstarted' then extract(epoch from finished - started) end,
-		request, sqlstate, message
-	from done)
-select n from done
+		case when kind = 'done' then deleted end, case when kind = 'done' then inserted end,
+		case when kind = 'done' then outside end, request,
+		case when kind <> 'done' then sqlstate end, case when kind <> 'done' then message end
+	from settled)
+select n from settled
 
 -- What another mount is just retiring is left to it.
 -- name: retire

@@ -65,24 +65,25 @@ static void put_back(struct backend *b, struct outcome **taken, size_t n)
 	b->settling = 0;
 }
 
-static void show_failed(struct backend *b, const struct store_outcome *o)
+static void show_ended(struct backend *b, const struct store_outcome *o)
 {
+	bool done = o->kind == SETTLE_DONE;
 	struct batch_info was;
 	ledger_info(b->ledger, o->model, o->batch, &was);
 	struct store_state s = {.model = o->model,
 				.batch = o->batch,
 				.run = ROW_IDLE,
-				.outcome = OUTCOME_FAILED,
+				.outcome = done ? OUTCOME_DONE : OUTCOME_FAILED,
 				.attempt = o->attempt,
 				.started = o->started,
 				.finished = o->finished,
-				.built = was.built,
-				.rows_deleted = -1,
-				.rows_inserted = -1,
-				.rows_outside = -1,
+				.built = done ? o->finished : was.built,
+				.rows_deleted = done ? o->rows_deleted : -1,
+				.rows_inserted = done ? o->rows_inserted : -1,
+				.rows_outside = done ? o->rows_outside : -1,
 				.code = facts_of(b, o->model)->code,
-				.sqlstate = o->sqlstate,
-				.message = o->message};
+				.sqlstate = done ? "" : o->sqlstate,
+				.message = done ? "" : o->message};
 	ledger_settled(b->ledger, &s);
 }
 
@@ -91,8 +92,9 @@ static void show_recorded(struct backend *b, const struct store_outcome *o)
 {
 	const struct settle_traits *traits = settle_traits(o->kind);
 	switch (o->kind) {
+	case SETTLE_DONE:
 	case SETTLE_FAILED:
-		show_failed(b, o);
+		show_ended(b, o);
 		break;
 	case SETTLE_SKIPPED:
 		ledger_skipped(b->ledger, o);

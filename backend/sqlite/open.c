@@ -8,7 +8,7 @@
 #include "backend/sqlite/sql.h"
 #include "backend/sqlite/target.h"
 
-static const char *const steps[] = {SQL_WAREHOUSE_VERSION_1};
+static const char *const steps[] = {SQL_WAREHOUSE_VERSION_1, SQL_WAREHOUSE_VERSION_2};
 static const struct schema schema = {.version = sizeof steps / sizeof *steps, .steps = steps};
 
 int warehouse_schema_check(sqlite3 *db, bool *present, struct error *err)

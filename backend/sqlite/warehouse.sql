@@ -13,3 +13,7 @@ CREATE TABLE batchfs_attempt(id INTEGER PRIMARY KEY, model INTEGER NOT NULL, sta
 	attempt INTEGER NOT NULL, outcome TEXT NOT NULL, at INTEGER NOT NULL, seconds REAL, rows_deleted INTEGER,
 	rows_inserted INTEGER, request INTEGER);
 CREATE INDEX batchfs_attempt_model ON batchfs_attempt(model);
+
+-- name: warehouse_version_2
+-- identity: of this file, random; no other has it.
+INSERT INTO batchfs_meta VALUES ('identity', lower(hex(randomblob(16))));

@@ -45,7 +45,7 @@ static void no_word_of_a_kind(void **state)
 	(void)state;
 	assert_false(request_kind_parse("", &request));
 	assert_false(request_kind_parse("rebuild", &request));
-	assert_false(settle_kind_parse("done", &settle));
+	assert_false(settle_kind_parse("started", &settle));
 	assert_false(build_outcome_parse("cancelled", &outcome));
 	assert_false(batch_state_parse("don", 3, &batch));
 }

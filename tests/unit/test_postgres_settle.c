@@ -45,6 +45,45 @@ static void build_day(struct world *w, int n)
 	assert_int_equal(w->outcomes[n], BUILD_DONE);
 }
 
+/* By a builder whose rows are in another warehouse. */
+static void done_elsewhere(void **state)
+{
+	struct world *w = *state;
+	struct error err = {0};
+	int64_t seq;
+	struct store_claim c;
+	assert_int_equal(request_days(w, 0, 0, 1, -1, 0, &seq), 0);
+	assert_int_equal(claim_days(w, 0, 0, 1, &c), 1);
+	struct store_outcome o = {.kind = SETTLE_DONE,
+				  .batch = day(0),
+				  .attempt = c.attempt[0] + 1,
+				  .started = BEGIN + DAY,
+				  .finished = BEGIN + DAY + 2000000,
+				  .rows_deleted = -1,
+				  .rows_inserted = 7,
+				  .rows_outside = 1,
+				  .sqlstate = "",
+				  .message = ""};
+	assert_int_equal(engine_postgres.store->settle(w->store, &o, 1, &err), 0);
+	assert_int_equal(o.result, -ESTALE);
+	o.attempt = c.attempt[0];
+	assert_int_equal(engine_postgres.store->settle(w->store, &o, 1, &err), 0);
+	assert_int_equal(o.result, 0);
+	load_again(w);
+	const struct seen_state *s = state_of(w, 0, 0);
+	assert_int_equal(s->s.run, ROW_IDLE);
+	assert_int_equal(s->s.outcome, OUTCOME_DONE);
+	assert_int_equal(s->s.attempt, c.attempt[0]);
+	assert_int_equal(s->s.started, BEGIN + DAY);
+	assert_int_equal(s->s.finished, BEGIN + DAY + 2000000);
+	assert_int_equal(s->s.built, BEGIN + DAY + 2000000);
+	assert_int_equal(s->s.rows_deleted, -1);
+	assert_int_equal(s->s.rows_inserted, 7);
+	assert_int_equal(s->s.rows_outside, 1);
+	assert_string_equal(sql("select concat(outcome, rows_inserted, coalesce(sqlstate, 'null'), seconds) from batchfs.attempt where outcome = 'done'"),
+			    "done7null2");
+}
+
 static void skipped_without_a_row(void **state)
 {
 	struct world *w = *state;
@@ -259,6 +298,7 @@ static void a_failure_ends_the_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(done_elsewhere, world_fresh_open, world_gone),
 		cmocka_unit_test_setup_teardown(skipped_without_a_row, world_fresh_open, world_gone),
 		cmocka_unit_test_setup_teardown(skipped_keeps_when_it_was_built, world_fresh_open,
 						world_gone),

@@ -65,16 +65,6 @@ static void no_database(void **state)
 	assert_non_null(strstr(f->err.text, "not a database"));
 }
 
-static void newer_tables_are_refused(void **state)
-{
-	struct fixture *f = *state;
-	connect_all(f);
-	disconnect(f);
-	shell(f, "UPDATE batchfs_meta SET value = 2 WHERE key = 'version'");
-	assert_int_equal(open_fails(f), -EINVAL);
-	assert_non_null(strstr(f->err.text, "version 2"));
-}
-
 /* Names, sizes, times and contents of everything in the directory, summed up. */
 static uint64_t fingerprint(const struct fixture *f)
 {
@@ -370,7 +360,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(second_open_names_the_first),   TEST(no_database),
-		TEST(newer_tables_are_refused),	     TEST(read_only_leaves_no_trace),
+		TEST(read_only_leaves_no_trace),
 		TEST(read_only_beside_a_writer),     TEST(adoption),
 		TEST(read_only_adoption_only_tells), TEST(which_table_it_is),
 		TEST(dropped_table_is_made_again),   TEST(prepared_table),

@@ -116,6 +116,11 @@ int db_bind(sqlite3_stmt *stmt, struct error *err, const char *types, ...)
 		case 'i':
 			r = sqlite3_bind_int64(stmt, i, va_arg(ap, int64_t));
 			break;
+		case 'c': {
+			int64_t count = va_arg(ap, int64_t);
+			r = count < 0 ? sqlite3_bind_null(stmt, i) : sqlite3_bind_int64(stmt, i, count);
+			break;
+		}
 		case 't':
 			r = sqlite3_bind_text(stmt, i, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
 			break;

@@ -43,7 +43,8 @@ void db_rollback(sqlite3 *db);
 int db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, struct error *err);
 
 /*
- * Binds from parameter 1 on: 'i' int64_t, 't' const char * (NULL: null; copied), 'b' 16 bytes of a uuid.
+ * Binds from parameter 1 on: 'i' int64_t, 'c' a count (int64_t; -1, not known: null), 't' const char * (NULL:
+ * null; copied), 'b' 16 bytes of a uuid.
  */
 int db_bind(sqlite3_stmt *stmt, struct error *err, const char *types, ...);
 

@@ -10,4 +10,5 @@ SELECT seq FROM model WHERE id = ?
 INSERT INTO state (model, start, table_id, attempt, running_since, owner, request, served, interruptions, run)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1)
 ON CONFLICT DO UPDATE SET table_id = ?3, attempt = ?4, running_since = ?5, owner = ?6, request = ?7, served = ?8,
-	interruptions = ?9, run = 1, outcome = CASE WHEN table_id = ?3 THEN outcome ELSE 0 END
+	interruptions = ?9, run = 1, outcome = CASE WHEN table_id = ?3 THEN outcome ELSE 0 END,
+	built = CASE WHEN table_id = ?3 THEN built ELSE 0 END

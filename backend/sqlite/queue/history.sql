@@ -3,7 +3,8 @@
 
 -- name: tried_history
 -- ?1 the last id that was read, ?2 model (0: all), ?3 how many at most
-SELECT id, model, start, attempt, outcome, at, seconds, request, NULL, NULL, sqlstate, message
+SELECT id, model, start, attempt, outcome, at, seconds, request, rows_deleted, rows_inserted, sqlstate,
+	message
 FROM (SELECT * FROM attempt WHERE id > ?1 AND (?2 = 0 OR model = ?2) ORDER BY id DESC LIMIT ?3)
 ORDER BY id
 

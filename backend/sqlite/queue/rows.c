@@ -39,6 +39,11 @@ void tried_read(sqlite3_stmt *stmt, struct tried_row *row)
 		.finished = sqlite3_column_int64(stmt, 12),
 		.sqlstate = db_text(stmt, 13),
 		.message = db_text(stmt, 14),
+		.built = sqlite3_column_int64(stmt, 15),
+		.code = db_text(stmt, 16),
+		.rows_deleted = known_count(stmt, 17),
+		.rows_inserted = known_count(stmt, 18),
+		.rows_outside = known_count(stmt, 19),
 	};
 }
 
@@ -74,9 +79,17 @@ static void put_tried(struct batch_row *out, const struct done_row *done, const 
 		st->outcome = tried->outcome;
 		st->started = tried->started;
 		st->finished = tried->finished;
-		st->rows_deleted = st->rows_inserted = st->rows_outside = -1;
+		bool built = tried->outcome == OUTCOME_DONE;
+		st->rows_deleted = built ? tried->rows_deleted : -1;
+		st->rows_inserted = built ? tried->rows_inserted : -1;
+		st->rows_outside = built ? tried->rows_outside : -1;
 		st->sqlstate = tried->sqlstate;
 		st->message = tried->message;
+	}
+	if (tried->built > st->built) {
+		st->built = tried->built;
+		st->code = tried->code;
+		st->adopted = false;
 	}
 	if (st->run == ROW_RUNNING)
 		st->started = tried->running_since;

@@ -15,10 +15,14 @@ struct tried_row {
 	uint32_t attempt;
 	int64_t running_since, owner, request, served;
 	int interruptions;
-	enum row_outcome outcome; /* none, failed or skipped; of outcome_attempt */
+	enum row_outcome outcome; /* of outcome_attempt */
 	uint32_t outcome_attempt;
 	int64_t started, finished;
 	const char *sqlstate, *message;
+	/* Of the last build that was settled here. */
+	int64_t built; /* 0: none */
+	const char *code;
+	int64_t rows_deleted, rows_inserted, rows_outside; /* -1: not known */
 };
 
 /* A batch as both together have it. */

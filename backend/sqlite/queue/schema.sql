@@ -27,6 +27,17 @@ CREATE INDEX attempt_model ON attempt(model);
 -- Invariant 5 of queue.h.
 INSERT INTO sqlite_sequence VALUES ('request', CAST(strftime('%s', 'now') AS INTEGER) << 20);
 
+-- name: queue_version_2
+-- What is done may be recorded here, too. identity: of this file, random; no other has it.
+INSERT INTO batchfs_meta VALUES ('identity', lower(hex(randomblob(16))));
+ALTER TABLE state ADD COLUMN built INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE state ADD COLUMN code TEXT NOT NULL DEFAULT '';
+ALTER TABLE state ADD COLUMN rows_deleted INTEGER;
+ALTER TABLE state ADD COLUMN rows_inserted INTEGER;
+ALTER TABLE state ADD COLUMN rows_outside INTEGER;
+ALTER TABLE attempt ADD COLUMN rows_deleted INTEGER;
+ALTER TABLE attempt ADD COLUMN rows_inserted INTEGER;
+
 -- name: model_find
 SELECT id, table_id FROM model WHERE target_table = ? AND batch_size = ?
 

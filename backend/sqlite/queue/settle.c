@@ -15,6 +15,7 @@ static const char *const settle_sql[SETTLE_KINDS] = {
 	[SETTLE_FAILED] = SQL_SETTLE_FAILED,	       [SETTLE_REQUEUED] = SQL_SETTLE_REQUEUED,
 	[SETTLE_INTERRUPTED] = SQL_SETTLE_INTERRUPTED, [SETTLE_UNSTARTED] = SQL_SETTLE_UNSTARTED,
 	[SETTLE_SKIPPED] = SQL_SETTLE_SKIPPED,	       [SETTLE_CANCELLED] = SQL_SETTLE_CANCELLED,
+	[SETTLE_DONE] = SQL_SETTLE_DONE,
 };
 
 static int settling_open(struct settling *g, struct store *s, struct error *err)
@@ -47,11 +48,12 @@ static const char *text(const char *s)
 static int tell(struct settling *g, const struct store_outcome *o, const struct queue_model *qm, int64_t start,
 		uint32_t attempt, struct error *err)
 {
-	bool cancelled = o->kind == SETTLE_CANCELLED;
-	int r = db_bind(g->history, err, "iiitiitti", qm->queue_id, start, (int64_t)attempt,
+	bool done = o->kind == SETTLE_DONE, failed = !done && o->kind != SETTLE_CANCELLED;
+	int r = db_bind(g->history, err, "iiitiitticc", qm->queue_id, start, (int64_t)attempt,
 			settle_traits(o->kind)->history, o->finished, o->finished - o->started,
-			cancelled ? "" : text(o->sqlstate), cancelled ? "" : text(o->message),
-			o->attempt ? 0 : o->request);
+			failed ? text(o->sqlstate) : "", failed ? text(o->message) : "",
+			o->attempt ? INT64_C(0) : o->request, done ? o->rows_deleted : INT64_C(-1),
+			done ? o->rows_inserted : INT64_C(-1));
 	if (r == 0 && !o->attempt)
 		sqlite3_bind_null(g->history, 6);
 	return r == 0 ? db_run(g->history, err) : r;
@@ -61,11 +63,12 @@ static int put_outcome(struct settling *g, struct store_outcome *o, const struct
 		       uint32_t attempt, struct error *err)
 {
 	sqlite3_stmt *stmt = o->kind == SETTLE_CANCELLED && !o->attempt ? g->drop : g->put[o->kind];
-	static const char types[] = "iiiiiittii";
+	static const char types[] = "iiiiiittiiccct";
 	char bound[sizeof types];
 	snprintf(bound, sizeof bound, "%.*s", sqlite3_bind_parameter_count(stmt), types);
 	int r = db_bind(stmt, err, bound, qm->queue_id, start, (int64_t)attempt, qm->table_id, o->started,
-			o->finished, text(o->sqlstate), text(o->message), o->wanted, o->request);
+			o->finished, text(o->sqlstate), text(o->message), o->wanted, o->request, o->rows_deleted,
+			o->rows_inserted, o->rows_outside, qm->model->code);
 	if (r == 0)
 		r = db_run(stmt, err);
 	if (r == 0 && sqlite3_changes(g->s->db) == 0)

@@ -1,17 +1,25 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Outcomes (settle.c). ?1 model, ?2 start, ?3 attempt, ?4 the table of now, ?5 started, ?6 finished, ?7 sqlstate,
--- ?8 message, ?9 wanted, ?10 request.
+-- ?8 message, ?9 wanted, ?10 request, ?11 to ?13 rows deleted, inserted and outside, ?14 code.
 -- A table that was adopted since the claim has voided what was tried before, but not what is put back here.
 
 -- name: here
 WHERE model = ?1 AND start = ?2 AND attempt = ?3 AND run = 1
 
 -- name: keep
-outcome = CASE WHEN table_id = ?4 THEN outcome ELSE 0 END, table_id = ?4
+outcome = CASE WHEN table_id = ?4 THEN outcome ELSE 0 END, {keep_built}
+
+-- name: keep_built
+built = CASE WHEN table_id = ?4 THEN built ELSE 0 END, table_id = ?4
+
+-- name: settle_done
+UPDATE state SET run = 0, interruptions = 0, outcome = 1, outcome_attempt = attempt, started = ?5, finished = ?6,
+	sqlstate = '', message = '', rows_deleted = ?11, rows_inserted = ?12, rows_outside = ?13, built = ?6, code = ?14,
+	table_id = ?4 {here}
 
 -- name: settle_failed
 UPDATE state SET run = 0, interruptions = 0, outcome = 2, outcome_attempt = attempt, started = ?5, finished = ?6,
-	sqlstate = ?7, message = ?8, table_id = ?4 {here}
+	sqlstate = ?7, message = ?8, {keep_built} {here}
 
 -- name: settle_requeued
 UPDATE state SET run = 2, {keep} {here}
@@ -30,7 +38,7 @@ INSERT INTO state (model, start, table_id, run, attempt, running_since, owner, r
 VALUES (?1, ?2, ?4, 0, ?3, 0, 0, ?10, ?9, 3, ?3, ?6, ?6, ?8)
 ON CONFLICT DO UPDATE SET run = 0, interruptions = 0, outcome = 3, attempt = ?3, outcome_attempt = ?3, started = ?6,
 	finished = ?6, sqlstate = '', message = ?8, request = CASE WHEN ?10 THEN ?10 ELSE request END,
-	served = max(served, ?9), table_id = ?4
+	served = max(served, ?9), {keep_built}
 
 -- name: settle_cancelled
 UPDATE state SET run = 0, interruptions = 0, served = max(served, ?9), {keep} {here}
@@ -42,7 +50,9 @@ VALUES (?1, ?2, ?4, 0, ?3, 0, 0, 0, ?9)
 ON CONFLICT DO UPDATE SET run = 0, interruptions = 0, served = max(served, ?9), {keep}
 
 -- name: attempt_ended
--- ?3 attempt, ?4 outcome, ?5 at, ?6 us, ?7 sqlstate, ?8 message, ?9 request, 0: the row's
-INSERT INTO attempt (model, start, attempt, outcome, at, seconds, request, sqlstate, message)
-SELECT model, start, ?3, ?4, ?5, ?6 / 1e6, CASE WHEN ?9 THEN ?9 ELSE request END, ?7, ?8 FROM state
+-- ?3 attempt, ?4 outcome, ?5 at, ?6 us, ?7 sqlstate, ?8 message, ?9 request, 0: the row's, ?10 and ?11 rows deleted and
+-- inserted
+INSERT INTO attempt (model, start, attempt, outcome, at, seconds, request, sqlstate, message, rows_deleted,
+	rows_inserted)
+SELECT model, start, ?3, ?4, ?5, ?6 / 1e6, CASE WHEN ?9 THEN ?9 ELSE request END, ?7, ?8, ?10, ?11 FROM state
 WHERE model = ?1 AND start = ?2
