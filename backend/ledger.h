@@ -4,6 +4,31 @@
  * this mount knows first (what it has claimed, which of that has begun).
  * Nothing here waits, reads a file or talks to a warehouse.
  *
+ * seq, wanted, served: who asked first, and what is answered
+ *
+ * Nobody writes a running batch's row but its own transaction, so a request cannot be marked as answered
+ * batch by batch. Three numbers say the same.
+ *
+ *   seq     Every request of a model (a build, a cancel) gets the next number when it is recorded, in the
+ * order of the commits. It never changes. wanted  Of a batch: the highest seq of a build that this mount
+ * knows to want it. 0: none does. served  Of a batch: every request with a seq up to this is answered for it.
+ * A claim sets it to the model's seq of that moment, because what is built from then on is what all of those
+ * asked for. A skip sets it to the batch's wanted, a cancel to the cancel's own seq.
+ *
+ * A batch is queued when some build has a seq above its served. For example, hours 0 to 9 of a model:
+ *
+ *   touch of 0--10 is recorded: seq 1     all ten: wanted 1, served 0, queued
+ *   a worker claims hour 3                hour 3: served 1, running; the other nine are queued
+ *   touch of 3--5 is recorded: seq 2      hour 3: wanted 2, served 1: running, and queued once more
+ *                                         hour 4: wanted 2, served 0: queued, one build answers both touches
+ *   hour 3 is done                        it is still queued: seq 2 was asked for after its claim
+ *   rm of 0--10 is recorded: seq 3        all ten: served 3, nothing is queued
+ *   touch of 4 is recorded: seq 4         hour 4: wanted 4, served 3, queued
+ *
+ * So whatever order mounts hear of this in, they agree: what is reported twice, or late, is compared with
+ * served. A build that another mount finishes carries its served; requests above it stay open. A request is
+ * closed (retired) when served has passed its seq for all of its batches.
+ *
  * Not locked: the owner (backend) serialises every call with its one mutex.
  */
 #ifndef BATCHFS_LEDGER_H
@@ -90,6 +115,20 @@ void ledger_released(struct ledger *l, slot model, ordinal batch);
 int ledger_skipped(struct ledger *l, const struct store_outcome *o);
 void ledger_cancelled(struct ledger *l, const struct store_outcome *o);
 
+/* A range was answered without being built, here or by another mount. What runs of it is left alone. -ENOMEM.
+ */
+int ledger_put_answer(struct ledger *l, const struct store_answer *a);
+
+/*
+ * Hands over the ids of answers that no batch shows any more, at most n; returns how many. Each is handed
+ * over once, unless it is given back.
+ */
+size_t ledger_take_unseen(struct ledger *l, int64_t *ids, size_t n);
+void ledger_untake_unseen(struct ledger *l, const int64_t *ids, size_t n);
+
+/* Closed requests that nothing names are remembered up to a bound: after what was reported is complete. */
+void ledger_forget_closed(struct ledger *l);
+
 /*
  * Counts failures with the same SQLSTATE in a request, one after the other; a done batch (sqlstate NULL)
  * begins anew. Returns the count.
@@ -99,7 +138,7 @@ unsigned ledger_failures(const struct ledger *l, int64_t request); /* the count 
 
 /* Calls fn for what the request still waits for. */
 void ledger_remaining(const struct ledger *l, int64_t request,
-		      void (*fn)(void *ctx, slot model, ordinal batch), void *ctx);
+		      void (*fn)(void *ctx, slot model, struct ordinal_range batches), void *ctx);
 
 /* Gives a request its reason. */
 void ledger_set_reason(struct ledger *l, int64_t request, const char *reason);
@@ -120,8 +159,8 @@ void ledger_build_times(const struct ledger *l, slot model, ordinal batch, int64
 /* Whether its rows were there before batchfs was: when it was built nobody knows. */
 bool ledger_adopted(const struct ledger *l, slot model, ordinal batch);
 
-/* The end of the latest successful build of the model, at least; 0: none. */
-int64_t ledger_latest_build(const struct ledger *l, slot model);
+/* The first batch of the range whose last successful build ended after that moment, or range.end. */
+ordinal ledger_next_built(const struct ledger *l, slot model, struct ordinal_range range, int64_t after);
 
 /* All batches of which something is known: [begin, end). */
 struct ordinal_range ledger_known(const struct ledger *l, slot model);
@@ -130,12 +169,21 @@ struct ordinal_range ledger_known(const struct ledger *l, slot model);
  * claim. */
 bool ledger_waits(const struct ledger *l, slot model, ordinal batch, int64_t *request, int64_t *wanted);
 
-/*
- * Marks what waits as to be skipped, so that it is skipped once, however many it reads have failed. False:
- * it is marked already. ledger_left() when the outcome has been recorded, or refused.
- */
-bool ledger_leave(struct ledger *l, slot model, ordinal batch);
-void ledger_left(struct ledger *l, slot model, ordinal batch);
+/* Neighbours that wait, alike in all that an outcome says of them. */
+struct ledger_waiting {
+	struct ordinal_range batches; /* empty: none waits any more */
+	int64_t request, wanted;      /* as for a claim */
+	const struct requester *by;   /* who made the request; NULL: not known */
+	uint32_t attempt;	      /* the number of their last one; 0: there was none */
+	bool put_back;		      /* a single batch, which was claimed before */
+};
+/* The next ones of the range; hopeful: without those that are marked. */
+struct ledger_waiting ledger_next_waiting(const struct ledger *l, slot model, struct ordinal_range range,
+					  bool hopeful);
+
+/* Marks what waits as to be skipped, so that it is skipped once, however many it reads have failed, until the
+ * outcome has been recorded, or refused. */
+void ledger_mark_skipping(struct ledger *l, slot model, struct ordinal_range batches, bool on);
 
 /*
  * Whether what waits would be built with other SQL than this mount has (struct store_request_row says whose).
@@ -147,10 +195,14 @@ bool ledger_waits_for_other_code(const struct ledger *l, slot model, ordinal bat
 int64_t ledger_asked_at(const struct ledger *l, int64_t request);
 
 /* The highest seq of a request that waits for the batch; 0: none does. */
-void ledger_newest_wish(const struct ledger *l, slot model, ordinal batch, int64_t *wanted);
+int64_t ledger_newest_wanting(const struct ledger *l, slot model, ordinal batch);
 
 /* The first batch of the range that is queued or running, or range.end. */
 ordinal ledger_next_unsettled(const struct ledger *l, slot model, struct ordinal_range range);
+/* The first one that is neither, or range.end. */
+ordinal ledger_next_settled(const struct ledger *l, slot model, struct ordinal_range range);
+/* Whether nothing of the model is queued or running. */
+bool ledger_all_settled(const struct ledger *l, slot model);
 
 /*
  * What a claim would take next: up to `most` neighbouring queued batches, the oldest first, none of them for
@@ -161,7 +213,8 @@ struct ledger_run {
 	uint32_t count;
 	int64_t request, wanted; /* as store_claim has them; the same for all of the run */
 };
-typedef bool ledger_ready_fn(const void *ctx, slot model, ordinal batch);
+/* The batch, if it may start; else a later one, before which none may: UINT32_MAX: none at all. */
+typedef ordinal ledger_ready_fn(const void *ctx, slot model, ordinal batch);
 /* Requests of the model take turns; within one the oldest that is ready comes first. */
 struct ledger_run ledger_next_run(struct ledger *l, slot model, uint32_t most, ledger_ready_fn *ready,
 				  const void *ctx);

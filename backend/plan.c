@@ -25,50 +25,76 @@ struct ordinal_range plan_reads(const struct ledger *l, const struct models *ms,
 				calendar_start(size, batch + 1));
 }
 
-/* The batches of `model` that read this batch of `read`. */
+/* The batches of `model` that read one of these batches of `read`. */
 static struct ordinal_range read_by(const struct ledger *l, const struct models *ms, slot model,
-				    const struct model_read *read, ordinal batch)
+				    const struct model_read *read, struct ordinal_range batches)
 {
 	enum batch_size size = models_batch_size(ms, read->model);
 	if (!read->windowed)
 		return ledger_known(l, model);
-	return calendar_touched(models_batch_size(ms, model), calendar_start(size, batch),
-				calendar_start(size, batch + 1));
+	return calendar_touched(models_batch_size(ms, model), calendar_start(size, batches.first),
+				calendar_start(size, batches.end));
 }
 
-static bool settled(const struct ledger *l, slot model, struct ordinal_range range)
+/* No batch from this one on may start. */
+#define NEVER UINT32_MAX
+
+/* While what this batch reads of one input has not settled: the first later one for which that may be
+ * otherwise, past all that wait for the same stretch of the input. Else the batch. */
+static ordinal past_input(const struct ledger *l, const struct models *ms, slot model, ordinal batch,
+			  const struct model_read *read)
 {
-	return range.first >= range.end || ledger_next_unsettled(l, model, range) >= range.end;
+	if (!read->windowed)
+		return ledger_all_settled(l, read->model) ? batch : NEVER;
+	struct ordinal_range reads = plan_reads(l, ms, model, batch, read);
+	ordinal unsettled = ledger_next_unsettled(l, read->model, reads);
+	if (unsettled >= reads.end)
+		return batch;
+	ordinal settled = ledger_next_settled(l, read->model, (struct ordinal_range){unsettled, NEVER});
+	if (settled == NEVER)
+		return NEVER;
+	ordinal next = calendar_ordinal(models_batch_size(ms, model),
+					calendar_start(models_batch_size(ms, read->model), settled));
+	return next > batch ? next : batch + 1;
+}
+
+/* The batch, if it may start; else a later one, before which none may. */
+static ordinal ready_from(const struct ledger *l, const struct models *ms, slot model, ordinal batch)
+{
+	size_t n;
+	const struct model_read *reads = models_reads(ms, model, &n);
+	struct ordinal_range frozen = ledger_next_frozen(l, model, (struct ordinal_range){batch, NEVER});
+	ordinal next = frozen.first == batch ? frozen.end : batch;
+	struct ordinal_range older = {ledger_known(l, model).first, batch};
+	if (models_at(ms, model)->reads_itself && older.first < older.end &&
+	    ledger_next_unsettled(l, model, older) < older.end)
+		return NEVER;
+	for (size_t i = 0; i < n; i++) {
+		ordinal past = reads[i].model == model ? batch : past_input(l, ms, model, batch, &reads[i]);
+		if (past > next)
+			next = past;
+	}
+	return next;
 }
 
 bool plan_ready(const struct ledger *l, const struct models *ms, slot model, ordinal batch)
 {
-	size_t n;
-	const struct model_read *reads = models_reads(ms, model, &n);
-	if (ledger_frozen(l, model, batch, NULL))
-		return false;
-	if (models_at(ms, model)->reads_itself &&
-	    !settled(l, model, (struct ordinal_range){ledger_known(l, model).first, batch}))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (reads[i].model != model &&
-		    !settled(l, reads[i].model, plan_reads(l, ms, model, batch, &reads[i])))
-			return false;
-	return true;
+	return ready_from(l, ms, model, batch) == batch;
 }
 
-void plan_readers(const struct ledger *l, const struct models *ms, slot model, ordinal batch,
+void plan_readers(const struct ledger *l, const struct models *ms, slot model, struct ordinal_range batches,
 		  plan_reader_fn *fn, void *ctx)
 {
 	struct ordinal_range known = ledger_known(l, model);
-	if (models_at(ms, model)->reads_itself && batch + 1 < known.end)
-		fn(ctx, model, (struct ordinal_range){batch + 1, known.end}, false);
+	if (models_at(ms, model)->reads_itself && batches.first + 1 < known.end)
+		fn(ctx, model, (struct ordinal_range){batches.first + 1, known.end}, false);
 	for (slot reader = 0; reader < models_end(ms); reader++) {
 		size_t n;
 		const struct model_read *reads = models_reads(ms, reader, &n);
 		for (size_t i = 0; reader != model && !models_gone(ms, reader) && i < n; i++)
 			if (reads[i].model == model)
-				fn(ctx, reader, read_by(l, ms, reader, &reads[i], batch), reads[i].windowed);
+				fn(ctx, reader, read_by(l, ms, reader, &reads[i], batches),
+				   reads[i].windowed);
 	}
 }
 
@@ -77,7 +103,7 @@ bool plan_stale(const struct ledger *l, const struct models *ms, slot model, ord
 {
 	size_t n;
 	const struct model_read *inputs = models_reads(ms, model, &n);
-	int64_t began, ended, input_began, input_built;
+	int64_t began, ended;
 	bool stale = false;
 	if (n == 0)
 		return false;
@@ -85,17 +111,18 @@ bool plan_stale(const struct ledger *l, const struct models *ms, slot model, ord
 	ledger_build_times(l, model, batch, &began, &ended);
 	for (size_t i = 0; i < n && began; i++) {
 		const struct model_read *u = &inputs[i];
-		if (!u->windowed || u->model == model || ledger_latest_build(l, u->model) <= began)
+		if (!u->windowed || u->model == model)
 			continue;
 		struct ordinal_range reads = plan_reads(l, ms, model, batch, u);
-		for (ordinal o = reads.first; o < reads.end && !(stale && !fn); o++) {
-			ledger_build_times(l, u->model, o, &input_began, &input_built);
+		for (; (reads.first = ledger_next_built(l, u->model, reads, began)) < reads.end &&
+		       !(stale && !fn);
+		     reads.first++) {
 			/* Of two that were adopted nobody knows which was built first. */
-			if (input_built <= began || (adopted && ledger_adopted(l, u->model, o)))
+			if (adopted && ledger_adopted(l, u->model, reads.first))
 				continue;
 			stale = true;
 			if (fn)
-				fn(ctx, u->model, o);
+				fn(ctx, u->model, reads.first);
 		}
 	}
 	return stale;
@@ -135,10 +162,10 @@ static bool waits_for_target(const struct ledger *l, const struct models *ms, sl
 	return false;
 }
 
-static bool ready(const void *ctx, slot model, ordinal batch)
+static ordinal ready(const void *ctx, slot model, ordinal batch)
 {
 	const struct scope *s = ctx;
-	return plan_ready(s->ledger, s->models, model, batch);
+	return ready_from(s->ledger, s->models, model, batch);
 }
 
 struct plan_next plan_next(struct ledger *l, const struct models *ms, const struct plan_gate *gates,

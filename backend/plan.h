@@ -42,10 +42,10 @@ bool plan_ready(const struct ledger *l, const struct models *ms, slot model, ord
 struct ordinal_range plan_reads(const struct ledger *l, const struct models *ms, slot model, ordinal batch,
 				const struct model_read *read);
 
-/* Calls fn for every batch that reads this one directly. A batch of a model that reads itself: the later ones
+/* Calls fn for the batches that read one of these directly. Of a model that reads itself: the later ones
  * too. */
 typedef void plan_reader_fn(void *ctx, slot model, struct ordinal_range batches, bool windowed);
-void plan_readers(const struct ledger *l, const struct models *ms, slot model, ordinal batch,
+void plan_readers(const struct ledger *l, const struct models *ms, slot model, struct ordinal_range batches,
 		  plan_reader_fn *fn, void *ctx);
 
 /*

@@ -203,6 +203,22 @@ struct store_outcome {
 	int result;			/* out: 0, -ESTALE: another attempt has taken over, nothing written */
 };
 
+/*
+ * A range that was answered without being built, as one row. It is in force for the batches whose own row is
+ * served less: they are answered up to `served`, and skipped ones show that. Strings are valid during the
+ * call.
+ */
+struct store_answer {
+	enum settle_kind kind; /* SKIPPED or CANCELLED */
+	int64_t id;	       /* permanent */
+	slot model;
+	struct ordinal_range batches;
+	int64_t served;
+	int64_t request; /* one that it answers; 0: not known */
+	int64_t at;
+	const char *message; /* "" where there is none */
+};
+
 struct store_ops {
 	/*
 	 * Connects, makes or checks what the store needs (never with read_only), takes its

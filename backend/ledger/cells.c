@@ -14,23 +14,34 @@ struct cell *cell_find(const struct model_state *m, ordinal batch)
 	return chunk ? &chunk->cells[(batch - m->begin) % CELLS_A_CHUNK] : NULL;
 }
 
-static bool grow(struct model_state *m, size_t n)
+static bool lengthen(void **array, size_t element, size_t before, size_t after)
 {
+	char *longer = realloc(*array, after * element);
+	if (!longer)
+		return false;
+	memset(longer + before * element, 0, (after - before) * element);
+	*array = longer;
+	return true;
+}
+
+bool cells_reach(struct model_state *m, ordinal end)
+{
+	size_t n = end > m->begin ? chunk_index(m, end - 1) + 1 : 0;
 	if (n <= m->n_chunks)
 		return true;
 	size_t size = n < 16 ? n : n + n / 2;
-	struct chunk **chunks = realloc(m->chunks, size * sizeof *chunks);
-	if (!chunks)
+	/* What has become longer before the memory ran out is no longer counted, and becomes so once more. */
+	if (!lengthen((void **)&m->chunks, sizeof *m->chunks, m->n_chunks, size) ||
+	    !lengthen((void **)&m->flags, sizeof *m->flags, m->n_chunks, size) ||
+	    !lengthen((void **)&m->built, sizeof *m->built, m->n_chunks, size))
 		return false;
-	memset(chunks + m->n_chunks, 0, (size - m->n_chunks) * sizeof *chunks);
-	m->chunks = chunks;
 	m->n_chunks = size;
 	return true;
 }
 
 struct cell *cell_make(struct model_state *m, ordinal batch)
 {
-	if (batch < m->begin || !grow(m, chunk_index(m, batch) + 1))
+	if (batch < m->begin || !cells_reach(m, batch + 1))
 		return NULL;
 	struct chunk **chunk = &m->chunks[chunk_index(m, batch)];
 	if (!*chunk) {
@@ -41,22 +52,37 @@ struct cell *cell_make(struct model_state *m, ordinal batch)
 	return &(*chunk)->cells[(batch - m->begin) % CELLS_A_CHUNK];
 }
 
-void cell_requeue(struct model_state *m, struct cell *c, ordinal batch, bool requeued)
+int64_t cell_finished(const struct cell *c)
 {
-	m->requeued += requeued - c->requeued;
-	c->requeued = requeued;
-	if (requeued && batch < m->requeued_hint)
-		m->requeued_hint = batch;
+	return (int64_t)((uint64_t)c->finished_high << 32 | c->finished_low);
 }
 
-/* The one place where the counters of queued and running move. */
-void cell_flags(struct model_state *m, struct cell *c, bool queued, bool claimed, bool running)
+void cell_set_finished(struct cell *c, int64_t us)
 {
-	m->queued -= c->queued && !c->claimed;
-	m->running -= c->claimed || c->running;
-	c->queued = queued;
-	c->claimed = claimed;
-	c->running = running;
-	m->queued += queued && !claimed;
-	m->running += claimed || running;
+	uint64_t time = us > 0 ? (uint64_t)us : 0;
+	c->finished_low = (uint32_t)time;
+	c->finished_high = time >> 32 & 0xfffff;
+}
+
+int64_t cell_built(const struct cell *c)
+{
+	if (c->outcome == OUTCOME_DONE)
+		return cell_finished(c);
+	return (int64_t)((uint64_t)c->built_high << 32 | c->built_low);
+}
+
+void cell_set_built(struct model_state *m, struct cell *c, ordinal batch, int64_t us)
+{
+	c->built_low = (uint32_t)us;
+	c->built_high = (uint32_t)((uint64_t)us >> 32);
+	chunk_built(m, batch, us);
+}
+
+void chunk_built(struct model_state *m, ordinal batch, int64_t us)
+{
+	int64_t *latest = &m->built[chunk_index(m, batch)];
+	if (us > *latest)
+		*latest = us;
+	if (us > m->latest_build)
+		m->latest_build = us;
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 /* Error texts in memory; of older failures the text is in the warehouse's history only. */
-#define MESSAGES_MAX 10000
+#define TEXTS_MAX 10000
 
 static struct batch_key key_of(slot model, ordinal batch)
 {
@@ -38,50 +38,82 @@ struct detail *detail_make(struct ledger *l, slot model, ordinal batch, struct c
 	return d;
 }
 
-static void drop_message(struct ledger *l, struct detail *d)
+static bool has_text(const struct detail *d)
 {
-	if (!d->message)
-		return;
-	free(d->message);
-	d->message = NULL;
-	l->n_messages--;
+	return d->message || *d->sqlstate;
 }
 
-static void detail_free(struct ledger *l, struct detail *d)
+static void drop_text(struct ledger *l, struct detail *d)
 {
-	drop_message(l, d);
-	HASH_DELETE(hh, l->details, d);
-	free(d);
+	if (!has_text(d))
+		return;
+	TAILQ_REMOVE(&l->texts, d, with_text);
+	l->n_texts--;
+	free(d->message);
+	d->message = NULL;
+	*d->sqlstate = '\0';
+}
+
+void detail_claim(struct ledger *l, struct detail *d, uint32_t attempt, const struct requester *by,
+		  struct known_request *request)
+{
+	d->attempt = attempt;
+	requester_set(l, &d->by, requester_ref(by));
+	if (request)
+		request->refs++;
+	if (d->request)
+		d->request->refs--;
+	d->request = request;
 }
 
 void detail_drop(struct ledger *l, struct detail *d, struct cell *c)
 {
-	if (d)
-		detail_free(l, d);
-	c->detail = 0;
+	if (d) {
+		detail_claim(l, d, 0, NULL, NULL);
+		drop_text(l, d);
+		HASH_DELETE(hh, l->details, d);
+		free(d);
+	}
+	if (c)
+		c->detail = 0;
 }
 
-/* Makes room for one more text: the oldest failures lose theirs. */
-static void trim_messages(struct ledger *l)
+void detail_drop_empty(struct ledger *l, struct detail *d, struct cell *c)
 {
-	struct detail *d, *next;
-	HASH_ITER(hh, l->details, d, next)
-	{
-		if (l->n_messages < MESSAGES_MAX)
-			return;
-		drop_message(l, d);
+	if (!has_text(d) && !d->started && !d->attempt && !d->by && !d->request && !d->rows_outside &&
+	    d->rows_inserted < 0 && d->rows_deleted < 0)
+		detail_drop(l, d, c);
+}
+
+/* The oldest failures lose their text, and with it what costs memory; the oldest answers likewise. */
+void texts_trim(struct ledger *l)
+{
+	struct detail *d;
+	struct answer *a;
+	while (l->n_texts >= TEXTS_MAX && (d = TAILQ_FIRST(&l->texts))) {
+		drop_text(l, d);
+		detail_drop_empty(l, d, cell_find(model_state_of(l, (slot)d->key.model), d->key.batch));
+	}
+	while (l->n_texts >= TEXTS_MAX && (a = TAILQ_FIRST(&l->answers))) {
+		TAILQ_REMOVE(&l->answers, a, with_text);
+		l->n_texts--;
+		free(a->message);
+		a->message = NULL;
 	}
 }
 
 void detail_message(struct ledger *l, struct detail *d, const char *sqlstate, const char *message)
 {
-	snprintf(d->sqlstate, sizeof d->sqlstate, "%s", sqlstate);
-	drop_message(l, d);
-	if (!*message)
+	drop_text(l, d);
+	if (!*message && !*sqlstate)
 		return;
-	trim_messages(l);
-	d->message = strdup(message);
-	l->n_messages += d->message != NULL;
+	texts_trim(l);
+	snprintf(d->sqlstate, sizeof d->sqlstate, "%s", sqlstate);
+	d->message = *message ? strdup(message) : NULL;
+	if (!has_text(d))
+		return;
+	TAILQ_INSERT_TAIL(&l->texts, d, with_text);
+	l->n_texts++;
 }
 
 void details_forget(struct ledger *l, slot model)
@@ -90,6 +122,6 @@ void details_forget(struct ledger *l, slot model)
 	HASH_ITER(hh, l->details, d, next)
 	{
 		if (model < 0 || d->key.model == (uint32_t)model)
-			detail_free(l, d);
+			detail_drop(l, d, cell_find(model_state_of(l, (slot)d->key.model), d->key.batch));
 	}
 }

@@ -8,13 +8,26 @@
 static void reason_of_built(struct ledger *l, const struct known_request *k, const struct requester *before)
 {
 	struct model_state *m = model_state_of(l, k->model);
-	for (ordinal b = k->batches.first; b < k->batches.end; b++) {
+	ordinal b = k->batches.first;
+	while ((b = mark_gap(l, m, MARK_UNSETTLED, b, k->batches.end)) < k->batches.end) {
 		struct cell *c = cell_find(m, b);
-		if (!c || c->queued || c->claimed || c->running || !m->n_origins)
-			continue;
-		const struct origin *o = &m->origins[c->origin];
-		if (o->by == before)
-			c->origin = origin_intern(l, m, k->by, o->code);
+		const struct origin_key *o = origin_of(l, c);
+		if (c && before && o->by == before)
+			cell_set_origin(l, c, k->by, o->code->code, o->answer);
+		b++;
+	}
+}
+
+static void reason_of_running(struct ledger *l, const struct known_request *k, const struct requester *before)
+{
+	struct model_state *m = model_state_of(l, k->model);
+	ordinal b = k->batches.first;
+	while ((b = mark_next(l, m, MARK_ACTIVE, b, k->batches.end)) < k->batches.end) {
+		const struct cell *c = cell_find(m, b);
+		struct detail *d = c && c->detail ? detail_find(l, k->model, b) : NULL;
+		if (d && d->by == before)
+			requester_set(l, &d->by, requester_ref(k->by));
+		b++;
 	}
 }
 
@@ -28,29 +41,9 @@ void ledger_set_reason(struct ledger *l, int64_t request, const char *reason)
 	if (!after)
 		return;
 	k->by = after;
-	struct detail *d, *next;
-	HASH_ITER(hh, l->details, d, next)
-	{
-		bool meant = (int)d->key.model == k->model && d->key.batch >= k->batches.first &&
-			     d->key.batch < k->batches.end;
-		if (meant && d->by == before)
-			d->by = after;
-	}
+	reason_of_running(l, k, before);
 	reason_of_built(l, k, before);
-}
-
-static struct open_request *open_of(const struct ledger *l, int64_t request)
-{
-	const struct known_request *k = known_find(l, request);
-	struct open_request *r;
-	if (!k || !k->open)
-		return NULL;
-	TAILQ_FOREACH(r, &model_state_of(l, k->model)->requests, link)
-	{
-		if (r->known == k)
-			return r;
-	}
-	return NULL;
+	requester_unref(l, before);
 }
 
 /* Counted beyond the time it is open: what was claimed and put back has been taken off its list. */
@@ -77,19 +70,25 @@ unsigned ledger_failures(const struct ledger *l, int64_t request)
 }
 
 void ledger_remaining(const struct ledger *l, int64_t request,
-		      void (*fn)(void *ctx, slot model, ordinal batch), void *ctx)
+		      void (*fn)(void *ctx, slot model, struct ordinal_range batches), void *ctx)
 {
-	const struct open_request *r = open_of(l, request);
-	for (ordinal b = r ? r->batches.first : 0; r && b < r->batches.end; b++)
-		if (request_has(r, b))
-			fn(ctx, r->known->model, b);
-	const struct detail *d, *next;
-	HASH_ITER(hh, l->details, d, next)
-	{
-		slot model = (int)d->key.model;
-		const struct cell *c = cell_find(model_state_of(l, model), d->key.batch);
-		bool listed = r && r->known->model == model && request_has(r, d->key.batch);
-		if (request && d->request == request && c && c->requeued && !listed)
-			fn(ctx, model, d->key.batch);
+	const struct known_request *k = known_find(l, request);
+	if (!k)
+		return;
+	const struct model_state *m = model_state_of(l, k->model);
+	const struct open_request *r = k->open;
+	ordinal end = k->batches.end;
+	struct ordinal_range some = {k->batches.first, k->batches.first};
+	while (r && (some.first = request_next(r, some.end)) < r->batches.end) {
+		some.end = request_gap(r, some.first);
+		fn(ctx, k->model, some);
+	}
+	/* What was claimed and put back has been taken off its list. */
+	for (ordinal b = mark_next(l, m, MARK_REQUEUED, k->batches.first, end); b < end;
+	     b = mark_next(l, m, MARK_REQUEUED, b + 1, end)) {
+		const struct cell *c = cell_find(m, b);
+		const struct detail *d = c && c->detail ? detail_find(l, k->model, b) : NULL;
+		if (d && d->request == k && !(k->open && request_has(k->open, b)))
+			fn(ctx, k->model, (struct ordinal_range){b, b + 1});
 	}
 }

@@ -1,82 +1,143 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Open requests: one row each, whatever the number of their batches; which batches
- * of it are still wanted is a bitmap.
+ * Open requests: one each, whatever the number of their batches; which batches of it are still wanted is a
+ * bitmap, in words that lie as the model's chunks do.
  */
 #include "backend/ledger/private.h"
 
+static size_t word_at(const struct open_request *r, ordinal batch)
+{
+	return (batch - r->start) / CELLS_A_CHUNK;
+}
+
+static uint32_t bit_at(const struct open_request *r, ordinal batch)
+{
+	return UINT32_C(1) << (batch - r->start) % CELLS_A_CHUNK;
+}
+
 bool request_has(const struct open_request *r, ordinal batch)
 {
-	if (batch < r->batches.first || batch >= r->batches.end)
-		return false;
-	size_t bit = batch - r->batches.first;
-	return r->wanted[bit / 8] >> (bit % 8) & 1;
+	return batch >= r->batches.first && batch < r->batches.end &&
+	       (r->wanted[word_at(r, batch)] & bit_at(r, batch)) != 0;
 }
 
-bool request_wants(const struct model_state *m, ordinal batch, int64_t *request, int64_t *seq)
-{
-	const struct open_request *r, *last = NULL;
-	TAILQ_FOREACH(r, &m->requests, link)
-	{
-		if (request_has(r, batch))
-			last = r;
-	}
-	if (last && request)
-		*request = last->known->id;
-	if (last && seq)
-		*seq = last->seq;
-	return last != NULL;
-}
-
-static void remember_finished(struct ledger *l, int64_t id)
-{
-	if (l->n_finished == l->finished_size) {
-		size_t size = l->finished_size ? 2 * l->finished_size : 64;
-		int64_t *ids = realloc(l->finished, size * sizeof *ids);
-		if (ids) {
-			l->finished = ids;
-			l->finished_size = size;
-		}
-	}
-	if (l->n_finished < l->finished_size)
-		l->finished[l->n_finished++] = id;
-}
-
-/* Its id goes to those that the store shall retire; no memory for that: it is found again at the next load.
+/* The first batch from `from` on whose bit is set in the words turned over by `flip`, or the request's end.
  */
+static ordinal scan(const struct open_request *r, ordinal from, uint32_t flip)
+{
+	if (from < r->batches.first)
+		from = r->batches.first;
+	if (from >= r->batches.end)
+		return r->batches.end;
+	size_t word = word_at(r, from);
+	uint32_t mask = UINT32_MAX << (from - r->start) % CELLS_A_CHUNK;
+	if (!flip && word < r->hint) {
+		word = r->hint;
+		mask = UINT32_MAX;
+	}
+	for (; word < r->n_words; word++, mask = UINT32_MAX) {
+		uint32_t found = (r->wanted[word] ^ flip) & mask;
+		ordinal batch = r->start + (ordinal)(word * CELLS_A_CHUNK);
+		if (found)
+			batch += (ordinal)__builtin_ctz(found);
+		if (found)
+			return batch < r->batches.end ? batch : r->batches.end;
+	}
+	return r->batches.end;
+}
+
+ordinal request_next(const struct open_request *r, ordinal from)
+{
+	return scan(r, from, 0);
+}
+
+ordinal request_gap(const struct open_request *r, ordinal from)
+{
+	return scan(r, from, UINT32_MAX);
+}
+
+struct open_request *request_newest(const struct ledger *l, slot model, ordinal batch)
+{
+	struct cover c = cover_of(l, model, batch);
+	struct open_request *r, *newest = NULL;
+	while ((r = cover_next(&c)))
+		if (request_has(r, batch) && (!newest || r->seq > newest->seq))
+			newest = r;
+	return newest;
+}
+
+/* Its id goes to those that the store shall retire. */
 static void finish(struct ledger *l, struct model_state *m, struct open_request *r)
 {
 	TAILQ_REMOVE(&m->requests, r, link);
-	r->known->open = false;
+	cover_remove(l, m, r);
+	r->known->open = NULL;
 	r->known->finished = true;
-	remember_finished(l, r->known->id);
+	ids_add(&l->finished, r->known->id);
 	free(r);
 }
 
-/* The batch answers every request up to `served`. */
-void request_serve(struct ledger *l, struct model_state *m, ordinal batch, int64_t served)
+static void clear(struct ledger *l, struct model_state *m, struct open_request *r, size_t word, uint32_t bits)
 {
-	struct open_request *r, *next;
-	for (r = TAILQ_FIRST(&m->requests); r && r->seq <= served; r = next) {
-		next = TAILQ_NEXT(r, link);
-		if (!request_has(r, batch))
-			continue;
-		size_t bit = batch - r->batches.first;
-		r->wanted[bit / 8] &= (unsigned char)~(1u << (bit % 8));
-		if (--r->remaining == 0)
-			finish(l, m, r);
+	r->remaining -= (size_t)__builtin_popcount(r->wanted[word] & bits);
+	r->wanted[word] &= ~bits;
+	while (r->hint < r->n_words && !r->wanted[r->hint])
+		r->hint++;
+	if (r->remaining == 0)
+		finish(l, m, r);
+}
+
+void request_serve(struct ledger *l, slot model, ordinal batch, int64_t served)
+{
+	struct cover c = cover_of(l, model, batch);
+	struct open_request *r;
+	while ((r = cover_next(&c)))
+		if (r->seq <= served && request_has(r, batch))
+			clear(l, model_state_of(l, model), r, word_at(r, batch), bit_at(r, batch));
+}
+
+static void serve_words(struct ledger *l, struct model_state *m, struct open_request *r,
+			struct chunk_range chunks, struct ordinal_range batches)
+{
+	size_t first = chunks.first > r->chunk ? chunks.first : r->chunk;
+	size_t end = chunks.end < r->chunk + r->n_words ? chunks.end : r->chunk + r->n_words;
+	for (size_t i = first; i < end; i++) {
+		bool last = r->remaining ==
+			    (size_t)__builtin_popcount(r->wanted[i - r->chunk] & chunk_mask(m, i, batches));
+		clear(l, m, r, i - r->chunk, chunk_mask(m, i, batches));
+		if (last)
+			return;
 	}
 }
 
-static struct open_request *open_find(const struct model_state *m, const struct known_request *k)
+static bool meets(const struct open_request *r, struct ordinal_range batches)
 {
-	struct open_request *r;
+	return r->batches.first < batches.end && batches.first < r->batches.end;
+}
+
+void request_serve_range(struct ledger *l, slot model, struct ordinal_range batches, int64_t served)
+{
+	struct model_state *m = model_state_of(l, model);
+	struct chunk_range chunks = chunks_of(m, batches);
+	struct open_request *r, *next;
+	for (r = TAILQ_FIRST(&m->requests); r && r->seq <= served; r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (meets(r, batches))
+			serve_words(l, m, r, chunks, batches);
+	}
+	for (size_t i = chunks.first; i < chunks.end; i++) {
+		struct flags f = m->flags[i];
+		f.queued &= ~chunk_mask(m, i, batches) | f.requeued;
+		flags_put(m, i, f);
+	}
 	TAILQ_FOREACH(r, &m->requests, link)
 	{
-		if (r->known == k)
-			return r;
+		for (size_t i = r->chunk; meets(r, batches) && i < r->chunk + r->n_words; i++) {
+			struct flags f = m->flags[i];
+			f.queued |= r->wanted[i - r->chunk];
+			flags_put(m, i, f);
+		}
 	}
-	return NULL;
 }
 
 /* Kept by rising seq: nearly always the new one is the last. */
@@ -92,28 +153,34 @@ static void insert(struct model_state *m, struct open_request *r)
 }
 
 /* Every batch of it is wanted, and shows as queued. */
-static int open_make(struct model_state *m, struct known_request *k, const struct store_request_row *row)
+static int open_make(struct ledger *l, struct model_state *m, struct known_request *k,
+		     const struct store_request_row *row)
 {
-	size_t n = row->batches.end - row->batches.first;
-	struct open_request *r = calloc(1, sizeof *r + (n + 7) / 8);
+	if (!cells_reach(m, row->batches.end))
+		return -ENOMEM;
+	struct chunk_range chunks = chunks_of(m, row->batches);
+	size_t n = chunks.end - chunks.first;
+	struct open_request *r = calloc(1, sizeof *r + n * sizeof *r->wanted);
 	if (!r)
 		return -ENOMEM;
-	for (ordinal b = row->batches.first; b < row->batches.end; b++)
-		if (!cell_make(m, b)) {
-			free(r);
-			return -ENOMEM;
-		}
 	r->known = k;
 	r->seq = row->seq;
 	r->batches = row->batches;
-	r->remaining = n;
-	for (size_t bit = 0; bit < n; bit++)
-		r->wanted[bit / 8] |= (unsigned char)(1u << (bit % 8));
+	r->remaining = row->batches.end - row->batches.first;
+	r->chunk = chunks.first;
+	r->start = m->begin + (ordinal)(chunks.first * CELLS_A_CHUNK);
+	r->n_words = n;
+	if (cover_add(l, m, r) < 0) {
+		free(r);
+		return -ENOMEM;
+	}
 	insert(m, r);
-	k->open = true;
-	for (ordinal b = row->batches.first; b < row->batches.end; b++) {
-		struct cell *c = cell_find(m, b);
-		cell_flags(m, c, true, c->claimed, c->running);
+	k->open = r;
+	for (size_t i = 0; i < n; i++) {
+		struct flags f = m->flags[chunks.first + i];
+		r->wanted[i] = chunk_mask(m, chunks.first + i, row->batches);
+		f.queued |= r->wanted[i];
+		flags_put(m, chunks.first + i, f);
 	}
 	return 0;
 }
@@ -128,32 +195,29 @@ int ledger_put_request(struct ledger *l, const struct store_request_row *row)
 	struct known_request *k = known_make(l, &r);
 	if (!k)
 		return -ENOMEM;
-	if (!r.open || k->finished || r.batches.first >= r.batches.end || open_find(m, k))
+	if (!r.open || k->finished || r.batches.first >= r.batches.end || k->open)
 		return 0;
-	return open_make(m, k, &r);
+	return open_make(l, m, k, &r);
 }
 
 size_t ledger_take_finished(struct ledger *l, int64_t *ids, size_t n)
 {
-	if (n > l->n_finished)
-		n = l->n_finished;
-	l->n_finished -= n;
-	if (n)
-		memcpy(ids, l->finished + l->n_finished, n * sizeof *ids);
-	return n;
+	return ids_take(&l->finished, ids, n);
 }
 
 void ledger_untake_finished(struct ledger *l, const int64_t *ids, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		remember_finished(l, ids[i]);
+		ids_add(&l->finished, ids[i]);
 }
 
-void requests_free(struct model_state *m)
+void requests_free(struct ledger *l, struct model_state *m)
 {
 	struct open_request *r;
 	while ((r = TAILQ_FIRST(&m->requests))) {
 		TAILQ_REMOVE(&m->requests, r, link);
+		cover_remove(l, m, r);
+		r->known->open = NULL;
 		free(r);
 	}
 }

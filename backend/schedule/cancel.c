@@ -26,7 +26,7 @@ bool cancel_meant(struct backend *b, slot model, ordinal batch, int64_t *wanted)
 	const struct job_worker *w = worker_of(b, model, batch);
 	if (!w || !(w->cancelled >> (batch - w->run.first) & 1))
 		return false;
-	*wanted = w->wish[batch - w->run.first];
+	*wanted = w->answered[batch - w->run.first];
 	return true;
 }
 
@@ -41,13 +41,13 @@ void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at)
 {
 	struct store_outcome out = {
 		.kind = SETTLE_CANCELLED, .model = model, .batch = batch, .started = at, .finished = at};
-	int64_t wish;
-	if (cancel_meant(b, model, batch, &wish) &&
-	    ledger_waits(b->ledger, model, batch, &out.request, &out.wanted) && out.wanted <= wish)
+	int64_t answered;
+	if (cancel_meant(b, model, batch, &answered) &&
+	    ledger_waits(b->ledger, model, batch, &out.request, &out.wanted) && out.wanted <= answered)
 		outcome_queue(b, &out, NULL);
 }
 
-bool cancel_wanted(void *worker, ordinal batch)
+bool still_wanted(void *worker, ordinal batch)
 {
 	struct job_worker *w = worker;
 	LOCKED(&w->b->lock);
@@ -69,12 +69,12 @@ bool cancel_asked(const struct backend *b, slot model, ordinal batch)
 	return false;
 }
 
-/* With the lock. Requests up to `wish` are answered by the end of the attempt. */
-static void end_attempt(struct job_worker *w, ordinal batch, int64_t wish)
+/* With the lock. Requests up to `answered` are answered by the end of the attempt. */
+static void end_attempt(struct job_worker *w, ordinal batch, int64_t answered)
 {
 	uint32_t i = batch - w->run.first;
-	if (!(w->cancelled >> i & 1) || w->wish[i] < wish)
-		w->wish[i] = wish;
+	if (!(w->cancelled >> i & 1) || w->answered[i] < answered)
+		w->answered[i] = answered;
 	w->cancelled |= UINT32_C(1) << i;
 	w->interrupt |= w->building == batch;
 	pthread_cond_signal(&w->b->cancel_wake);
@@ -140,12 +140,9 @@ static void send_stretch(struct canceller *c, slot model, struct ordinal_range b
 	c->any = true;
 	for (ordinal o = batches.first; o < batches.end; o++) {
 		struct job_worker *w = worker_of(c->b, model, o);
-		int64_t wish;
-		if (!w)
-			continue;
 		/* Who asks for it from now on gets it built. */
-		ledger_newest_wish(c->b->ledger, model, o, &wish);
-		end_attempt(w, o, wish);
+		if (w)
+			end_attempt(w, o, ledger_newest_wanting(c->b->ledger, model, o));
 	}
 }
 

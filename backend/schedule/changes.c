@@ -49,7 +49,8 @@ void changed_readers(struct backend *b, slot model, ordinal batch)
 		r.n = r.seen = 0;
 		{
 			LOCKED(&b->lock);
-			plan_readers(b->ledger, b->models, model, batch, note_reader, &r);
+			plan_readers(b->ledger, b->models, model, (struct ordinal_range){batch, batch + 1},
+				     note_reader, &r);
 			for (size_t i = 0; i < r.n; i++)
 				touch_model(b, r.list[i].model);
 		}

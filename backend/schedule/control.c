@@ -66,6 +66,10 @@ static int turn(struct backend *b, struct error *err)
 {
 	struct store_sink sink;
 	int r = store_follow(b->store, follow_ms(b), backend_sink(b, &sink), err);
+	{
+		LOCKED(&b->lock);
+		ledger_forget_closed(b->ledger);
+	}
 	if (r < 0)
 		return r;
 	asks_send(b);

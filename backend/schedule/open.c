@@ -104,6 +104,7 @@ int backend_open(const struct backend_config *config, struct catalog *catalog, s
 		backend_close(b);
 		return r;
 	}
+	ledger_forget_closed(b->ledger);
 	/* What opening has needed for a moment goes back: a mount lives for months. */
 	malloc_trim(0);
 	*out = b;

@@ -121,12 +121,13 @@ static void show(struct backend *b, const struct store_outcome *o)
 	{
 		LOCKED(&b->lock);
 		if (o->kind == SETTLE_SKIPPED)
-			ledger_left(b->ledger, o->model, o->batch);
+			ledger_mark_skipping(b->ledger, o->model,
+					     (struct ordinal_range){o->batch, o->batch + 1}, false);
+		/* Of what was only queued, -ESTALE means that it is queued no more: its claim must stay. */
 		if (o->result == 0)
 			show_recorded(b, o);
 		else if (o->attempt)
 			ledger_released(b->ledger, o->model, o->batch);
-		/* Of what was only queued, -ESTALE means that it is queued no more: its claim must stay. */
 		touch_model(b, o->model);
 	}
 	struct ordinal_range batches = {o->batch, o->batch + 1};

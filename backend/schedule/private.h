@@ -74,16 +74,17 @@ struct job_worker {
 	pthread_cond_t wake;
 	enum job_kind kind; /* JOB_NONE: idle */
 	struct build_run run;
-	struct held_catalog *held;  /* of a run, until it ends: the catalog it was claimed with */
-	const struct model *facts;  /* in there */
-	int64_t served;		    /* of the claim: a cancel with a higher seq ends its attempts */
-	ordinal building;	    /* the batch of the run that is in flight */
-	uint32_t cancelled;	    /* bit i: run.first + i is to be cancelled */
-	uint32_t ended;		    /* bit i: run.first + i has ended */
-	int64_t wish[CLAIM_MAX];    /* of what is cancelled: the highest seq that wanted it then */
-	bool interrupt;		    /* the canceller shall end what is in flight */
-	bool interrupting;	    /* the canceller uses `worker`, without the lock */
-	struct open_worker *worker; /* set by its own thread before it takes its first job */
+	struct held_catalog *held;   /* of a run, until it ends: the catalog it was claimed with */
+	const struct model *facts;   /* in there */
+	int64_t served;		     /* of the claim: a cancel with a higher seq ends its attempts */
+	ordinal building;	     /* the batch of the run that is in flight */
+	uint32_t cancelled;	     /* bit i: run.first + i is to be cancelled */
+	uint32_t ended;		     /* bit i: run.first + i has ended */
+	int64_t answered[CLAIM_MAX]; /* of what is cancelled: every request up to this seq is answered by its
+					end */
+	bool interrupt;		     /* the canceller shall end what is in flight */
+	bool interrupting;	     /* the canceller uses `worker`, without the lock */
+	struct open_worker *worker;  /* set by its own thread before it takes its first job */
 };
 
 /* Somebody waits until the history of a model is up to date. */
@@ -249,7 +250,7 @@ bool cancel_asked(const struct backend *b, slot model, ordinal batch);
  * what is known here goes.
  */
 void cancel_apply(struct backend *b, slot model, struct ordinal_range batches, int64_t seq);
-bool cancel_wanted(void *worker, ordinal batch); /* build_run.wanted; a job_worker */
+bool still_wanted(void *worker, ordinal batch); /* build_run.wanted, of a job_worker: it is not cancelled */
 void *cancel_main(void *arg);
 
 /* historian.c */

@@ -83,7 +83,8 @@ static void close_over_skipped(struct backend *b, struct stretches *found)
 			slot model = found->list[i].model;
 			enum batch_state s = ledger_state(b->ledger, model, o);
 			if (batch_state_traits(s)->wrong)
-				plan_readers(b->ledger, b->models, model, o, add_skipped, &c);
+				plan_readers(b->ledger, b->models, model, (struct ordinal_range){o, o + 1},
+					     add_skipped, &c);
 		}
 	}
 }

@@ -15,38 +15,34 @@ struct skipping {
 	struct error why;
 };
 
-static void skip(struct skipping *s, slot model, ordinal batch)
+/* Of a range what waits and is not on its way already: of a model that reads itself each failure names all
+ * later batches. */
+static void skip(void *ctx, slot model, struct ordinal_range batches)
 {
+	struct skipping *s = ctx;
 	struct backend *b = s->b;
 	struct store_outcome out = {.kind = SETTLE_SKIPPED,
 				    .model = model,
-				    .batch = batch,
 				    .started = s->cause->finished,
 				    .finished = s->cause->finished};
-	/* The mark first: of a model that reads itself each failure names all later batches. */
-	if (!ledger_leave(b->ledger, model, batch))
-		return;
-	if (ledger_waits(b->ledger, model, batch, &out.request, &out.wanted) &&
-	    (!s->only || out.request == s->only) &&
-	    (!s->before || ledger_asked_at(b->ledger, out.request) < s->before))
-		outcome_queue(b, &out, &s->why);
-	else
-		ledger_left(b->ledger, model, batch);
+	while (ledger_queued(b->ledger, model) > 0 && batches.first < batches.end) {
+		struct ledger_waiting w = ledger_next_waiting(b->ledger, model, batches, true);
+		batches.first = w.batches.end;
+		if ((s->only && w.request != s->only) ||
+		    (s->before && ledger_asked_at(b->ledger, w.request) >= s->before))
+			continue;
+		ledger_mark_skipping(b->ledger, model, w.batches, true);
+		out.request = w.request;
+		out.wanted = w.wanted;
+		for (out.batch = w.batches.first; out.batch < w.batches.end; out.batch++)
+			outcome_queue(b, &out, &s->why);
+	}
 }
 
-static void skip_range(void *ctx, slot model, struct ordinal_range batches, bool windowed)
+static void skip_reading(void *ctx, slot model, struct ordinal_range batches, bool windowed)
 {
-	struct skipping *s = ctx;
 	(void)windowed;
-	if (ledger_queued(s->b->ledger, model) == 0)
-		return;
-	for (ordinal o = batches.first; o < batches.end; o++)
-		skip(s, model, o);
-}
-
-static void skip_one(void *ctx, slot model, ordinal batch)
-{
-	skip(ctx, model, batch);
+	skip(ctx, model, batches);
 }
 
 void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t before)
@@ -57,14 +53,15 @@ void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t
 	struct skipping s = {.b = b, .cause = failed, .before = before};
 	error_set(&s.why, ECANCELED, "it reads %s/%s, which %s", m->dir, name,
 		  failed->kind == SETTLE_SKIPPED ? "was skipped" : "failed");
-	plan_readers(b->ledger, b->models, failed->model, failed->batch, skip_range, &s);
+	plan_readers(b->ledger, b->models, failed->model,
+		     (struct ordinal_range){failed->batch, failed->batch + 1}, skip_reading, &s);
 	if (before || failed->kind != SETTLE_FAILED ||
 	    ledger_equal_failures(b->ledger, failed->request, failed->sqlstate) < EQUAL_FAILURES)
 		return;
 	error_set(&s.why, ECANCELED, "the same error %d times in a row, last in %s/%s: %.300s",
 		  EQUAL_FAILURES, m->dir, name, failed->message);
 	s.only = failed->request;
-	ledger_remaining(b->ledger, failed->request, skip_one, &s);
+	ledger_remaining(b->ledger, failed->request, skip, &s);
 }
 
 void skip_hopeless(struct backend *b, const struct store_outcome *put_back)
@@ -73,5 +70,5 @@ void skip_hopeless(struct backend *b, const struct store_outcome *put_back)
 	if (!s.only || ledger_failures(b->ledger, s.only) < EQUAL_FAILURES)
 		return;
 	error_set(&s.why, ECANCELED, "the same error %d times in a row", EQUAL_FAILURES);
-	skip(&s, put_back->model, put_back->batch);
+	skip(&s, put_back->model, (struct ordinal_range){put_back->batch, put_back->batch + 1});
 }

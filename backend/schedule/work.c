@@ -63,7 +63,7 @@ static void grant(struct backend *b, struct job_worker *w, const struct store_cl
 				.first = c->first,
 				.count = c->count,
 				.request = c->request,
-				.wanted = cancel_wanted,
+				.wanted = still_wanted,
 				.wanted_ctx = w};
 	uint32_t granted = 0;
 	{

@@ -12,10 +12,11 @@ import tempfile
 from pathlib import Path
 
 import building
+import crowds
 import looking
 from kit import ROOT, Bench
 
-BENCHES = {name.removeprefix("bench_"): function for room in (building, looking)
+BENCHES = {name.removeprefix("bench_"): function for room in (building, looking, crowds)
            for name, function in vars(room).items() if name.startswith("bench_")}
 
 

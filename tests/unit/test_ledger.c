@@ -4,7 +4,7 @@
 static void cells_are_small(void **state)
 {
 	(void)state;
-	assert_int_equal(sizeof(struct cell), 24);
+	assert_int_equal(sizeof(struct cell), 28);
 }
 
 static void nothing_known_is_pending(void **state)
@@ -166,12 +166,11 @@ static void requeued_comes_again(void **state)
 	assert_int_equal(run.wanted, 0);
 }
 
-static void count_batch(void *ctx, slot model, ordinal batch)
+static void count_batches(void *ctx, slot model, struct ordinal_range batches)
 {
 	size_t *n = ctx;
 	(void)model;
-	(void)batch;
-	(*n)++;
+	*n += batches.end - batches.first;
 }
 
 /* Claimed and put back: still of the request, though nothing is left on its list. */
@@ -185,7 +184,7 @@ static void what_was_put_back_remains(void **state)
 		ledger_claimed(l, 0, first_day + d, 1, 1, 1);
 	ledger_requeued(l, 0, first_day + 1);
 	ledger_requeued(l, 0, first_day + 2);
-	ledger_remaining(l, 1, count_batch, &n);
+	ledger_remaining(l, 1, count_batches, &n);
 	assert_int_equal(n, 2);
 	for (unsigned i = 1; i <= 3; i++)
 		assert_int_equal(ledger_equal_failures(l, 1, "22012"), i);
@@ -197,7 +196,7 @@ static void what_was_put_back_remains(void **state)
 	assert_int_equal(ledger_skipped(l, &o), 0);
 	assert_int_equal(ledger_state(l, 0, o.batch), BATCH_SKIPPED);
 	n = 0;
-	ledger_remaining(l, 1, count_batch, &n);
+	ledger_remaining(l, 1, count_batches, &n);
 	assert_int_equal(n, 1);
 }
 
@@ -225,12 +224,16 @@ static void what_the_store_put_back_is_not_released(void **state)
 static void what_waits_is_skipped_once(void **state)
 {
 	struct ledger *l = *state;
-	ask(l, 0, 1, 0, 1);
-	assert_true(ledger_leave(l, 0, first_day));
-	assert_false(ledger_leave(l, 0, first_day));
-	ledger_left(l, 0, first_day);
-	assert_true(ledger_leave(l, 0, first_day));
-	assert_false(ledger_leave(l, 0, first_day + 1000));
+	ask(l, 0, 1, 0, 40);
+	struct ledger_waiting w = ledger_next_waiting(l, 0, days(3, 1000), true);
+	assert_int_equal(w.batches.first, first_day + 3);
+	assert_int_equal(w.batches.end, first_day + 40);
+	ledger_mark_skipping(l, 0, days(10, 35), true);
+	assert_int_equal(ledger_next_waiting(l, 0, days(3, 1000), true).batches.end, first_day + 10);
+	assert_int_equal(ledger_next_waiting(l, 0, days(10, 1000), true).batches.first, first_day + 35);
+	assert_int_equal(ledger_next_waiting(l, 0, days(10, 1000), false).batches.first, first_day + 10);
+	ledger_mark_skipping(l, 0, days(10, 35), false);
+	assert_int_equal(ledger_next_waiting(l, 0, days(3, 1000), true).batches.end, first_day + 40);
 }
 
 /* The number of an attempt that was cancelled is used up, as its row has it. */

@@ -31,7 +31,7 @@ static void skip_range(void *ctx, int m, struct ordinal_range batches, bool wind
 
 static void skip_readers(struct sim *s, int m, ordinal batch)
 {
-	plan_readers(s->ledger, s->known, m, batch, skip_range, s);
+	plan_readers(s->ledger, s->known, m, (struct ordinal_range){batch, batch + 1}, skip_range, s);
 }
 
 /* What reads a failed batch and waited is skipped, by the simulation's own windows. */
@@ -84,7 +84,7 @@ static void cancel_attempt(struct sim *s, struct sim_worker *w)
 	struct store_outcome o = {.kind = SETTLE_CANCELLED, .model = w->model, .batch = w->run.first + w->at};
 	struct sim_batch *b = batch_of(s, w->model, o.batch);
 	o.attempt = b->attempt;
-	ledger_newest_wish(s->ledger, w->model, o.batch, &o.wanted);
+	o.wanted = ledger_newest_wanting(s->ledger, w->model, o.batch);
 	ledger_cancelled(s->ledger, &o);
 	b->claimed = b->begun = false;
 	b->served = o.wanted > b->served ? o.wanted : b->served;

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ranges that were answered without being built. Of what was skipped as a range all cells share one origin,
+ * which knows the answer: 28 bytes a batch, one text for all.
+ */
+#include "backend/ledger/private.h"
+
+void answer_unref(struct ledger *l, struct answer *a)
+{
+	if (!a || --a->refs > 0)
+		return;
+	if (a->message) {
+		TAILQ_REMOVE(&l->answers, a, with_text);
+		l->n_texts--;
+	}
+	ids_add(&l->unseen, a->id);
+	free(a->message);
+	free(a);
+}
+
+/* With a reference for the caller. */
+static struct answer *answer_new(struct ledger *l, const struct store_answer *row)
+{
+	struct answer *a = calloc(1, sizeof *a);
+	if (!a)
+		return NULL;
+	*a = (struct answer){.id = row->id, .served = row->served, .at = row->at, .refs = 1};
+	a->message = *row->message ? strdup(row->message) : NULL;
+	if (!a->message)
+		return a;
+	texts_trim(l);
+	TAILQ_INSERT_TAIL(&l->answers, a, with_text);
+	l->n_texts++;
+	return a;
+}
+
+/* Its last build stays what it was; how its last attempt ended is told by the history only. */
+static void skip_cell(struct ledger *l, const struct store_answer *row, ordinal batch, struct answer *a,
+		      const struct requester *by)
+{
+	struct model_state *m = model_state_of(l, row->model);
+	struct cell *c = cell_find(m, batch);
+	struct detail *d = c->detail ? detail_find(l, row->model, batch) : NULL;
+	int64_t built = cell_built(c);
+	if (d) {
+		detail_message(l, d, "", "");
+		d->rows_inserted = d->rows_deleted = -1;
+		d->rows_outside = 0;
+		detail_drop_empty(l, d, c);
+	}
+	c->outcome = OUTCOME_SKIPPED;
+	c->adopted = c->partial = 0;
+	c->duration_ms = 0;
+	cell_set_finished(c, row->at);
+	cell_set_built(m, c, batch, built);
+	cell_set_origin(l, c, by, origin_of(l, c)->code->code, a);
+}
+
+static int skip(struct ledger *l, const struct store_answer *row)
+{
+	struct model_state *m = model_state_of(l, row->model);
+	const struct known_request *k = known_find(l, row->request);
+	for (ordinal b = row->batches.first; b < row->batches.end; b++)
+		if (!cell_make(m, b))
+			return -ENOMEM;
+	struct answer *a = answer_new(l, row);
+	if (!a)
+		return -ENOMEM;
+	/* What runs was claimed for a newer request. */
+	for (ordinal b = row->batches.first; b < row->batches.end; b++)
+		if (!marked(m, MARK_ACTIVE, b))
+			skip_cell(l, row, b, a, k ? k->by : NULL);
+	answer_unref(l, a);
+	return 0;
+}
+
+int ledger_put_answer(struct ledger *l, const struct store_answer *row)
+{
+	struct model_state *m = model_state_of(l, row->model);
+	struct store_answer r = *row;
+	if (r.batches.first < m->begin)
+		r.batches.first = m->begin;
+	if (r.batches.first >= r.batches.end)
+		return 0;
+	int err = r.kind == SETTLE_SKIPPED ? skip(l, &r) : 0;
+	if (err == 0)
+		request_serve_range(l, r.model, r.batches, r.served);
+	return err;
+}
+
+size_t ledger_take_unseen(struct ledger *l, int64_t *ids, size_t n)
+{
+	return ids_take(&l->unseen, ids, n);
+}
+
+void ledger_untake_unseen(struct ledger *l, const int64_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ids_add(&l->unseen, ids[i]);
+}
+
+int ledger_skipped(struct ledger *l, const struct store_outcome *o)
+{
+	struct batch_info was;
+	ledger_info(l, o->model, o->batch, &was);
+	struct store_state s = {.model = o->model,
+				.batch = o->batch,
+				.outcome = OUTCOME_SKIPPED,
+				.attempt = o->attempt ? o->attempt : was.attempt,
+				.started = o->finished,
+				.finished = o->finished,
+				.built = was.built,
+				.rows_deleted = -1,
+				.rows_inserted = -1,
+				.rows_outside = -1,
+				.request = o->request,
+				.served = o->wanted,
+				.code = was.code,
+				.sqlstate = "",
+				.message = o->message};
+	return ledger_put_state(l, &s);
+}
+
+void ledger_cancelled(struct ledger *l, const struct store_outcome *o)
+{
+	struct model_state *m = model_state_of(l, o->model);
+	struct cell *c = cell_make(m, o->batch);
+	if (!c)
+		return;
+	request_serve(l, o->model, o->batch, o->wanted > o->before ? o->wanted : o->before);
+	flags_requeue(m, o->batch, false);
+	if (o->attempt)
+		c->attempt = o->attempt;
+	ledger_released(l, o->model, o->batch);
+}
