@@ -21,6 +21,7 @@ struct engine {
 	const char *name; /* as `-o engine=` and the manifest's adapter_type have it */
 	const struct store_ops *store;
 	const struct builder_ops *builder;
+	uint64_t supports; /* the kinds of need that it builds models with: SUPPORTS() of verdict.h */
 	unsigned takes,
 		needs; /* enum engine_option: what it understands; of that, what it cannot do without */
 	const char *given_by; /* how its warehouse is given, for a person: "database=FILE" */

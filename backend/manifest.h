@@ -54,6 +54,38 @@ struct upstream {
 	bool windowed;
 };
 
+/*
+ * What building a model takes besides its SQL and a window. Facts of the project: whether an engine can do it
+ * is for verdict.h to say.
+ */
+enum need_kind {
+	NEED_COMPILED_SQL,  /* the manifest has no compiled SQL of it. text: its name for `dbt compile
+			       --select` */
+	NEED_CLEAR_WINDOWS, /* whoever builds it must know which of the places that read the relation `text`
+			       get the window, and the SQL in `where` does not tell */
+	NEED_LANGUAGE,	    /* text: the language it is written in, which is not SQL */
+	NEED_HOOK,	    /* where: pre-hook or post-hook; text: its SQL */
+	NEED_HOOK_JINJA,    /* the same, and the SQL has to be rendered when it runs */
+	NEED_SCHEMA_CHANGE, /* text: what on_schema_change says */
+	NEED_CONTRACT,	    /* its contract is enforced */
+	NEED_GRANTS, /* of these four, where: the key of the config; text: what it holds, cut where it is long
+		      */
+	NEED_SQL_HEADER,
+	NEED_PREDICATES,     /* only a part of the window is to be replaced */
+	NEED_COLUMN_CHOICE,  /* only some columns of a row are to be replaced */
+	NEED_BATCH_VALUE,    /* the file `where`, or a macro of it, asks for model.batch */
+	NEED_IS_INCREMENTAL, /* the file `where`, or a macro of it, asks whether the run is incremental */
+	NEED_OWN_STRATEGY,   /* the macro `where` takes the place of dbt's microbatch strategy */
+	NEED_KINDS
+};
+
+/* One thing that a model needs. Strings are "" where a kind has no use for them. */
+struct need {
+	const struct need *next; /* in the order in which they were found */
+	enum need_kind kind;
+	const char *where, *text;
+};
+
 struct index_config {
 	const char **columns; /* NULL-terminated */
 	bool unique;
@@ -65,10 +97,10 @@ struct model {
 	const char *name, *package, *unique_id;
 	const char *version; /* NULL: not versioned */
 	struct relation relation;
-	const char *event_time; /* NULL only where why_not says so */
+	const char *event_time; /* NULL only where `wrong` says so */
 	enum batch_size batch_size;
 	const char *batch_size_text; /* as configured, also where unknown; NULL: none */
-	int64_t begin; /* us, truncated to batch_size; INT64_MAX: no batches, why_not says why */
+	int64_t begin; /* us, truncated to batch_size; INT64_MAX: no batches, `wrong` says why */
 	int32_t lookback;
 	const char *strategy;
 	const char **unique_key; /* NULL-terminated; an empty list: none */
@@ -76,8 +108,8 @@ struct model {
 	const char **tags, **fqn;  /* NULL-terminated */
 	const char *meta_json;	   /* compact JSON object */
 	const char *original_path; /* original_file_path: for messages */
-	const char *compiled;	   /* the SQL, unfiltered; NULL only where why_not says so */
-	const char *checksum;	   /* of the node; "" if the manifest has none */
+	const char *compiled; /* the SQL, unfiltered; NULL only with a NEED_COMPILED_SQL or a NEED_LANGUAGE */
+	const char *checksum; /* of the node; "" if the manifest has none */
 	char code[17]; /* hash of what decides a batch's rows: compiled, relation, event_time, inputs */
 	const struct index_config *indexes;
 	size_t n_indexes;
@@ -88,9 +120,10 @@ struct model {
 	size_t n_inputs;
 	const struct upstream *upstreams;
 	size_t n_upstreams;
-	int node; /* index into catalog.nodes */
-	const char *
-		why_not; /* NULL: runnable natively; else a sentence for each reason: what, why, what to do */
+	int node;		  /* index into catalog.nodes */
+	const struct need *needs; /* NULL: nothing besides its SQL and a window */
+	const char *wrong; /* NULL: nothing; else a sentence for each thing in the manifest that is missing or
+			      cannot be understood, and that nobody can build the model without */
 };
 
 /*
@@ -146,7 +179,7 @@ struct catalog {
  * and *err names the file, the key and the value: -ENOENT (no such file, or a
  * directory without a manifest.json), -EACCES, -EINVAL (not JSON, no manifest,
  * a wrong type where the whole cannot be understood), -ENOMEM. One model that is
- * wrong is no failure: it is in the catalog with its why_not; one whose name
+ * wrong is no failure: it is in the catalog, `wrong` says why; one whose name
  * cannot be a file's is left out and named in the log. A wrong value of any other
  * node is logged, and refuses the models that read it.
  */

@@ -11,6 +11,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/strbuf.h"
+#include "backend/verdict.h"
 
 struct held_catalog {
 	unsigned references; /* atomic */
@@ -20,6 +21,7 @@ struct held_catalog {
 	slot *slots;
 	size_t *first_read; /* into reads; first_read[n_models]: how many there are */
 	struct model_read *reads;
+	char **why_not; /* the verdict; NULL: the model can be built */
 };
 
 /* What a slot stands for. Never freed while the models live. */
@@ -44,6 +46,7 @@ struct models {
 	struct slot_table *table; /* atomic: published */
 	size_t size;		  /* of the table */
 	slot end;
+	uint64_t supports; /* of who builds here */
 	struct identity *by_key;
 	struct held_catalog *current; /* holds it; NULL: no catalog yet */
 	struct held_catalog *next;    /* holds it; NULL: none is prepared */
@@ -52,11 +55,14 @@ struct models {
 
 static void held_free(struct held_catalog *c)
 {
-	if (c->free_catalog)
-		c->free_catalog(c->catalog);
 	free(c->slots);
 	free(c->first_read);
 	free(c->reads);
+	for (size_t i = 0; c->why_not && i < c->catalog->n_models; i++)
+		free(c->why_not[i]);
+	free(c->why_not);
+	if (c->free_catalog)
+		c->free_catalog(c->catalog);
 	free(c);
 }
 
@@ -72,9 +78,12 @@ void catalog_drop(struct held_catalog *c)
 		held_free(c);
 }
 
-struct models *models_new(void)
+struct models *models_new(uint64_t supports)
 {
-	return calloc(1, sizeof(struct models));
+	struct models *ms = calloc(1, sizeof *ms);
+	if (ms)
+		ms->supports = supports;
+	return ms;
 }
 
 static struct identity *at(const struct models *ms, slot model)
@@ -145,7 +154,8 @@ static struct held_catalog *held_new(struct catalog *catalog, void (*free_catalo
 	c->slots = calloc(catalog->n_models + 1, sizeof *c->slots);
 	c->first_read = calloc(catalog->n_models + 1, sizeof *c->first_read);
 	c->reads = calloc(reads + 1, sizeof *c->reads);
-	if (c->slots && c->first_read && c->reads)
+	c->why_not = calloc(catalog->n_models + 1, sizeof *c->why_not);
+	if (c->slots && c->first_read && c->reads && c->why_not)
 		return c;
 	c->free_catalog = NULL;
 	held_free(c);
@@ -194,6 +204,21 @@ static int give_slots(struct models *ms, struct held_catalog *c)
 	return 0;
 }
 
+static int judge(const struct models *ms, struct held_catalog *c)
+{
+	for (size_t i = 0; i < c->catalog->n_models; i++) {
+		const struct model *m = &c->catalog->models[i];
+		auto_strbuf text = STRBUF_INIT;
+		if (verdict_builds(m, ms->supports))
+			continue;
+		verdict_why_not(m, ms->supports, &text);
+		c->why_not[i] = strbuf_detach(&text);
+		if (!c->why_not[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static void number_reads(struct held_catalog *c)
 {
 	size_t n = 0;
@@ -228,7 +253,7 @@ int models_prepare(struct models *ms, struct catalog *catalog, void (*free_catal
 	ms->next = held_new(catalog, free_catalog);
 	if (!ms->next && free_catalog)
 		free_catalog(catalog);
-	if (ms->next && give_slots(ms, ms->next) == 0) {
+	if (ms->next && give_slots(ms, ms->next) == 0 && judge(ms, ms->next) == 0) {
 		number_reads(ms->next);
 		return 0;
 	}
@@ -302,6 +327,12 @@ const struct model *models_at(const struct models *ms, slot model)
 {
 	const struct identity *id = at(ms, model);
 	return &id->from->catalog->models[id->place];
+}
+
+const char *models_why_not(const struct models *ms, slot model)
+{
+	const struct identity *id = at(ms, model);
+	return id->from->why_not[id->place];
 }
 
 const struct model_read *models_reads(const struct models *ms, slot model, size_t *n)

@@ -33,7 +33,8 @@ struct model_read {
 
 struct models;
 
-struct models *models_new(void); /* NULL: no memory */
+/* supports: the kinds of need that whoever builds the models supports (verdict.h). NULL: no memory. */
+struct models *models_new(uint64_t supports);
 /* What is held must have been dropped. NULL is fine. */
 void models_free(struct models *ms);
 
@@ -75,6 +76,9 @@ bool models_gone(const struct models *ms, slot model);
 
 /* Facts of the last catalog that had the model. */
 const struct model *models_at(const struct models *ms, slot model);
+
+/* Why it cannot be built here, by the verdict on these facts; NULL: it can. */
+const char *models_why_not(const struct models *ms, slot model);
 
 /* What the model reads, as of the same catalog; *n: how many. */
 const struct model_read *models_reads(const struct models *ms, slot model, size_t *n);

@@ -233,7 +233,7 @@ struct store_ops {
 
 	/*
 	 * models[i] is what the slot i stands for; it outlives the store. Fills targets[i]; one transaction.
-	 * Models with a why_not are passed over. Once, after open.
+	 * Models that the engine's builder does not support (verdict.h) are passed over. Once, after open.
 	 */
 	int (*enlist)(struct store *s, const struct model *const *models, struct store_target *targets,
 		      size_t n, struct error *err);

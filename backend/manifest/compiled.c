@@ -77,8 +77,7 @@ int load_compiled(struct loader *l, struct model *m)
 	if (r)
 		return r;
 	if (language && strcmp(language, "sql") != 0) {
-		refuse(l, m, "It is a %s model, and only SQL models can be built here; run it with dbt",
-		       language);
+		need(l, m, NEED_LANGUAGE, NULL, language);
 		return loader_check(l);
 	}
 	if (code && !is_blank(code))
@@ -90,11 +89,7 @@ int load_compiled(struct loader *l, struct model *m)
 	if (!m->compiled) {
 		auto_strbuf select = STRBUF_INIT;
 		selector(m, &select);
-		refuse(l, m,
-		       "The manifest has no compiled SQL of this model (`dbt run` and `dbt build` write it "
-		       "without); "
-		       "run `dbt compile --select %s`, or `dbt compile` for all models",
-		       select.str);
+		need(l, m, NEED_COMPILED_SQL, NULL, select.str);
 	}
 	return loader_check(l);
 }

@@ -87,7 +87,7 @@ static int load_model(struct loader *l, struct model *m, unsigned *seen)
 	bool *windowed;
 	int r = load_config(l, m);
 	if (!r)
-		r = refuse_wrong(l, m, check_features(l, m));
+		r = refuse_wrong(l, m, load_needs(l, m));
 	if (!r)
 		r = refuse_wrong(l, m, load_compiled(l, m));
 	if (!r)

@@ -80,9 +80,9 @@ void refuse(struct loader *l, struct model *m, const char *fmt, ...)
 	va_start(args, fmt);
 	char *sentence = arena_vprintf(l->arena, fmt, args);
 	va_end(args);
-	if (!sentence || (m->why_not && strstr(m->why_not, sentence)))
+	if (!sentence || (m->wrong && strstr(m->wrong, sentence)))
 		return;
-	m->why_not = m->why_not ? arena_printf(l->arena, "%s. %s", m->why_not, sentence) : sentence;
+	m->wrong = m->wrong ? arena_printf(l->arena, "%s. %s", m->wrong, sentence) : sentence;
 }
 
 int refuse_wrong(struct loader *l, struct model *m, int r)
@@ -92,4 +92,18 @@ int refuse_wrong(struct loader *l, struct model *m, int r)
 	refuse(l, m, "%s", l->root.err->text);
 	*l->root.err = (struct error){0};
 	return loader_check(l);
+}
+
+void need(struct loader *l, struct model *m, enum need_kind kind, const char *where, const char *text)
+{
+	const struct need **end = &m->needs;
+	while (*end)
+		end = (const struct need **)&(*end)->next;
+	struct need *n = arena_alloc(l->arena, 1, sizeof(*n));
+	const char *kept_where = arena_intern(l->arena, where ? where : ""),
+		   *kept_text = arena_strdup(l->arena, text ? text : "");
+	if (!n || !kept_where || !kept_text)
+		return;
+	*n = (struct need){.kind = kind, .where = kept_where, .text = kept_text};
+	*end = n;
 }

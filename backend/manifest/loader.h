@@ -56,10 +56,13 @@ int find_node(const struct loader *l, const char *unique_id);
 bool node_is(const struct node *n, const char *resource_type);
 bool node_is_relation(const struct node *n); /* a model can read rows of it */
 
-/* Adds a sentence without its full stop to why_not; the same one only once. */
+/* Adds a sentence without its full stop to what is wrong with the model; the same one only once. */
 void refuse(struct loader *l, struct model *m, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* What a getter has found wrong (-EINVAL) costs this model alone: a reason of its why_not, and 0. */
+/* What a getter has found wrong (-EINVAL) costs this model alone: it is added to what is wrong with it. 0. */
 int refuse_wrong(struct loader *l, struct model *m, int r);
+
+/* Adds a need behind those that the model has. The strings are copied, NULL counts as "". */
+void need(struct loader *l, struct model *m, enum need_kind kind, const char *where, const char *text);
 
 #endif

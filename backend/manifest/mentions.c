@@ -94,17 +94,6 @@ struct reading {
 	bool loose; /* a .render() that stands behind no call of its own */
 };
 
-static void cannot_tell(struct loader *l, struct model *m, const struct input *in)
-{
-	refuse(l, m,
-	       "It cannot be told which of the places that read %s in the SQL of %s are left without a "
-	       "filter "
-	       "(.render(), a relation written out); write each as {{ ref() }} or {{ ref().render() }} of "
-	       "its own, "
-	       "outside of loops, conditions, variables and macros, and run `dbt compile` again",
-	       in->relation.rendered, m->original_path);
-}
-
 static int load_input_mentions(struct loader *l, struct model *m, struct input *in,
 			       const struct reading *reading, bool *windowed)
 {
@@ -121,8 +110,8 @@ static int load_input_mentions(struct loader *l, struct model *m, struct input *
 	struct pairing p = pair(m, in->relation.rendered, reading->raw, &in_raw, &compiled);
 	bool paired = p.agrees && (p.uniform || (!p.nested && !reading->raw->unknown));
 	if (reading->loose || reading->raw->odd[index] || (!paired && (p.opted_out || shared(m, in)))) {
-		cannot_tell(l, m, in);
-		return 0;
+		need(l, m, NEED_CLEAR_WINDOWS, m->original_path, in->relation.rendered);
+		return loader_check(l);
 	}
 	char *mentions = paired ? arena_alloc(l->arena, compiled.n + 1, 1) : NULL;
 	*windowed = true;

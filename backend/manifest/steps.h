@@ -35,8 +35,8 @@ int load_config(struct loader *l, struct model *m);
 /* compiled.c */
 int load_compiled(struct loader *l, struct model *m);
 
-/* refuse.c: what dbt would do and we do not */
-int check_features(struct loader *l, struct model *m);
+/* needs.c: what the model's config and its Jinja ask for */
+int load_needs(struct loader *l, struct model *m);
 
 /* relation.c: a rendered name must say which table it is */
 int load_relation(struct loader *l, const struct place *at, struct relation *out);

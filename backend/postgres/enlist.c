@@ -19,7 +19,7 @@ static int make_model(struct store *s, size_t i, const struct model *m, struct e
 {
 	struct pg_model *pm = &s->models[i];
 	*pm = (struct pg_model){.model = m, .index = (slot)i, .loses_outside = model_loses_outside(m)};
-	if (m->why_not)
+	if (!verdict_builds(m, PG_SUPPORTS))
 		return 0;
 	if (!m->relation.schema)
 		return error_set(why_not, EOPNOTSUPP, "%s names no schema for its table", m->dir);
@@ -60,7 +60,8 @@ static int make_models(struct enlisting *e, const struct model *const *models, c
 				*err = *why_not;
 			return r;
 		}
-		if (r || models[i]->why_not || check_database(s, database, models[i], why_not))
+		if (r || !verdict_builds(models[i], PG_SUPPORTS) ||
+		    check_database(s, database, models[i], why_not))
 			continue;
 		e->models[e->n++] = &s->models[i];
 	}

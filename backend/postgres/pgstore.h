@@ -5,8 +5,12 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/builder.h"
+#include "backend/verdict.h"
 #include "backend/postgres/cancel.h"
 #include "backend/postgres/pipe.h"
+
+/* The kinds of need (verdict.h) that models are built with here: none besides SQL and a window. */
+#define PG_SUPPORTS UINT64_C(0)
 
 /* What the database says of a model's target and inputs. Immutable; counted. */
 struct pg_shape {

@@ -163,7 +163,7 @@ const char *model_why_not(const struct backend *b, slot model)
 {
 	if (models_gone(b->models, model))
 		return "the manifest has no such model any more";
-	const char *why_not = facts_of(b, model)->why_not;
+	const char *why_not = models_why_not(b->models, model);
 	return why_not ? why_not : b->runtime[model].why_not;
 }
 

@@ -52,7 +52,7 @@ static struct backend *backend_new(const struct backend_config *config)
 	STAILQ_INIT(&b->history_asks);
 	LIST_INIT(&b->histories);
 	locks_init(b);
-	b->models = models_new();
+	b->models = models_new(config->engine->supports);
 	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
 	b->ledger = ledger_new();
 	for (int i = 0; b->workers && i < config->jobs; i++) {

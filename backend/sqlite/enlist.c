@@ -57,7 +57,7 @@ static void judge(const struct store *s, size_t i, struct error *why)
 	}
 	for (size_t k = 0; k < s->n; k++) {
 		const struct model *other = s->models[k].model;
-		if (k == i || other->why_not || !same_table(m, other))
+		if (k == i || !verdict_builds(other, SQLITE_SUPPORTS) || !same_table(m, other))
 			continue;
 		error_set(why, EOPNOTSUPP,
 			  "%s and %s would both write the table %s; give one of them an alias", m->unique_id,
@@ -162,7 +162,7 @@ static int enlist_all(struct store *s, sqlite3 *file, sqlite3 *queue, struct sto
 		r = db_exec(queue, s->config.read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < s->n && r == 0; i++) {
 		targets[i] = (struct store_target){.event_time_type = TIME_UNKNOWN};
-		if (!s->models[i].model->why_not)
+		if (verdict_builds(s->models[i].model, SQLITE_SUPPORTS))
 			r = enlist_model(s, file, queue, i, &targets[i], err);
 	}
 	if (r == 0 && queue)
@@ -181,8 +181,8 @@ static int take_models(struct store *s, const struct model *const *models, size_
 			  : error_set(err, ENOMEM, "no memory for %zu models", n);
 }
 
-int warehouse_enlist(struct store *s, const struct model *const *models, struct store_target *targets, size_t n,
-		     struct error *err)
+int warehouse_enlist(struct store *s, const struct model *const *models, struct store_target *targets,
+		     size_t n, struct error *err)
 {
 	auto_db *file = NULL, *queue = NULL;
 	int r = store_usable(s, err);

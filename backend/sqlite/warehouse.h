@@ -19,6 +19,10 @@
 #include <stddef.h>
 
 #include "backend/sqlite/queue/queue.h"
+#include "backend/verdict.h"
+
+/* The kinds of need (verdict.h) that models are built with here: none besides SQL and a window. */
+#define SQLITE_SUPPORTS UINT64_C(0)
 
 /* A model's table as this warehouse knows it. Protected by store.lock but for what is marked. */
 struct target {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/manifest/steps.h"
+#include "backend/verdict.h"
 #include "tests/fuzz/fuzz.h"
 
 static json_t *node(const char *name, const char *materialized)
@@ -39,9 +40,13 @@ static void check_model(const struct catalog *c, size_t i)
 	const struct model *m = &c->models[i];
 	assert(catalog_find(c, m->dir) == (int)i && !strchr(m->dir, '/') && m->dir[0] && m->dir[0] != '.');
 	assert(strlen(m->code) == 16 && m->unique_key && m->relation.schema);
-	assert(m->why_not || (m->compiled && m->event_time && m->begin != INT64_MAX && m->relation.rendered));
+	auto_strbuf why_not = STRBUF_INIT;
+	bool builds = verdict_builds(m, 0);
+	verdict_why_not(m, 0, &why_not);
+	assert(builds == (why_not.len == 0));
+	assert(!builds || (m->compiled && m->event_time && m->begin != INT64_MAX && m->relation.rendered));
 	for (size_t k = 0; k < m->n_inputs; k++)
-		assert(m->why_not || m->inputs[k].relation.rendered);
+		assert(!builds || m->inputs[k].relation.rendered);
 	for (size_t k = 0; k < m->n_upstreams; k++)
 		assert(m->upstreams[k].place >= 0 && (size_t)m->upstreams[k].place < c->n_models);
 }

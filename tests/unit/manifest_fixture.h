@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "backend/manifest.h"
+#include "backend/verdict.h"
 
 /* "fixtures/..." below the source tree's tests/. */
 static inline char *fixture_path(const char *name)
@@ -92,6 +93,17 @@ static inline const struct model *find_model(const struct catalog *c, const char
 	if (i < 0)
 		fail_msg("no model %s", dir);
 	return &c->models[i];
+}
+
+/* The verdict on the model where the engine supports nothing; NULL: it can be built. Until the next call. */
+static inline const char *why_not(const struct model *m)
+{
+	static char kept[8192];
+	auto_strbuf text = STRBUF_INIT;
+	verdict_why_not(m, 0, &text);
+	assert_int_equal(verdict_builds(m, 0), text.len == 0);
+	snprintf(kept, sizeof(kept), "%s", text.str);
+	return *kept ? kept : NULL;
 }
 
 static inline const struct input *find_input(const struct model *m, const char *unique_id)

@@ -8,7 +8,7 @@
 static inline struct models *models_of(struct catalog *catalog)
 {
 	struct error err = {0};
-	struct models *ms = models_new();
+	struct models *ms = models_new(0);
 	assert_non_null(ms);
 	assert_int_equal(models_prepare(ms, catalog, NULL, &err), 0);
 	models_swap(ms);

@@ -173,8 +173,8 @@ static void test_one_model(void **state)
 		assert_int_equal(json_object_update_recursive(both, fine), 0);
 		char *patch = json_dumps(both, 0);
 		struct catalog *c = patched(patch);
-		assert_says(find_model(c, "m")->why_not, of_one_model[i][1]);
-		assert_null(find_model(c, "fine")->why_not);
+		assert_says(why_not(find_model(c, "m")), of_one_model[i][1]);
+		assert_null(why_not(find_model(c, "fine")));
 		catalog_free(c);
 		free(patch);
 		json_decref(both);
@@ -182,8 +182,8 @@ static void test_one_model(void **state)
 	}
 	struct catalog *c = patched(
 		"{\"nodes\": {\"model.p.m\": {\"config\": {\"unique_key\": 5, \"lookback\": \"x\"}}}}");
-	assert_says(find_model(c, "m")->why_not, "unique_key is 5");
-	assert_says(find_model(c, "m")->why_not, "lookback is \"x\"");
+	assert_says(why_not(find_model(c, "m")), "unique_key is 5");
+	assert_says(why_not(find_model(c, "m")), "lookback is \"x\"");
 	assert_int_equal(find_model(c, "m")->begin, 1577836800000000);
 	catalog_free(c);
 	/* Without a size there are no batches. */

@@ -87,12 +87,12 @@ static void test_mentions(void **state)
 		struct catalog *c = patched(patch);
 		const struct model *m = find_model(c, "m");
 		const char *mentions = find_input(m, "model.p.src")->mentions;
-		if (!cases[i].why && m->why_not)
-			fail_msg("%s: %s", cases[i].raw, m->why_not);
-		if (cases[i].why && !m->why_not)
+		if (!cases[i].why && why_not(m))
+			fail_msg("%s: %s", cases[i].raw, why_not(m));
+		if (cases[i].why && !why_not(m))
 			fail_msg("%s: not refused", cases[i].raw);
 		if (cases[i].why)
-			assert_says(m->why_not, cases[i].why);
+			assert_says(why_not(m), cases[i].why);
 		if (!cases[i].mentions != !mentions || (mentions && strcmp(mentions, cases[i].mentions) != 0))
 			fail_msg("%s: mentions %s", cases[i].raw, mentions ? mentions : "NULL");
 		catalog_free(c);
@@ -119,7 +119,7 @@ static void test_versions_and_packages(void **state)
 		" {{ ref('v', v=1).render() }} {{ ref('v', version='2').render() }}\","
 		"\"compiled_code\": \"q.src \\\"db\\\".\\\"s\\\".\\\"src\\\" s.v_v2 s.v_v1 s.v_v2\"}}}");
 	const struct model *m = find_model(c, "m");
-	assert_null(m->why_not);
+	assert_null(why_not(m));
 	assert_string_equal(find_input(m, "model.q.src")->mentions, "-");
 	assert_string_equal(find_input(m, "model.p.src")->mentions, "f");
 	assert_string_equal(find_input(m, "model.p.v.v1")->mentions, "-");

@@ -70,7 +70,7 @@ static void names_are(struct models *ms, const char *letters)
 static void a_model_that_comes_moves_nobody(void **state)
 {
 	int freed = 0;
-	struct models *ms = models_new();
+	struct models *ms = models_new(0);
 	(void)state;
 	assert_int_equal(models_end(ms), 0);
 	assert_int_equal(models_find(ms, "b"), SLOT_NONE);
@@ -90,7 +90,7 @@ static void a_model_that_comes_moves_nobody(void **state)
 static void the_order_of_the_manifest_is_nothing(void **state)
 {
 	int freed = 0;
-	struct models *ms = models_new();
+	struct models *ms = models_new(0);
 	(void)state;
 	swap(ms, catalog_of("abc", &freed));
 	/* The catalog is sorted by directory; which place a model has is the catalog's business alone. */
@@ -111,7 +111,7 @@ static void the_order_of_the_manifest_is_nothing(void **state)
 static void a_model_that_goes_keeps_its_slot(void **state)
 {
 	int freed = 0;
-	struct models *ms = models_new();
+	struct models *ms = models_new(0);
 	(void)state;
 	swap(ms, catalog_of("abc", &freed));
 	slot b = models_find(ms, "b");
@@ -137,7 +137,7 @@ static void a_model_that_goes_keeps_its_slot(void **state)
 static void another_relation_is_another_model(void **state)
 {
 	int freed = 0;
-	struct models *ms = models_new();
+	struct models *ms = models_new(0);
 	(void)state;
 	swap(ms, catalog_of("ab", &freed));
 	struct counted *c = catalog_of("ab", &freed);
@@ -159,17 +159,19 @@ static void another_relation_is_another_model(void **state)
 	c = catalog_of("ab", &freed);
 	c->models[1].relation.identifier = (char *)"elsewhere";
 	c->models[1].begin = 5;
-	c->models[1].why_not = "its SQL is not compiled";
+	c->models[1].wrong = "its SQL is not compiled";
 	swap(ms, c);
 	assert_int_equal(models_find(ms, "b"), moved);
 	assert_int_equal(models_at(ms, moved)->begin, 5);
+	assert_string_equal(models_why_not(ms, moved), "its SQL is not compiled");
+	assert_null(models_why_not(ms, models_find(ms, "a")));
 	models_free(ms);
 }
 
 static void another_batch_size_is_another_model(void **state)
 {
 	int freed = 0;
-	struct models *ms = models_new();
+	struct models *ms = models_new(0);
 	(void)state;
 	swap(ms, catalog_of("ab", &freed));
 	struct counted *c = catalog_of("ab", &freed);
@@ -187,7 +189,7 @@ static void what_is_read_is_named_by_slots(void **state)
 {
 	int freed = 0;
 	size_t n;
-	struct models *ms = models_new();
+	struct models *ms = models_new(0);
 	(void)state;
 	swap(ms, catalog_of("ru", &freed));
 	slot r = models_find(ms, "r"), u = models_find(ms, "u");
@@ -208,7 +210,7 @@ static void what_is_read_is_named_by_slots(void **state)
 static void what_is_held_stays(void **state)
 {
 	int freed[3] = {0};
-	struct models *ms = models_new();
+	struct models *ms = models_new(0);
 	(void)state;
 	swap(ms, catalog_of("ab", &freed[0]));
 	struct held_catalog *run = models_hold(ms, 1), *all = models_hold_current(ms);
@@ -240,7 +242,7 @@ static void what_is_abandoned_was_never_there(void **state)
 {
 	int freed[2] = {0};
 	struct error err = {0};
-	struct models *ms = models_new();
+	struct models *ms = models_new(0);
 	(void)state;
 	swap(ms, catalog_of("bc", &freed[0]));
 	struct counted *c = catalog_of("abx", &freed[1]);
@@ -265,7 +267,7 @@ static void what_is_abandoned_was_never_there(void **state)
 static void many_models(void **state)
 {
 	int freed = 0;
-	struct models *ms = models_new();
+	struct models *ms = models_new(0);
 	(void)state;
 	swap(ms, catalog_of("a", &freed));
 	const char *dir = models_dir(ms, 0);

@@ -61,7 +61,7 @@ static int alone_enlist(struct store *s, const struct model *const *models, stru
 		r = db_exec(db, s->config.read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		targets[i] = (struct store_target){.event_time_type = TIME_UNKNOWN};
-		if (db && !s->models[i].model->why_not)
+		if (db && !s->models[i].model->wrong)
 			r = enlist_model(s, db, (slot)i, err);
 	}
 	return r == 0 && db ? db_exec(db, "COMMIT", err) : r;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdarg.h>
 #include <string.h>
 
 #include "backend/manifest/jinja.h"
@@ -25,18 +24,8 @@ static int check_hooks(struct loader *l, struct model *m, const struct place *co
 			json_string_value(json_is_object(hook) ? json_object_get(hook, "sql") : hook);
 		if (!sql)
 			return place_wrong(config, key, hook, "not a hook with its sql");
-		if (has_jinja(sql))
-			refuse(l, m,
-			       "Its %s holds Jinja, which only dbt can render: \"%.200s\"; run the model "
-			       "with dbt, or "
-			       "take the hook out",
-			       key, sql);
-		else if (*sql)
-			refuse(l, m,
-			       "It has a %s, and hooks are not run here: \"%.200s\"; run the model with dbt, "
-			       "or take "
-			       "the hook out",
-			       key, sql);
+		if (*sql)
+			need(l, m, has_jinja(sql) ? NEED_HOOK_JINJA : NEED_HOOK, key, sql);
 	}
 	return 0;
 }
@@ -46,12 +35,7 @@ static int check_schema_change(struct loader *l, struct model *m, const struct p
 	const char *text;
 	int r = get_string(config, "on_schema_change", &text);
 	if (!r && text && *text && strcmp(text, "ignore") != 0)
-		refuse(l, m,
-		       "Its on_schema_change is %s, and columns are not changed here; set it to ignore, or "
-		       "run "
-		       "the model "
-		       "with dbt",
-		       text);
+		need(l, m, NEED_SCHEMA_CHANGE, "on_schema_change", text);
 	return r;
 }
 
@@ -65,32 +49,29 @@ static int check_contract(struct loader *l, struct model *m, const struct place 
 		r = get_bool(&at, "enforced", &enforced);
 	}
 	if (!r && enforced == TRI_TRUE)
-		refuse(l, m,
-		       "Its contract is enforced, and contracts are not checked here; set contract.enforced "
-		       "to "
-		       "false, or run the model with dbt");
+		need(l, m, NEED_CONTRACT, "contract", NULL);
 	return r;
 }
 
 static void check_said(struct loader *l, struct model *m, const struct place *config)
 {
 	static const struct {
-		const char *key, *what;
-	} unsupported[] = {
-		{"grants", "grants are not given here"},
-		{"sql_header", "a sql_header is not sent here"},
-		{"incremental_predicates", "a batch replaces its whole window here, whatever the predicates"},
-		{"predicates", "a batch replaces its whole window here, whatever the predicates"},
-		{"merge_update_columns", "a batch replaces whole rows here"},
-		{"merge_exclude_columns", "a batch replaces whole rows here"},
+		const char *key;
+		enum need_kind kind;
+	} keys[] = {
+		{"grants", NEED_GRANTS},
+		{"sql_header", NEED_SQL_HEADER},
+		{"incremental_predicates", NEED_PREDICATES},
+		{"predicates", NEED_PREDICATES},
+		{"merge_update_columns", NEED_COLUMN_CHOICE},
+		{"merge_exclude_columns", NEED_COLUMN_CHOICE},
 	};
-	for (size_t i = 0; i < sizeof(unsupported) / sizeof(*unsupported); i++) {
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		char excerpt[120];
-		if (!json_says(config->object, unsupported[i].key))
+		if (!json_says(config->object, keys[i].key))
 			continue;
-		json_excerpt(json_object_get(config->object, unsupported[i].key), excerpt, sizeof(excerpt));
-		refuse(l, m, "Its config has %s %s, and %s; take it out, or run the model with dbt",
-		       unsupported[i].key, excerpt, unsupported[i].what);
+		json_excerpt(json_object_get(config->object, keys[i].key), excerpt, sizeof(excerpt));
+		need(l, m, keys[i].kind, keys[i].key, excerpt);
 	}
 }
 
@@ -105,18 +86,9 @@ static int check_jinja(struct loader *l, struct model *m, const struct place *at
 		jinja_uses(raw, &uses);
 	r = macro_uses(l, m, &uses);
 	if (uses.batch)
-		refuse(l, m,
-		       "%s (or a macro of it) uses model.batch, which has a value only inside of dbt's own "
-		       "run of a "
-		       "batch; run the model with dbt, or let event_time of the inputs do the filtering",
-		       m->original_path);
+		need(l, m, NEED_BATCH_VALUE, m->original_path, NULL);
 	if (uses.incremental)
-		refuse(l, m,
-		       "%s (or a macro of it) uses is_incremental(), whose answer was fixed when the SQL "
-		       "was "
-		       "compiled; a microbatch model does not need it: take it out, or run the model with "
-		       "dbt",
-		       m->original_path);
+		need(l, m, NEED_IS_INCREMENTAL, m->original_path, NULL);
 	return r;
 }
 
@@ -133,13 +105,11 @@ static void check_strategy(struct loader *l, struct model *m)
 		const char *dot = strrchr(id, '.');
 		if (dot && strcmp(dot, suffix) == 0 && strncmp(id, "macro.dbt.", 10) != 0 &&
 		    strncmp(id, "macro.dbt_", 10) != 0)
-			refuse(l, m,
-			       "%s takes the place of dbt's microbatch strategy, and only dbt can run it",
-			       id);
+			need(l, m, NEED_OWN_STRATEGY, id, NULL);
 	}
 }
 
-int check_features(struct loader *l, struct model *m)
+int load_needs(struct loader *l, struct model *m)
 {
 	static const char *const hooks[] = {"pre-hook", "post-hook", "pre_hook", "post_hook"};
 	struct place at = loader_place(l, (size_t)m->node);
