@@ -92,6 +92,15 @@ void report_note(struct report_standing *s, slot of, const struct model *m, ordi
 		 const struct batch_info *info);
 void report_note_all(struct report_standing *into, const struct report_standing *from);
 
+/* Counting a model takes a while where it is large: what was counted is kept with the model until something
+ * changes. Zero-initialised: nothing yet. */
+struct report_kept {
+	struct report_summary summary; /* of everything that exists, as of: */
+	struct report_standing standing;
+	uint64_t generation; /* of the model; 0: nothing is kept */
+	ordinal end;
+};
+
 /* Where the texts of failures are, and the clock. */
 struct report_source {
 	int64_t now;

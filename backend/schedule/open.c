@@ -55,6 +55,7 @@ static struct backend *backend_new(const struct backend_config *config)
 	b->models = models_new(config->engine->supports);
 	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
 	b->ledger = ledger_new();
+	snapshot_init(b);
 	for (int i = 0; b->workers && i < config->jobs; i++) {
 		b->workers[i].b = b;
 		pthread_cond_init(&b->workers[i].wake, NULL);
@@ -96,6 +97,7 @@ int backend_open(const struct backend_config *config, struct catalog *catalog, s
 	}
 	if (r == 0)
 		r = store_open(config->engine, &b->engine_config, &b->store, err);
+	b->snapshot.store = b->store;
 	if (r == 0)
 		r = enlist(b, err);
 	if (r == 0)

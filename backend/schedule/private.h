@@ -21,9 +21,9 @@
 #include "backend/ledger.h"
 #include "backend/models.h"
 #include "backend/plan.h"
+#include "backend/refusals.h"
 #include "backend/report/report.h"
-
-#define REFUSALS_KEPT 32
+#include "backend/snapshot.h"
 
 /* What one call of backend.h asks for: one answer for all of its requests, when the last has been answered.
  */
@@ -122,11 +122,8 @@ struct model_runtime {
 	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */
 	unsigned cancels;	  /* asked for and not recorded yet: nothing is claimed over them */
 	int64_t changed_at;
-	uint64_t generation;	       /* rises with every change */
-	struct report_summary summary; /* of everything that exists, as of: */
-	struct report_standing standing;
-	uint64_t summary_generation; /* 0: none yet */
-	ordinal summary_end;
+	uint64_t generation; /* rises with every change */
+	struct report_kept kept;
 };
 
 struct backend {
@@ -135,6 +132,7 @@ struct backend {
 	struct open_store *store;	    /* the control thread's; wake() and abandon() anybody's */
 	struct backend_listener listener;   /* immutable once threads run */
 	int64_t since;			    /* immutable */
+	struct snapshot snapshot;	    /* immutable once open */
 
 	pthread_mutex_t lock;
 	pthread_cond_t idle;   /* a worker has become idle, or the control thread has ended */
@@ -152,8 +150,7 @@ struct backend {
 	size_t turn;
 	uint64_t last_ticket;
 	struct ticket tickets[TICKETS_KEPT]; /* ring by number */
-	struct report_refusal refusals[REFUSALS_KEPT];
-	unsigned n_refusals;	/* ever */
+	struct refusals refusals;
 	struct error warehouse; /* err != 0: cannot be reached, and why */
 	bool stopping, control_done;
 	bool hurry; /* the drain is over */
@@ -191,6 +188,9 @@ static inline const struct model *facts_of(const struct backend *b, slot model)
 {
 	return models_at(b->models, model);
 }
+
+/* snapshot.c: once ledger and models are there; the store is added when it is open. */
+void snapshot_init(struct backend *b);
 
 /* catalog.c */
 /* With the lock. Takes the catalog over, also on failure (-ENOMEM: as before). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/view/causes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Quotes, comma, blank and slash around and between the names. */
@@ -9,7 +10,7 @@
 static void add(void *ctx, slot model, ordinal batch)
 {
 	struct causes *c = ctx;
-	const struct model *m = facts_of(c->b, model);
+	const struct model *m = models_at(c->v->models, model);
 	c->text += strlen(m->dir) + AROUND;
 	if (c->counting)
 		return;
@@ -33,8 +34,8 @@ static bool went_wrong(const struct ledger *l, slot model, ordinal batch)
 
 void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state state)
 {
-	const struct ledger *l = c->b->ledger;
-	const struct models *ms = c->b->models;
+	const struct ledger *l = c->v->ledger;
+	const struct models *ms = c->v->models;
 	size_t n;
 	const struct model_read *reads = models_reads(ms, model, &n);
 	if (state == BATCH_STALE)
@@ -45,7 +46,7 @@ void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state sta
 			if (went_wrong(l, reads[i].model, o))
 				add(c, reads[i].model, o);
 	}
-	bool reads_itself = facts_of(c->b, model)->reads_itself;
+	bool reads_itself = models_at(c->v->models, model)->reads_itself;
 	for (ordinal o = ledger_known(l, model).first; state == BATCH_SKIPPED && reads_itself && o < batch;
 	     o++)
 		if (went_wrong(l, model, o))

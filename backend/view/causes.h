@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a batch is stale or skipped because of. Everything here with the backend's lock. */
+/* What a batch is stale or skipped because of. Everything here with the snapshot's lock. */
 #ifndef BATCHFS_VIEW_CAUSES_H
 #define BATCHFS_VIEW_CAUSES_H
 
-#include "backend/schedule/private.h"
+#include "backend/plan.h"
+#include "backend/snapshot.h"
 
 struct causes {
-	const struct backend *b;
+	const struct snapshot *v;
 	struct report_cause *list; /* NULL where only the text is counted */
 	size_t n, size, text;	   /* text: bytes that the names take in a document */
 	bool counting, broken;	   /* broken: no memory, the list is cut */

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/schedule/private.h"
+#include <stdlib.h>
+
+#include "backend/base/cleanup.h"
 #include "backend/selection.h"
+#include "backend/snapshot.h"
 
 int backend_select(const struct backend *b, const char *expression, struct backend_selection *out,
 		   struct error *err)
 {
+	const struct snapshot *v = snapshot_of(b);
 	struct selection s;
 	*out = (struct backend_selection){0};
 	struct held_catalog *held;
 	{
-		LOCKED(lock_of(b));
-		held = models_hold_current(b->models);
+		LOCKED(v->lock);
+		held = models_hold_current(v->models);
 	}
 	int r = selection_resolve(held_catalog(held), expression, &s, err);
 	if (r == 0 && s.n_models == 0)

@@ -111,6 +111,18 @@ def test_no_engine_is_compared_by_name():
     assert NAME_COMPARED.search('strcmp(adapter, "sqlite") == 0')
 
 
+# Of two rooms inside backend/, neither includes the other: what both know stands below them.
+APART = (("backend/schedule", "backend/view"),)
+
+
+def test_rooms_that_stand_apart():
+    faults = [f"{p.relative_to(ROOT)} includes {name}" for one, other in APART
+              for room, foreign in ((one, other), (other, one)) for p in sorted((ROOT / room).rglob("*.[ch]"))
+              for _, name in INCLUDE.findall(p.read_text()) if name.startswith(foreign + "/")]
+    assert not faults, "\n".join(faults)
+    assert all((ROOT / room).is_dir() for pair in APART for room in pair)
+
+
 def test_files_are_short():
     long = [f"{p.relative_to(ROOT)}: {n} lines" for p in SOURCES
             if (n := len(p.read_text().splitlines())) > FILE_LINES]

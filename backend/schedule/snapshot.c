@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What others may read of a backend, and the refusals that anybody adds. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "backend/schedule/private.h"
+
+void snapshot_init(struct backend *b)
+{
+	b->snapshot = (struct snapshot){.backend = b,
+					.lock = &b->lock,
+					.config = &b->config,
+					.models = b->models,
+					.ledger = b->ledger,
+					.refusals = &b->refusals,
+					.warehouse = &b->warehouse,
+					.since = b->since};
+}
+
+const struct snapshot *snapshot_of(const struct backend *b)
+{
+	return &b->snapshot;
+}
+
+struct snapshot_model snapshot_model(const struct snapshot *v, slot model)
+{
+	struct model_runtime *m = &v->backend->runtime[model];
+	return (struct snapshot_model){.why_not = model_why_not(v->backend, model),
+				       .note = m->note,
+				       .event_time_type = m->event_time_type,
+				       .changed_at = m->changed_at,
+				       .kept = &m->kept,
+				       .generation = m->generation};
+}
+
+struct ordinal_range backend_existing(const struct backend *b, slot model)
+{
+	LOCKED(lock_of(b));
+	return plan_existing(facts_of(b, model), clock_now_us(b->config.clock));
+}
+
+int backend_refuse(struct backend *b, slot model, struct ordinal_range batches, int err, const char *fmt, ...)
+{
+	struct report_refusal r = {
+		.model = model, .batches = batches, .at = clock_now_us(b->config.clock), .err = err};
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(r.message, sizeof r.message, fmt, ap);
+	va_end(ap);
+	log_info(b->config.log, "%s%srefused (%s): %s", model < 0 ? "" : dir_of(b, model),
+		 model < 0 ? "" : ": ", error_name(err), r.message);
+	LOCKED(&b->lock);
+	refusals_add(&b->refusals, &r);
+	return -err;
+}
