@@ -83,6 +83,14 @@ void ledger_answered(struct ledger *l, slot model, ordinal batch, uint32_t attem
 void ledger_forget(struct ledger *l, slot model); /* all states of the model; its requests stay */
 
 /*
+ * What is recorded may have been lost: another life of the server, or another warehouse. Between the two
+ * everything is reported again, requests first; a request's id and seq are those of the new life. With the
+ * second all that was not reported is void, but for what `ours` says that this mount runs or has claimed.
+ */
+void ledger_restart(struct ledger *l);
+void ledger_restarted(struct ledger *l, bool (*ours)(void *ctx, slot model, ordinal batch), void *ctx);
+
+/*
  * What is frozen. -ENOMEM: as before. What is frozen already keeps who did it and when; a thaw
  * cuts what it meets. put_freezes(): all that is frozen, and whether the model is protected, as the store
  * has it.

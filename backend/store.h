@@ -148,6 +148,17 @@ struct store_sink {
 	 * not known for. Only by follow. */
 	void (*answered)(void *ctx, slot model, ordinal batch, uint32_t attempt, int64_t served);
 	void (*forget)(void *ctx, slot model); /* everything known of the model's batches is void */
+	/*
+	 * Only by follow. What is recorded is not what it was: the server has begun another life, from an
+	 * older state, or the warehouse is another one. Between the two everything is reported as by load,
+	 * after which all that was not is void. May come twice before the second: it begins anew.
+	 */
+	void (*restart)(void *ctx);
+	void (*restarted)(void *ctx);
+	/* Whether this mount runs that attempt, has claimed it, or is about to settle it. */
+	bool (*runs)(void *ctx, slot model, ordinal batch, uint32_t attempt);
+	/* The model has met its target anew, in another warehouse. */
+	void (*target)(void *ctx, slot model, const struct store_target *target);
 	/* All that is frozen of the model now: what was known of that is void. No batch is in two of them. */
 	void (*freezes)(void *ctx, slot model, const struct store_freeze *list, size_t n);
 };

@@ -54,6 +54,7 @@ static void skip_cell(struct ledger *l, const struct store_answer *row, ordinal 
 	cell_set_finished(c, row->at);
 	cell_set_built(m, c, batch, built);
 	cell_set_origin(l, c, by, origin_of(l, c)->code->code, a);
+	make_sure(m, batch);
 }
 
 static int skip(struct ledger *l, const struct store_answer *row)

@@ -18,6 +18,8 @@ struct known_request *known_make(struct ledger *l, const struct store_request_ro
 {
 	const struct requester *by = requester_intern(l, r->uid, r->command ? r->command : "", r->reason);
 	struct known_request *k = known_find(l, r->id);
+	if (k && k->unsure)
+		request_renew(l, k, r);
 	if (k) {
 		requester_set(l, &k->by, by);
 		return k;
@@ -36,7 +38,7 @@ struct known_request *known_make(struct ledger *l, const struct store_request_ro
 	return NULL;
 }
 
-static void forget(struct ledger *l, struct known_request *k)
+void known_forget(struct ledger *l, struct known_request *k)
 {
 	HASH_DELETE(hh, l->known, k);
 	requester_unref(l, k->by);
@@ -59,7 +61,7 @@ void ledger_forget_closed(struct ledger *l)
 			break;
 		if (k->open || k->refs)
 			continue;
-		forget(l, k);
+		known_forget(l, k);
 		closed--;
 	}
 	l->known_before = HASH_COUNT(l->known);
@@ -70,7 +72,7 @@ void known_free(struct ledger *l)
 	struct known_request *k, *next;
 	HASH_ITER(hh, l->known, k, next)
 	{
-		forget(l, k);
+		known_forget(l, k);
 	}
 }
 

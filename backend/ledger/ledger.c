@@ -175,11 +175,12 @@ int ledger_put_state(struct ledger *l, const struct store_state *s)
 	struct cell *c = cell_make(m, s->batch);
 	if (!c)
 		return -ENOMEM;
-	if (before_skip(l, m, c, s))
+	if (!unsure(m, s->batch) && before_skip(l, m, c, s))
 		return 0;
 	int r = set_detail(l, c, s);
 	if (r < 0)
 		return r;
+	make_sure(m, s->batch);
 	set_outcome(l, m, c, s);
 	average(m, s);
 	if (s->served)
@@ -226,6 +227,7 @@ void ledger_claimed(struct ledger *l, slot model, ordinal batch, uint32_t attemp
 	const struct requester *by = origin_of(l, c)->by;
 	struct known_request *k = known_find(l, request);
 	struct detail *d = detail_make(l, model, batch, c);
+	make_sure(m, batch);
 	request_serve(l, model, batch, served);
 	flags_requeue(m, batch, false);
 	if (d) {

@@ -64,6 +64,7 @@ struct flags {
 	uint32_t claimed; /* by this mount, not begun */
 	uint32_t running;
 	uint32_t skipping; /* an outcome is on its way to the store */
+	uint32_t unsure;   /* between ledger_restart() and ledger_restarted(): not reported again yet */
 };
 
 /* What a scan looks for. */
@@ -185,6 +186,7 @@ struct known_request {
 	struct open_request *open; /* NULL: nothing of it is left, or it was closed when it was reported */
 	bool finished; /* nothing of it is left: its row, read before it was retired, does not open it again
 			*/
+	bool unsure;   /* as a batch's flag: not reported again yet */
 	bool foreign;  /* made for other SQL than the model has here */
 	unsigned refs; /* details that name it */
 	int64_t at;
@@ -319,6 +321,7 @@ void answer_unref(struct ledger *l, struct answer *a);
 /* known.c */
 struct known_request *known_find(const struct ledger *l, int64_t id);
 struct known_request *known_make(struct ledger *l, const struct store_request_row *r);
+void known_forget(struct ledger *l, struct known_request *k); /* not open, and no detail names it */
 void known_free(struct ledger *l);
 void ids_add(struct id_list *list, int64_t id);
 size_t ids_take(struct id_list *list, int64_t *ids, size_t n);
@@ -347,6 +350,13 @@ struct open_request *request_newest(const struct ledger *l, slot model, ordinal 
 void request_serve(struct ledger *l, slot model, ordinal batch, int64_t served);
 /* The same for all of the range; its flags follow. */
 void request_serve_range(struct ledger *l, slot model, struct ordinal_range batches, int64_t served);
+void request_void(struct ledger *l, struct known_request *k); /* it waits for nothing more; it may wait for nothing */
 void requests_free(struct ledger *l, struct model_state *m);
+
+/* restart.c. Of a batch before cells_reach(). */
+bool unsure(const struct model_state *m, ordinal batch);
+void make_sure(struct model_state *m, ordinal batch);
+/* Of another life even what it asks for may differ. */
+void request_renew(struct ledger *l, struct known_request *k, const struct store_request_row *r);
 
 #endif

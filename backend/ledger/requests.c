@@ -211,6 +211,21 @@ void ledger_untake_finished(struct ledger *l, const int64_t *ids, size_t n)
 		ids_add(&l->finished, ids[i]);
 }
 
+void request_void(struct ledger *l, struct known_request *k)
+{
+	struct model_state *m = model_state_of(l, k->model);
+	struct open_request *r = k->open;
+	if (!r)
+		return;
+	TAILQ_REMOVE(&m->requests, r, link);
+	cover_remove(l, m, r);
+	k->open = NULL;
+	for (ordinal b = request_next(r, r->batches.first); b < r->batches.end; b = request_next(r, b + 1))
+		flags_set(m, b, marked(m, MARK_REQUEUED, b) || request_newest(l, k->model, b),
+			  marked(m, MARK_CLAIMED, b), marked(m, MARK_RUNNING, b));
+	free(r);
+}
+
 void requests_free(struct ledger *l, struct model_state *m)
 {
 	struct open_request *r;

@@ -157,14 +157,14 @@ static int write_down(struct worker *w, const struct pg_model *m, const struct p
 		pg_array_time(&starts, pg_time(windows, row, 0));
 	pg_array_end(&starts);
 	struct pg_params model = {0}, states = {0}, known = {0}, feed = {0};
-	pg_param_int(&model, m->id);
-	pg_param_int(&states, m->id);
+	pg_param_int(&model, pg_id(m));
+	pg_param_int(&states, pg_id(m));
 	pg_param_text(&states, starts.str);
 	pg_param_time(&states, now);
-	pg_param_int(&known, m->id);
+	pg_param_int(&known, pg_id(m));
 	pg_param_int(&known, shape->oid);
 	pg_param_time(&known, now);
-	pg_param_int(&feed, m->id);
+	pg_param_int(&feed, pg_id(m));
 	pg_param_int(&feed, w->store->owner);
 	pg_param_time(&feed, now);
 	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
@@ -183,12 +183,12 @@ static int lock_model(struct worker *w, const struct pg_model *m, const struct p
 		      struct error *err)
 {
 	struct pg_params known = {0};
-	pg_param_int(&known, m->id);
+	pg_param_int(&known, pg_id(m));
 	pg_param_int(&known, shape->oid);
 	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
-	pg_add_begin(&p);
+	store_begin(w->store, &p);
 	size_t locked = pg_add(&p, LOCK, &known);
-	int r = pg_run(&p, err);
+	int r = store_run(w->store, &p, err);
 	if (!r)
 		*done = shape->oid && PQntuples(p.results[locked]) && pg_bool(p.results[locked], 0, 0);
 	return r;
@@ -198,14 +198,14 @@ static int report_recorded(struct worker *w, const struct pg_model *m, const str
 			   struct error *err)
 {
 	auto_strbuf sql = STRBUF_INIT;
-	strbuf_printf(&sql, "select %s from batchfs.state s where s.model = %d", SQL_STATE_COLUMNS, m->id);
+	strbuf_printf(&sql, "select %s from batchfs.state s where s.model = %d", SQL_STATE_COLUMNS, pg_id(m));
 	if (strbuf_broken(&sql))
 		return error_set(err, ENOMEM, "no memory to adopt %s", m->target);
 	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
-	pg_add_begin_snapshot(&p);
+	store_begin_snapshot(w->store, &p);
 	size_t states = pg_add(&p, sql.str, NULL);
 	pg_add(&p, "commit", NULL);
-	int r = pg_run(&p, err);
+	int r = store_run(w->store, &p, err);
 	if (r)
 		return r;
 	sink->forget(sink->ctx, m->index);

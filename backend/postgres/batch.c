@@ -86,7 +86,7 @@ void batch_fini(struct batch *x)
 
 static void put_key(const struct batch *x, struct pg_params *params)
 {
-	pg_param_int(params, x->m->id);
+	pg_param_int(params, pg_id(x->m));
 	pg_param_time(params, calendar_start(x->m->model->batch_size, x->report.batch));
 }
 
@@ -104,6 +104,7 @@ void batch_send_rows(struct batch *x)
 	pg_param_int(&fence, x->report.attempt);
 	pg_param_time(&fence, x->report.started);
 	pg_param_text(&fence, x->m->model->code);
+	pg_param_int(&fence, x->w->store->owner);
 	renew(x, &x->rows);
 	pg_add_named(&x->rows, NAMED_BEGIN, NULL);
 	x->fenced = pg_add_named(&x->rows, NAMED_FENCE, &fence);
@@ -239,6 +240,13 @@ enum build_outcome batch_read_end(struct batch *x, bool last)
 	if (strcmp(PQcmdStatus(x->end.results[x->committed]), "COMMIT") != 0) {
 		error_set(&x->err, EIO, "the transaction was rolled back at its COMMIT");
 		return BUILD_FAILED;
+	}
+	/* The control connection has come to another server meanwhile: what counts is what is recorded there.
+	 */
+	if (!home_still(&x->w->conn)) {
+		error_set(&x->err, EIO,
+			  "the server on which the batch was committed is not the mount's any more");
+		return judge_lost(x, -ETIMEDOUT);
 	}
 	x->report.rows_outside = pg_int(x->end.results[x->finished], 0, 0);
 	return BUILD_DONE;

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What a batch's transaction sends besides the model's own statements (batch.h).
 
--- Nothing was hit: another attempt has taken over. The division fails (22012) and ends the transaction.
+-- Nothing was hit: another attempt has taken over, or this is another warehouse, where another mount's attempt may
+-- have that number. The division fails (22012) and ends the transaction.
 -- name: batch_fence
 with u as (
 	update batchfs.state set run = 0, outcome = 1, started = $4::timestamptz, code = $5, adopted = false,
 	interruptions = 0, sqlstate = '', message = ''
 	where model = $1::int and window_start = $2::timestamptz and attempt = $3::int and run = 1
+	and owner = $6::bigint
 	returning 1)
 select 1 / count(*) from u
 
@@ -20,7 +22,7 @@ select coalesce(nullif(pg_catalog.current_setting('batchfs.rows_outside', true),
 with u as (
 	update batchfs.state set finished = $4::timestamptz, built = $4::timestamptz, rows_deleted = $5::bigint,
 	rows_inserted = $6::bigint, rows_outside = ({batch_outside})
-	where model = $1::int and window_start = $2::timestamptz and attempt = $7::int
+	where model = $1::int and window_start = $2::timestamptz and attempt = $7::int and owner = $3::bigint
 	returning attempt, started, rows_outside, request),
 told as (
 	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, seconds, rows_deleted,

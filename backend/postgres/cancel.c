@@ -3,6 +3,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/postgres/cancel.h"
+#include "backend/postgres/connect.h"
 #include "backend/postgres/pipe.h"
 
 #define REPEAT_US	1000000

@@ -73,7 +73,7 @@ static void keep_doubts(struct store *s, struct pg_doubt *list, bool lost)
 static int send_claims(struct store *s, struct pg_pipe *p, struct store_claim *claims, size_t n,
 		       struct pg_doubt **doubts, struct error *err)
 {
-	pg_add_begin(p);
+	store_begin(s, p);
 	for (size_t i = 0; i < n; i++) {
 		int64_t started = unique_start(s, claims[i].started);
 		struct pg_doubt *d = doubt_new(s, &claims[i], started);
@@ -86,7 +86,7 @@ static int send_claims(struct store *s, struct pg_pipe *p, struct store_claim *c
 			return r;
 	}
 	pg_add(p, "commit", NULL);
-	return pg_run(p, err);
+	return store_run(s, p, err);
 }
 
 int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err)
@@ -101,6 +101,9 @@ int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error
 	int r = store_connect(s, false, err);
 	if (r)
 		return r;
+	/* By states that may be void: they are read first. */
+	if (s->anew)
+		return 0;
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	struct pg_doubt *doubts = NULL;
 	s->claimed = true;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/postgres/session.h"
+#include "backend/postgres/value.h"
 
 static int poll_ms(int64_t now, int64_t deadline)
 {
@@ -72,24 +72,33 @@ static void keep_notice(void *ctx, const PGresult *r)
 	log_debug(c->config->log, "postgres: %s", text);
 }
 
-static PGconn *start(const struct pg_conn *c)
+static PGconn *start(const struct pg_conn *c, const struct pg_address *at)
 {
 	char name[64];
 	snprintf(name, sizeof name, "batchfs:%016" PRIx64 ":%s", (uint64_t)c->owner, c->purpose);
 	/* No options=: poolers refuse it. primary and not read-write: that refuses a role
 	 * whose transactions are read only by default, and every one of ours says READ WRITE. */
-	const char *keys[] = {"application_name",
-			      "client_encoding",
-			      "target_session_attrs",
-			      "keepalives",
-			      "keepalives_idle",
-			      "keepalives_interval",
-			      "keepalives_count",
-			      "tcp_user_timeout",
-			      c->config->service ? "service" : NULL,
-			      NULL};
-	const char *values[] = {name, "UTF8",  "primary",	   "1", "10", "3",
-				"3",  "20000", c->config->service, NULL};
+	/* libpq passes over what is empty. */
+	const char *const options[][2] = {
+		{"application_name", name},
+		{"client_encoding", "UTF8"},
+		{"target_session_attrs", "primary"},
+		{"keepalives", "1"},
+		{"keepalives_idle", "10"},
+		{"keepalives_interval", "3"},
+		{"keepalives_count", "3"},
+		{"tcp_user_timeout", "20000"},
+		{"service", c->config->service},
+		{"host", at->host},
+		{"hostaddr", at->ip},
+		{"port", at->port},
+	};
+	const char *keys[sizeof options / sizeof *options + 1] = {0},
+							    *values[sizeof options / sizeof *options + 1];
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+		keys[i] = options[i][0];
+		values[i] = options[i][1];
+	}
 	return PQconnectStartParams(keys, values, 0);
 }
 
@@ -119,34 +128,20 @@ static int handshake(struct pg_conn *c, int64_t deadline, struct error *err)
 	return 0;
 }
 
-static int set_up(struct pg_conn *c, int64_t deadline, struct error *err)
+int pg_dial(struct pg_conn *c, const struct pg_address *at, int64_t deadline, struct error *err)
 {
-	if (PQsetnonblocking(c->pq, 1) || !PQenterPipelineMode(c->pq))
-		return refused(c, ECONNREFUSED, err);
-	PQsetNoticeReceiver(c->pq, keep_notice, c);
-	return session_set_up(c, deadline, err);
-}
-
-int pg_connect(struct pg_conn *c, int64_t deadline, struct error *err)
-{
-	if (c->pq && PQstatus(c->pq) == CONNECTION_OK)
-		return 0;
 	pg_disconnect(c);
 	if (pg_pause(c->abandon_fd, 0))
 		return error_set(err, ECANCELED, "the warehouse has been given up");
-	c->pq = start(c);
+	c->pq = start(c, at);
 	if (!c->pq)
 		return error_set(err, ENOMEM, "no memory for a connection");
 	int r = handshake(c, deadline, err);
-	if (!r)
-		r = set_up(c, deadline, err);
-	if (r) {
-		pg_disconnect(c);
-		/* Nothing that matters was sent yet. */
-		return r == -ETIMEDOUT ? error_set(err, EHOSTUNREACH, "the warehouse does not answer") : r;
-	}
-	c->generation++;
-	c->kept = 0;
+	if (r)
+		return r;
+	if (PQsetnonblocking(c->pq, 1) || !PQenterPipelineMode(c->pq))
+		return refused(c, ECONNREFUSED, err);
+	PQsetNoticeReceiver(c->pq, keep_notice, c);
 	return 0;
 }
 

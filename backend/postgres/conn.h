@@ -15,8 +15,10 @@
 #include "backend/store.h"
 
 #define PG_NO_DEADLINE INT64_MAX
+#define PG_SERVER_MAX  200
 
 struct pg_conn;
+struct pg_home;
 
 /* How another thread ends a wait: cancel.h has one. */
 struct pg_waker {
@@ -30,18 +32,26 @@ struct pg_conn {
 	const struct engine_config *config;
 	const char *purpose; /* for application_name */
 	int64_t owner;
-	int abandon_fd;		/* readable for ever once abandoned; not ours to close */
-	struct pg_waker *waker; /* NULL: nobody interrupts it */
-	unsigned generation;	/* rises with every connection made */
-	bool checks_client;	/* the server may be told to look whether we still live */
-	unsigned kept;		/* bit i: the server has prepared statement i of pg_add_kept() */
+	struct pg_home *home;	    /* of the mount; home.h. Outlives the connection */
+	bool leads;		    /* it is the control connection: home is where it is */
+	char server[PG_SERVER_MAX]; /* that it has come to */
+	int abandon_fd;		    /* readable for ever once abandoned; not ours to close */
+	struct pg_waker *waker;	    /* NULL: nobody interrupts it */
+	unsigned generation;	    /* rises with every connection made */
+	bool checks_client;	    /* the server may be told to look whether we still live */
+	unsigned kept;		    /* bit i: the server has prepared statement i of pg_add_kept() */
+};
+
+/* Where a server is, as libpq takes it; "": as the service or the environment says. */
+struct pg_address {
+	char host[256], ip[64], port[16]; /* ip "": a socket */
 };
 
 /*
- * Connects if it is not; deadline in us of the monotonic clock. -ECONNREFUSED,
- * -EHOSTUNREACH (no answer), -ECANCELED (abandoned), -EOPNOTSUPP (a pooler, a server too old).
+ * The connection alone, before anything is known of what is at its other end (connect.h). Deadline in us of
+ * the monotonic clock. -ECONNREFUSED, -EHOSTUNREACH (no answer), -ECANCELED (abandoned).
  */
-int pg_connect(struct pg_conn *c, int64_t deadline, struct error *err);
+int pg_dial(struct pg_conn *c, const struct pg_address *at, int64_t deadline, struct error *err);
 void pg_disconnect(struct pg_conn *c);
 
 /* 0: the socket is ready for `events` (poll's). -ETIMEDOUT, -ECANCELED, -EINTR (interrupted, and the server

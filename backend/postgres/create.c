@@ -155,7 +155,7 @@ static int check_made(struct worker *w, const struct pg_model *m, uint32_t *oid,
 static int finish(struct worker *w, const struct pg_model *m, uint32_t oid, int64_t until, struct error *err)
 {
 	struct pg_params params = {0};
-	pg_param_int(&params, m->id);
+	pg_param_int(&params, pg_id(m));
 	pg_param_int(&params, oid);
 	auto_pipe p = PG_PIPE(&w->conn, until);
 	pg_add(&p, RECORD, &params);

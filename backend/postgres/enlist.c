@@ -74,37 +74,66 @@ static int by_id(const void *a, const void *b)
 	return x->id != y->id ? (x->id < y->id ? -1 : 1) : x->index - y->index;
 }
 
-static void take_ids(struct enlisting *e, const PGresult *r)
+/* The state belongs to the target: of two models that build into one, the second cannot run. Returns how many
+ * stay. */
+static size_t drop_doubles(struct enlisting *e, struct id_index *list, size_t n)
 {
-	struct store *s = e->s;
-	for (int row = 0; row < PQntuples(r); row++) {
-		size_t i = (size_t)pg_int(r, row, 0);
-		e->models[i]->id = (int)pg_int(r, row, 1);
-		e->known[i].oid = (uint32_t)pg_int(r, row, 2);
-		s->by_id[s->n_ids++] =
-			(struct id_index){.id = e->models[i]->id, .index = e->models[i]->index};
-	}
-	qsort(s->by_id, s->n_ids, sizeof *s->by_id, by_id);
-	/* The state belongs to the target: of two models that build into one, the second cannot run. */
+	struct pg_model *models = e->s->models;
 	size_t kept = 0;
-	for (size_t i = 0; i < s->n_ids; i++) {
-		struct pg_model *m = &s->models[s->by_id[i].index];
-		if (kept && s->by_id[kept - 1].id == s->by_id[i].id) {
-			m->id = 0;
-			error_set(&e->targets[m->index].why_not, EOPNOTSUPP, "%s builds into %s, as %s does",
-				  m->model->dir, m->target, s->models[s->by_id[kept - 1].index].model->dir);
+	qsort(list, n, sizeof *list, by_id);
+	for (size_t i = 0; i < n; i++) {
+		struct pg_model *m = &models[list[i].index];
+		if (!kept || list[kept - 1].id != list[i].id) {
+			list[kept++] = list[i];
 			continue;
 		}
-		s->by_id[kept++] = s->by_id[i];
+		error_set(&e->targets[m->index].why_not, EOPNOTSUPP, "%s builds into %s, as %s does",
+			  m->model->dir, m->target, models[list[kept - 1].index].model->dir);
 	}
-	s->n_ids = kept;
+	return kept;
+}
+
+/* r NULL: none has any. */
+static int take_ids(struct enlisting *e, const PGresult *r, struct error *err)
+{
+	struct store *s = e->s;
+	size_t n = 0;
+	auto_free struct id_index *list = calloc(e->n + 1, sizeof *list);
+	if (!list)
+		return error_set(err, ENOMEM, "no memory for %zu models", e->n);
+	for (int row = 0; row < PQntuples(r) && n < e->n; row++) {
+		size_t i = (size_t)pg_int(r, row, 0);
+		if (i >= e->n)
+			continue;
+		e->known[i].oid = (uint32_t)pg_int(r, row, 2);
+		list[n++] = (struct id_index){.id = (int)pg_int(r, row, 1), .index = e->models[i]->index};
+	}
+	n = drop_doubles(e, list, n);
+	LOCKED(&s->lock);
+	for (size_t i = 0; i < e->n; i++)
+		__atomic_store_n(&e->models[i]->id, 0, __ATOMIC_RELAXED);
+	for (size_t i = 0; i < n; i++)
+		__atomic_store_n(&s->models[list[i].index].id, list[i].id, __ATOMIC_RELAXED);
+	free(s->by_id);
+	s->by_id = steal(&list);
+	s->n_ids = n;
+	return 0;
+}
+
+bool ids_of_all(struct store *s, struct strbuf *ids)
+{
+	LOCKED(&s->lock);
+	for (size_t i = 0; i < s->n_ids; i++)
+		pg_array_int(ids, s->by_id[i].id);
+	pg_array_end(ids);
+	return s->n_ids > 0;
 }
 
 static int find_ids(struct enlisting *e, struct error *err)
 {
 	struct store *s = e->s;
 	if (!s->schema || e->n == 0)
-		return 0;
+		return take_ids(e, NULL, err);
 	struct strbuf keys[4] = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, STRBUF_INIT};
 	for (size_t i = 0; i < e->n; i++) {
 		const struct model *m = e->models[i]->model;
@@ -129,7 +158,7 @@ static int find_ids(struct enlisting *e, struct error *err)
 		pg_add(&p, "commit", NULL);
 	int r = pg_run(&p, err);
 	if (!r)
-		take_ids(e, p.results[found]);
+		r = take_ids(e, p.results[found], err);
 	for (int i = 0; i < 4; i++)
 		strbuf_fini(&keys[i]);
 	return r;
@@ -156,6 +185,12 @@ static int meet_targets(struct enlisting *e, struct error *err)
 	return r;
 }
 
+static int enlist(struct enlisting *e, struct error *err)
+{
+	int r = find_ids(e, err);
+	return r ? r : meet_targets(e, err);
+}
+
 int pg_enlist(struct store *s, const struct model *const *list, struct store_target *targets, size_t n,
 	      struct error *err)
 {
@@ -163,20 +198,39 @@ int pg_enlist(struct store *s, const struct model *const *list, struct store_tar
 	auto_free struct pg_shape **shapes = calloc(n + 1, sizeof *shapes);
 	auto_free struct pg_known *known = calloc(n + 1, sizeof *known);
 	s->models = calloc(n + 1, sizeof *s->models);
-	s->by_id = calloc(n + 1, sizeof *s->by_id);
-	if (!models || !shapes || !known || !s->models || !s->by_id)
+	if (!models || !shapes || !known || !s->models)
 		return error_set(err, ENOMEM, "no memory for %zu models", n);
 	s->n = n;
 	int r = store_connect(s, true, err);
 	auto_result *database = NULL;
 	if (!r)
-		r = pg_query(&s->control, pg_deadline(s), "select pg_catalog.current_database()", NULL,
-			     &database, err);
+		r = pg_query_row(&s->control, pg_deadline(s), "select pg_catalog.current_database()", NULL,
+				 &database, err);
 	if (r)
 		return r;
 	struct enlisting e = {.s = s, .targets = targets, .models = models, .shapes = shapes, .known = known};
 	r = make_models(&e, list, pg_text(database, 0, 0), err);
-	if (!r)
-		r = find_ids(&e, err);
-	return r ? r : meet_targets(&e, err);
+	for (size_t i = 0; i < e.n && !r; i++)
+		models[i]->enlisted = true;
+	return r ? r : enlist(&e, err);
+}
+
+int enlist_again(struct store *s, struct error *err)
+{
+	auto_free struct pg_model **models = calloc(s->n + 1, sizeof *models);
+	auto_free struct pg_shape **shapes = calloc(s->n + 1, sizeof *shapes);
+	auto_free struct pg_known *known = calloc(s->n + 1, sizeof *known);
+	auto_free struct store_target *targets = calloc(s->n + 1, sizeof *targets);
+	if (!models || !shapes || !known || !targets)
+		return error_set(err, ENOMEM, "no memory for %zu models", s->n);
+	struct enlisting e = {.s = s, .targets = targets, .models = models, .shapes = shapes, .known = known};
+	for (size_t i = 0; i < s->n; i++)
+		if (s->models[i].enlisted)
+			models[e.n++] = &s->models[i];
+	int r = enlist(&e, err);
+	if (r)
+		return r;
+	free(s->met);
+	s->met = steal(&targets);
+	return 0;
 }

@@ -49,11 +49,11 @@ static int report_adopted(struct store *s, const PGresult *models, const struct 
 	struct pg_params params = {0};
 	pg_param_text(&params, ids.str);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add_begin_snapshot(&p);
+	store_begin_snapshot(s, &p);
 	size_t asked = pg_add(&p, SQL_ADOPTED_REQUESTS, &params);
 	size_t found = pg_add(&p, SQL_ADOPTED_STATES, &params);
 	pg_add(&p, "commit", NULL);
-	int r = pg_run(&p, err);
+	int r = store_run(s, &p, err);
 	if (r)
 		return r;
 	for (int i = 0; i < PQntuples(models); i++) {
@@ -84,7 +84,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	pg_param_int(&params, s->owner);
 	pg_param_int(&params, s->session);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add_begin_snapshot(&p);
+	store_begin_snapshot(s, &p);
 	size_t snapshot = pg_add(&p, SQL_SNAPSHOT, NULL);
 	size_t frozen = pg_add(&p, SQL_FOLLOW_FREEZES, &params);
 	size_t asked = pg_add(&p, SQL_FOLLOW_REQUESTS, &params);
@@ -92,7 +92,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	size_t touched = pg_add(&p, SQL_FOLLOW_STATES, &params);
 	size_t adopted = pg_add(&p, SQL_FOLLOW_ADOPTED, &params);
 	pg_add(&p, "commit", NULL);
-	int r = pg_run(&p, err);
+	int r = store_run(s, &p, err);
 	if (r)
 		return r;
 	char *cursor = strdup(pg_text(p.results[snapshot], 0, 0));
@@ -162,6 +162,8 @@ static int do_due(struct store *s, const struct store_sink *sink, int64_t *next,
 	if (!r && !s->config->read_only && now >= s->swept_at + SWEEP_US) {
 		s->swept_at = now;
 		r = sweep(s, sink, reported, err);
+		if (!r)
+			r = own_check(s, sink, err);
 	}
 	if (!r && s->cursor && (s->notified || now >= s->polled_at + POLL_US)) {
 		s->polled_at = now;
@@ -209,6 +211,10 @@ int pg_follow(struct store *s, int timeout_ms, const struct store_sink *sink, st
 			int64_t until = s->retry_at < end ? s->retry_at : end;
 			return listen_until(s, until) == -ECANCELED ? given_up(err) : r;
 		}
+		if (s->anew)
+			r = states_anew(s, sink, err);
+		if (r)
+			return r;
 		int64_t next = end;
 		bool reported = false;
 		r = s->schema ? do_due(s, sink, &next, &reported, err) : 0;

@@ -30,29 +30,22 @@ static void tell_row(struct store *s, const PGresult *r, int row, ended_attempt_
 	tell(ctx, &a);
 }
 
-static void ids_of_all(const struct store *s, struct strbuf *ids)
-{
-	for (size_t i = 0; i < s->n_ids; i++)
-		pg_array_int(ids, s->by_id[i].id);
-	pg_array_end(ids);
-}
-
 int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
 	       struct error *err)
 {
 	struct store *s = w->store;
-	if (!s->schema || (model < 0 ? s->n_ids == 0 : !s->models[model].id))
+	auto_strbuf ids = STRBUF_INIT;
+	bool some = model < 0 ? ids_of_all(s, &ids) : pg_id(&s->models[model]) != 0;
+	if (!s->schema || !some)
 		return 0;
 	int r = pg_connect(&w->conn, pg_deadline(s), err);
 	if (r)
 		return r;
-	auto_strbuf ids = STRBUF_INIT;
 	struct pg_params params = {0};
 	if (model < 0) {
-		ids_of_all(s, &ids);
 		pg_param_text(&params, ids.str);
 	} else {
-		pg_param_int(&params, s->models[model].id);
+		pg_param_int(&params, pg_id(&s->models[model]));
 	}
 	const char *sql = model < 0 ? (*cursor ? SQL_HISTORY_OF_ALL_SINCE : SQL_HISTORY_OF_ALL)
 				    : (*cursor ? SQL_HISTORY_OF_ONE_SINCE : SQL_HISTORY_OF_ONE);
@@ -61,11 +54,11 @@ int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_a
 		pg_param_text(&params, *cursor);
 	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(s));
 	p.broken = strbuf_broken(&ids);
-	pg_add_begin_snapshot(&p);
+	store_begin_snapshot(s, &p);
 	size_t snapshot = pg_add(&p, SQL_SNAPSHOT, NULL);
 	size_t found = pg_add(&p, sql, &params);
 	pg_add(&p, "commit", NULL);
-	r = pg_run(&p, err);
+	r = store_run(s, &p, err);
 	if (r)
 		return r;
 	char *next = strdup(pg_text(p.results[snapshot], 0, 0));

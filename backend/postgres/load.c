@@ -8,8 +8,6 @@
 #define FETCH "fetch 5000 from batchfs_load"
 #define CLOSE "close batchfs_load"
 
-typedef void report_fn(struct store *s, const PGresult *r, const struct store_sink *sink);
-
 static void states_of_all(struct store *s, const PGresult *r, const struct store_sink *sink)
 {
 	report_states(s, r, sink, false);
@@ -23,9 +21,9 @@ static void states_of_others(struct store *s, const PGresult *r, const struct st
 static int begin(struct store *s, struct error *err)
 {
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add_begin_snapshot(&p);
+	store_begin_snapshot(s, &p);
 	size_t snapshot = pg_add(&p, SQL_SNAPSHOT, NULL);
-	int r = pg_run(&p, err);
+	int r = store_run(s, &p, err);
 	if (r)
 		return r;
 	free(s->cursor);
@@ -33,7 +31,7 @@ static int begin(struct store *s, struct error *err)
 	return s->cursor ? 0 : error_set(err, ENOMEM, "no memory to load states");
 }
 
-static int stream(struct store *s, const char *sql, const struct pg_params *params, report_fn *report,
+static int stream(struct store *s, const char *sql, const struct pg_params *params, report_states_fn *report,
 		  const struct store_sink *sink, struct error *err)
 {
 	auto_result *declared = NULL, *closed = NULL;
@@ -49,19 +47,17 @@ static int stream(struct store *s, const char *sql, const struct pg_params *para
 	return r ? r : pg_query(&s->control, pg_deadline(s), CLOSE, NULL, &closed, err);
 }
 
-static int load(struct store *s, const struct store_sink *sink, report_fn *report, struct error *err)
+int load_all(struct store *s, const struct store_sink *sink, report_states_fn *report, struct error *err)
 {
-	if (!s->schema || s->n_ids == 0)
+	auto_strbuf ids = STRBUF_INIT;
+	bool some = ids_of_all(s, &ids);
+	if (!s->schema || !some)
 		return 0;
 	int r = store_connect(s, true, err);
 	if (!r)
 		r = begin(s, err);
 	if (r)
 		return r;
-	auto_strbuf ids = STRBUF_INIT;
-	for (size_t i = 0; i < s->n_ids; i++)
-		pg_array_int(&ids, s->by_id[i].id);
-	pg_array_end(&ids);
 	if (strbuf_broken(&ids))
 		return error_set(err, ENOMEM, "no memory to load states");
 	struct pg_params params = {0};
@@ -80,7 +76,7 @@ static int load(struct store *s, const struct store_sink *sink, report_fn *repor
 
 int pg_load(struct store *s, const struct store_sink *sink, struct error *err)
 {
-	int r = load(s, sink, states_of_all, err);
+	int r = load_all(s, sink, states_of_all, err);
 	s->read_at = clock_now_us(s->config->clock);
 	return r;
 }
@@ -90,7 +86,7 @@ int load_again(struct store *s, const struct store_sink *sink, struct error *err
 	log_info(s->config->log, "news of the last hour may be forgotten already: all states are read again");
 	/* News of before it, adoptions among them, are still to come; hearing them twice does no harm. */
 	char *cursor = steal(&s->cursor);
-	int r = load(s, sink, states_of_others, err);
+	int r = load_all(s, sink, states_of_others, err);
 	free(s->cursor);
 	s->cursor = cursor;
 	return r;

@@ -7,6 +7,8 @@
 #include "backend/builder.h"
 #include "backend/verdict.h"
 #include "backend/postgres/cancel.h"
+#include "backend/postgres/connect.h"
+#include "backend/postgres/home.h"
 #include "backend/postgres/pipe.h"
 
 /* The kinds of need (verdict.h) that models are built with here: none besides SQL and a window. */
@@ -28,9 +30,10 @@ struct pg_shape {
 struct pg_model {
 	const struct model *model;
 	slot index;
-	int id;	      /* batchfs.model.id; 0: none. Constant once enlisted, as are target and sql */
-	char *target; /* "schema"."table" */
-	char *column; /* name of the event_time column, unquoted; NULL: it is an expression */
+	int id;	       /* batchfs.model.id; 0: none. Read by pg_id(): another schema has another one */
+	bool enlisted; /* constant once it was, as are target and sql */
+	char *target;  /* "schema"."table" */
+	char *column;  /* name of the event_time column, unquoted; NULL: it is an expression */
 	struct sql_template *sql;
 	bool loses_outside;	/* model_loses_outside() */
 	uint32_t accepted;	/* oid of the target that the states are of; 0: none. Under store.lock */
@@ -51,7 +54,8 @@ struct id_index {
 
 struct store {
 	const struct engine_config *config;
-	int64_t owner; /* random: this mount, and the origin of what its workers write */
+	int64_t owner;	     /* random: this mount, and the origin of what its workers write */
+	struct pg_home home; /* where control is */
 	struct pg_conn control;
 	unsigned ready;	 /* generation of the control connection that holds the liveness lock */
 	int64_t session; /* random for each such connection: its lock, and the origin of what it writes */
@@ -60,13 +64,19 @@ struct store {
 	bool changed;		 /* something was committed since the last notice. Under lock */
 	struct pg_model *models; /* n, by slot. Immutable once enlisted, as is n */
 	size_t n;
-	struct id_index *by_id; /* sorted by id */
+	struct id_index *by_id; /* sorted by id. Under lock, as is n_ids */
 	size_t n_ids;
-	bool schema;   /* there is a schema batchfs (without it, read only: nothing is known) */
-	char identity[37]; /* which it is, as meta says */
-	int version;	   /* of it and of the program */
-	char *cursor;  /* pg_snapshot up to which everything was reported; NULL: nothing */
-	bool notified; /* another mount has said that there is news */
+	bool strange; /* schema batchfs is another one than was read: it is met anew by the next connection */
+	bool anew;    /* what is recorded is not what it was: follow() reads all of it again */
+	unsigned lives;	    /* of home: those whose states were read */
+	struct pg_own *own; /* rows that say that we run them, of before that */
+	size_t n_own, own_size;
+	struct store_target *met; /* by slot, what the next follow() reports; NULL: nothing */
+	bool schema;		  /* there is a schema batchfs (without it, read only: nothing is known) */
+	char identity[37];	  /* which it is, as meta says. Under lock */
+	int version;		  /* of it and of the program */
+	char *cursor;		  /* pg_snapshot up to which everything was reported; NULL: nothing */
+	bool notified;		  /* another mount has said that there is news */
 	int64_t polled_at, swept_at, noticed_at; /* us, monotonic */
 	int64_t read_at;	   /* our clock: everything until then was reported; 0: nothing */
 	int64_t retry_at, backoff; /* of the control connection */
@@ -93,6 +103,26 @@ int64_t pg_random_id(void);
 int store_connect(struct store *s, bool now, struct error *err);
 void store_changed(struct store *s);
 struct pg_model *store_model(struct store *s, int id); /* NULL: not enlisted here */
+
+/* guard.c: transactions that make sure of the schema; -EAGAIN: it is another one, nothing was done */
+void store_begin(struct store *s, struct pg_pipe *p);
+void store_begin_snapshot(struct store *s, struct pg_pipe *p);
+int store_run(struct store *s, struct pg_pipe *p, struct error *err);
+
+/* enlist.c */
+int enlist_again(struct store *s, struct error *err); /* in another schema; fills s->met */
+bool ids_of_all(struct store *s, struct strbuf *ids); /* an array of them; false: there is none */
+static inline int pg_id(const struct pg_model *m)
+{
+	return __atomic_load_n(&m->id, __ATOMIC_RELAXED);
+}
+
+/* anew.c, on the control thread */
+int schema_again(struct store *s, struct error *err);
+int states_anew(struct store *s, const struct store_sink *sink, struct error *err);
+/* Puts back what says that it runs here and does not. Looked at again and again until none is left: an end
+ * that was reported before the loss may come to be known late. */
+int own_check(struct store *s, const struct store_sink *sink, struct error *err);
 
 /* names.c */
 void quote_name(struct strbuf *b, const char *name);
@@ -151,7 +181,10 @@ int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordina
 int render_window(const struct pg_model *m, enum time_type type, int64_t start, int64_t end,
 		  struct strbuf *out, struct error *err);
 
-/* load.c: all states and requests once more, but for what runs here. */
+/* load.c */
+typedef void report_states_fn(struct store *s, const PGresult *r, const struct store_sink *sink);
+int load_all(struct store *s, const struct store_sink *sink, report_states_fn *report, struct error *err);
+/* All states and requests once more, but for what runs here. */
 int load_again(struct store *s, const struct store_sink *sink, struct error *err);
 
 /* sweep.c: *found: something has changed */

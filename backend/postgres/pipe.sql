@@ -3,7 +3,15 @@
 -- Settings of every transaction of our own. With row level security on, replacing 100 rows left 150 and no
 -- error: off turns that into 42501. A request is durable when it is acknowledged, whatever the role's default.
 -- name: settings
-select pg_catalog.set_config('row_security', 'off', true),
+select {settings_columns}
+
+-- And fails (22012) in another schema than the one that was read.
+-- name: settings_in_schema
+select {settings_columns},
+	1 / (select count(*) from batchfs.meta where identity = $1::uuid and version = $2::int)
+
+-- name: settings_columns
+pg_catalog.set_config('row_security', 'off', true),
 	pg_catalog.set_config('TimeZone', 'UTC', true),
 	pg_catalog.set_config('DateStyle', 'ISO, MDY', true),
 	pg_catalog.set_config('standard_conforming_strings', 'on', true),

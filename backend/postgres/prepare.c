@@ -25,7 +25,7 @@ static int unknown_input(const struct pg_model *m, const struct pg_shape *shape,
 static int read_known(struct worker *w, const struct pg_model *m, struct pg_known *known, struct error *err)
 {
 	struct pg_params params = {0};
-	pg_param_int(&params, m->id);
+	pg_param_int(&params, pg_id(m));
 	auto_result *r = NULL;
 	int failed = pg_query(&w->conn, pg_deadline(w->store), KNOWN, &params, &r, err);
 	if (failed)
@@ -81,7 +81,7 @@ int pg_prepare(struct worker *w, slot model, struct store_target *target, struct
 {
 	struct store *s = w->store;
 	struct pg_model *m = &s->models[model];
-	if (!m->sql || !m->id || s->config->read_only)
+	if (!m->sql || !pg_id(m) || s->config->read_only)
 		return error_set(err, EOPNOTSUPP, "%s cannot be built by this mount", m->model->dir);
 	pg_cancel_forget(&w->cancel);
 	pg_cancel_arm(&w->cancel, true);

@@ -18,10 +18,10 @@ static int prune_attempts(struct worker *w, int64_t id, size_t keep, int64_t bef
 	pg_param_int(&params, AT_ONCE);
 	for (int gone = AT_ONCE; gone == AT_ONCE;) {
 		auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
-		pg_add_begin(&p);
+		store_begin(w->store, &p);
 		size_t pruned = pg_add(&p, SQL_PRUNE_ATTEMPTS, &params);
 		pg_add(&p, "commit", NULL);
-		int r = pg_run(&p, err);
+		int r = store_run(w->store, &p, err);
 		if (r)
 			return r;
 		gone = PQntuples(p.results[pruned]);
@@ -31,7 +31,7 @@ static int prune_attempts(struct worker *w, int64_t id, size_t keep, int64_t bef
 
 int pg_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err)
 {
-	int64_t id = w->store->models[model].id;
+	int64_t id = pg_id(&w->store->models[model]);
 	if (!w->store->schema || !id)
 		return 0;
 	int r = pg_connect(&w->conn, pg_deadline(w->store), err);
@@ -43,8 +43,8 @@ int pg_prune(struct worker *w, slot model, size_t keep, int64_t before, struct e
 	pg_param_int(&params, id);
 	pg_param_time(&params, before);
 	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
-	pg_add_begin(&p);
+	store_begin(w->store, &p);
 	pg_add(&p, SQL_PRUNE_REQUESTS, &params);
 	pg_add(&p, "commit", NULL);
-	return pg_run(&p, err);
+	return store_run(w->store, &p, err);
 }

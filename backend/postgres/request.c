@@ -127,7 +127,7 @@ static int send_all(struct store *s, struct store_request *q, size_t n, bool *se
 	struct pg_params models = {0};
 	pg_param_text(&models, ids.str);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add_begin(&p);
+	store_begin(s, &p);
 	pg_add(&p, SQL_REQUEST_LOCK_MODELS, &models);
 	size_t first = p.n;
 	for (size_t i = 0; i < n; i++) {
@@ -141,7 +141,7 @@ static int send_all(struct store *s, struct store_request *q, size_t n, bool *se
 	pg_add(&p, "commit", NULL);
 	p.broken |= strbuf_broken(&ids);
 	*sent = true;
-	int r = pg_run(&p, err);
+	int r = store_run(s, &p, err);
 	for (size_t i = 0; i < n && !r; i++)
 		if (possible(s, &q[i]))
 			answer(s, &q[i], p.results[at++]);
@@ -174,7 +174,7 @@ int pg_request(struct store *s, struct store_request *requests, size_t n, struct
 			store_changed(s);
 			return 0;
 		}
-		bool again = connected ? sent || passing(&why) : maybe;
+		bool again = (s->strange && r == -EAGAIN) || (connected ? sent || passing(&why) : maybe);
 		if (r == -ECANCELED || !again || clock_monotonic_us() + AGAIN_US >= end)
 			break;
 		if (pg_pause(s->abandon_fd, clock_monotonic_us() + AGAIN_US)) {

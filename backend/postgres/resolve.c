@@ -30,8 +30,9 @@ static int look(struct worker *w, const struct pg_model *m, struct build_report 
 		enum build_outcome *outcome)
 {
 	struct pg_params params = {0};
-	pg_param_int(&params, m->id);
+	pg_param_int(&params, pg_id(m));
 	pg_param_time(&params, calendar_start(m->model->batch_size, report->batch));
+	pg_param_int(&params, w->store->owner);
 	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
 	pg_add_begin(&p);
 	size_t row = pg_add(&p, SQL_RESOLVE, &params);

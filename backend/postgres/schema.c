@@ -198,13 +198,15 @@ int schema_open(struct store *s, struct error *err)
 	auto_result *identity = NULL;
 	bool made;
 	int r = make(s, &made, err);
+	if (!r)
+		s->schema = made;
 	if (r || !made)
 		return r;
 	r = pg_query_row(&s->control, pg_deadline(s), SQL_SCHEMA_IDENTITY, &version, &identity, err);
 	if (r)
 		return r;
+	LOCKED(&s->lock);
 	snprintf(s->identity, sizeof s->identity, "%s", pg_text(identity, 0, 0));
 	s->version = VERSION;
-	s->schema = true;
 	return 0;
 }

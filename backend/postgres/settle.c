@@ -37,11 +37,11 @@ static int run_settle(struct store *s, struct strbuf *a, struct answers *answers
 		pg_param_text(&params, a[i].str);
 	}
 	pg_param_int(&params, s->session);
-	pg_add_begin(&p);
+	store_begin(s, &p);
 	size_t settled = pg_add(&p, SQL_SETTLE, &params);
 	answers_send(s, answers, &p);
 	pg_add(&p, "commit", NULL);
-	int r = pg_run(&p, err);
+	int r = store_run(s, &p, err);
 	for (int row = 0; !r && row < PQntuples(p.results[settled]); row++)
 		outcomes[pg_int(p.results[settled], row, 0)].result = 0;
 	if (!r)
@@ -56,6 +56,8 @@ int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct 
 	int r = store_connect(s, false, err);
 	if (r || n == 0)
 		return r;
+	if (s->anew)
+		return error_set(err, EAGAIN, "the states are read anew first");
 	struct strbuf arrays[N_COLUMNS];
 	auto_answers answers;
 	answers_init(&answers);
@@ -81,7 +83,8 @@ int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err)
 	if (s->config->read_only || !s->schema)
 		return error_set(err, EROFS, "this mount writes nothing to the warehouse");
 	int r = store_connect(s, false, err);
-	if (r || n == 0)
+	/* In another life an id may be another's: what is still open is reported again. */
+	if (r || n == 0 || s->anew)
 		return r;
 	auto_strbuf list = STRBUF_INIT;
 	for (size_t i = 0; i < n; i++)
@@ -92,8 +95,8 @@ int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err)
 	struct pg_params params = {0};
 	pg_param_text(&params, list.str);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add_begin(&p);
+	store_begin(s, &p);
 	pg_add(&p, SQL_RETIRE, &params);
 	pg_add(&p, "commit", NULL);
-	return pg_run(&p, err);
+	return store_run(s, &p, err);
 }

@@ -39,6 +39,7 @@ void store_changed(struct store *s)
 
 struct pg_model *store_model(struct store *s, int id)
 {
+	LOCKED(&s->lock);
 	size_t low = 0, high = s->n_ids;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
@@ -64,10 +65,10 @@ static int settle_doubts(struct store *s, struct error *err)
 		pg_param_int(&all, s->owner);
 		pg_param_int(&all, d->id);
 		auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-		pg_add_begin(&p);
+		store_begin(s, &p);
 		pg_add(&p, SQL_PUT_BACK_CLAIM, &all);
 		pg_add(&p, "commit", NULL);
-		int r = pg_run(&p, err);
+		int r = store_run(s, &p, err);
 		if (r)
 			return r;
 		s->doubts = d->next;
@@ -83,12 +84,14 @@ static int take_liveness(struct store *s, struct error *err)
 	pg_param_int(&owner, s->owner);
 	pg_param_int(&owner, s->session);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add(&p, SQL_LIVE_LOCK, &session);
-	pg_add_sync(&p);
-	pg_add_begin(&p);
+	auto_result *locked = NULL;
+	int r = pg_query(&s->control, p.deadline, SQL_LIVE_LOCK, &session, &locked, err);
+	if (r)
+		return r;
+	store_begin(s, &p);
 	pg_add(&p, SQL_LIVE_ROW, &owner);
 	pg_add(&p, "commit", NULL);
-	return pg_run(&p, err);
+	return store_run(s, &p, err);
 }
 
 static void end_session(struct store *s, int64_t pid, int64_t until)
@@ -124,6 +127,9 @@ static int get_ready(struct store *s, struct error *err)
 {
 	if (!s->schema || s->ready == s->control.generation)
 		return 0;
+	unsigned lives = home_lives(&s->home);
+	s->anew |= s->lives != lives;
+	s->lives = lives;
 	s->session = pg_random_id();
 	auto_result *listening = NULL;
 	int r = pg_query(&s->control, pg_deadline(s), LISTEN, NULL, &listening, err);
@@ -151,9 +157,15 @@ int store_connect(struct store *s, bool now, struct error *err)
 		return -s->refused.err;
 	}
 	struct error why = {0};
-	int r = pg_connect(&s->control, pg_deadline(s), &why);
-	if (!r)
-		r = get_ready(s, &why);
+	int r = -EAGAIN;
+	/* Another schema shows when we say that we live: then it is met, and we say so there. */
+	for (int i = 0; i < 2 && r == -EAGAIN; i++) {
+		r = pg_connect(&s->control, pg_deadline(s), &why);
+		if (!r && s->strange)
+			r = schema_again(s, &why);
+		if (!r)
+			r = get_ready(s, &why);
+	}
 	if (!r) {
 		s->backoff = 0;
 		return 0;
@@ -174,8 +186,12 @@ static int open_store(struct store *s, struct error *err)
 	s->abandon_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->wake_fd < 0 || s->abandon_fd < 0)
 		return error_set(err, errno, "no eventfd: %m");
-	s->control = (struct pg_conn){
-		.config = s->config, .purpose = "control", .owner = s->owner, .abandon_fd = s->abandon_fd};
+	s->control = (struct pg_conn){.config = s->config,
+				      .purpose = "control",
+				      .owner = s->owner,
+				      .home = &s->home,
+				      .leads = true,
+				      .abandon_fd = s->abandon_fd};
 	int r = pg_connect(&s->control, pg_deadline(s), err);
 	if (!r)
 		r = schema_open(s, err);
@@ -192,6 +208,7 @@ int pg_open(const struct engine_config *config, struct store **out, struct error
 	s->owner = pg_random_id();
 	s->wake_fd = s->abandon_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
+	home_init(&s->home);
 	return open_store(s, err);
 }
 
@@ -208,13 +225,13 @@ static void put_back(struct store *s)
 	pg_param_time(&back, clock_now_us(s->config->clock));
 	pg_param_int(&back, s->owner);
 	auto_pipe p = PG_PIPE(&s->control, until);
-	pg_add_begin(&p);
+	store_begin(s, &p);
 	if (s->claimed)
 		pg_add(&p, SQL_PUT_BACK, &back);
 	pg_add(&p, SQL_LIVE_NO_MORE, &owner);
 	pg_add(&p, "commit", NULL);
 	struct error err = {0};
-	if (pg_run(&p, &err))
+	if (store_run(s, &p, &err))
 		log_warning(s->config->log, "what was running here will be found interrupted: %s", err.text);
 }
 
@@ -229,6 +246,8 @@ static void free_models(struct store *s)
 	}
 	free(s->models);
 	free(s->by_id);
+	free(s->own);
+	free(s->met);
 }
 
 void pg_close(struct store *s)
@@ -248,6 +267,7 @@ void pg_close(struct store *s)
 		close(s->wake_fd);
 	if (s->abandon_fd >= 0)
 		close(s->abandon_fd);
+	home_fini(&s->home);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

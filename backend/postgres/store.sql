@@ -50,6 +50,18 @@ with back as (
 	returning model, window_start, attempt)
 {put_back_told}
 
+-- What says that we run it, and nobody here does.
+-- name: put_back_lost
+with s as (
+	update batchfs.state set run = 2
+	where model = $3::int and window_start = $4::timestamptz and attempt = $5::int and owner = $2::bigint
+	and run = 1
+	returning *),
+told as (
+	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at)
+	select model, window_start, attempt, 0, 'requeued', $1::timestamptz from s)
+select {state_columns} from s
+
 -- name: put_back_told
 insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at)
 select model, window_start, attempt, 0, 'requeued', $1::timestamptz from back

@@ -17,12 +17,12 @@ static int bring_back(struct store *s, const char *dead, const struct store_sink
 	pg_param_text(&params, MESSAGE);
 	pg_param_text(&ids, dead);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add_begin(&p);
+	store_begin(s, &p);
 	pg_add(&p, SQL_SWEEP_LOCK, &ids);
 	size_t swept = pg_add(&p, SQL_SWEEP, &params);
 	pg_add(&p, SQL_SWEEP_BURY, &ids);
 	pg_add(&p, "commit", NULL);
-	int r = pg_run(&p, err);
+	int r = store_run(s, &p, err);
 	if (r)
 		return r;
 	int n = PQntuples(p.results[swept]);

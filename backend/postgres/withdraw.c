@@ -14,10 +14,10 @@ int withdraw(struct store *s, const struct store_sink *sink, bool *found, struct
 	pg_param_int(&params, s->session);
 	pg_param_time(&params, clock_now_us(s->config->clock));
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add_begin(&p);
+	store_begin(s, &p);
 	size_t withdrawn = pg_add(&p, SQL_WITHDRAW, &params);
 	pg_add(&p, "commit", NULL);
-	int r = pg_run(&p, err);
+	int r = store_run(s, &p, err);
 	if (r)
 		return r;
 	if (PQntuples(p.results[withdrawn]) > 0) {

@@ -10,8 +10,11 @@ int pg_worker_open(struct store *s, struct worker **out, struct error *err)
 		return error_set(err, ENOMEM, "no memory for a worker");
 	w->store = s;
 	w->ran = SLOT_NONE;
-	w->conn = (struct pg_conn){
-		.config = s->config, .purpose = "worker", .owner = s->owner, .abandon_fd = s->abandon_fd};
+	w->conn = (struct pg_conn){.config = s->config,
+				   .purpose = "worker",
+				   .owner = s->owner,
+				   .home = &s->home,
+				   .abandon_fd = s->abandon_fd};
 	int r = pg_cancel_init(&w->cancel, &w->conn, err);
 	if (r) {
 		free(w);

@@ -155,7 +155,11 @@ const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink
 				    .state = sink_state,
 				    .answered = sink_answered,
 				    .forget = sink_forget,
-				    .freezes = sink_freezes};
+				    .freezes = sink_freezes,
+				    .restart = restart_begin,
+				    .restarted = restart_end,
+				    .runs = restart_runs,
+				    .target = restart_target};
 	return sink;
 }
 

@@ -204,6 +204,12 @@ void changed_readers(struct backend *b, slot model,
 void touch_model(struct backend *b, slot model); /* with the lock: generation and time move on */
 const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink);
 
+/* restart.c: of the sink */
+void restart_begin(void *backend);
+void restart_end(void *backend);
+bool restart_runs(void *backend, slot model, ordinal batch, uint32_t attempt);
+void restart_target(void *backend, slot model, const struct store_target *target);
+
 /* ask.c. A member of the group; NULL: no memory. ask_send() takes it over. done NULL: nobody waits. */
 struct ask_group *group_new(void (*done)(void *ctx, int result), void *ctx);
 void group_leave(struct ask_group *g, int result);

@@ -4,6 +4,7 @@
 #include <glob.h>
 #include <libpq-fe.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -65,6 +66,14 @@ static void reconnect(const char *database)
 		give_up("connect", PQerrorMessage(server.conn));
 }
 
+static void start(void)
+{
+	if (run("%s/pg_ctl -D %s/data -w -o \"-k %s -c listen_addresses='' -c fsync=off -c "
+		"max_connections=30\" start",
+		server.bin, server.dir, server.dir))
+		give_up("the server does not start, see its log in", server.dir);
+}
+
 static bool server_start(void)
 {
 	if (!find_binaries())
@@ -73,11 +82,9 @@ static bool server_start(void)
 	if (!mkdtemp(server.dir) || chmod(server.dir, 0777))
 		give_up("mkdtemp", server.dir);
 	if (run("%s/initdb -D %s/data -U postgres -A trust -E UTF8 --locale=C --no-sync", server.bin,
-		server.dir) ||
-	    run("%s/pg_ctl -D %s/data -w -o \"-k %s -c listen_addresses='' -c fsync=off -c "
-		"max_connections=30\" start",
-		server.bin, server.dir, server.dir))
-		give_up("the server does not start, see its log in", server.dir);
+		server.dir))
+		give_up("no database cluster, see the log in", server.dir);
+	start();
 	setenv("PGHOST", server.dir, 1);
 	setenv("PGUSER", "postgres", 1);
 	setenv("PGDATABASE", "postgres", 1);
@@ -110,6 +117,35 @@ int server_run_tests(const char *name, const struct CMUnitTest *tests, size_t n)
 	int failed = _cmocka_run_group_tests(name, tests, n, NULL, NULL);
 	server_stop();
 	return failed;
+}
+
+void server_flushes_no_more(void)
+{
+	pid_t pid = (pid_t)atoi(sql("select pid from pg_stat_activity where backend_type = 'walwriter'"));
+	if (pid <= 0 || kill(pid, SIGSTOP))
+		give_up("walwriter", "it cannot be stopped");
+}
+
+void server_crashes(void)
+{
+	char path[100];
+	snprintf(path, sizeof path, "%s/data/postmaster.pid", server.dir);
+	FILE *f = fopen(path, "r");
+	int postmaster = 0;
+	if (!f || fscanf(f, "%d", &postmaster) != 1)
+		give_up(path, "no pid in it");
+	fclose(f);
+	kill(postmaster, SIGSTOP); /* so that no new process comes unseen */
+	char *pids = strdup(sql("select string_agg(pid::text, ' ') from pg_stat_activity"));
+	kill(postmaster, SIGKILL);
+	for (char *rest = pids, *pid; (pid = strsep(&rest, " "));)
+		while (kill(atoi(pid), SIGKILL) == 0)
+			usleep(1000);
+	free(pids);
+	while (kill(postmaster, 0) == 0)
+		usleep(1000);
+	start();
+	reconnect(getenv("PGDATABASE"));
 }
 
 void server_database(void)

@@ -14,6 +14,13 @@ int server_run_tests(const char *name, const struct CMUnitTest *tests, size_t n)
 /* A new empty database, which PGDATABASE names from then on. */
 void server_database(void);
 
+/* From now on no commit is flushed that does not wait for that itself: what asynchronous ones have written is
+ * lost with the server. */
+void server_flushes_no_more(void);
+
+/* kill -9 of every process of the server, and a new start. */
+void server_crashes(void);
+
 /* Runs SQL as the superuser; the first value of its last result, "" if there is none. Valid until the next
  * call. */
 const char *sql(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -62,6 +62,33 @@ static void see_forget(void *ctx, slot model)
 	w->forgotten++;
 }
 
+static void see_restart(void *ctx)
+{
+	struct world *w = ctx;
+	memset(w->states, 0, sizeof w->states);
+	w->n_requests = 0;
+	w->anew = true;
+}
+
+static void see_restarted(void *ctx)
+{
+	struct world *w = ctx;
+	w->restarts++;
+	w->anew = false;
+}
+
+static bool see_runs(void *ctx, slot model, ordinal batch, uint32_t attempt)
+{
+	struct world *w = ctx;
+	return w->running;
+}
+
+static void see_target(void *ctx, slot model, const struct store_target *target)
+{
+	struct world *w = ctx;
+	w->targets[model] = *target;
+}
+
 void world_model(struct world *w, int i, const char *table, const char *compiled, const char *source,
 		 const char *event_time)
 {
@@ -120,7 +147,11 @@ void world_init(struct world *w)
 				      .state = see_state,
 				      .answered = see_answered,
 				      .forget = see_forget,
-				      .freezes = see_freezes};
+				      .freezes = see_freezes,
+				      .restart = see_restart,
+				      .restarted = see_restarted,
+				      .runs = see_runs,
+				      .target = see_target};
 	world_model(w, 0, "fct", "select ts, k, v from \"src\".\"events\"", "events", "ts");
 }
 

@@ -37,6 +37,9 @@ struct world {
 	struct store_request_row last_request;
 	char reason[100];
 	int n_requests, forgotten;
+	int restarts;
+	bool anew;			      /* between restart and restarted */
+	bool running;			      /* what the store is told of whether its rows run here */
 	int64_t answered;		      /* the last seq that was reported as answered */
 	struct store_freeze freezes[FREEZES]; /* as last reported, of whichever model */
 	char freezers[FREEZES][16];

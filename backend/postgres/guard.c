@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Another warehouse under our feet: where the schema batchfs was dropped and made anew, or brought up to date
+ * by a newer program, the ids that we know address other models. So every transaction of the store begins by
+ * making sure of the identity, with its settings, at no round trip more.
+ */
+#include <string.h>
+
+#include "backend/postgres/pgstore.h"
+#include "backend/postgres/sql.h"
+
+/* After BEGIN. */
+#define GUARD 1
+
+static void add_guard(struct store *s, struct pg_pipe *p)
+{
+	char identity[sizeof s->identity];
+	struct pg_params params = {0};
+	{
+		LOCKED(&s->lock);
+		memcpy(identity, s->identity, sizeof identity);
+		pg_param_text(&params, identity);
+		pg_param_int(&params, s->version);
+	}
+	pg_add(p, SQL_SETTINGS_IN_SCHEMA, &params);
+}
+
+void store_begin(struct store *s, struct pg_pipe *p)
+{
+	pg_add(p, "begin isolation level read committed read write", NULL);
+	add_guard(s, p);
+}
+
+void store_begin_snapshot(struct store *s, struct pg_pipe *p)
+{
+	pg_add(p, "begin isolation level repeatable read read only", NULL);
+	add_guard(s, p);
+}
+
+/* The comparison divides by zero; or the schema, the table, the column is not there. */
+static bool is_another(const struct pg_pipe *p)
+{
+	static const char *const states[] = {"22012", "3F000", "42P01", "42703"};
+	const char *state =
+		p->failed == GUARD ? PQresultErrorField(p->results[GUARD], PG_DIAG_SQLSTATE) : NULL;
+	for (size_t i = 0; state && i < sizeof states / sizeof *states; i++)
+		if (strcmp(state, states[i]) == 0)
+			return true;
+	return false;
+}
+
+int store_run(struct store *s, struct pg_pipe *p, struct error *err)
+{
+	int r = pg_run(p, err);
+	if (!r || p->lost || !is_another(p))
+		return r;
+	if (p->conn == &s->control) {
+		s->strange = true;
+		pg_disconnect(&s->control);
+	}
+	return error_set(
+		err, EAGAIN,
+		"the schema batchfs is not the one that this mount has read: it was dropped and made anew, or "
+		"brought up to date; nothing was recorded in it");
+}
