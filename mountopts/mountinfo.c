@@ -35,6 +35,10 @@ bool mountinfo_parse(const char *line, const char *path, struct mount_entry *out
 	const char *dash = strstr(line + end, " - ");
 	if (!dash || sscanf(dash, " - %63s", e.type) != 1)
 		return false;
+	const char *user = strstr(dash, "user_id=");
+	e.user = -1;
+	if (user)
+		sscanf(user, "user_id=%ld", &e.user);
 	*out = e;
 	return true;
 }

@@ -7,6 +7,7 @@
 struct mount_entry {
 	unsigned major, minor; /* of the mounted file system */
 	char type[64];	       /* "fuse.batchfs" */
+	long user;	       /* of FUSE: who has mounted it, user_id=; -1: not said */
 };
 
 /*

@@ -18,6 +18,7 @@
 
 #include "backend/base/cleanup.h"
 #include "mountopts/mountinfo.h"
+#include "mountopts/peer.h"
 
 #define DEAD_MOUNTS_MAX 16 /* that lie on each other */
 #define BIND_TRIES	200
@@ -71,17 +72,19 @@ static socklen_t door_address(const struct mount_entry *e, struct sockaddr_un *a
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
 }
 
-/* The pid of the daemon that serves the mount; 0: not a batchfs, or not to be seen from here. */
-static pid_t served_by(const struct mount_entry *e)
+/* The pid of the batchfs that listens at the mount's door; 0: nobody does, or a stranger. */
+static pid_t listens(const struct mount_entry *e)
 {
 	struct sockaddr_un a;
 	socklen_t len = door_address(e, &a);
 	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, len))
-		return 0;
 	struct ucred peer;
 	socklen_t size = sizeof peer;
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ? 0 : peer.pid;
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, len) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		return 0;
+	uid_t mounted_by = e->user >= 0 ? (uid_t)e->user : geteuid();
+	return peer_is_batchfs(peer.pid, mounted_by, geteuid()) ? peer.pid : 0;
 }
 
 /* A cached answer would not tell: the attributes of the root never expire. */
@@ -106,13 +109,17 @@ static int detach(const char *path, struct error *err)
 			 strerror(e), path);
 }
 
+/*
+ * The door is asked first: a daemon that hangs has one, and would not answer the question whether its mount is dead.
+ * Who listens there and is no batchfs of ours says nothing, so a stranger keeps no dead mount in its place.
+ */
 static int clear_mounts(const char *path, const struct log *log, struct error *err)
 {
 	struct mount_entry top;
 	for (int i = 0; i < DEAD_MOUNTS_MAX && mountinfo_top(path, &top); i++) {
 		if (strcmp(top.type, "fuse") != 0 && strncmp(top.type, "fuse.", 5) != 0)
 			return 0;
-		pid_t pid = served_by(&top);
+		pid_t pid = listens(&top);
 		if (pid)
 			return error_set(
 				err, EBUSY,
@@ -121,11 +128,10 @@ static int clear_mounts(const char *path, const struct log *log, struct error *e
 		if (!is_dead(path)) {
 			if (strcmp(top.type, "fuse.batchfs") != 0)
 				return 0;
-			return error_set(
-				err, EBUSY,
-				"%s: batchfs is mounted there already, by a process of another container: "
-				"fusermount3 -u %s",
-				path, path);
+			return error_set(err, EBUSY,
+					 "%s: batchfs is mounted there already, by a process that cannot be seen "
+					 "from here (of another container, mostly): fusermount3 -u %s",
+					 path, path);
 		}
 		int rc = detach(path, err);
 		if (rc)
@@ -135,16 +141,24 @@ static int clear_mounts(const char *path, const struct log *log, struct error *e
 	return 0;
 }
 
-static int lock_directory(struct mountpoint *m, struct error *err)
+/* Anybody who may read the directory can lock it: only a batchfs that holds the lock counts. */
+static int lock_directory(struct mountpoint *m, const struct log *log, struct error *err)
 {
 	m->dir = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->dir < 0 && errno == EACCES)
 		return 0; /* whether it may be mounted on is the kernel's to say */
 	if (m->dir < 0)
 		return error_set(err, errno, "%s: %s", m->path, strerror(errno));
-	if (flock(m->dir, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-		return error_set(err, EBUSY, "%s: another batchfs is being mounted there or is just ending",
-				 m->path);
+	if (!flock(m->dir, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
+		return 0;
+	pid_t pid = peer_with_flock(m->dir, geteuid());
+	if (pid)
+		return error_set(err, EBUSY,
+				 "%s: another batchfs is being mounted there or is just ending, process %ld",
+				 m->path, (long)pid);
+	log_warning(log,
+		    "%s: somebody who is no batchfs holds a lock on the directory; mounting all the same",
+		    m->path);
 	return 0;
 }
 
@@ -158,18 +172,27 @@ int mountpoint_take(const char *typed, const struct log *log, struct mountpoint 
 	if (out->passed_in)
 		return check_descriptor(typed, fd, err);
 	int rc = clear_mounts(out->path, log, err);
-	return rc ? rc : lock_directory(out, err);
+	return rc ? rc : lock_directory(out, log, err);
 }
 
-/* Its device number is free again, so whoever still holds the name is about to close its door. */
-static int bind_soon(int fd, const struct sockaddr_un *a, socklen_t len)
+/*
+ * The device number was another mount's until a moment ago: a batchfs that still holds the name is about to
+ * close its door. A stranger may hold the name for ever, and is not waited for.
+ */
+static int bind_soon(int fd, const struct mount_entry *e)
 {
 	const struct timespec moment = {.tv_nsec = 5000000};
+	struct sockaddr_un a;
+	socklen_t len = door_address(e, &a);
 	for (int i = 0; i < BIND_TRIES; i++) {
-		if (!bind(fd, (const struct sockaddr *)a, len))
+		if (!bind(fd, (const struct sockaddr *)&a, len))
 			return 0;
 		if (errno != EADDRINUSE)
 			break;
+		if (!listens(e)) {
+			/* Nobody: the name may have become free between the two. */
+			return bind(fd, (const struct sockaddr *)&a, len);
+		}
 		nanosleep(&moment, NULL);
 	}
 	return -1;
@@ -180,10 +203,8 @@ void mountpoint_announce(struct mountpoint *m, const struct log *log)
 	struct mount_entry top;
 	if (m->passed_in || !mountinfo_top(m->path, &top))
 		return;
-	struct sockaddr_un a;
-	socklen_t len = door_address(&top, &a);
 	m->door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (m->door >= 0 && !bind_soon(m->door, &a, len) && !listen(m->door, 8))
+	if (m->door >= 0 && !bind_soon(m->door, &top) && !listen(m->door, 8))
 		return;
 	log_debug(log, "%s: a second daemon will not see this one's pid: %s", m->path, strerror(errno));
 	mountpoint_withdraw(m);

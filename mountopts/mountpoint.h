@@ -2,9 +2,11 @@
 /*
  * The mount point before and while it is one: who is mounted there, and that it is us.
  *
- * Two locks that need no file and end with the process: a flock on the directory below the
- * mount (two daemons that start at once), and an abstract socket named after the mount's
- * device number, whose peer is the daemon (so a second one can name the first one's pid).
+ * Two locks that need no file and end with the process: a flock on the directory below the mount (two daemons
+ * that start at once), and an abstract socket named after the mount's device number, whose peer is the daemon
+ * (so that a second daemon can name the process of the first). Every user of the machine can take either, so
+ * each counts only where its holder is a batchfs of root, of who has mounted, or of who mounts now. A
+ * stranger's lock costs what the lock is for, a clear message, and never the mount.
  */
 #ifndef BATCHFS_MOUNTPOINT_H
 #define BATCHFS_MOUNTPOINT_H

@@ -129,6 +129,78 @@ def test_a_dead_mount_is_detached(ready, mount):
     assert not is_mounted(m.path)
 
 
+# Takes, as a user without rights, a shared lock on the directory and the name of every door that a mount could have.
+STRANGER = """
+import fcntl, os, socket, sys
+directory = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(directory, fcntl.LOCK_SH)
+doors = []
+for minor in range(1, 900):
+    door = socket.socket(socket.AF_UNIX)
+    try:
+        door.bind(f"\\0batchfs:mount:0:{minor}")
+        door.listen()
+        doors.append(door)
+    except OSError:
+        door.close()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """A call gives the stranger the directory; it lives until the end of the test."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    started = []
+
+    def start(directory):
+        for above in [directory, *directory.parents]:
+            if above.stat().st_uid == os.geteuid() and not above.stat().st_mode & 0o001:
+                above.chmod(above.stat().st_mode | 0o055)
+        process = subprocess.Popen(["python3", "-c", STRANGER, str(directory)], user=65534, group=65534, extra_groups=[],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield start
+    for process in started:
+        process.communicate(timeout=LIMIT)
+        assert process.returncode == 0
+
+
+def test_a_stranger_keeps_no_mount_from_starting(binary, ready, mount, stranger, tmp_path):
+    mnt = tmp_path / "mnt"
+    mnt.mkdir()
+    nobody = stranger(mnt)
+    m = mount(ready, now=NOW, at=mnt)
+    assert m.ls() == ["sessions"]
+    assert "no batchfs holds a lock on the directory" in m.log_text()
+    again = run(binary, ready.write(), m.path, "-o", options(ready), env=ready.warehouse.env())
+    assert again.returncode == MOUNTPOINT and "mounted there already" in again.stderr
+    assert str(nobody.pid) not in again.stderr
+    m.kill()
+    assert is_mounted(mnt)
+    after = mount(ready, now=NOW, at=mnt)
+    assert "detached a dead fuse.batchfs mount" in after.log_text() and after.ls() == ["sessions"]
+
+
+def test_two_that_start_at_once_are_one_mount(binary, ready, mount, fault, fault_binary):
+    """The second comes while the first waits for its warehouse, before it has mounted."""
+    first = mount(ready, now=NOW, binary=fault_binary, env=fault.env(), start=False)
+    with fault.holding("open"):
+        first.start(wait=False)
+        # The directory below the mount to come is locked.
+        inode = f":{first.path.stat().st_ino} "
+        wait_until(lambda: any("FLOCK" in line and inode in line for line in open("/proc/locks", encoding="ascii")))
+        second = run(binary, ready.write(), first.path, "-o", options(ready), env=ready.warehouse.env())
+        assert second.returncode == MOUNTPOINT and f"process {first.pid}" in second.stderr
+    first.wait_mounted()
+    assert first.ls() == ["sessions"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_unmount_and_exit_with_0(ready, mount, number):
     m = mount(ready, now=NOW)

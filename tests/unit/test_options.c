@@ -3,12 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include <cmocka.h>
 
 #include "mountopts/mountinfo.h"
 #include "mountopts/option_table.h"
 #include "mountopts/options.h"
+#include "mountopts/peer.h"
 
 static const struct engine big = {
 	.name = "postgres", .takes = ENGINE_SERVICE | ENGINE_ROLE, .given_by = "service=NAME"};
@@ -311,11 +313,25 @@ static void test_mountinfo(void **state)
 	assert_int_equal(e.major, 0);
 	assert_int_equal(e.minor, 53);
 	assert_string_equal(e.type, "fuse.batchfs");
+	assert_int_equal(e.user, 0);
 	assert_false(mountinfo_parse(line, "/mnt/a", &e));
 	assert_false(mountinfo_parse(line, "/mnt/a b/c", &e));
 	assert_false(mountinfo_parse("36 35 0:53 / /mnt rw", "/mnt", &e));
 	assert_false(mountinfo_parse("", "/mnt", &e));
 	assert_false(mountinfo_top("/no/such/mount", &e));
+}
+
+static void test_flock_lines(void **state)
+{
+	(void)state;
+	dev_t dev = makedev(8, 0x1f);
+	assert_int_equal(peer_flock_line("1: FLOCK  ADVISORY  READ 1234 08:1f:131 0 EOF\n", dev, 131), 1234);
+	assert_int_equal(peer_flock_line("1: FLOCK  ADVISORY  WRITE 1234 08:1f:132 0 EOF\n", dev, 131), 0);
+	assert_int_equal(peer_flock_line("1: FLOCK  ADVISORY  WRITE 1234 08:1e:131 0 EOF\n", dev, 131), 0);
+	assert_int_equal(peer_flock_line("1: -> FLOCK  ADVISORY  WRITE 1234 08:1f:131 0 EOF\n", dev, 131), 0);
+	assert_int_equal(peer_flock_line("1: POSIX  ADVISORY  WRITE 1234 08:1f:131 0 EOF\n", dev, 131), 0);
+	assert_int_equal(peer_flock_line("1: FLOCK  ADVISORY  READ -1 08:1f:131 0 EOF\n", dev, 131), 0);
+	assert_int_equal(peer_flock_line("", dev, 131), 0);
 }
 
 int main(void)
@@ -333,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_what_fits_the_engine),
 		cmocka_unit_test(test_help_names_every_option),
 		cmocka_unit_test(test_mountinfo),
+		cmocka_unit_test(test_flock_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,8 +74,11 @@ class Mount:
         self.watchdog.daemon = True
         self.watchdog.start()
         if wait:
-            wait_until(self._serves, what=f"{self.path} is mounted", alive=self._must_live)
+            self.wait_mounted()
         return self
+
+    def wait_mounted(self):
+        wait_until(self._serves, what=f"{self.path} is mounted", alive=self._must_live)
 
     def _serves(self):
         if not is_mounted(self.path):
