@@ -10,7 +10,7 @@ WHERE excluded.attempt > batchfs_state.attempt
 -- name: batch_state
 UPDATE batchfs_state SET finished = :finished, rows_deleted = :deleted, rows_inserted = :inserted,
 	rows_outside = :outside
-WHERE model = %lld AND start = %lld
+WHERE model = %lld AND start = %lld AND attempt = :attempt
 
 -- name: batch_history
 INSERT INTO batchfs_attempt (model, start, attempt, outcome, at, seconds, rows_deleted, rows_inserted, request)
@@ -18,3 +18,7 @@ VALUES (%lld, %lld, :attempt, 'done', :finished, (:finished - :started) / 1e6, :
 
 -- name: batch_committed
 SELECT 1 FROM batchfs_state WHERE model = ? AND start = ? AND attempt = ?
+
+-- name: batch_mend
+-- For a person to say.
+DELETE FROM batchfs_state WHERE model = %lld AND start = %lld

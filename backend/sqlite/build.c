@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "backend/kinds.h"
+#include "backend/sqlite/guard.h"
+#include "backend/sqlite/queue/rows.h"
+#include "backend/sqlite/shape.h"
 #include "backend/sqlite/sql.h"
 #include "backend/sqlite/statement.h"
 #include "backend/sqlite/target.h"
@@ -19,48 +22,59 @@ struct building {
 	struct error unfit; /* err != 0: no batch of the run can be built, and why */
 };
 
-static int bind_named(sqlite3_stmt *stmt, const char *name, int64_t value)
+/* Binds what the statement names. */
+static int bind_batch(sqlite3_stmt *stmt, const struct build_run *run, const struct build_report *b,
+		      const char *code, struct error *err)
 {
-	int i = sqlite3_bind_parameter_index(stmt, name);
-	return i ? sqlite3_bind_int64(stmt, i, value) : SQLITE_OK;
+	const struct {
+		const char *name;
+		int64_t value;
+	} numbers[] = {
+		{":attempt", b->attempt},	{":started", b->started},	{":finished", b->finished},
+		{":deleted", b->rows_deleted}, {":inserted", b->rows_inserted}, {":outside", b->rows_outside},
+		{":request", run->request},
+	};
+	int r = SQLITE_OK;
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers && r == SQLITE_OK; i++) {
+		int at = sqlite3_bind_parameter_index(stmt, numbers[i].name);
+		r = at ? sqlite3_bind_int64(stmt, at, numbers[i].value) : SQLITE_OK;
+	}
+	int at = sqlite3_bind_parameter_index(stmt, ":code");
+	if (at && r == SQLITE_OK)
+		r = sqlite3_bind_text(stmt, at, code, -1, SQLITE_STATIC);
+	return r == SQLITE_OK ? 0 : db_error(sqlite3_db_handle(stmt), err);
 }
 
 /* Runs one of our own statements with what is known of the batch by now. */
-static int run_own(struct worker *w, const char *sql, const struct build_run *run,
+static int run_own(struct worker *w, enum guard guard, const char *sql, const struct build_run *run,
 		   const struct build_report *b, struct error *err)
 {
 	auto_stmt *stmt = NULL;
+	GUARDED(w, guard);
 	int r = worker_checked(w, err);
 	if (r == 0)
 		r = worker_prepare(w, sql, &stmt, err);
-	if (r < 0)
-		return r;
-	int code = sqlite3_bind_parameter_index(stmt, ":code");
-	bind_named(stmt, ":attempt", b->attempt);
-	bind_named(stmt, ":started", b->started);
-	bind_named(stmt, ":finished", b->finished);
-	bind_named(stmt, ":deleted", b->rows_deleted);
-	bind_named(stmt, ":inserted", b->rows_inserted);
-	bind_named(stmt, ":outside", b->rows_outside);
-	bind_named(stmt, ":request", run->request);
-	if (code)
-		sqlite3_bind_text(stmt, code, w->store->models[run->model].model->code, -1,
-				  SQLITE_STATIC);
-	return db_run(stmt, err);
+	if (r == 0)
+		r = bind_batch(stmt, run, b, w->store->models[run->model].model->code, err);
+	if (r == 0)
+		r = db_run(stmt, err);
+	return guard_explain(w, r, err);
 }
 
 static int run_insert(struct worker *w, slot model, const char *sql, struct error *err)
 {
 	const struct model *m = w->store->models[model].model;
 	auto_stmt *stmt = NULL;
+	GUARDED(w, GUARD_ROWS);
 	int r = worker_checked(w, err);
 	if (r == 0)
-		r = worker_prepare_model(w, sql, &stmt, err);
+		r = db_prepare(w->db, sql, &stmt, err);
 	w->outside = 0;
 	w->expected = target_type(w->store, model);
 	w->misfit = TIME_UNKNOWN;
 	if (r == 0)
 		r = db_run(stmt, err);
+	r = guard_explain(w, r, err);
 	if (r < 0 && w->misfit != TIME_UNKNOWN)
 		r = error_set(
 			err, EINVAL,
@@ -126,21 +140,42 @@ static int check_target(struct worker *w, slot model, struct error *err)
 	return r;
 }
 
+/* The state row was not taken: by a later attempt, or it holds what is no attempt. */
+static int fenced_off(struct worker *w, slot model, const struct build_report *b, struct error *err)
+{
+	struct queue_model qm = queue_model_of(w->store, model);
+	int64_t start = calendar_start(qm.model->batch_size, b->batch);
+	struct done_rows done;
+	struct done_row row;
+	int r = done_rows_open(w->db, &done, err);
+	if (r == 0)
+		r = done_get(&done, qm.table_id, start, &row, err);
+	if (r == 1 && row.damaged)
+		r = error_sql(err, EIO, "XX001",
+			      "its row in batchfs_state is damaged: %s holds no such thing. With " SQL_BATCH_MEND
+			      " it is built anew",
+			      row.damaged, (long long)qm.table_id, (long long)start);
+	else if (r >= 0)
+		r = error_set(err, ESTALE, "another attempt has taken over");
+	done_rows_close(&done);
+	return r;
+}
+
 /* Everything between BEGIN and COMMIT. -ESTALE: fenced off. */
 static int transact(struct worker *w, const struct build_run *run, const struct batch_sql *sql,
 		    struct build_report *b, struct error *err)
 {
-	int r = run_own(w, sql->text[STATEMENT_BEGIN].str, run, b, err);
+	int r = run_own(w, GUARD_OFF, sql->text[STATEMENT_BEGIN].str, run, b, err);
 	if (r == 0)
 		r = check_target(w, run->model, err);
 	if (r == 0)
-		r = run_own(w, sql->text[STATEMENT_FENCE].str, run, b, err);
+		r = run_own(w, GUARD_OWN, sql->text[STATEMENT_FENCE].str, run, b, err);
 	if (r == 0 && sqlite3_changes64(w->db) == 0)
-		r = error_set(err, ESTALE, "another attempt has taken over");
+		r = fenced_off(w, run->model, b, err);
 	if (r == 0)
 		r = check_inputs(w, run->model, b->batch, err);
 	if (r == 0)
-		r = run_own(w, sql->text[STATEMENT_DELETE].str, run, b, err);
+		r = run_own(w, GUARD_ROWS, sql->text[STATEMENT_DELETE].str, run, b, err);
 	b->rows_deleted = sqlite3_changes64(w->db);
 	if (r == 0)
 		r = run_insert(w, run->model, sql->text[STATEMENT_INSERT].str, err);
@@ -148,9 +183,11 @@ static int transact(struct worker *w, const struct build_run *run, const struct 
 	b->rows_outside = w->outside;
 	b->finished = clock_now_us(w->store->config.clock);
 	if (r == 0)
-		r = run_own(w, sql->text[STATEMENT_STATE].str, run, b, err);
+		r = run_own(w, GUARD_OWN, sql->text[STATEMENT_STATE].str, run, b, err);
+	if (r == 0 && sqlite3_changes64(w->db) != 1)
+		r = error_set(err, EIO, "its row in batchfs_state has gone while its rows were written");
 	if (r == 0)
-		r = run_own(w, sql->text[STATEMENT_HISTORY].str, run, b, err);
+		r = run_own(w, GUARD_OWN, sql->text[STATEMENT_HISTORY].str, run, b, err);
 	return r;
 }
 
@@ -258,6 +295,9 @@ static int look_again(struct building *g, struct error *err)
 			free(types);
 		}
 	}
+	if (r == 0 && !g->unfit.err &&
+	    query_check(g->w, g->run->model, calendar_start(m->batch_size, g->run->first), &g->unfit) == -ECANCELED)
+		r = error_set(err, ECANCELED, "interrupted");
 	target_view_fini(&view);
 	return r;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "backend/sqlite/guard.h"
 #include "backend/sqlite/target.h"
 #include "backend/sqlite/time_value.h"
 
@@ -46,7 +47,7 @@ static int sample(struct worker *w, const struct model *m, const char *query, en
 		db_identifier(&sql, column);
 	strbuf_printf(&sql, " AS t FROM (\n%s\n) AS m) WHERE t IS NOT NULL LIMIT 1", query);
 	int r = strbuf_broken(&sql) ? error_set(err, ENOMEM, "no memory")
-				    : worker_prepare_model(w, sql.str, &stmt, err);
+				    : db_prepare(w->db, sql.str, &stmt, err);
 	if (r == 0)
 		r = db_step(stmt, err);
 	*type = TIME_UNKNOWN;
@@ -86,19 +87,35 @@ static int look(struct worker *w, slot model, int64_t at, bool run, struct query
 	auto_strbuf query = STRBUF_INIT, sql = STRBUF_INIT;
 	auto_stmt *stmt = NULL;
 	*out = (struct query_shape){.time = TIME_UNKNOWN};
+	GUARDED(w, GUARD_QUERY);
 	int r = render(s, model, at, &query, err);
 	strbuf_printf(&sql, "SELECT * FROM (\n%s\n) AS m", query.str);
 	if (r == 0 && (strbuf_broken(&query) || strbuf_broken(&sql)))
 		r = error_set(err, ENOMEM, "no memory");
 	if (r == 0)
-		r = worker_prepare_model(w, sql.str, &stmt, err);
+		r = db_prepare(w->db, sql.str, &stmt, err);
 	if (r == 0)
 		r = read_names(stmt, out, err);
 	if (r == 0 && run)
 		r = sample(w, m, query.str, &out->time, err);
 	if (r == 0 && out->time == TIME_UNKNOWN)
 		guess(s, model, out);
-	return r;
+	return guard_explain(w, r, err);
+}
+
+int query_check(struct worker *w, slot model, int64_t at, struct error *err)
+{
+	auto_strbuf query = STRBUF_INIT;
+	auto_stmt *stmt = NULL;
+	int r = render(w->store, model, at, &query, err);
+	if (r == 0 && strbuf_broken(&query))
+		r = error_set(err, ENOMEM, "no memory");
+	GUARDED(w, GUARD_QUERY);
+	if (r == 0)
+		r = db_prepare(w->db, query.str, &stmt, err);
+	if (r == 0 && (!sqlite3_stmt_readonly(stmt) || sqlite3_column_count(stmt) == 0))
+		r = error_sql(err, EINVAL, "42601", "the compiled SQL of %s is no query", w->store->models[model].model->name);
+	return guard_explain(w, r, err);
 }
 
 int query_shape(struct worker *w, slot model, int64_t at, struct query_shape *out, struct error *err)

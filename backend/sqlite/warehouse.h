@@ -55,6 +55,8 @@ struct worker {
 	bool busy;			 /* store.lock: a call is under way that interrupt() ends */
 	int64_t outside;		 /* rows the running INSERT left out */
 	enum time_type expected, misfit; /* what its event_times must be; the first other one, or unknown */
+	int guard;			 /* enum guard: what the statement that is compiled or runs may do */
+	char denied[256];		 /* the first thing that it must not do, "" : none */
 };
 
 /* open.c */
@@ -77,8 +79,6 @@ void worker_leave(struct worker *w);
 int worker_checked(const struct worker *w, struct error *err); /* -ECANCELED after interrupt() or abandon() */
 /* Compiles SQL of ours: a "name" that is no column is an error, not a string. */
 int worker_prepare(struct worker *w, const char *sql, sqlite3_stmt **out, struct error *err);
-/* Compiles SQL with the model's query in it: it may read, and write what the statement itself names. */
-int worker_prepare_model(struct worker *w, const char *sql, sqlite3_stmt **out, struct error *err);
 
 /* builder operations */
 int sqlite_worker_open(struct store *s, struct worker **out, struct error *err);

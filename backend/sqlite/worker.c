@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/sqlite/warehouse.h"
+#include "backend/sqlite/guard.h"
 #include "backend/sqlite/time_value.h"
 
 /* Not deterministic, so that SQLite calls it once for each row and never ahead of time. */
@@ -28,21 +28,6 @@ static void fn_start(sqlite3_context *ctx, int n, sqlite3_value **args)
 	enum batch_size size = (enum batch_size)sqlite3_value_int(args[1]);
 	if (time_value_type(args[0], &us) != TIME_UNSUPPORTED)
 		sqlite3_result_int64(ctx, calendar_start(size, calendar_ordinal(size, us)));
-}
-
-/* What the SQL of a model must not do. */
-static int authorize(void *ctx, int action, const char *a, const char *b, const char *db, const char *trigger)
-{
-	switch (action) {
-	case SQLITE_ATTACH:
-	case SQLITE_DETACH:
-	case SQLITE_PRAGMA:
-	case SQLITE_TRANSACTION:
-	case SQLITE_SAVEPOINT:
-		return SQLITE_DENY;
-	default:
-		return SQLITE_OK;
-	}
 }
 
 int sqlite_worker_open(struct store *s, struct worker **out, struct error *err)
@@ -74,12 +59,13 @@ static int connect_worker(struct worker *w, struct error *err)
 	int r = warehouse_connect(w->store, &w->patience, &w->db, err);
 	if (r < 0)
 		return r;
-	int pure = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
-	if (sqlite3_create_function(w->db, "batchfs_outside", 1, SQLITE_UTF8, w, fn_outside, NULL, NULL) ||
+	/* Ours alone: no view and no trigger may use them. */
+	int direct = SQLITE_UTF8 | SQLITE_DIRECTONLY, pure = direct | SQLITE_DETERMINISTIC;
+	if (sqlite3_create_function(w->db, "batchfs_outside", 1, direct, w, fn_outside, NULL, NULL) ||
 	    sqlite3_create_function(w->db, "batchfs_is_time", 1, pure, NULL, fn_is_time, NULL, NULL) ||
 	    sqlite3_create_function(w->db, "batchfs_start", 2, pure, NULL, fn_start, NULL, NULL))
 		return db_error(w->db, err);
-	return 0;
+	return guard_install(w, err);
 }
 
 int worker_enter(struct worker *w, struct error *err)
@@ -125,13 +111,5 @@ int worker_prepare(struct worker *w, const char *sql, sqlite3_stmt **out, struct
 	sqlite3_db_config(w->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	int r = db_prepare(w->db, sql, out, err);
 	sqlite3_db_config(w->db, SQLITE_DBCONFIG_DQS_DML, 1, NULL);
-	return r;
-}
-
-int worker_prepare_model(struct worker *w, const char *sql, sqlite3_stmt **out, struct error *err)
-{
-	sqlite3_set_authorizer(w->db, authorize, NULL);
-	int r = db_prepare(w->db, sql, out, err);
-	sqlite3_set_authorizer(w->db, NULL, NULL);
 	return r;
 }

@@ -4,7 +4,7 @@
 struct claims {
 	struct store *s;
 	struct row_reader reader;
-	sqlite3_stmt *seq, *put, *frozen;
+	sqlite3_stmt *seq, *put, *drop, *frozen;
 };
 
 static int claims_open(struct claims *c, struct store *s, struct error *err)
@@ -17,6 +17,8 @@ static int claims_open(struct claims *c, struct store *s, struct error *err)
 		r = db_prepare(s->db, SQL_FREEZE_FIND, &c->frozen, err);
 	if (r == 0)
 		r = db_prepare(s->db, SQL_CLAIM, &c->put, err);
+	if (r == 0)
+		r = db_prepare(s->db, SQL_STATE_DROP, &c->drop, err);
 	return r;
 }
 
@@ -25,6 +27,7 @@ static void claims_close(struct claims *c)
 	reader_close(&c->reader);
 	sqlite3_finalize(c->seq);
 	sqlite3_finalize(c->put);
+	sqlite3_finalize(c->drop);
 	sqlite3_finalize(c->frozen);
 }
 
@@ -43,6 +46,12 @@ static int grant(struct claims *c, struct store_claim *claim, uint32_t i, const 
 	if (r < 0 || st->run == ROW_RUNNING || (st->run == ROW_IDLE && st->served >= claim->wanted))
 		return r;
 	uint32_t attempt = row.last_attempt + 1;
+	if (row.damage[0]) {
+		r = db_bind(c->drop, err, "ii", qm->queue_id, start);
+		r = r == 0 ? db_run(c->drop, err) : r;
+		if (r < 0)
+			return r;
+	}
 	r = db_bind(c->put, err, "iiiiiiiii", qm->queue_id, start, qm->table_id, (int64_t)attempt,
 		    claim->started, c->s->owner, claim->request ? claim->request : st->request, claim->served,
 		    (int64_t)row.interruptions);

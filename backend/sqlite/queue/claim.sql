@@ -4,6 +4,10 @@
 -- name: model_seq
 SELECT seq FROM model WHERE id = ?
 
+-- name: state_drop
+-- A damaged row, before it is claimed: it is written anew.
+DELETE FROM state WHERE model = ? AND start = ?
+
 -- name: claim
 -- ?1 model, ?2 start, ?3 table_id, ?4 attempt, ?5 now, ?6 owner, ?7 request, ?8 served, ?9 interruptions.
 -- An outcome of another table under this name is void; of this one it stays until the next.

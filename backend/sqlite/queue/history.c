@@ -74,7 +74,7 @@ static int tell_row(struct reading *h, const struct side *side, struct error *er
 {
 	sqlite3_stmt *row = side->rows;
 	slot model = model_of(h->s, side->elsewhere, sqlite3_column_int64(row, 1));
-	if (model == SLOT_NONE)
+	if (model == SLOT_NONE || !row_start_fits(h->s->models[model].model->batch_size, row, 2))
 		return 0;
 	struct ended_attempt a = {
 		.model = model,

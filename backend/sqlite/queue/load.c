@@ -7,6 +7,16 @@ static struct ordinal_range touched(const struct model *m, int64_t start, int64_
 	return calendar_touched(m->batch_size, start, end);
 }
 
+static bool request_fits(sqlite3_stmt *stmt)
+{
+	static const int integers[] = {0, 1, 2, 3, 4, 8, 9};
+	for (size_t i = 0; i < sizeof integers / sizeof *integers; i++)
+		if (sqlite3_column_type(stmt, integers[i]) != SQLITE_INTEGER)
+			return false;
+	int64_t start = sqlite3_column_int64(stmt, 2), end = sqlite3_column_int64(stmt, 3);
+	return start >= CALENDAR_MIN_US && start < end && end <= CALENDAR_END_US;
+}
+
 static int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue_id,
 			 const struct store_sink *sink, struct error *err)
 {
@@ -28,8 +38,12 @@ static int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue
 			.at = sqlite3_column_int64(stmt, 8),
 			.open = sqlite3_column_int(stmt, 9) != 0,
 		};
-		sink->request(sink->ctx, &row);
 		r = 0;
+		if (request_fits(stmt))
+			sink->request(sink->ctx, &row);
+		else
+			log_warning(s->config.log, "%s: the request %lld of %s is damaged and left out", s->path,
+				    (long long)row.id, m->dir);
 	}
 	return r;
 }
@@ -37,12 +51,16 @@ static int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue
 /* A cursor over rows by start; stmt NULL: there is no such table. */
 struct cursor {
 	sqlite3_stmt *stmt;
+	enum batch_size size;
 	bool row;
 };
 
 static int advance(struct cursor *c, struct error *err)
 {
-	int r = c->stmt ? db_step(c->stmt, err) : 0;
+	int r;
+	do
+		r = c->stmt ? db_step(c->stmt, err) : 0;
+	while (r == 1 && !row_start_fits(c->size, c->stmt, 0));
 	c->row = r == 1;
 	return r < 0 ? r : 0;
 }
@@ -98,7 +116,8 @@ int queue_load_states(struct store *s, sqlite3 *db, const struct done_rows *done
 		r = db_prepare(db, SQL_TRIED_ALL, &tried, err);
 	if (r == 0 && tried)
 		r = db_bind(tried, err, "i", qm.queue_id);
-	struct cursor of_done = {.stmt = done->all}, of_tried = {.stmt = tried};
+	enum batch_size size = qm.model->batch_size;
+	struct cursor of_done = {.stmt = done->all, .size = size}, of_tried = {.stmt = tried, .size = size};
 	if (r == 0)
 		r = merge(s, model, &qm, &of_done, &of_tried, sink, err);
 	if (done->all)

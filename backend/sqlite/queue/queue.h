@@ -90,6 +90,7 @@ struct store {
 
 /* What is done of a batch and recorded elsewhere. Text belongs to its statement. */
 struct done_row {
+	const char *damaged; /* the first column that holds what it cannot hold; NULL: none */
 	int64_t start;
 	uint32_t attempt;
 	int64_t started, finished, rows_deleted, rows_inserted, rows_outside; /* rows null: -1, not known */

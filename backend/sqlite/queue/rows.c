@@ -1,9 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
 #include "backend/sqlite/queue/private.h"
 
 static int64_t known_count(sqlite3_stmt *stmt, int column)
 {
 	return sqlite3_column_type(stmt, column) == SQLITE_NULL ? -1 : sqlite3_column_int64(stmt, column);
+}
+
+/* types: 'i' an integer, 'c' a count or null, 't' text, a letter a column. */
+static const char *misfit(sqlite3_stmt *stmt, const char *types)
+{
+	for (int i = 0; types[i]; i++) {
+		int type = sqlite3_column_type(stmt, i);
+		bool fits = types[i] == 't'   ? type == SQLITE_TEXT
+			    : type == SQLITE_NULL ? types[i] == 'c'
+						  : type == SQLITE_INTEGER;
+		if (!fits)
+			return sqlite3_column_name(stmt, i);
+	}
+	return NULL;
+}
+
+static bool is_attempt(int64_t value)
+{
+	return value >= 0 && value <= ATTEMPT_MAX;
+}
+
+bool row_start_fits(enum batch_size size, sqlite3_stmt *stmt, int column)
+{
+	int64_t start = sqlite3_column_int64(stmt, column);
+	return sqlite3_column_type(stmt, column) == SQLITE_INTEGER && start >= CALENDAR_MIN_US &&
+	       start < CALENDAR_END_US && calendar_start(size, calendar_ordinal(size, start)) == start;
 }
 
 void done_read(sqlite3_stmt *stmt, struct done_row *row)
@@ -18,7 +46,10 @@ void done_read(sqlite3_stmt *stmt, struct done_row *row)
 		.rows_outside = known_count(stmt, 6),
 		.adopted = sqlite3_column_int(stmt, 7) != 0,
 		.code = db_text(stmt, 8),
+		.damaged = misfit(stmt, "iicccccit"),
 	};
+	if (!row->damaged && !is_attempt(sqlite3_column_int64(stmt, 1)))
+		row->damaged = sqlite3_column_name(stmt, 1);
 }
 
 void tried_read(sqlite3_stmt *stmt, struct tried_row *row)
@@ -44,7 +75,16 @@ void tried_read(sqlite3_stmt *stmt, struct tried_row *row)
 		.rows_deleted = known_count(stmt, 17),
 		.rows_inserted = known_count(stmt, 18),
 		.rows_outside = known_count(stmt, 19),
+		.damaged = misfit(stmt, "iiiiiiiiiiiiittitccc"),
 	};
+	if (row->damaged)
+		return;
+	if (row->run > ROW_REQUEUED)
+		row->damaged = "run";
+	else if (row->outcome > OUTCOME_SKIPPED)
+		row->damaged = "outcome";
+	else if (!is_attempt(sqlite3_column_int64(stmt, 3)) || !is_attempt(sqlite3_column_int64(stmt, 10)))
+		row->damaged = "attempt";
 }
 
 static void put_done(struct store_state *st, const struct done_row *done)
@@ -96,10 +136,31 @@ static void put_tried(struct batch_row *out, const struct done_row *done, const 
 	out->interruptions = is_done ? 0 : tried->interruptions;
 }
 
+/* One that was damaged does not say how the batch stands: it counts as failed, until it is built again. */
+static void put_damage(struct batch_row *out, const char *whose, const char *column)
+{
+	struct store_state *st = &out->state;
+	snprintf(out->damage, sizeof out->damage, "its row in %s is damaged: %.40s holds no such thing", whose,
+		 column);
+	st->outcome = OUTCOME_FAILED;
+	st->started = st->finished;
+	st->rows_deleted = st->rows_inserted = st->rows_outside = -1;
+	st->sqlstate = "XX001";
+	st->message = out->damage;
+}
+
 void merge_rows(const struct queue_model *m, const struct done_row *done, const struct tried_row *tried,
 		struct batch_row *out)
 {
+	const char *of_queue = tried ? tried->damaged : NULL;
+	const char *of_rows = done && !m->is_void ? done->damaged : NULL;
+	if (done && done->damaged)
+		done = NULL;
+	if (of_queue)
+		tried = NULL;
 	uint32_t of_done = done ? done->attempt : 0, of_tried = tried ? tried->attempt : 0;
+	if (m->is_void)
+		done = NULL;
 	*out = (struct batch_row){
 		.last_attempt = of_done > of_tried ? of_done : of_tried,
 		.state = {.rows_deleted = -1,
@@ -110,8 +171,6 @@ void merge_rows(const struct queue_model *m, const struct done_row *done, const 
 			  .message = ""},
 	};
 	bool tried_holds = tried && !m->is_void && tried->table_id == m->table_id;
-	if (m->is_void)
-		done = NULL;
 	if (tried && (tried_holds || tried->run == ROW_IDLE))
 		out->state.served = tried->served;
 	if (done) {
@@ -129,6 +188,8 @@ void merge_rows(const struct queue_model *m, const struct done_row *done, const 
 		out->state.request = tried->request;
 		out->state.served = tried->served;
 	}
+	if (of_queue || of_rows)
+		put_damage(out, of_queue ? "the queue" : "batchfs_state", of_queue ? of_queue : of_rows);
 }
 
 void done_rows_close(struct done_rows *d)

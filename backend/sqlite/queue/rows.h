@@ -10,6 +10,7 @@
 
 /* What the queue has of a batch. Text belongs to its statement. */
 struct tried_row {
+	const char *damaged; /* as in struct done_row */
 	int64_t start, table_id;
 	enum row_run run;
 	uint32_t attempt;
@@ -25,13 +26,19 @@ struct tried_row {
 	int64_t rows_deleted, rows_inserted, rows_outside; /* -1: not known */
 };
 
-/* A batch as both together have it. */
+/* A higher one cannot be raised any more. */
+#define ATTEMPT_MAX (INT32_MAX - 1)
+
+/* A batch as both together have it. It points to itself: not to be copied. */
 struct batch_row {
 	struct store_state state; /* but for model and batch */
 	uint32_t last_attempt;	  /* the highest ever given, void or not */
 	int interruptions;
+	char damage[160]; /* state.message, where a row is damaged: the batch counts as failed for that reason */
 };
 
+/* Whether a batch of that size starts there: what no batch can have, no batch is shown for. */
+bool row_start_fits(enum batch_size size, sqlite3_stmt *stmt, int column);
 void done_read(sqlite3_stmt *stmt, struct done_row *row);
 void tried_read(sqlite3_stmt *stmt, struct tried_row *row); /* columns: tried_columns of rows.sql */
 /* Either may be NULL. The strings of *out are those of the rows. */

@@ -56,10 +56,12 @@ static int sweep_row(struct store *s, struct sweep *w, const struct done_rows *r
 		     const struct tried_row *row, int64_t mine, struct error *err)
 {
 	struct done_row done;
+	if (row->damaged)
+		return 0;
 	int r = done_get(rows, row->table_id, row->start, &done, err);
 	if (r < 0)
 		return r;
-	if (r == 0 || done.attempt < row->attempt)
+	if (r == 0 || done.damaged || done.attempt < row->attempt)
 		return row->owner == mine ? 0 : interrupted(s, w, qm, row, err);
 	r = db_bind(w->idle, err, "ii", qm->queue_id, row->start);
 	return r == 0 ? db_run(w->idle, err) : r;

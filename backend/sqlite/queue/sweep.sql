@@ -2,7 +2,8 @@
 -- "Running" rows that are put right (sweep.c).
 
 -- name: sweep_next
-SELECT {tried_columns} FROM state WHERE model = ? AND run = 1 AND start > ? ORDER BY start LIMIT 1
+SELECT {tried_columns} FROM state WHERE model = ? AND run = 1 AND start > ? AND typeof(start) = 'integer'
+ORDER BY start LIMIT 1
 
 -- name: sweep_idle
 UPDATE state SET run = 0, interruptions = 0, outcome = 0 WHERE model = ? AND start = ?
