@@ -77,15 +77,16 @@ struct builder_ops {
 	 * Makes the model buildable: creates the target where it is missing (columns from the query,
 	 * the config's indexes, one led by event_time), finds the real types. In its own transaction;
 	 * no batch of the model is in flight on this mount. Fills *target. target->adopt: adopt() must come
-	 * next.
+	 * next. make false: only looks whether what has refused the model still does, and creates nothing.
 	 */
-	int (*prepare)(struct worker *w, slot model, struct store_target *target, struct error *err);
+	int (*prepare)(struct worker *w, slot model, bool make, struct store_target *target,
+		       struct error *err);
 
 	/*
 	 * The target was built by somebody else: the batches whose window holds rows become done,
 	 * adopted; everything else known of the model is void. Reports through sink (forget, then states).
-	 * -EAGAIN: the target has gone. With read_only it only reports. No batch of the model is in flight;
-	 * takes as long as one pass may take.
+	 * -EAGAIN: the target has gone; -EBUSY: somebody is in its way, later. With read_only it only
+	 * reports. No batch of the model is in flight; takes as long as one pass may take.
 	 */
 	int (*adopt)(struct worker *w, slot model, const struct store_sink *sink, struct error *err);
 

@@ -86,7 +86,8 @@ int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct erro
 /* The worker belongs to the calling thread. */
 int builder_worker_open(struct open_store *s, struct open_worker **out, struct error *err);
 void builder_worker_close(struct open_worker *w); /* NULL is fine */
-int builder_prepare(struct open_worker *w, slot model, struct store_target *target, struct error *err);
+int builder_prepare(struct open_worker *w, slot model, bool make, struct store_target *target,
+		    struct error *err);
 int builder_adopt(struct open_worker *w, slot model, const struct store_sink *sink, struct error *err);
 
 /* Every batch that has an attempt is reported once, whatever the engine does: one that the engine has

@@ -40,13 +40,14 @@ void builder_worker_close(struct open_worker *w)
 	s->workers--;
 }
 
-int builder_prepare(struct open_worker *w, slot model, struct store_target *target, struct error *err)
+int builder_prepare(struct open_worker *w, slot model, bool make, struct store_target *target,
+		    struct error *err)
 {
 	struct engine_call call;
 	int r = builder_enter(w, &call, OP_PREPARE, err);
 	call_about(&call, "of model %d", model);
 	if (r == 0)
-		r = call.engine->builder->prepare(w->worker, model, target, err);
+		r = call.engine->builder->prepare(w->worker, model, make, target, err);
 	return call_leave(&call, r, err);
 }
 

@@ -17,25 +17,33 @@
 #define NAMED_COMMIT  "batchfs_commit"
 #define NAMED_OUTSIDE "batchfs_outside"
 
-void batch_add_session(struct worker *w, struct pg_pipe *p, slot model)
+static void add_statements(struct worker *w, struct pg_pipe *p, bool new_connection)
 {
-	w->clean &= w->ran == model;
-	bool new_connection = w->prepared != w->conn.generation;
 	if (new_connection) {
-		session_add_models(p);
 		pg_add_prepare(p, NAMED_BEGIN, "begin isolation level read committed read write");
 		pg_add_prepare(p, NAMED_OUTSIDE, SQL_BATCH_OUTSIDE);
 		pg_add_prepare(p, NAMED_COMMIT, "commit");
+	} else if (++w->runs % RUNS_A_PLAN != 0) {
+		return;
 	} else {
-		if (!w->clean)
-			session_add_renewal(p);
-		if (++w->runs % RUNS_A_PLAN != 0)
-			return;
 		pg_add(p, "deallocate " NAMED_FENCE, NULL);
 		pg_add(p, "deallocate " NAMED_FINISH, NULL);
 	}
 	pg_add_prepare(p, NAMED_FENCE, SQL_BATCH_FENCE);
 	pg_add_prepare(p, NAMED_FINISH, SQL_BATCH_FINISH);
+}
+
+void batch_add_session(struct worker *w, struct pg_pipe *p, slot model)
+{
+	w->clean &= w->ran == model;
+	bool new_connection = w->prepared != w->conn.generation;
+	if (new_connection)
+		session_add_models(p);
+	else if (!w->clean)
+		session_add_renewal(p);
+	/* A mount that builds nothing may find no schema batchfs. */
+	if (!w->store->config->read_only)
+		add_statements(w, p, new_connection);
 }
 
 void batch_session_is(struct worker *w, slot model)
@@ -144,6 +152,12 @@ static enum build_outcome judge(struct batch *x)
 		pg_disconnect(&x->w->conn);
 		return BUILD_PASSING;
 	}
+	/* Our own connection stands, or this would be judge_lost(). */
+	if (strncmp(x->err.sqlstate, "08", 2) == 0 && strcmp(x->err.sqlstate, "08P01") != 0)
+		error_prefix(
+			&x->err,
+			"a server behind the warehouse (a node of its cluster, a foreign server) cannot be "
+			"reached: ");
 	if (strcmp(x->err.sqlstate, "57014") == 0 && pg_cancel_asked(&x->w->cancel))
 		return BUILD_INTERRUPTED;
 	return passing_state(x->err.sqlstate) ? BUILD_PASSING : BUILD_FAILED;

@@ -15,6 +15,19 @@ struct enlisting {
 	size_t n;
 };
 
+/* The server would cut the name off; the table is then found neither by dbt nor by us, and made again at
+ * every run. */
+static int check_length(const struct model *m, const char *name, struct error *why_not)
+{
+	size_t n = strlen(name);
+	if (n <= NAME_LONGEST)
+		return 0;
+	return error_set(
+		why_not, EOPNOTSUPP,
+		"%s builds into %s, and that name is %zu bytes long: PostgreSQL keeps %d (dbt counts characters)",
+		m->dir, name, n, NAME_LONGEST);
+}
+
 static int make_model(struct store *s, size_t i, const struct model *m, struct error *why_not)
 {
 	struct pg_model *pm = &s->models[i];
@@ -23,6 +36,8 @@ static int make_model(struct store *s, size_t i, const struct model *m, struct e
 		return 0;
 	if (!m->relation.schema)
 		return error_set(why_not, EOPNOTSUPP, "%s names no schema for its table", m->dir);
+	if (check_length(m, m->relation.schema, why_not) || check_length(m, m->relation.identifier, why_not))
+		return -EOPNOTSUPP;
 	auto_strbuf target = STRBUF_INIT;
 	quote_name(&target, m->relation.schema);
 	strbuf_putc(&target, '.');
@@ -61,8 +76,10 @@ static int make_models(struct enlisting *e, const struct model *const *models, c
 			return r;
 		}
 		if (r || !verdict_builds(models[i], PG_SUPPORTS) ||
-		    check_database(s, database, models[i], why_not))
+		    check_database(s, database, models[i], why_not)) {
+			e->targets[i].lasting = true;
 			continue;
+		}
 		e->models[e->n++] = &s->models[i];
 	}
 	return 0;
@@ -176,8 +193,10 @@ static int meet_targets(struct enlisting *e, struct error *err)
 		struct store_target *target = &e->targets[m->index];
 		struct error why_not = target->why_not;
 		describe_target(m, e->shapes[i], e->known[i].adopt, target);
-		if (why_not.err)
+		if (why_not.err) {
 			target->why_not = why_not;
+			target->lasting = true;
+		}
 		shape_keep(s, m, e->shapes[i]);
 	}
 	for (size_t i = 0; i < e->n; i++)

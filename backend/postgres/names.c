@@ -88,3 +88,15 @@ char *clean_text(const char *text, size_t max)
 	}
 	return strbuf_detach(&b);
 }
+
+size_t kept_length(const char *name)
+{
+	size_t len = strlen(name), kept = 0;
+	while (kept < len) {
+		size_t n = character((const unsigned char *)name + kept);
+		if (kept + (n ? n : 1) > NAME_LONGEST)
+			break;
+		kept += n ? n : 1;
+	}
+	return kept;
+}

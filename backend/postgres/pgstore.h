@@ -124,7 +124,10 @@ int states_anew(struct store *s, const struct store_sink *sink, struct error *er
  * that was reported before the loss may come to be known late. */
 int own_check(struct store *s, const struct store_sink *sink, struct error *err);
 
-/* names.c */
+/* names.c. What the server keeps of a name, in bytes. */
+#define NAME_LONGEST 63
+/* As the server cuts it, between two characters. */
+size_t kept_length(const char *name);
 void quote_name(struct strbuf *b, const char *name);
 /* The column that an event_time is, folded and unquoted, or NULL: it is an expression. *failed: no memory. */
 char *plain_column(const char *event_time, bool *failed);
@@ -251,7 +254,7 @@ int pg_request(struct store *s, struct store_request *requests, size_t n, struct
 int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err);
 int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);
-int pg_prepare(struct worker *w, slot model, struct store_target *target, struct error *err);
+int pg_prepare(struct worker *w, slot model, bool make, struct store_target *target, struct error *err);
 int pg_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err);
 int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 	     struct error *err);

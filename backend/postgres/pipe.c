@@ -129,14 +129,15 @@ static bool is_error(const PGresult *r)
 	return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE || status == PGRES_NONFATAL_ERROR;
 }
 
-/* The server ends the session with these: the answer to a COMMIT may be one of them although it is committed.
+/*
+ * The server says that it ends the session; the answer to a COMMIT may be that although it is committed. No
+ * SQLSTATE says so: class 08 also comes from a query (08P01 for a stray $1, 08001 from a foreign server).
  */
-static bool ends_session(const PGresult *r)
+static bool ends_session(const struct pg_conn *c, const PGresult *r)
 {
-	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 	const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
-	return !state || strncmp(state, "08", 2) == 0 || (severity && strcmp(severity, "FATAL") == 0) ||
-	       (severity && strcmp(severity, "PANIC") == 0);
+	return PQstatus(c->pq) != CONNECTION_OK ||
+	       (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0));
 }
 
 static int read_all(struct pg_pipe *p)
@@ -165,7 +166,7 @@ static int read_all(struct pg_pipe *p)
 		p->results[i] = res;
 		if (is_error(res) && p->failed < 0)
 			p->failed = (int)i;
-		if (is_error(res) && ends_session(res))
+		if (is_error(res) && ends_session(p->conn, res))
 			return -ECONNRESET;
 	}
 	return 0;

@@ -39,7 +39,7 @@ static int meet(struct worker *w, struct pg_model *m, struct pg_shape *shape, st
 {
 	struct store *s = w->store;
 	struct pg_known known = {0};
-	int r = check_rights(&w->conn, m, shape->oid, pg_deadline(s), err);
+	int r = s->config->read_only ? 0 : check_rights(&w->conn, m, shape->oid, pg_deadline(s), err);
 	if (!r)
 		r = read_known(w, m, &known, err);
 	if (!r)
@@ -51,7 +51,8 @@ static int meet(struct worker *w, struct pg_model *m, struct pg_shape *shape, st
 	return 0;
 }
 
-static int prepare_once(struct worker *w, struct pg_model *m, struct store_target *target, struct error *err)
+static int prepare_once(struct worker *w, struct pg_model *m, bool make, struct store_target *target,
+			struct error *err)
 {
 	struct store *s = w->store;
 	struct pg_shape *shape = NULL;
@@ -60,7 +61,7 @@ static int prepare_once(struct worker *w, struct pg_model *m, struct store_targe
 		r = batch_session(w, m->index, err);
 	if (!r)
 		r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
-	if (!r && !shape->oid && !shape->why_not.err) {
+	if (!r && make && !shape->oid && !shape->why_not.err) {
 		r = unknown_input(m, shape, err);
 		if (!r)
 			r = create_target(w, m, shape, err);
@@ -77,18 +78,18 @@ static int prepare_once(struct worker *w, struct pg_model *m, struct store_targe
 	return r;
 }
 
-int pg_prepare(struct worker *w, slot model, struct store_target *target, struct error *err)
+int pg_prepare(struct worker *w, slot model, bool make, struct store_target *target, struct error *err)
 {
 	struct store *s = w->store;
 	struct pg_model *m = &s->models[model];
-	if (!m->sql || !pg_id(m) || s->config->read_only)
+	if (!m->sql || (make && (!pg_id(m) || s->config->read_only)))
 		return error_set(err, EOPNOTSUPP, "%s cannot be built by this mount", m->model->dir);
 	pg_cancel_forget(&w->cancel);
 	pg_cancel_arm(&w->cancel, true);
 	struct error why = {0};
 	int r = 0;
 	for (int i = 0; i < TRIES; i++) {
-		r = prepare_once(w, m, target, &why);
+		r = prepare_once(w, m, make, target, &why);
 		bool again = r == -EIO && passing_state(why.sqlstate) && !pg_cancel_asked(&w->cancel);
 		if (!again || pg_pause(w->conn.abandon_fd, clock_monotonic_us() + AGAIN_US))
 			break;

@@ -87,12 +87,24 @@ struct names {
 	struct strbuf n, schema, table, column;
 };
 
+/* As the server keeps it: what the SQL of a model names is cut off there as well. */
+static void add_kept(struct strbuf *array, const char *name)
+{
+	char kept[NAME_LONGEST + 1];
+	if (name) {
+		size_t n = kept_length(name);
+		memcpy(kept, name, n);
+		kept[n] = '\0';
+	}
+	pg_array_text(array, name ? kept : NULL);
+}
+
 static void add_name(struct names *a, int64_t number, const struct relation *rel, const char *column)
 {
 	pg_array_int(&a->n, number);
-	pg_array_text(&a->schema, rel->schema);
-	pg_array_text(&a->table, rel->identifier);
-	pg_array_text(&a->column, column);
+	add_kept(&a->schema, rel->schema);
+	add_kept(&a->table, rel->identifier);
+	add_kept(&a->column, column);
 }
 
 static size_t add_query(struct pg_pipe *p, unsigned which, const char *sql, struct names *a)

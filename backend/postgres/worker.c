@@ -47,5 +47,7 @@ bool passing_state(const char *sqlstate)
 	for (size_t i = 0; i < sizeof states / sizeof *states; i++)
 		if (strcmp(sqlstate, states[i]) == 0)
 			return true;
-	return strncmp(sqlstate, "08", 2) == 0;
+	/* A connection was lost; or the server, whose own stands, cannot reach another one that it needs.
+	 * 08P01 is a statement that breaks the protocol (a stray $1), and will do so again. */
+	return strncmp(sqlstate, "08", 2) == 0 && strcmp(sqlstate, "08P01") != 0;
 }

@@ -182,6 +182,7 @@ void model_target(struct model_runtime *m, const struct store_target *target)
 {
 	keep(&m->why_not, target->why_not.err ? target->why_not.text : "");
 	keep(&m->note, target->note);
+	m->lasting = target->lasting;
 	m->event_time_type = target->event_time_type;
 	m->exists = target->exists;
 }

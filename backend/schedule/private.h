@@ -113,8 +113,14 @@ struct model_runtime {
 	enum time_type event_time_type;
 	bool exists; /* the target's table, as far as is known */
 	bool prepared, preparing, adopting;
+	bool lasting; /* why_not stays as long as the mount lives */
 	struct error *
 		prepare_error; /* why the last prepare failed: the next run fails with it; NULL: it did not */
+	int64_t prepared_at;   /* monotonic: of that */
+	int64_t look_at;       /* monotonic: the slow lane does not look at the target earlier */
+	unsigned looks;	       /* that failed, one after the other */
+	unsigned lost;	       /* connections, each while it was prepared or looked at, one after the other */
+	unsigned missed;       /* runs that found another target than was prepared, one after the other */
 	int64_t not_before;    /* monotonic: backing off */
 	unsigned passing;      /* failures in passing, one after the other */
 	unsigned ended;	       /* attempts, here */
@@ -280,6 +286,23 @@ void *control_main(void *arg);
 
 /* Wakes the control thread. Any thread, with or without the lock. */
 void control_wake(struct backend *b);
+
+/* refusal.c, with the lock but for those that take a worker or say so */
+bool back_off(struct model_runtime *m, unsigned *times); /* false: it was often enough, and counts anew */
+/* Of a call of the engine: the warehouse is away (or we are leaving), and nothing is said of the target. */
+bool warehouse_away(int r);
+/* What refuses the model may go away; until then what is queued fails with it. */
+bool refusal_stands(const struct backend *b, slot model);
+bool model_unprepared(const struct model_runtime *m);
+bool refusal_look_due(const struct backend *b, slot model, int64_t now);
+/* Without the lock. A job's; no_worker: why there is none, where there is none. */
+void model_prepare(struct job_worker *w, const struct error *no_worker);
+/* Without the lock. What the run that was claimed fails with, the caller's to free; NULL: it may be built. */
+struct error *refusal_take(struct backend *b, slot model);
+/* Without the lock. What a build returned. */
+void refusal_after_build(struct backend *b, slot model, int r, const struct error *err);
+/* Without the lock, on the slow lane: whether what has refused the model still does. */
+void refusal_look(struct backend *b, struct open_worker *worker, slot model);
 
 /* With the lock: what the store has found out about the model's target. */
 void model_target(struct model_runtime *m, const struct store_target *target);

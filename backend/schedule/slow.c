@@ -4,19 +4,24 @@
 
 #include "backend/schedule/private.h"
 
-#define RETRY_US 1000000
+/* After a look that failed; what may read all of a table for nothing is tried less and less often. */
+#define RETRY_US      1000000
+#define LONGEST_SHIFT 5
+#define LOST_MAX      5
 
 #define LOOK_AGAIN_US 100000
 
-/* The next model to adopt, or -1: none can be now. *waiting: one could be later. */
+/* The next model to adopt, or to look at again; -1: none can be now. *waiting: one could be later. */
 static slot next_model(const struct backend *b, bool *waiting)
 {
 	int64_t now = clock_monotonic_us();
 	*waiting = false;
 	for (slot i = 0; i < models_end(b->models) && !b->stopping; i++) {
 		const struct model_runtime *m = &b->runtime[i];
-		*waiting |= m->adopting;
-		if (m->adopting && m->not_before <= now && ledger_running(b->ledger, i) == 0)
+		*waiting |= m->adopting || refusal_stands(b, i);
+		if (m->adopting && m->look_at <= now && ledger_running(b->ledger, i) == 0)
+			return i;
+		if (refusal_look_due(b, i, now))
 			return i;
 	}
 	return -1;
@@ -41,23 +46,40 @@ static slot wait_for_model(struct backend *b)
 	}
 }
 
+/* With the lock: what an adoption that failed means; "": it may be tried again, and requests wait. */
+static const char *refusal(struct model_runtime *m, int r, const struct error *err)
+{
+	bool waits = r == -EAGAIN || r == -EBUSY || warehouse_away(r);
+	m->lost = r == -ETIMEDOUT ? m->lost + 1 : 0;
+	/* A pass that takes the connection with it each time. */
+	return r < 0 && (!waits || m->lost > LOST_MAX) ? err->text : "";
+}
+
+static int64_t next_look(struct model_runtime *m, int r)
+{
+	bool cheap = r == -EACCES || r == -EOPNOTSUPP || r == -EBUSY;
+	unsigned shift = cheap ? 0 : m->looks < LONGEST_SHIFT ? m->looks++ : LONGEST_SHIFT;
+	return clock_monotonic_us() + ((int64_t)RETRY_US << shift);
+}
+
 static void adopt(struct backend *b, struct open_worker *worker, slot model)
 {
 	struct store_sink sink;
 	struct error err = {0};
 	int r = builder_adopt(worker, model, backend_sink(b, &sink), &err);
-	bool refused = r == -EACCES || r == -EOPNOTSUPP, news, again;
+	bool news, again;
 	{
 		LOCKED(&b->lock);
 		struct model_runtime *m = &b->runtime[model];
-		const char *why_not = refused ? err.text : "";
-		again = m->not_before != 0;
+		const char *why_not = refusal(m, r, &err);
+		again = m->look_at != 0;
 		news = strcmp(m->why_not ? m->why_not : "", why_not) != 0;
 		model_refuses(m, why_not);
 		/* -EAGAIN: the target has gone; the next request prepares a new one. */
 		m->adopting = r < 0 && r != -EAGAIN;
 		m->prepared &= r != -EAGAIN;
-		m->not_before = m->adopting ? clock_monotonic_us() + RETRY_US : 0;
+		m->look_at = m->adopting ? next_look(m, r) : 0;
+		m->looks = m->adopting ? m->looks : 0;
 		touch_model(b, model);
 		b->woken = true;
 		control_wake(b);
@@ -68,6 +90,12 @@ static void adopt(struct backend *b, struct open_worker *worker, slot model)
 	/* Whether it may be built shows in the mode of its batches. */
 	if (news)
 		changed(b, model, backend_existing(b, model));
+}
+
+static bool is_adopting(struct backend *b, slot model)
+{
+	LOCKED(&b->lock);
+	return b->runtime[model].adopting;
 }
 
 void *slow_main(void *arg)
@@ -83,8 +111,12 @@ void *slow_main(void *arg)
 		LOCKED(&b->lock);
 		b->slow_worker = worker;
 	}
-	for (slot model; (model = wait_for_model(b)) >= 0;)
-		adopt(b, worker, model);
+	for (slot model; (model = wait_for_model(b)) >= 0;) {
+		if (is_adopting(b, model))
+			adopt(b, worker, model);
+		else
+			refusal_look(b, worker, model);
+	}
 	builder_worker_close(worker);
 	return NULL;
 }

@@ -18,9 +18,10 @@ static struct plan_gate *gates(const struct backend *b)
 	int64_t now = clock_monotonic_us();
 	for (slot i = 0; i < models_end(b->models); i++) {
 		const struct model_runtime *m = &b->runtime[i];
-		out[i].open = !m->adopting && !m->preparing && !m->cancels && m->not_before <= now &&
-			      model_runs(b, i);
-		out[i].unprepared = !m->prepared;
+		/* What is refused is claimed to fail. */
+		bool refused = refusal_stands(b, i), runs = !m->adopting && model_runs(b, i);
+		out[i].open = (refused || runs) && !m->preparing && !m->cancels && m->not_before <= now;
+		out[i].unprepared = !refused && model_unprepared(m);
 		out[i].missing = !m->exists;
 		out[i].busy = false;
 	}

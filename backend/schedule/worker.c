@@ -2,12 +2,6 @@
 /* A worker's thread: takes the job that the control thread has put down, does it, becomes idle. */
 #include "backend/schedule/private.h"
 
-/* "Tried again 5 times": failures in passing of a model, one after the other, before a batch fails for good.
- */
-#define PASSING_MAX   5
-#define BACKOFF_US    100000
-#define LONGEST_SHIFT 5
-
 static void show_done(struct backend *b, const struct job_worker *w, const struct build_report *r)
 {
 	const struct build_run *run = &w->run;
@@ -62,14 +56,7 @@ static enum settle_kind passing(struct backend *b, slot model)
 {
 	LOCKED(&b->lock);
 	struct model_runtime *m = &b->runtime[model];
-	unsigned n = m->passing++;
-	if (n >= PASSING_MAX) {
-		m->passing = 0;
-		return SETTLE_FAILED;
-	}
-	m->not_before =
-		clock_monotonic_us() + ((int64_t)BACKOFF_US << (n < LONGEST_SHIFT ? n : LONGEST_SHIFT));
-	return SETTLE_REQUEUED;
+	return back_off(m, &m->passing) ? SETTLE_REQUEUED : SETTLE_FAILED;
 }
 
 static void report(void *ctx, const struct build_report *r)
@@ -128,56 +115,13 @@ static void build(struct job_worker *w)
 {
 	struct backend *b = w->b;
 	struct error err = {0};
-	auto_free struct error *why = NULL;
-	{
-		LOCKED(&b->lock);
-		why = steal(&b->runtime[w->run.model].prepare_error);
-	}
+	auto_free struct error *why = refusal_take(b, w->run.model);
 	if (why) {
 		fail_run(b, &w->run, why);
-		LOCKED(&b->lock);
-		b->runtime[w->run.model].prepared = false;
 		return;
 	}
 	int r = builder_build(w->worker, &w->run, report, w, &err);
-	LOCKED(&b->lock);
-	if (r == -EAGAIN)
-		b->runtime[w->run.model].prepared = false;
-}
-
-/* no_worker: why there is none, where there is none. */
-static void prepare(struct job_worker *w, const struct error *no_worker)
-{
-	struct backend *b = w->b;
-	slot model = w->run.model;
-	struct store_target target = {0};
-	auto_free struct error *err = calloc(1, sizeof *err);
-	int r = w->worker ? builder_prepare(w->worker, model, &target, err)
-			  : error_set(err, no_worker->err, "%s", no_worker->text);
-	if (r < 0)
-		log_warning(b->config.log, "%s cannot be prepared: %s", dir_of(b, model),
-			    err ? err->text : "no memory");
-	bool away = r == -ECONNREFUSED || r == -EHOSTUNREACH || r == -ETIMEDOUT || r == -ECANCELED;
-	LOCKED(&b->lock);
-	struct model_runtime *m = &b->runtime[model];
-	m->preparing = false;
-	touch_model(b, model);
-	if (r == 0)
-		model_target(m, &target);
-	if (r == 0 && target.adopt) {
-		m->adopting = true;
-		pthread_cond_signal(&b->slow_wake);
-	} else if (away) {
-		m->not_before = clock_monotonic_us() + BACKOFF_US;
-	} else {
-		m->prepared = true;
-		free(m->prepare_error);
-		m->prepare_error = NULL;
-		if (err && r == 0)
-			*err = target.why_not;
-		if (err && err->err)
-			m->prepare_error = steal(&err);
-	}
+	refusal_after_build(b, w->run.model, r, &err);
 }
 
 static bool wait_for_job(struct job_worker *w)
@@ -207,7 +151,7 @@ void *worker_main(void *arg)
 		else if (worker && w->kind == JOB_BUILD)
 			build(w);
 		else
-			prepare(w, &err);
+			model_prepare(w, &err);
 		catalog_drop(w->held);
 		LOCKED(&b->lock);
 		w->held = NULL;

@@ -118,7 +118,8 @@ static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i
 	judge(s, i, &why);
 	int r = why.err || warehouse_of(s)->targets[i].sql ? 0 : parse(s, i, &why, err);
 	if (r < 0 || why.err) {
-		*out = (struct store_target){.event_time_type = TIME_UNKNOWN, .why_not = why};
+		*out = (struct store_target){
+			.event_time_type = TIME_UNKNOWN, .why_not = why, .lasting = true};
 		return r;
 	}
 	bool tables;

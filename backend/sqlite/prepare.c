@@ -11,8 +11,7 @@ int target_register(struct worker *w, const struct model *m, int64_t id, struct 
 {
 	auto_stmt *stmt = NULL;
 	auto_strbuf marker = STRBUF_INIT;
-	int r = worker_prepare(
-w, SQL_MODEL_REGISTER, &stmt, err);
+	int r = worker_prepare(w, SQL_MODEL_REGISTER, &stmt, err);
 	if (r == 0)
 		r = db_bind(stmt, err, "itti", id, m->relation.identifier, calendar_size_name(m->batch_size),
 			    clock_now_us(w->store->config.clock));
@@ -26,8 +25,8 @@ w, SQL_MODEL_REGISTER, &stmt, err);
 	return r == 0 ? db_exec(w->db, marker.str, err) : r;
 }
 
-static int create_index(struct worker *w, slot model, size_t number, const char *const *columns,
-			bool unique, struct error *err)
+static int create_index(struct worker *w, slot model, size_t number, const char *const *columns, bool unique,
+			struct error *err)
 {
 	const struct model *m = w->store->models[model].model;
 	auto_strbuf sql = STRBUF_INIT, name = STRBUF_INIT;
@@ -125,11 +124,11 @@ static void type_of_query(struct worker *w, slot model, int64_t at, struct targe
 	query_shape_fini(&shape);
 }
 
-static int prepare(struct worker *w, slot model, struct target_view *view, struct error *err)
+static int prepare(struct worker *w, slot model, bool make, struct target_view *view, struct error *err)
 {
 	struct store *s = w->store;
 	const struct model *m = s->models[model].model;
-	bool write = !s->config.read_only, tables;
+	bool write = make && !s->config.read_only, tables;
 	struct error unfit;
 	int64_t last;
 	int r = db_exec(w->db, write ? "BEGIN IMMEDIATE" : "BEGIN", err);
@@ -152,13 +151,13 @@ static int prepare(struct worker *w, slot model, struct target_view *view, struc
 	return r == 0 && write ? db_exec(w->db, "COMMIT", err) : r;
 }
 
-int sqlite_prepare(struct worker *w, slot model, struct store_target *target, struct error *err)
+int sqlite_prepare(struct worker *w, slot model, bool make, struct store_target *target, struct error *err)
 {
 	struct target_view view = {0};
 	*target = (struct store_target){.event_time_type = TIME_UNKNOWN};
 	int r = worker_enter(w, err);
 	if (r == 0)
-		r = prepare(w, model, &view, err);
+		r = prepare(w, model, make, &view, err);
 	if (r == 0) {
 		target_answer(&view, target);
 		target_learn(w->store, model, &view);

@@ -4,14 +4,14 @@
  *
  *   FILE        the warehouse. Rows, and of each batch its last successful build:
  *               batchfs_model, batchfs_state, batchfs_attempt. A batch's rows and its row
- *               in batchfs_state commit together. A running batch holds FILE's write lock for as long as it takes.
- *   FILE-queue  what was asked for and tried (queue/queue.h).
+ *               in batchfs_state commit together. A running batch holds FILE's write lock for as long as it
+ * takes. FILE-queue  what was asked for and tried (queue/queue.h).
  *
  * batchfs_model.id is random and names one table for one batch size for as long as the table lives: the table
  * carries it as the name of a trigger that never fires (batchfs_known_<id>), which SQLite drops with the
- * table, moves when it is renamed and keeps over VACUUM, ALTER TABLE and a dump. A table without it is another
- * table: its batches are adopted under a new id, and rows of either file under the old one are void. It is the
- * queue's table_id.
+ * table, moves when it is renamed and keeps over VACUUM, ALTER TABLE and a dump. A table without it is
+ * another table: its batches are adopted under a new id, and rows of either file under the old one are void.
+ * It is the queue's table_id.
  */
 #ifndef BATCHFS_SQLITE_WAREHOUSE_H
 #define BATCHFS_SQLITE_WAREHOUSE_H
@@ -26,10 +26,10 @@
 
 /* A model's table as this warehouse knows it. Protected by store.lock but for what is marked. */
 struct target {
-	bool registered;  /* batchfs_model has it */
-	bool exists;	  /* the table is there */
-	bool known;	  /* and it is the one that table_id names */
-	char **columns;	  /* NULL-terminated: what an INSERT names; NULL: not known yet */
+	bool registered; /* batchfs_model has it */
+	bool exists;	 /* the table is there */
+	bool known;	 /* and it is the one that table_id names */
+	char **columns;	 /* NULL-terminated: what an INSERT names; NULL: not known yet */
 	enum time_type type;
 	enum time_type *input_types; /* model->inputs order */
 	struct sql_template *sql;    /* immutable once set */
@@ -70,8 +70,8 @@ int warehouse_schema_check(sqlite3 *db, bool *present, struct error *err); /* fo
 int done_rows_open(sqlite3 *db, struct done_rows *out, struct error *err);
 
 /* enlist.c */
-int warehouse_enlist(struct store *s, const struct model *const *models, struct store_target *targets, size_t n,
-		     struct error *err);
+int warehouse_enlist(struct store *s, const struct model *const *models, struct store_target *targets,
+		     size_t n, struct error *err);
 
 /* worker.c: around every call of a worker. enter connects; leave rolls back what is left open. */
 int worker_enter(struct worker *w, struct error *err);
@@ -84,12 +84,12 @@ int worker_prepare(struct worker *w, const char *sql, sqlite3_stmt **out, struct
 int sqlite_worker_open(struct store *s, struct worker **out, struct error *err);
 void sqlite_worker_close(struct worker *w);
 void sqlite_interrupt(struct worker *w);
-int sqlite_prepare(struct worker *w, slot model, struct store_target *target, struct error *err);
+int sqlite_prepare(struct worker *w, slot model, bool make, struct store_target *target, struct error *err);
 int sqlite_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err);
 int sqlite_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 		 struct error *err);
-int sqlite_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
-		   struct error *err);
+int sqlite_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
+		   void *ctx, struct error *err);
 int sqlite_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err);
 int sqlite_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		      struct error *err);

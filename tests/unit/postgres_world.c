@@ -188,7 +188,7 @@ void world_close(struct world *w)
 void world_prepare(struct world *w, slot model)
 {
 	struct error err = {0};
-	if (engine_postgres.builder->prepare(w->worker, model, &w->targets[model], &err))
+	if (engine_postgres.builder->prepare(w->worker, model, true, &w->targets[model], &err))
 		fail_msg("%s", err.text);
 	if (w->targets[model].why_not.err)
 		fail_msg("%s", w->targets[model].why_not.text);

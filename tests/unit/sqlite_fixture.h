@@ -296,7 +296,7 @@ static inline const struct store_state *state_of(const struct fixture *f, ordina
 static inline void build_days(struct fixture *f, int n)
 {
 	connect_all(f);
-	GOOD(f->engine->builder->prepare(f->worker, 0, &f->target[0], &f->err));
+	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	struct store_request r = ask(f, 1, day(f, 0), day(f, n));
 	struct build_run run = claim(f, &r);
 	GOOD(build(f, &run));

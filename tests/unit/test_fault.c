@@ -77,7 +77,7 @@ static void build_first_days(struct behind *x, int n)
 	GOOD(builder_worker_open(x->store, &x->worker, &f->err));
 	if (n == 0)
 		return;
-	GOOD(builder_prepare(x->worker, 0, &f->target[0], &f->err));
+	GOOD(builder_prepare(x->worker, 0, true, &f->target[0], &f->err));
 	struct build_run run = claim_days(x, 1, n);
 	GOOD(builder_build(x->worker, &run, put_report, &f->reports, &f->err));
 }

@@ -313,7 +313,7 @@ static void missing_rights_name_their_grant(void **state)
 	sql("grant select, insert, update, delete on all tables in schema batchfs to app");
 	world_open(w);
 	assert_int_equal(request_days(w, 0, 0, 1, -1, 0, NULL), 0);
-	assert_int_equal(engine_postgres.builder->prepare(w->worker, 0, &w->targets[0], &err), -EACCES);
+	assert_int_equal(engine_postgres.builder->prepare(w->worker, 0, true, &w->targets[0], &err), -EACCES);
 	assert_non_null(strstr(err.text, "GRANT CREATE ON DATABASE"));
 	world_close(w);
 	sql("drop owned by app; drop role app");

@@ -80,11 +80,11 @@ static void row_level_security_is_refused(void **state)
 	    " grant select, insert, update, delete on all tables in schema batchfs to app");
 	w->config.role = "app";
 	world_open(w);
-	assert_int_equal(builder()->prepare(w->worker, 0, &w->targets[0], &err), -EACCES);
+	assert_int_equal(builder()->prepare(w->worker, 0, true, &w->targets[0], &err), -EACCES);
 	assert_non_null(strstr(err.text, "GRANT SELECT, INSERT, DELETE ON \"out\".\"fct\" TO app"));
 	sql("grant select, insert, delete on out.fct to app; alter table out.fct enable row level security;"
 	    " create policy p on out.fct using (k < 5)");
-	assert_int_equal(builder()->prepare(w->worker, 0, &w->targets[0], &err), -EACCES);
+	assert_int_equal(builder()->prepare(w->worker, 0, true, &w->targets[0], &err), -EACCES);
 	assert_non_null(strstr(err.text, "row level security"));
 	sql("alter table out.fct disable row level security");
 	world_prepare(w, 0);

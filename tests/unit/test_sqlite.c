@@ -10,7 +10,7 @@ static void whole_life(void **state)
 	events(f);
 	connect_all(f);
 	assert_false(f->target[0].exists);
-	GOOD(f->engine->builder->prepare(f->worker, 0, &f->target[0], &f->err));
+	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	assert_true(f->target[0].exists);
 	assert_false(f->target[0].adopt);
 	assert_int_equal(f->target[0].event_time_type, TIME_TEXT);

@@ -8,7 +8,7 @@
 static const struct build_report *build_first(struct fixture *f, ordinal first, ordinal n)
 {
 	connect_all(f);
-	GOOD(f->engine->builder->prepare(f->worker, 0, &f->target[0], &f->err));
+	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	struct store_request r = ask(f, 1, first, first + n);
 	struct build_run run = claim(f, &r);
 	GOOD(build(f, &run));

@@ -34,7 +34,7 @@ static void frozen_is_not_granted(void **state)
 	struct fixture *f = *state;
 	events(f);
 	connect_all(f);
-	GOOD(f->engine->builder->prepare(f->worker, 0, &f->target[0], &f->err));
+	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	struct store_request r = ask(f, 1, day(f, 0), day(f, 3));
 	assert_int_equal(change(f, REQUEST_FREEZE, 1, 2, 5), 0);
 	struct build_run run = claim(f, &r);
@@ -52,7 +52,7 @@ static void what_runs_is_busy(void **state)
 	struct fixture *f = *state;
 	events(f);
 	connect_all(f);
-	GOOD(f->engine->builder->prepare(f->worker, 0, &f->target[0], &f->err));
+	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	struct store_request r = ask(f, 1, day(f, 1), day(f, 2));
 	struct build_run run = claim(f, &r);
 	assert_int_equal(change(f, REQUEST_FREEZE, 0, 3, 5), -EBUSY);

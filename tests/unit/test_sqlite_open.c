@@ -111,7 +111,7 @@ static void read_only_leaves_no_trace(void **state)
 	assert_int_equal(f->seen.n, 2);
 	assert_int_equal(f->seen.requests, 2);
 	assert_false(f->target[0].adopt);
-	GOOD(f->engine->builder->prepare(f->worker, 0, &f->target[0], &f->err));
+	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	struct store_request r = {.batches = {day(f, 0), day(f, 1)}, .expected = -1};
 	assert_int_equal(f->engine->store->request(f->store, &r, 1, &f->err), -EROFS);
 	struct build_run run = {.first = day(f, 0), .count = 1, .attempt = {9}};
@@ -235,7 +235,7 @@ static void which_table_it_is(void **state)
 	assert_int_equal(f->reports.n, 2);
 	assert_int_equal(last(f)->outcome, BUILD_UNSTARTED);
 	assert_int_equal(settle(f, SETTLE_UNSTARTED, day(f, 0), run.attempt[0], ""), 0);
-	GOOD(f->engine->builder->prepare(f->worker, 0, &f->target[0], &f->err));
+	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	assert_true(f->target[0].adopt);
 	adopt(f);
 	assert_int_equal(state_of(f, day(f, 0))->outcome, OUTCOME_DONE);
@@ -260,7 +260,7 @@ static void dropped_table_is_made_again(void **state)
 	shell(f, "DROP TABLE out");
 	connect_all(f);
 	assert_false(f->target[0].exists);
-	GOOD(f->engine->builder->prepare(f->worker, 0, &f->target[0], &f->err));
+	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	assert_true(f->target[0].adopt);
 	adopt(f);
 	struct store_request r = ask(f, 2, day(f, 0), day(f, 2));

@@ -45,8 +45,8 @@ static const char *text(const char *s)
 	return s ? s : "";
 }
 
-static int tell(struct settling *g, const struct store_outcome *o, const struct queue_model *qm, int64_t start,
-		uint32_t attempt, struct error *err)
+static int tell(struct settling *g, const struct store_outcome *o, const struct queue_model *qm,
+		int64_t start, uint32_t attempt, struct error *err)
 {
 	bool done = o->kind == SETTLE_DONE, failed = !done && o->kind != SETTLE_CANCELLED;
 	int r = db_bind(g->history, err, "iiitiitticc", qm->queue_id, start, (int64_t)attempt,
@@ -59,8 +59,8 @@ static int tell(struct settling *g, const struct store_outcome *o, const struct 
 	return r == 0 ? db_run(g->history, err) : r;
 }
 
-static int put_outcome(struct settling *g, struct store_outcome *o, const struct queue_model *qm, int64_t start,
-		       uint32_t attempt, struct error *err)
+static int put_outcome(struct settling *g, struct store_outcome *o, const struct queue_model *qm,
+		       int64_t start, uint32_t attempt, struct error *err)
 {
 	sqlite3_stmt *stmt = o->kind == SETTLE_CANCELLED && !o->attempt ? g->drop : g->put[o->kind];
 	static const char types[] = "iiiiiittiiccct";

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What cannot be prepared or built fails with its reason, nothing stays queued; and runs once the reason has gone."""
+import errno
+import os
+
+import pytest
+
+from lib.events import add_sessions, make_events
+from lib.truth import stored
+from lib.wait import wait_until
+
+NOW = "2024-09-04T12:00:00"
+WORKERS = "SELECT backend_start FROM pg_stat_activity WHERE application_name LIKE 'batchfs:%:worker'"
+ALL = {"2024-09-01": 4, "2024-09-02": 4, "2024-09-03": 4, "2024-09-04": 4}
+COPY = "CREATE TABLE an.sessions AS SELECT * FROM an.events WITH NO DATA"
+
+
+@pytest.fixture
+def engine():
+    return "postgres"
+
+
+def errno_of(call, *args):
+    try:
+        call(*args)
+    except OSError as e:
+        return e.errno
+    return 0
+
+
+def queue_all(m):
+    """Every batch is asked for, or refused with a reason; then nothing waits."""
+    said = errno_of(os.utime, m / "sessions" / "2024-09")
+    assert said in (0, errno.EOPNOTSUPP)
+    if said == 0:
+        assert errno_of(m.sync, "sessions", "2024-09") == errno.EIO
+    assert not {"queued", "running"} & set(m.states("sessions").values())
+    return said
+
+
+def reason(m, said):
+    if said == errno.EOPNOTSUPP:
+        return m.document("sessions", ".model")["why_not"]
+    failed = [batch for batch, state in m.states("sessions").items() if state == "failed"]
+    return m.document("sessions", failed[0])["error"]["message"]
+
+
+def builds_again(m, warehouse):
+    """Without a remount."""
+    def built():
+        said = errno_of(os.utime, m / "sessions" / "2024-09")
+        assert said in (0, errno.EOPNOTSUPP)
+        return said == 0 and errno_of(m.sync, "sessions", "2024-09") == 0
+    wait_until(built, what="it is built once the reason has gone")
+    assert stored(warehouse, "sessions") == ALL
+    assert m.document("sessions", ".model")["why_not"] is None
+
+
+# What is done, how the reason reads, what is done to undo it.
+TROUBLES = {
+    "view": ("ALTER TABLE an.sessions RENAME TO was; CREATE VIEW an.sessions AS SELECT * FROM an.events", "is a view",
+             "DROP VIEW an.sessions; ALTER TABLE an.was RENAME TO sessions"),
+    "materialized view": ("ALTER TABLE an.sessions RENAME TO was; "
+                          "CREATE MATERIALIZED VIEW an.sessions AS SELECT * FROM an.events", "a materialized view",
+                          "DROP MATERIALIZED VIEW an.sessions; ALTER TABLE an.was RENAME TO sessions"),
+    "sequence": ("ALTER TABLE an.sessions RENAME TO was; CREATE SEQUENCE an.sessions", "no table",
+                 "DROP SEQUENCE an.sessions; ALTER TABLE an.was RENAME TO sessions"),
+    "event_time of the target": ("ALTER TABLE an.sessions ALTER event_time TYPE text", "of type text",
+                                 "ALTER TABLE an.sessions ALTER event_time TYPE timestamp USING event_time::timestamp"),
+    "no event_time": ("ALTER TABLE an.sessions RENAME event_time TO at", "no column event_time",
+                      "ALTER TABLE an.sessions RENAME at TO event_time"),
+    "event_time of an input": ("ALTER TABLE an.events ALTER event_time TYPE text", "of type text",
+                               "ALTER TABLE an.events ALTER event_time TYPE timestamp USING event_time::timestamp"),
+    "input": ("ALTER TABLE an.events RENAME TO away", "an.events", "ALTER TABLE an.away RENAME TO events"),
+    "column": ("ALTER TABLE an.events RENAME val TO away", "val", "ALTER TABLE an.events RENAME away TO val"),
+}
+
+
+@pytest.mark.parametrize("known", ["built", "new"])
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_what_cannot_be_prepared_fails(project, warehouse, mount, trouble, known):
+    do, words, undo = TROUBLES[trouble]
+    make_events(warehouse)
+    add_sessions(project)
+    warehouse.sql(COPY)
+    m = mount(project, now=NOW)
+    if known == "built":
+        m.build("sessions", "2024-09")
+    warehouse.sql(do)
+    said = queue_all(m)
+    assert words in reason(m, said).replace('"', "")
+    # Again, and at once: what was found out a moment ago is no reason to wait.
+    queue_all(m)
+    warehouse.sql(undo)
+    builds_again(m, warehouse)
+
+
+@pytest.mark.parametrize("trouble", ["view", "event_time of the target"])
+def test_what_refuses_at_mount_time_may_go_away(project, warehouse, mount, trouble):
+    do, words, undo = TROUBLES[trouble]
+    make_events(warehouse)
+    add_sessions(project)
+    warehouse.sql(COPY)
+    warehouse.sql(do)
+    m = mount(project, now=NOW)
+    assert queue_all(m) == errno.EOPNOTSUPP
+    assert words in m.document("sessions", ".model")["why_not"]
+    warehouse.sql(undo)
+    builds_again(m, warehouse)
+
+
+def test_a_table_that_was_never_there(project, warehouse, mount):
+    """Its schema may not be used, its query is no SQL: each request fails with what is in the way now."""
+    make_events(warehouse)
+    add_sessions(project)
+    warehouse.sql("ALTER TABLE an.events RENAME TO away")
+    m = mount(project, now=NOW)
+    assert "an.events" in reason(m, queue_all(m)).replace('"', "")
+    warehouse.sql("ALTER TABLE an.away RENAME TO events")
+    builds_again(m, warehouse)
+
+
+@pytest.mark.parametrize("state, sql", {
+    "08P01": "select id, event_time, val from {events} where id <> $1",
+    "08006": "select id, event_time, val from {events} where an.unreachable('08006')",
+    "08001": "select id, event_time, val from {events} where an.unreachable('08001')",
+}.items(), ids=lambda x: x[:5])
+def test_only_libpq_says_that_a_connection_is_lost(project, warehouse, mount, state, sql):
+    make_events(warehouse)
+    warehouse.sql("CREATE FUNCTION an.unreachable(state text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS"
+                  " $$ BEGIN RAISE EXCEPTION 'connection to the remote node n:5432 failed' USING ERRCODE = state; END $$")
+    project.source("events", event_time="event_time")
+    project.model("sessions", sql, inputs=["events"])
+    warehouse.sql(COPY)
+    m = mount(project, "jobs=1", now=NOW)
+    os.utime(m / "sessions" / "2024-09-01")
+    assert errno_of(m.sync, "sessions", "2024-09-01") == errno.EIO
+    document = m.document("sessions", "2024-09-01")
+    assert document["error"]["sqlstate"] == state and document["attempt"] == (1 if state == "08P01" else 6)
+    assert ("a server behind the warehouse" in document["error"]["message"]) == (state != "08P01")
+    assert m.document(".status")["mount"]["warehouse"] == "connected"
+    started = warehouse.sql(WORKERS)
+    assert errno_of(os.utime, m / "sessions" / "2024-09-01") == 0
+    assert errno_of(m.sync, "sessions", "2024-09-01") == errno.EIO
+    assert set(warehouse.sql(WORKERS)) <= set(started)
+
+
+def test_a_name_that_the_server_cuts(project, warehouse, mount):
+    """dbt counts characters, PostgreSQL bytes."""
+    make_events(warehouse)
+    project.source("events", event_time="event_time")
+    name = "ä" * 40
+    project.model("sessions", "select id, event_time, val from {events}", inputs=["events"], alias=name)
+    m = mount(project, now=NOW)
+    assert errno_of(os.utime, m / "sessions" / "2024-09") == errno.EOPNOTSUPP
+    assert "80 bytes" in m.document("sessions", ".model")["why_not"]
+
+
+def test_an_input_whose_name_the_server_cuts_is_found(project, warehouse, mount):
+    name = "é" * 40
+    make_events(warehouse, name=name)
+    project.source(name, event_time="event_time")
+    project.model("sessions", "select id, event_time, val from {" + name + "}", inputs=[name])
+    m = mount(project, now=NOW)
+    m.build("sessions", "2024-09")
+    assert stored(warehouse, "sessions") == ALL
+
+
+def refuse_operator(warehouse, name, right, returns):
+    """The server refuses what uses it, as Citus refuses a recursive query over a distributed table."""
+    warehouse.sql("CREATE SCHEMA IF NOT EXISTS refusing")
+    warehouse.sql(f"CREATE FUNCTION refusing.refuse(timestamp, {right}) RETURNS {returns} LANGUAGE plpgsql AS $$ BEGIN"
+                  " RAISE EXCEPTION 'recursive CTEs are not supported here' USING ERRCODE = '0A000'; END $$")
+    warehouse.sql(f"CREATE OPERATOR refusing.{name} (LEFTARG = timestamp, RIGHTARG = {right},"
+                  " FUNCTION = refusing.refuse)")
+    warehouse.sql("ALTER DATABASE warehouse SET search_path = refusing, pg_catalog")
+
+
+def make_indexed(project, warehouse):
+    make_events(warehouse)
+    add_sessions(project)
+    warehouse.sql("CREATE TABLE an.sessions AS SELECT * FROM an.events WHERE event_time >= '2024-09-01' AND"
+                  " event_time < '2024-09-03';"
+                  " CREATE INDEX ON an.sessions (event_time)")
+
+
+def test_a_look_that_the_server_refuses_finds_another_way(project, warehouse, mount):
+    make_indexed(project, warehouse)
+    refuse_operator(warehouse, "+", "interval", "timestamp")
+    m = mount(project, now=NOW)
+    wait_until(lambda: m.states("sessions")["2024-09-01"] == "done", what="the table is adopted")
+    assert m.states("sessions") == {"2024-09-01": "done", "2024-09-02": "done", "2024-09-03": "pending",
+                                    "2024-09-04": "pending"}
+    assert "refuses to skip" in m.log_text()
+
+
+def test_a_look_that_finds_no_way_says_why(project, warehouse, mount):
+    """Requests are refused with the reason, none hangs; when it has gone, the table is adopted."""
+    make_indexed(project, warehouse)
+    refuse_operator(warehouse, ">=", "timestamp", "boolean")
+    m = mount(project, now=NOW)
+    wait_until(lambda: m.document("sessions", ".model")["why_not"], what="the reason is in .model")
+    assert "recursive CTEs" in m.document("sessions", ".model")["why_not"]
+    assert errno_of(os.utime, m / "sessions" / "2024-09") == errno.EOPNOTSUPP
+    warehouse.sql("DROP OPERATOR refusing.>= (timestamp, timestamp)")
+    wait_until(lambda: m.states("sessions")["2024-09-01"] == "done", what="the table is adopted")
+    builds_again(m, warehouse)
