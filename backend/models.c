@@ -10,6 +10,7 @@
 #include <uthash.h>
 
 #include "backend/base/cleanup.h"
+#include "backend/base/count.h"
 #include "backend/base/strbuf.h"
 #include "backend/verdict.h"
 
@@ -258,7 +259,7 @@ int models_prepare(struct models *ms, struct catalog *catalog, void (*free_catal
 		return 0;
 	}
 	models_abandon(ms);
-	return error_set(err, ENOMEM, "no memory for %zu models", n);
+	return error_set(err, ENOMEM, "no memory for %s", count_of((uint64_t)n, "model", "models").text);
 }
 
 void models_swap(struct models *ms)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backend/base/cleanup.h"
+#include "backend/base/count.h"
 #include "fs/mount.h"
 
 static void free_fs(struct fs *fs)
@@ -60,8 +61,9 @@ int fs_open(const struct fs_config *config, struct fs **out, struct error *err)
 {
 	*out = NULL;
 	if (backend_models(config->backend) > NODE_MODELS_MAX)
-		return error_set(err, E2BIG, "%d models; one mount shows %d at most",
-				 backend_models(config->backend), NODE_MODELS_MAX);
+		return error_set(err, E2BIG, "the project has %s, and one mount shows %d at most",
+				 count_of((uint64_t)backend_models(config->backend), "model", "models").text,
+				 NODE_MODELS_MAX);
 	struct fs *fs = make_fs(config);
 	if (!fs)
 		return error_set(err, ENOMEM, "out of memory");

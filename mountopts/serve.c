@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "backend/base/cleanup.h"
+#include "backend/base/count.h"
 
 /* The drain blocks, and the main thread must go on keeping deadlines: a thread of its own. */
 struct drain {
@@ -91,7 +92,8 @@ static void follow_stage(struct drain *d, const struct serve *s, enum fs_stage *
 		return;
 	*seen = stage;
 	if (stage == FS_SERVING) {
-		log_info(s->log, "%s: mounted, %d models", s->mountpoint->path, backend_models(s->backend));
+		log_info(s->log, "%s: mounted, %s", s->mountpoint->path,
+			 count_of((uint64_t)backend_models(s->backend), "model", "models").text);
 		launch_ready(s->launch);
 	}
 	if (stage != FS_ENDED)

@@ -2,6 +2,7 @@
 /* The wrappers of a store's ops. */
 #include <stdlib.h>
 
+#include "backend/base/count.h"
 #include "backend/engine/private.h"
 #include "backend/kinds.h"
 
@@ -72,7 +73,7 @@ int store_enlist(struct open_store *s, const struct model *const *models, struct
 {
 	struct engine_call call;
 	int r = store_enter(s, &call, OP_ENLIST, PHASE_OPEN, err);
-	call_about(&call, "%zu models", n);
+	call_about(&call, "%s", count_of(n, "model", "models").text);
 	if (r == 0)
 		r = s->engine->store->enlist(s->store, models, targets, n, err);
 	r = call_leave(&call, r, err);
@@ -122,8 +123,9 @@ static int requests_good(const struct open_store *s, const struct store_request 
 		const struct request_traits *traits = request_traits(r->kind);
 		if (traits->scope != SCOPE_REQUEST &&
 		    (r->batches.first < r->batches.end) != (traits->scope == SCOPE_RANGE))
-			return broken_contract(s->log, err, "a request to %s model %d that names %u batches",
-					       traits->word, r->model, r->batches.end - r->batches.first);
+			return broken_contract(
+				s->log, err, "a request to %s model %d that names %s", traits->word, r->model,
+				count_of(r->batches.end - r->batches.first, "batch", "batches").text);
 	}
 	return 0;
 }
@@ -151,7 +153,8 @@ static int claims_good(const struct open_store *s, const struct store_claim *cla
 {
 	for (size_t i = 0; i < n; i++)
 		if (claims[i].count == 0 || claims[i].count > CLAIM_MAX)
-			return broken_contract(s->log, err, "a claim of %u batches", claims[i].count);
+			return broken_contract(s->log, err, "a claim of %s",
+					       count_of(claims[i].count, "batch", "batches").text);
 	return 0;
 }
 
@@ -162,8 +165,9 @@ int store_claim(struct open_store *s, struct store_claim *claims, size_t n, stru
 	if (r < 0)
 		return r;
 	r = store_enter(s, &call, OP_CLAIM, PHASE_LOADED, err);
-	call_about(&call, "%zu, the first of model %d from %lld on, %u batches", n, n ? claims[0].model : -1,
-		   n ? (long long)claims[0].first : 0, n ? claims[0].count : 0);
+	call_about(&call, "%zu, the first of model %d from %lld on, %s", n, n ? claims[0].model : -1,
+		   n ? (long long)claims[0].first : 0,
+		   count_of(n ? claims[0].count : 0, "batch", "batches").text);
 	if (r == 0)
 		r = s->engine->store->claim(s->store, claims, n, err);
 	return call_leave(&call, r, err);
@@ -173,7 +177,8 @@ int store_settle(struct open_store *s, struct store_outcome *outcomes, size_t n,
 {
 	struct engine_call call;
 	int r = store_enter(s, &call, OP_SETTLE, PHASE_LOADED, err);
-	call_about(&call, "%zu outcomes, the first of model %d", n, n ? outcomes[0].model : -1);
+	call_about(&call, "%s, the first of model %d", count_of(n, "outcome", "outcomes").text,
+		   n ? outcomes[0].model : -1);
 	if (r == 0)
 		r = s->engine->store->settle(s->store, outcomes, n, err);
 	return call_leave(&call, r, err);
@@ -183,7 +188,7 @@ int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct erro
 {
 	struct engine_call call;
 	int r = store_enter(s, &call, OP_RETIRE, PHASE_LOADED, err);
-	call_about(&call, "%zu requests", n);
+	call_about(&call, "%s", count_of(n, "request", "requests").text);
 	if (r == 0)
 		r = s->engine->store->retire(s->store, ids, n, err);
 	return call_leave(&call, r, err);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/base/count.h"
 #include "backend/engine/private.h"
 #include "backend/kinds.h"
 
@@ -134,10 +135,11 @@ int builder_build(struct open_worker *w, const struct build_run *run, build_repo
 	struct watched_run x = {.run = run, .log = w->store->log, .report = report, .ctx = ctx};
 	const struct engine_layer *layer = w->store->engine->layer;
 	if (run->count == 0 || run->count > CLAIM_MAX)
-		return broken_contract(w->store->log, err, "a run of %u batches", run->count);
+		return broken_contract(w->store->log, err, "a run of %s",
+				       count_of(run->count, "batch", "batches").text);
 	int r = builder_enter(w, &call, OP_BUILD, err);
-	call_about(&call, "of model %d from %lld on, %u batches", run->model, (long long)run->first,
-		   run->count);
+	call_about(&call, "of model %d from %lld on, %s", run->model, (long long)run->first,
+		   count_of(run->count, "batch", "batches").text);
 	if (r == 0)
 		r = layer ? layer->build(layer, &call, run, watch, &x, err)
 			  : engine_call_build(&call, run, watch, &x, err);

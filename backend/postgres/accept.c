@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "backend/base/count.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
@@ -81,7 +82,8 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 {
 	auto_free enum rows *rows = calloc(n + 1, sizeof *rows);
 	if (!rows)
-		return error_set(err, ENOMEM, "no memory for %zu models", n);
+		return error_set(err, ENOMEM, "no memory for %s",
+				 count_of((uint64_t)n, "model", "models").text);
 	int r = look_at_unmet(c, models, shapes, known, n, rows, deadline, err);
 	auto_strbuf ids = STRBUF_INIT, oids = STRBUF_INIT;
 	for (size_t i = 0; i < n && !r; i++) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/base/count.h"
 #include "backend/postgres/session.h"
 #include "backend/postgres/sql.h"
 
@@ -197,10 +198,13 @@ static enum build_outcome refuse_outside(struct batch *x)
 			other);
 	error_sql(
 		&x->err, EINVAL, "44000",
-		"%lld of the rows that the query yields have no event_time or one outside of the batch, which is "
+		"%s no event_time or one outside of the batch, which is "
 		"%s to %s in UTC; all that it reads is filtered to the batch, so no other batch yields them and they "
 		"would be lost%s. With meta.batchfs.outside: drop in the model's config such rows are left out",
-		(long long)x->report.rows_outside, start, end, zone);
+		count_of((uint64_t)x->report.rows_outside, "row that the query yields has",
+			 "rows that the query yields have")
+			.text,
+		start, end, zone);
 	auto_result *undone = NULL;
 	if (pg_query(&x->w->conn, pg_deadline(x->w->store), "rollback", NULL, &undone, NULL))
 		pg_disconnect(&x->w->conn);

@@ -2,6 +2,7 @@
 /* Models get their permanent ids and meet their targets. */
 #include <string.h>
 
+#include "backend/base/count.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
@@ -117,7 +118,8 @@ static int take_ids(struct enlisting *e, const PGresult *r, struct error *err)
 	size_t n = 0;
 	auto_free struct id_index *list = calloc(e->n + 1, sizeof *list);
 	if (!list)
-		return error_set(err, ENOMEM, "no memory for %zu models", e->n);
+		return error_set(err, ENOMEM, "no memory for %s",
+				 count_of((uint64_t)e->n, "model", "models").text);
 	for (int row = 0; row < PQntuples(r) && n < e->n; row++) {
 		size_t i = (size_t)pg_int(r, row, 0);
 		if (i >= e->n)
@@ -218,7 +220,8 @@ int pg_enlist(struct store *s, const struct model *const *list, struct store_tar
 	auto_free struct pg_known *known = calloc(n + 1, sizeof *known);
 	s->models = calloc(n + 1, sizeof *s->models);
 	if (!models || !shapes || !known || !s->models)
-		return error_set(err, ENOMEM, "no memory for %zu models", n);
+		return error_set(err, ENOMEM, "no memory for %s",
+				 count_of((uint64_t)n, "model", "models").text);
 	s->n = n;
 	int r = store_connect(s, true, err);
 	auto_result *database = NULL;
@@ -241,7 +244,8 @@ int enlist_again(struct store *s, struct error *err)
 	auto_free struct pg_known *known = calloc(s->n + 1, sizeof *known);
 	auto_free struct store_target *targets = calloc(s->n + 1, sizeof *targets);
 	if (!models || !shapes || !known || !targets)
-		return error_set(err, ENOMEM, "no memory for %zu models", s->n);
+		return error_set(err, ENOMEM, "no memory for %s",
+				 count_of((uint64_t)s->n, "model", "models").text);
 	struct enlisting e = {.s = s, .targets = targets, .models = models, .shapes = shapes, .known = known};
 	for (size_t i = 0; i < s->n; i++)
 		if (s->models[i].enlisted)

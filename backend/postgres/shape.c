@@ -2,6 +2,7 @@
 /* What the database says of targets and inputs: a few queries, however many models. */
 #include <string.h>
 
+#include "backend/base/count.h"
 #include "backend/postgres/pgstore.h"
 
 /* By names and not by to_regclass(), which fails where a schema may not be used. An event_time is of
@@ -193,7 +194,9 @@ int shape_add(struct pg_pipe *p, struct pg_model *const *models, size_t n, struc
 	}
 	asked->targets = add_query(p, 0, TARGETS, &targets);
 	asked->inputs = add_query(p, 1, INPUTS, &inputs);
-	return failed ? error_set(err, ENOMEM, "no memory for %zu models", n) : 0;
+	return failed ? error_set(err, ENOMEM, "no memory for %s",
+				  count_of((uint64_t)n, "model", "models").text)
+		      : 0;
 }
 
 /* Rows come in any order: the number counts the inputs of all models, one after the other. */
@@ -220,7 +223,8 @@ int shape_take(struct store *s, const struct pg_pipe *p, const struct shape_aske
 	for (size_t i = 0; i < n && !r; i++) {
 		out[i] = shape_new(models[i]->model);
 		if (!out[i])
-			r = error_set(err, ENOMEM, "no memory for %zu models", n);
+			r = error_set(err, ENOMEM, "no memory for %s",
+				      count_of((uint64_t)n, "model", "models").text);
 	}
 	const PGresult *targets = p->results[asked->targets];
 	for (int row = 0; !r && row < PQntuples(targets); row++) {

@@ -2,6 +2,7 @@
 /* Batches of mounts that have died go back to the queue. */
 #include <string.h>
 
+#include "backend/base/count.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
@@ -27,7 +28,8 @@ static int bring_back(struct store *s, const char *dead, const struct store_sink
 		return r;
 	int n = PQntuples(p.results[swept]);
 	if (n > 0) {
-		log_info(s->config->log, "%d batches of a mount that has died go back to the queue", n);
+		log_info(s->config->log, "back to the queue: %s of a mount that has died",
+			 count_of((uint64_t)n, "batch", "batches").text);
 		store_changed(s);
 		*found = true;
 	}

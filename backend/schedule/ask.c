@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "backend/base/count.h"
 #include "backend/schedule/private.h"
 
 #define ASKS_AT_ONCE 256
@@ -290,7 +291,10 @@ void asks_send(struct backend *b)
 	auto_free struct store_request *requests = calloc(n, sizeof *requests);
 	if (!requests) {
 		static const struct store_request none[ASKS_AT_ONCE];
-		answer(b, &taken, none, error_set(&e, ENOMEM, "no memory for %zu requests", n), &e);
+		answer(b, &taken, none,
+		       error_set(&e, ENOMEM, "no memory for %s",
+				 count_of((uint64_t)n, "request", "requests").text),
+		       &e);
 		return;
 	}
 	struct ask *a;

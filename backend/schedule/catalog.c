@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which models there are: the first catalog comes at open, as any later one would. */
+#include "backend/base/count.h"
 #include "backend/schedule/private.h"
 
 /* New slots get their place in what is kept a model, before anybody can name them. */
@@ -26,7 +27,8 @@ int backend_swap(struct backend *b, struct catalog *catalog, struct error *err)
 		return r;
 	if (grow(b) < 0) {
 		models_abandon(b->models);
-		return error_set(err, ENOMEM, "no memory for %d models", models_end(b->models));
+		return error_set(err, ENOMEM, "no memory for %s",
+				 count_of((uint64_t)models_end(b->models), "model", "models").text);
 	}
 	models_swap(b->models);
 	/* What is kept of a model may name facts of the catalog that has gone. */

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <string.h>
 
+#include "backend/base/count.h"
 #include "backend/schedule/private.h"
 
 /* After the drain: how long an interrupted batch may take to roll back and be recorded. */
@@ -69,7 +70,8 @@ static int enlist(struct backend *b, struct error *err)
 	auto_free const struct model **facts = calloc((size_t)n + 1, sizeof *facts);
 	auto_free struct store_target *targets = calloc((size_t)n + 1, sizeof *targets);
 	if (!facts || !targets)
-		return error_set(err, ENOMEM, "no memory for %d models", n);
+		return error_set(err, ENOMEM, "no memory for %s",
+				 count_of((uint64_t)n, "model", "models").text);
 	for (slot i = 0; i < n; i++)
 		facts[i] = facts_of(b, i);
 	int r = store_enlist(b->store, facts, targets, (size_t)n, err);

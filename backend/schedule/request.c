@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "backend/base/count.h"
 #include "backend/freeze.h"
 #include "backend/schedule/private.h"
 
@@ -160,7 +161,8 @@ static int find_all(struct backend *b, const struct backend_request *r, struct s
 	if (by_name && all->n == 0 && all->frozen && !all->broken)
 		return all_frozen(b, r, why);
 	if (all->frozen)
-		log_info(b->config.log, "%zu frozen batches of %s%s are left alone", all->frozen,
+		log_info(b->config.log, "left alone: %s of %s%s",
+			 count_of(all->frozen, "frozen batch", "frozen batches").text,
 			 dir_of(b, r->parts->model), r->n_parts > 1 ? " and others" : "");
 	close_over_skipped(b, all);
 	return 0;

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "backend/base/count.h"
 #include "backend/kinds.h"
 #include "backend/sqlite/guard.h"
 #include "backend/sqlite/queue/rows.h"
@@ -30,7 +31,7 @@ static int bind_batch(sqlite3_stmt *stmt, const struct build_run *run, const str
 		const char *name;
 		int64_t value;
 	} numbers[] = {
-		{":attempt", b->attempt},	{":started", b->started},	{":finished", b->finished},
+		{":attempt", b->attempt},      {":started", b->started},	{":finished", b->finished},
 		{":deleted", b->rows_deleted}, {":inserted", b->rows_inserted}, {":outside", b->rows_outside},
 		{":request", run->request},
 	};
@@ -84,10 +85,12 @@ static int run_insert(struct worker *w, slot model, const char *sql, struct erro
 	if (r == 0 && w->outside > 0 && model_loses_outside(m))
 		r = error_sql(
 			err, EINVAL, "44000",
-			"%lld of the rows that the query yields have no event_time or one outside of the batch; all "
+			"%s no event_time or one outside of the batch; all "
 			"that it reads is filtered to the batch, so no other batch yields them and they would be "
 			"lost. With meta.batchfs.outside: drop in the model's config such rows are left out",
-			(long long)w->outside);
+			count_of((uint64_t)w->outside, "row that the query yields has",
+				 "rows that the query yields have")
+				.text);
 	return r;
 }
 
@@ -151,10 +154,11 @@ static int fenced_off(struct worker *w, slot model, const struct build_report *b
 	if (r == 0)
 		r = done_get(&done, qm.table_id, start, &row, err);
 	if (r == 1 && row.damaged)
-		r = error_sql(err, EIO, "XX001",
-			      "its row in batchfs_state is damaged: %s holds no such thing. With " SQL_BATCH_MEND
-			      " it is built anew",
-			      row.damaged, (long long)qm.table_id, (long long)start);
+		r = error_sql(
+			err, EIO, "XX001",
+			"its row in batchfs_state is damaged: %s holds no such thing. With " SQL_BATCH_MEND
+			" it is built anew",
+			row.damaged, (long long)qm.table_id, (long long)start);
 	else if (r >= 0)
 		r = error_set(err, ESTALE, "another attempt has taken over");
 	done_rows_close(&done);
@@ -296,7 +300,8 @@ static int look_again(struct building *g, struct error *err)
 		}
 	}
 	if (r == 0 && !g->unfit.err &&
-	    query_check(g->w, g->run->model, calendar_start(m->batch_size, g->run->first), &g->unfit) == -ECANCELED)
+	    query_check(g->w, g->run->model, calendar_start(m->batch_size, g->run->first), &g->unfit) ==
+		    -ECANCELED)
 		r = error_set(err, ECANCELED, "interrupted");
 	target_view_fini(&view);
 	return r;

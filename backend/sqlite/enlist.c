@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "backend/base/count.h"
 #include "backend/sqlite/shape.h"
 #include "backend/sqlite/target.h"
 
@@ -179,7 +180,8 @@ static int take_models(struct store *s, const struct model *const *models, size_
 	struct warehouse *w = warehouse_of(s);
 	w->targets = calloc(n + 1, sizeof *w->targets);
 	return w->targets ? queue_models_take(s, models, n, err)
-			  : error_set(err, ENOMEM, "no memory for %zu models", n);
+			  : error_set(err, ENOMEM, "no memory for %s",
+				      count_of((uint64_t)n, "model", "models").text);
 }
 
 int warehouse_enlist(struct store *s, const struct model *const *models, struct store_target *targets,

@@ -4,6 +4,7 @@
  * relation is named and where something else has to stand.
  */
 #include "backend/base/cleanup.h"
+#include "backend/base/count.h"
 #include "backend/window_sql/chars.h"
 #include "backend/window_sql/scan.h"
 #include "backend/window_sql/template.h"
@@ -147,11 +148,11 @@ static int check_marks(struct parser *p, const struct source *s)
 	for (size_t i = 0; i < p->model->n_inputs; i++) {
 		const struct input *in = &p->model->inputs[i];
 		if (in->mentions && stands_for(in, s) && strlen(in->mentions) != outside)
-			return error_set(
-				p->err, EINVAL,
-				"%s is named %zu times in the compiled SQL and %zu times in the model's "
-				"source, so it is not certain which of them the window belongs to",
-				s->rendered, outside, strlen(in->mentions));
+			return error_set(p->err, EINVAL,
+					 "%s is named %s in the compiled SQL and %s in the model's "
+					 "source, so it is not certain which of them the window belongs to",
+					 s->rendered, count_of(outside, "time", "times").text,
+					 count_of(strlen(in->mentions), "time", "times").text);
 	}
 	return 0;
 }

@@ -134,7 +134,7 @@ def test_rows_outside_fail_where_everything_is_filtered(project, warehouse, moun
     assert stored(warehouse, "sessions") == {}
     document = m.document("sessions", "2024-09-01")
     assert document["state"] == "failed" and document["error"]["sqlstate"] == "44000"
-    assert "2 of the rows" in document["error"]["message"] and "outside: drop" in document["error"]["message"]
+    assert "2 rows that the query yields" in document["error"]["message"] and "outside: drop" in document["error"]["message"]
 
 
 def test_a_day_cut_in_another_zone_loses_no_rows_silently(project, warehouse, mount):

@@ -243,12 +243,17 @@ def test_sql_that_cannot_be_meant_stops_the_build(tmp_path, text, why):
 
 
 @pytest.fixture(scope="module")
-def help_options():
+def binary():
     binary = os.environ.get("BATCHFS", str(ROOT / "build" / "mountopts" / "batchfs"))
     if not os.path.exists(binary):
         if os.environ.get("BATCHFS_MUST_WORK") == "1":
             pytest.fail(f"{binary} is not built")
         pytest.skip(f"{binary} is not built")
+    return binary
+
+
+@pytest.fixture(scope="module")
+def help_options(binary):
     text = subprocess.run([binary, "--help"], capture_output=True, text=True, check=True).stdout
     ours = re.findall(r"^  ([a-z_]+)[= ]", text.split("Options:\n")[1].split("\n\n")[0], re.M)
     theirs = re.findall(r"[a-z_]+", text.split("mount(8):\n")[1].split("\n\n")[0])
@@ -271,3 +276,27 @@ def test_nothing_is_documented_that_is_not_there(help_options):
     section = man.split(".SH MOUNT OPTIONS")[1].split(".SS Of libfuse")[0]
     named = re.findall(r"^\.TP\n\.BI? ([a-z_]+)", section, re.M)
     assert set(named) == set(ours)
+
+
+def test_what_is_loaded_late_is_linked_by_name(binary):
+    needed = subprocess.run(["readelf", "-d", binary], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"NEEDED.*\[libgcc_s\.so", needed), needed
+
+
+# A number directly before a plural: "1 batches" for one. count_of() says "1 batch".
+PLURAL = re.compile(r"%(?:[lhzju]|ll)?[du] (?:frozen |queued |running )?(?:batches|models|rows|times|attempts|requests|outcomes)\b")
+
+
+def test_counted_nouns_agree_with_their_number():
+    faults = [f"{p.relative_to(ROOT)}: {m.group()}" for p in SOURCES if room_of(p) != "tests"
+              for m in PLURAL.finditer(p.read_text())]
+    # Numbers that are never one: constants of the program.
+    allowed = {"backend/schedule/skip.c: %d times"}
+    assert not set(faults) - allowed, "\n".join(faults)
+    assert PLURAL.search('"%zu frozen batches"') and PLURAL.search('"%llu rows"')
+
+
+@pytest.mark.parametrize("script", ["check", "demo"])
+def test_scripts_explain_themselves(script):
+    told = subprocess.run([str(ROOT / script), "--help"], capture_output=True, text=True, check=False)
+    assert told.returncode == 0 and not told.stderr and f"./{script}" in told.stdout

@@ -9,6 +9,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/clock.h"
+#include "backend/base/count.h"
 #include "backend/base/error.h"
 #include "backend/base/strbuf.h"
 
@@ -150,9 +151,19 @@ static void test_cleanup(void **state)
 	(void)state;
 }
 
+static void numbers_have_their_noun(void **state)
+{
+	(void)state;
+	assert_string_equal(count_of(0, "batch", "batches").text, "0 batches");
+	assert_string_equal(count_of(1, "batch", "batches").text, "1 batch");
+	assert_string_equal(count_of(2, "batch", "batches").text, "2 batches");
+	assert_string_equal(count_of(UINT64_MAX, "row", "rows").text, "18446744073709551615 rows");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_have_their_noun),
 		cmocka_unit_test(test_strbuf_grows),
 		cmocka_unit_test(test_strbuf_detach),
 		cmocka_unit_test(test_strbuf_breaks_and_stays_broken),

@@ -58,7 +58,7 @@ static void killed(void **state)
 	claim(f, &r);
 	queue(f, "UPDATE state SET owner = 1");
 	connect_all(f);
-	assert_string_equal(history(f, 0, 100, &s), "0:0#1 interrupted/-1/7/because/interrupted 1 times");
+	assert_string_equal(history(f, 0, 100, &s), "0:0#1 interrupted/-1/7/because/interrupted 1 time");
 	assert_true(s.us > 0);
 	seen_attempts_fini(&s);
 }

@@ -227,7 +227,7 @@ static void test_marks(void **state)
 	expect(SQL_POSTGRES, opted_out, 1, NULL, "select * from " T " for share",
 	       "select * from " T " for share");
 	assert_int_equal(render(SQL_POSTGRES, "select 1 from " T " --" T, few, 1, NULL, &b), -EINVAL);
-	assert_non_null(strstr(b.str, "named 2 times in the compiled SQL and 1 times"));
+	assert_non_null(strstr(b.str, "named 2 times in the compiled SQL and 1 time "));
 	(void)state;
 }
 

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "backend/base/count.h"
 #include "backend/sqlite/queue/private.h"
 
 /* Not SQLite's own generator: two processes forked from one get the same numbers from it. */
@@ -51,7 +52,8 @@ int queue_models_take(struct store *s, const struct model *const *models, size_t
 {
 	s->models = calloc(n + 1, sizeof *s->models);
 	if (!s->models)
-		return error_set(err, ENOMEM, "no memory for %zu models", n);
+		return error_set(err, ENOMEM, "no memory for %s",
+				 count_of((uint64_t)n, "model", "models").text);
 	for (s->n = 0; s->n < n; s->n++)
 		s->models[s->n].model = models[s->n];
 	return 0;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "backend/base/count.h"
 #include "backend/sqlite/queue/private.h"
 
 struct sweep {
@@ -25,8 +26,9 @@ static int sweep_open(struct sweep *w, sqlite3 *db, struct error *err)
 		sqlite3_stmt **stmt;
 		const char *sql;
 	} all[] = {
-		{&w->rows, SQL_SWEEP_NEXT},   {&w->idle, SQL_SWEEP_IDLE},     {&w->put_back, SQL_SWEEP_PUT_BACK},
-		{&w->fail, SQL_SWEEP_FAIL}, {&w->history, SQL_SWEEP_ENDED},
+		{&w->rows, SQL_SWEEP_NEXT},	    {&w->idle, SQL_SWEEP_IDLE},
+		{&w->put_back, SQL_SWEEP_PUT_BACK}, {&w->fail, SQL_SWEEP_FAIL},
+		{&w->history, SQL_SWEEP_ENDED},
 	};
 	int r = 0;
 	for (size_t i = 0; i < sizeof all / sizeof *all && r == 0; i++)
@@ -34,13 +36,14 @@ static int sweep_open(struct sweep *w, sqlite3 *db, struct error *err)
 	return r;
 }
 
-static int interrupted(struct store *s, struct sweep *w, const struct queue_model *qm, const struct tried_row *row,
-		       struct error *err)
+static int interrupted(struct store *s, struct sweep *w, const struct queue_model *qm,
+		       const struct tried_row *row, struct error *err)
 {
 	int64_t now = clock_now_us(s->config.clock);
 	bool fails = row->interruptions >= INTERRUPTIONS_MAX;
-	char message[64];
-	snprintf(message, sizeof message, "interrupted %d times", row->interruptions + 1);
+	char message[128];
+	snprintf(message, sizeof message, "interrupted %s",
+		 count_of((uint64_t)row->interruptions + 1, "time", "times").text);
 	int r = fails ? db_bind(w->fail, err, "iiit", qm->queue_id, row->start, now, message)
 		      : db_bind(w->put_back, err, "ii", qm->queue_id, row->start);
 	if (r == 0)
@@ -52,8 +55,9 @@ static int interrupted(struct store *s, struct sweep *w, const struct queue_mode
 	return r == 0 ? db_run(w->history, err) : r;
 }
 
-static int sweep_row(struct store *s, struct sweep *w, const struct done_rows *rows, const struct queue_model *qm,
-		     const struct tried_row *row, int64_t mine, struct error *err)
+static int sweep_row(struct store *s, struct sweep *w, const struct done_rows *rows,
+		     const struct queue_model *qm, const struct tried_row *row, int64_t mine,
+		     struct error *err)
 {
 	struct done_row done;
 	if (row->damaged)
