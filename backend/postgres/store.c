@@ -128,6 +128,11 @@ static int get_ready(struct store *s, struct error *err)
 	if (!s->schema || s->ready == s->control.generation)
 		return 0;
 	unsigned lives = home_lives(&s->home);
+	if (s->lives != lives)
+		log_warning(
+			s->config->log,
+			"the server has begun another life or is another one (%s): all states are read anew",
+			s->control.server);
 	s->anew |= s->lives != lives;
 	s->lives = lives;
 	s->session = pg_random_id();

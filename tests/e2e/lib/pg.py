@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private PostgreSQL: unix socket only, no fsync, gone afterwards."""
+import contextlib
 import glob
 import os
 import pwd
@@ -26,7 +27,9 @@ def find_binaries():
 
 
 class Postgres:
-    def __init__(self, binaries, settings=()):
+    """copy_of: a standby of that server, made by pg_basebackup, and not started yet."""
+
+    def __init__(self, binaries, settings=(), copy_of=None):
         self.binaries = binaries
         # Not below pytest's tmp_path: a socket's path may have 107 bytes only.
         self.home = Path(tempfile.mkdtemp(prefix="batchfs-pg-"))
@@ -38,8 +41,12 @@ class Postgres:
             os.chown(self.home, user.pw_uid, user.pw_gid)
             self.as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
         os.chmod(self.home, 0o755)
-        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
-                  "--locale=C.UTF-8")
+        if copy_of:
+            self._run("pg_basebackup", "-h", copy_of.home, "-U", "postgres", "-D", self.data, "-R", "-c", "fast",
+                      "--no-sync")
+        else:
+            self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
+                      "--locale=C.UTF-8")
         lines = ["listen_addresses = ''", f"unix_socket_directories = '{self.home}'", "fsync = off",
                  "full_page_writes = off", "max_connections = 60", "shared_buffers = 32MB",
                  "timezone = 'Asia/Tokyo'", "log_line_prefix = '%m [%p] %a '", *settings]
@@ -47,7 +54,8 @@ class Postgres:
             conf.write("\n".join(lines) + "\n")
         self.service_file = self.home / "pg_service.conf"
         self.service_file.write_text(f"[warehouse]\nhost={self.home}\nuser=postgres\ndbname={DATABASE}\n")
-        self.start()
+        if not copy_of:
+            self.start()
 
     def _run(self, program, *args):
         done = subprocess.run([*self.as_user, str(self.binaries / program), *map(str, args)], cwd="/",
@@ -66,13 +74,40 @@ class Postgres:
         """As if the machine had lost its power."""
         self._run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
 
+    def stop_flushing(self):
+        """From now on the server loses with its life what no commit has waited for."""
+        [(pid,)] = self.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'", database="postgres")
+        os.kill(pid, signal.SIGSTOP)
+
+    def crash(self):
+        """kill -9 of every process of it."""
+        self.sigstop()
+        family = self.processes()
+        for pid in reversed(family):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family), what="the server is dead")
+
+    def promote(self):
+        self._run("pg_ctl", "-D", self.data, "-w", "promote")
+
+    @contextlib.contextmanager
+    def unreachable(self):
+        """For connections that are not there yet."""
+        socket = self.home / ".s.PGSQL.5432"
+        socket.rename(self.home / "hidden")
+        try:
+            yield
+        finally:
+            (self.home / "hidden").rename(socket)
+
     def stop(self):
         if self.pid():
             self._run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
 
     def pid(self):
         try:
-            return int((self.data / "postmaster.pid").read_text().split()[0])
+            pid = int((self.data / "postmaster.pid").read_text().split()[0])
+            return pid if os.path.exists(f"/proc/{pid}") else None
         except (FileNotFoundError, IndexError):
             return None
 
