@@ -131,6 +131,16 @@ struct backend_part {
 	unsigned states; /* 1u << enum batch_state; 0: whatever state they are in */
 };
 
+/* A file, as far as its document says what was refused of it. */
+struct backend_file {
+	slot model;		      /* SLOT_NONE: it is of no model */
+	struct ordinal_range batches; /* of a batch, a range and a set; empty: it is none, or the directory */
+	const char *selection;	      /* the selection that it is, or is in; NULL: none */
+	const char *name;	      /* in the selection; NULL: it is the selection */
+	bool full_refresh;	      /* it is .full-refresh */
+	bool lookup; /* it is a name in the root that is nothing's: nobody has asked for anything */
+};
+
 /*
  * A request to build. It is answered exactly once by done(), from another thread
  * (or, for what can be refused at once, before backend_request() returns): 0 when it
@@ -139,6 +149,7 @@ struct backend_part {
 struct backend_request {
 	const struct backend_part *parts; /* copied */
 	size_t n_parts;
+	const struct backend_file *file; /* that it was made by, for what is refused at once; NULL: the parts */
 	bool run;     /* of the parts only what bringing the models up to date builds (`dbt run`) */
 	int expected; /* enum batch_state that a suffixed name claimed, single batches only; -1: none */
 	uid_t uid;
@@ -169,6 +180,7 @@ int backend_cancel(struct backend *b, const struct backend_part *parts, size_t n
 struct backend_freeze {
 	const struct backend_part *parts; /* copied; no sets of states */
 	size_t n_parts;
+	const struct backend_file *file; /* as in backend_request */
 	bool freeze; /* false: thaw */
 	uid_t uid;
 	pid_t pid;
@@ -202,16 +214,29 @@ int backend_verdict(const struct backend *b, const struct backend_part *parts, s
 int backend_batch_document(const struct backend *b, slot model, ordinal batch, struct strbuf *out);
 /* Of the parts together. run: what would be built is what backend_request.run builds. */
 int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
-			   bool run, struct strbuf *out);
-/* Of all of a selection's models, with what it does not rebuild: its .status, or its .run. */
-int backend_selection_document(const struct backend *b, const struct backend_selection *s, bool status,
-			       struct strbuf *out);
+			   const struct backend_file *file, bool run, struct strbuf *out);
+/* Of all of a selection's models, with what it does not rebuild: its .status, or its .run. text: its name. */
+int backend_selection_document(const struct backend *b, const struct backend_selection *s, const char *text,
+			       bool status, struct strbuf *out);
 int backend_model_document(const struct backend *b, slot model, struct strbuf *out);
 int backend_model_status(const struct backend *b, slot model, struct strbuf *out);
 int backend_root_status(const struct backend *b, struct strbuf *out);
 int backend_full_refresh_document(const struct backend *b, slot model, struct strbuf *out);
-int backend_sql_document(const struct backend *b, slot model, struct ordinal_range batches,
-			 struct strbuf *out);
+
+/*
+ * The statements that build these batches, rendered by pieces as they are read. Its memory does not grow with
+ * the batches. sql_open() and sql_read() take as long as what they render. A model that cannot be built here
+ * says why in a comment.
+ */
+struct backend_sql;
+int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches, struct backend_sql **out);
+struct backend_sql *backend_sql_hold(struct backend_sql *s); /* one more to be closed */
+void backend_sql_close(struct backend_sql *s);		     /* NULL is fine */
+
+size_t backend_sql_size(const struct backend_sql *s);
+
+/* Appends at most `size` bytes from offset `off` on. -ESTALE: other statements would be sent by now. */
+int backend_sql_read(const struct backend_sql *s, size_t off, size_t size, struct strbuf *out);
 
 /*
  * An open .history of a model, or (-1) of all: JSON lines of the attempts that have ended, oldest first. In
@@ -234,8 +259,11 @@ size_t backend_history_size(const struct backend *b, slot model);
 /* Appends at most `size` bytes from offset `off` on; none at the end. */
 void backend_history_read(const struct backend_history *h, size_t off, size_t size, struct strbuf *out);
 
-/* Keeps a refusal that fs/ decided as the model's (model >= 0) last_refusal, and logs it. Returns -err. */
-int backend_refuse(struct backend *b, slot model, struct ordinal_range batches, int err, const char *fmt, ...)
+/*
+ * Keeps a refusal that fs/ decided, of what the user asked of the file, as its last_refusal, and logs it; of a
+ * look-up at the debug level only. Returns -err.
+ */
+int backend_refuse(struct backend *b, const struct backend_file *file, uid_t uid, int err, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
 #endif

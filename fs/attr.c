@@ -6,34 +6,41 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
-#include "fs/document.h"
 #include "fs/private.h"
 
 /* glibc reads directories with a buffer of this size: 1,100 batches in one READDIRPLUS. */
 #define DIRECTORY_BLKSIZE (1 << 20)
 
-static void fill(const struct fs *fs, const struct node *n, mode_t mode, int64_t mtime_us, size_t size,
-		 struct stat *st)
+void attr_set_size(struct stat *st, size_t size)
 {
-	struct timespec t = {.tv_sec = mtime_us / 1000000, .tv_nsec = mtime_us % 1000000 * 1000};
+	st->st_size = (off_t)size;
+	st->st_blocks = (blkcnt_t)((size + 511) / 512);
+}
+
+static void set_time(struct stat *st, int64_t us)
+{
+	struct timespec t = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 
 	if (t.tv_nsec < 0) {
 		t.tv_sec--;
 		t.tv_nsec += 1000000000;
 	}
+	st->st_atim = st->st_mtim = st->st_ctim = t;
+}
+
+static void fill(const struct fs *fs, const struct node *n, mode_t mode, int64_t mtime_us, size_t size,
+		 struct stat *st)
+{
 	*st = (struct stat){
 		.st_ino = node_ino(n),
 		.st_mode = mode & ~fs->umask,
 		.st_nlink = 1,
 		.st_uid = fs->uid,
 		.st_gid = fs->gid,
-		.st_size = (off_t)size,
-		.st_blocks = (blkcnt_t)((size + 511) / 512),
 		.st_blksize = 4096,
-		.st_atim = t,
-		.st_mtim = t,
-		.st_ctim = t,
 	};
+	set_time(st, mtime_us);
+	attr_set_size(st, size);
 }
 
 static mode_t file_mode(const struct fs *fs, bool writable)
@@ -91,7 +98,7 @@ static int64_t oldest_build(const struct fs *fs, const struct scope *scope)
 }
 
 /* Of a range, a set and .run. */
-static int of_scope(struct fs *fs, const struct node *n, size_t size, struct stat *st)
+static int of_scope(struct fs *fs, const struct node *n, struct stat *st)
 {
 	auto_scope struct scope scope = {.n = 0};
 	int r = fs_scope(fs, n, &scope);
@@ -100,8 +107,8 @@ static int of_scope(struct fs *fs, const struct node *n, size_t size, struct sta
 		return r;
 	bool frozen = n->kind == NODE_RANGE && !scope.states &&
 		      backend_frozen(fs->backend, scope_list(&scope), scope.n);
-	fill(fs, n, file_mode(fs, !frozen && !scope_unrunnable(fs->backend, &scope)),
-	     n->kind == NODE_RANGE ? oldest_build(fs, &scope) : changed_at(fs, n), size, st);
+	fill(fs, n, file_mode(fs, !frozen && !scope_unrunnable(fs->backend, &scope)), changed_at(fs, n),
+	     ATTR_SIZE_UNKNOWN, st);
 	return 0;
 }
 
@@ -138,16 +145,11 @@ static int of_batch(struct fs *fs, const struct node *n, struct stat *st)
 
 static int of_document(struct fs *fs, const struct node *n, struct stat *st)
 {
-	auto_strbuf text = STRBUF_INIT;
-	int r = document_render(fs, n, &text);
-
-	if (r)
-		return r;
 	if (node_traits(n)->builds)
-		return of_scope(fs, n, text.len, st);
+		return of_scope(fs, n, st);
 	bool writable = n->kind == NODE_FULL_REFRESH && !backend_protected(fs->backend, n->model) &&
 			backend_runnable(fs->backend, n->model);
-	fill(fs, n, file_mode(fs, writable), changed_at(fs, n), text.len, st);
+	fill(fs, n, file_mode(fs, writable), changed_at(fs, n), ATTR_SIZE_UNKNOWN, st);
 	return 0;
 }
 
@@ -164,13 +166,11 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 	case NODE_BATCH:
 		return of_batch(fs, n, st);
 	case NODE_PROGRESS:
-		/* As in /proc: who believes in no size reads to the end. */
-		fill(fs, n, file_mode(fs, false), changed_at(fs, n), 0, st);
+		/* It has none; busybox takes a file of no bytes for empty. */
+		fill(fs, n, file_mode(fs, false), changed_at(fs, n), 1, st);
 		return 0;
 	case NODE_HISTORY:
-		/* Whoever follows it reads where the size has grown. Before it is opened it is as in /proc. */
-		fill(fs, n, file_mode(fs, false), changed_at(fs, n),
-		     backend_history_size(fs->backend, n->model), st);
+		fill(fs, n, file_mode(fs, false), changed_at(fs, n), ATTR_SIZE_UNKNOWN, st);
 		return 0;
 	case NODE_BATCH_SQL:
 	case NODE_RANGE:
@@ -183,6 +183,19 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 		break;
 	}
 	return -ESTALE;
+}
+
+int attr_of_made(struct fs *fs, const struct node *n, size_t size, struct stat *st)
+{
+	auto_scope struct scope scope = {.n = 0};
+	int r = attr_of(fs, n, st);
+
+	if (r)
+		return r;
+	attr_set_size(st, size);
+	if (n->kind == NODE_RANGE && fs_scope(fs, n, &scope) == 0)
+		set_time(st, oldest_build(fs, &scope));
+	return 0;
 }
 
 double attr_timeout(const struct node *n)

@@ -6,6 +6,7 @@
 #include "fs/lookup.h"
 #include "fs/name.h"
 #include "fs/private.h"
+#include "fs/refuse.h"
 #include "fs/wait.h"
 
 /* A suffixed name is a fact; there is no grace for what changes something. */
@@ -30,61 +31,67 @@ static bool is_empty_set(struct fs *fs, const struct scope *scope)
 	       backend_count(fs->backend, scope_list(scope), scope->n) == 0;
 }
 
-static int refuse_kind(struct fs *fs, slot model, const char *text)
+static int refuse_kind(struct fs *fs, fuse_req_t req, const struct backend_file *file, const char *text)
 {
-	return backend_refuse(fs->backend, model, backend_existing(fs->backend, model), EPERM,
-			      "rm cancels what is queued or running: a batch, a period, a range or a set of "
-			      "states; %s cannot be removed.",
-			      text);
+	auto_strbuf sentence = STRBUF_INIT;
+
+	strbuf_printf(&sentence,
+		      "rm cancels what is queued or running: a batch, a period, a range or a set of states; "
+		      "%s cannot be removed.",
+		      text);
+	return refuse_file(fs, req, file, EPERM, sentence.str);
 }
 
-static int find_in_model(struct fs *fs, slot model, const char *text, struct scope *out)
+static int find_in_model(struct fs *fs, fuse_req_t req, const char *text, struct backend_file *file,
+			 struct scope *out)
 {
+	slot model = file->model;
 	struct name name;
 	unsigned number;
 
 	if (fixed_find(NODE_MODEL, text, &number))
-		return refuse_kind(fs, model, text);
+		return refuse_kind(fs, req, file, text);
 	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
 	if (r)
 		return r;
 	if (!node_traits(&(struct node){.kind = name.kind})->cancels)
-		return refuse_kind(fs, model, text);
+		return refuse_kind(fs, req, file, text);
 	r = fs_scope_of_name(fs, model, &name, out);
-	return r ? r : check_suffix(fs, model, &name);
+	if (r)
+		return r;
+	file->batches = out->one.batches;
+	return check_suffix(fs, model, &name);
 }
 
-static int find_in_selection(struct fs *fs, const struct node *n, const char *text, struct scope *out)
+static int find_in_selection(struct fs *fs, fuse_req_t req, const struct selection_dir *dir, const char *text,
+			     struct scope *out)
 {
-	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+	const struct backend_file file = {.model = SLOT_NONE, .selection = dir->text};
 	struct name name;
 	unsigned number;
 
-	if (!dir)
-		return -ESTALE;
 	bool link = lookup_link(fs, dir, text) >= 0 || fixed_find(NODE_SELECTION, text, &number);
 	int r = link ? 0 : name_parse_in_selection(text, &name);
 	if (r)
 		return r;
 	if (link || !node_traits(&(struct node){.kind = name.kind})->cancels)
-		return refuse_kind(fs, dir->selected.models[0], text);
+		return refuse_kind(fs, req, &file, text);
 	return fs_scope_of_selection(fs, dir, name.span, name.states, out);
 }
 
-static int cancel(struct fs *fs, fuse_req_t req, const struct scope *scope, const char *text)
+static int cancel(struct fs *fs, fuse_req_t req, const struct scope *scope, const struct backend_file *file,
+		  const char *text)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(req);
-	/* Of a selection, its first model with something in it stands for all. */
-	const struct backend_part none = {.model = -1};
-	const struct backend_part *about = scope->n ? &scope_list(scope)[0] : &none;
+	auto_strbuf sentence = STRBUF_INIT;
 
 	if (backend_read_only(fs->backend))
-		return backend_refuse(fs->backend, about->model, about->batches, EROFS,
-				      "The mount is read-only (-o ro): nothing is cancelled through it.");
+		return refuse_file(fs, req, file, EROFS,
+				   "The mount is read-only (-o ro): nothing is cancelled through it.");
 	/* default_permissions has asked the directory; it is a second fence. */
 	if (!attr_may_write(fs, req, 0666 & ~fs->umask))
-		return backend_refuse(fs->backend, about->model, about->batches, EACCES,
-				      "The file's mode does not let this user cancel it.");
+		return refuse_file(fs, req, file, EACCES,
+				   "The file's mode does not let this user cancel it.");
 	wait_mark_cancelled(fs, scope, true);
 	int r = backend_cancel(fs->backend, scope_list(scope), scope->n, who->uid, who->pid);
 	if (r)
@@ -93,8 +100,8 @@ static int cancel(struct fs *fs, fuse_req_t req, const struct scope *scope, cons
 		return r;
 	if (is_empty_set(fs, scope))
 		return 0;
-	return backend_refuse(fs->backend, about->model, about->batches, EPERM,
-			      "Nothing in %s is queued or running: there is nothing to cancel.", text);
+	strbuf_printf(&sentence, "Nothing in %s is queued or running: there is nothing to cancel.", text);
+	return refuse_file(fs, req, file, EPERM, sentence.str);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -103,13 +110,20 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	auto_scope struct scope scope = {.n = 0};
 	struct node dir;
 	int r = fs_node(fs, parent, &dir);
+	auto_selection struct selection_dir *selection = r ? NULL : fs_selection_of(fs, &dir);
+	struct backend_file file = {.model = r ? SLOT_NONE : dir.model};
 
+	if (selection) {
+		file.selection = selection->text;
+		file.name = name;
+	}
 	if (r == 0 && dir.kind == NODE_ROOT)
 		r = backend_read_only(fs->backend) ? -EROFS : -EPERM;
+	else if (r == 0 && dir.kind == NODE_MODEL)
+		r = find_in_model(fs, req, name, &file, &scope);
 	else if (r == 0)
-		r = dir.kind == NODE_MODEL ? find_in_model(fs, dir.model, name, &scope)
-					   : find_in_selection(fs, &dir, name, &scope);
+		r = selection ? find_in_selection(fs, req, selection, name, &scope) : -ESTALE;
 	if (r == 0)
-		r = cancel(fs, req, &scope, name);
+		r = cancel(fs, req, &scope, &file, name);
 	fuse_reply_err(req, -r);
 }

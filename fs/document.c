@@ -3,49 +3,95 @@
 
 #include "fs/fixed_names.h"
 #include "fs/private.h"
+#include "fs/refuse.h"
 
-void document_pad(struct strbuf *out, size_t size)
+void document_init(struct document *d)
 {
-	size_t len = out->len;
-
-	if (strbuf_broken(out))
-		return;
-	if (len && out->str[len - 1] == '\n') {
-		out->str[--len] = '\0';
-		out->len = len;
-	}
-	size_t want = len + 1 > size ? len + 1 : size;
-	want = (want + DOCUMENT_BLOCK - 1) / DOCUMENT_BLOCK * DOCUMENT_BLOCK;
-	strbuf_fill(out, ' ', want - 1 - len);
-	strbuf_putc(out, '\n');
+	*d = (struct document){.text = STRBUF_INIT};
 }
 
-/* Of a range, a set and what is named .sql. */
-static int render_scope(struct fs *fs, const struct node *n, struct strbuf *out)
+void document_fini(struct document *d)
+{
+	strbuf_fini(&d->text);
+	backend_sql_close(d->sql);
+	d->sql = NULL;
+}
+
+static bool is_large(struct fs *fs, const struct node *n)
+{
+	auto_scope struct scope scope = {.n = 0};
+	size_t batches = 0;
+
+	if (fs_scope(fs, n, &scope))
+		return false;
+	for (size_t i = 0; i < scope.n; i++)
+		batches += scope_list(&scope)[i].batches.end - scope_list(&scope)[i].batches.first;
+	return batches > DOCUMENT_SLOW_BATCHES;
+}
+
+bool document_is_slow(struct fs *fs, const struct node *n)
+{
+	const struct fixed_name *f = fixed_of(n);
+
+	switch (n->kind) {
+	case NODE_DOCUMENT:
+	case NODE_RUN:
+	case NODE_FULL_REFRESH:
+		if (!f->slow)
+			return false;
+		return f->in == NODE_ROOT ? fs->models > 1 : is_large(fs, n);
+	case NODE_RANGE:
+		return is_large(fs, n);
+	case NODE_BATCH_SQL:
+	case NODE_RANGE_SQL:
+		return true;
+	case NODE_BATCH:
+	case NODE_HISTORY:
+	case NODE_PROGRESS:
+	case NODE_ROOT:
+	case NODE_MODEL:
+	case NODE_SELECTION:
+	case NODE_LINK:
+	case NODE_KINDS:
+		break;
+	}
+	return false;
+}
+
+static int render_range(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	auto_scope struct scope scope = {.n = 0};
+	auto_refused_file struct refused_file f;
+	int r = fs_scope(fs, n, &scope);
+
+	refused_file_of(fs, n, &f);
+	if (r)
+		return r;
+	return backend_parts_document(fs->backend, scope_list(&scope), scope.n, &f.file, false, out);
+}
+
+static int open_sql(struct fs *fs, const struct node *n, struct backend_sql **out)
 {
 	auto_scope struct scope scope = {.n = 0};
 	int r = fs_scope(fs, n, &scope);
 
-	if (r)
-		return r;
-	if (n->kind == NODE_RANGE)
-		return backend_parts_document(fs->backend, scope_list(&scope), scope.n, false, out);
-	return backend_sql_document(fs->backend, n->model, scope.one.batches, out);
+	return r ? r : backend_sql_open(fs->backend, n->model, scope.one.batches, out);
 }
 
-static int render(struct fs *fs, const struct node *n, struct strbuf *out)
+static int make(struct fs *fs, const struct node *n, struct document *d)
 {
 	switch (n->kind) {
 	case NODE_BATCH:
-		return backend_batch_document(fs->backend, n->model, n->ordinal, out);
-	case NODE_BATCH_SQL:
+		return backend_batch_document(fs->backend, n->model, n->ordinal, &d->text);
 	case NODE_RANGE:
+		return render_range(fs, n, &d->text);
+	case NODE_BATCH_SQL:
 	case NODE_RANGE_SQL:
-		return render_scope(fs, n, out);
+		return open_sql(fs, n, &d->sql);
 	case NODE_DOCUMENT:
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
-		return fixed_of(n)->render(fs, n, out);
+		return fixed_of(n)->render(fs, n, &d->text);
 	case NODE_HISTORY:
 	case NODE_PROGRESS:
 		return 0;
@@ -59,17 +105,50 @@ static int render(struct fs *fs, const struct node *n, struct strbuf *out)
 	return -EISDIR;
 }
 
-int document_render(struct fs *fs, const struct node *n, struct strbuf *out)
+int document_make(struct fs *fs, const struct node *n, struct document *d)
 {
-	struct batch_glance glance = {.size = 0};
+	int r = make(fs, n, d);
 
-	strbuf_clear(out);
-	int r = render(fs, n, out);
-	if (r)
+	if (r == 0 && strbuf_broken(&d->text))
+		r = -ENOMEM;
+	if (r) {
+		document_fini(d);
 		return r;
-	/* Not shorter than stat has said: who trusts that copies short files wrongly. */
-	if (n->kind == NODE_BATCH)
-		backend_glance(fs->backend, n->model, n->ordinal, &glance);
-	document_pad(out, glance.size);
-	return strbuf_broken(out) ? -ENOMEM : 0;
+	}
+	d->size = d->sql ? backend_sql_size(d->sql) : d->text.len;
+	return 0;
+}
+
+int document_fix(struct fs *fs, uint64_t fh, uid_t uid, struct document *d)
+{
+	if (d->sql) {
+		handle_set_sql(&fs->handles, fh, d->sql);
+		d->sql = NULL;
+		return 0;
+	}
+	struct text *text = text_new(&fs->handles.texts, uid, &d->text);
+	if (!text)
+		return -ENOMEM;
+	handle_set_text(&fs->handles, fh, text);
+	return 0;
+}
+
+int document_make_for(struct fs *fs, const struct node *n, uint64_t fh, uid_t uid, size_t *size)
+{
+	auto_document struct document d;
+
+	document_init(&d);
+	int r = document_make(fs, n, &d);
+	*size = d.size;
+	return r || !fh ? r : document_fix(fs, fh, uid, &d);
+}
+
+int document_read(struct fs *fs, uint64_t fh, size_t off, size_t size, struct strbuf *out)
+{
+	struct backend_sql *sql = handle_sql(&fs->handles, fh);
+	int r = sql ? backend_sql_read(sql, off, size, out)
+		    : handle_read_text(&fs->handles, fh, off, size, out);
+
+	backend_sql_close(sql);
+	return r == 0 && strbuf_broken(out) ? -ENOMEM : r;
 }

@@ -32,12 +32,28 @@ static void open_to_read(struct fs *fs, fuse_req_t req, struct fuse_file_info *f
 		handle_drop(&fs->handles, fi->fh);
 }
 
-/* What has no size floor may be shorter than what the page cache holds: a reader would get the end of the old
- * text. */
+/* Not through the page cache: what is in it may be of another time than the attributes. */
 static void open_document(struct fs *fs, fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
 {
-	fi->direct_io = n->kind != NODE_BATCH;
-	open_to_read(fs, req, fi);
+	const struct scope none = {.n = 0};
+	uid_t uid = fuse_req_ctx(req)->uid;
+	size_t size;
+
+	fi->direct_io = 1;
+	if (document_is_slow(fs, n)) {
+		fi->noflush = 1;
+		const struct wait_for what = {
+			.req = req, .kind = WAIT_OPEN, .node = *n, .scope = &none, .fi = *fi, .uid = uid};
+		wait_for_document(fs, &what);
+		return;
+	}
+	int r = document_make_for(fs, n, fi->fh, uid, &size);
+	if (r == 0) {
+		open_to_read(fs, req, fi);
+		return;
+	}
+	handle_drop(&fs->handles, fi->fh);
+	fuse_reply_err(req, -r);
 }
 
 static void open_progress(struct fs *fs, fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
@@ -110,7 +126,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (r == 0)
 		r = to_write ? trigger_check(fs, req, &n, truncate, &scope) : check_read(fs, &n);
 	if (r == 0) {
-		fi->fh = handle_new(&fs->handles, ino);
+		fi->fh = handle_new(&fs->handles, ino, fuse_req_ctx(req)->pid);
 		if (!fi->fh)
 			r = -ENOMEM;
 	}
@@ -126,44 +142,65 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		open_document(fs, req, &n, fi);
 }
 
+static void reply_read(fuse_req_t req, int r, const struct strbuf *text)
+{
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_buf(req, text->str, text->len);
+}
+
+static void read_document(struct fs *fs, const struct wait_for *what)
+{
+	uint64_t fh = what->fi.fh;
+	auto_strbuf piece = STRBUF_INIT;
+	size_t all;
+
+	/* A handle without one was opened to be written to. */
+	bool fixed = handle_has_text(&fs->handles, fh);
+	handle_note_read(&fs->handles, fh, (size_t)what->off + what->size, what->paged, clock_monotonic_us());
+	if (!fixed && document_is_slow(fs, &what->node)) {
+		wait_for_document(fs, what);
+		return;
+	}
+	int r = fixed ? 0 : document_make_for(fs, &what->node, fh, what->uid, &all);
+	if (r == 0)
+		r = document_read(fs, fh, (size_t)what->off, what->size, &piece);
+	reply_read(what->req, r, &piece);
+}
+
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
-	struct progress *progress = handle_progress(&fs->handles, fi->fh);
-	auto_strbuf fresh = STRBUF_INIT;
-	struct handle_document *d = handle_document(&fs->handles, fi->fh);
-	struct strbuf *text = d ? &d->text : &fresh;
-	struct node n;
-	int r = fs_node(fs, ino, &n);
-
-	if (r == 0 && progress) {
-		struct wait_for what = {.req = req,
-					.kind = WAIT_READ,
-					.node = n,
-					.size = size,
-					.off = off,
-					.progress = progress};
-		progress_read(fs, &what, fi->flags & O_NONBLOCK);
-		return;
-	}
+	const struct scope none = {.n = 0};
 	const struct backend_history *history = handle_history(&fs->handles, fi->fh);
-	if (r == 0 && history) {
-		backend_history_read(history, (size_t)off, size, &fresh);
-		fuse_reply_buf(req, fresh.str, fresh.len);
-		return;
-	}
-	if (r == 0 && (off == 0 || !d || !d->rendered)) {
-		r = document_render(fs, &n, text);
-		if (d)
-			d->rendered = r == 0;
-	}
+	struct wait_for what = {.req = req,
+				.kind = WAIT_TEXT,
+				.scope = &none,
+				.size = size,
+				.off = off,
+				.uid = fuse_req_ctx(req)->uid,
+				/* read(2) has an owner; sendfile, splice and mmap have none. */
+				.paged = !fi->lock_owner,
+				.fi = {.fh = fi->fh},
+				.progress = handle_progress(&fs->handles, fi->fh)};
+	int r = fs_node(fs, ino, &what.node);
+
 	if (r) {
 		fuse_reply_err(req, -r);
-		return;
+	} else if (what.progress && what.paged) {
+		/* It has no size that a page of the cache could end at: they try again with read(2). */
+		fuse_reply_err(req, EINVAL);
+	} else if (what.progress) {
+		what.kind = WAIT_READ;
+		progress_read(fs, &what, fi->flags & O_NONBLOCK);
+	} else if (history) {
+		auto_strbuf lines = STRBUF_INIT;
+		backend_history_read(history, (size_t)off, size, &lines);
+		reply_read(req, strbuf_broken(&lines) ? -ENOMEM : 0, &lines);
+	} else {
+		read_document(fs, &what);
 	}
-	size_t start = (size_t)off < text->len ? (size_t)off : text->len;
-	size_t left = text->len - start;
-	fuse_reply_buf(req, text->str + start, size < left ? size : left);
 }
 
 /* Something is written after the request has been made: at first, its reason. */

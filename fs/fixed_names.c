@@ -32,14 +32,14 @@ static int model_run(struct fs *fs, const struct node *n, struct strbuf *out)
 	auto_scope struct scope scope = {.n = 0};
 	int r = fs_scope(fs, n, &scope);
 
-	return r ? r : backend_parts_document(fs->backend, scope_list(&scope), scope.n, true, out);
+	return r ? r : backend_parts_document(fs->backend, scope_list(&scope), scope.n, NULL, true, out);
 }
 
 static int of_selection(struct fs *fs, const struct node *n, bool status, struct strbuf *out)
 {
 	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
 
-	return dir ? backend_selection_document(fs->backend, &dir->selected, status, out) : -ESTALE;
+	return dir ? backend_selection_document(fs->backend, &dir->selected, dir->text, status, out) : -ESTALE;
 }
 
 static int selection_status(struct fs *fs, const struct node *n, struct strbuf *out)

@@ -2,6 +2,7 @@
 #include "fs/freeze.h"
 
 #include "fs/attr.h"
+#include "fs/refuse.h"
 #include "fs/trigger.h"
 
 #define ALL_W ((mode_t)(S_IWUSR | S_IWGRP | S_IWOTH))
@@ -16,22 +17,22 @@ static bool can_freeze(struct fs *fs, const struct node *n)
 }
 
 /* What the mode asks for: 1, to freeze; 0, to thaw; or -errno. */
-static int wanted(struct fs *fs, const struct node *n, mode_t mode, mode_t now)
+static int wanted(struct fs *fs, fuse_req_t req, const struct node *n, mode_t mode, mode_t now)
 {
 	if (!can_freeze(fs, n))
-		return trigger_refuse(
-			fs, n, EPERM,
+		return refuse_node(
+			fs, req, n, EPERM,
 			"Only batches, periods, ranges and .full-refresh have a mode to change: chmod "
 			"a-w freezes, chmod u+w thaws.");
 	if ((mode ^ now) & ~ALL_W)
-		return trigger_refuse(fs, n, EPERM,
+		return refuse_node(fs, req, n, EPERM,
 				      "Of a mode only w can be changed: chmod a-w freezes, chmod u+w thaws.");
 	if (!(mode & ALL_W))
 		return 1;
 	if (mode & S_IWUSR)
 		return 0;
-	return trigger_refuse(
-		fs, n, EPERM,
+	return refuse_node(
+		fs, req, n, EPERM,
 		"A batch is frozen for everybody or for nobody: chmod a-w freezes, chmod u+w thaws.");
 }
 
@@ -41,12 +42,12 @@ static int check(struct fs *fs, const struct wait_for *what)
 	uid_t uid = fuse_req_ctx(what->req)->uid;
 
 	if (backend_read_only(fs->backend))
-		return trigger_refuse(
-			fs, n, EROFS,
+		return refuse_node(
+			fs, what->req, n, EROFS,
 			"The mount is read-only (-o ro): nothing is frozen or thawed through it.");
 	/* Not by the mode, which a freeze has changed. */
 	if (uid != 0 && uid != fs->uid)
-		return trigger_refuse(fs, n, EPERM,
+		return refuse_node(fs, what->req, n, EPERM,
 				      "Only the owner of the files and root may change their mode.");
 	return trigger_check_suffix(fs, n);
 }
@@ -67,7 +68,7 @@ void freeze_set_mode(struct fs *fs, struct wait_for *what, mode_t mode)
 		return;
 	}
 	if (r == 0)
-		r = freeze = wanted(fs, &what->node, mode, st.st_mode & ALLPERMS);
+		r = freeze = wanted(fs, what->req, &what->node, mode, st.st_mode & ALLPERMS);
 	if (r >= 0 && what->node.kind != NODE_FULL_REFRESH)
 		r = fs_scope(fs, &what->node, &scope);
 	what->scope = &scope;

@@ -3,42 +3,113 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "backend/backend.h"
 #include "backend/base/cleanup.h"
 #include "fs/progress.h"
 
-/* A longer document's memory is given back when its file is closed. */
-#define KEEP_BYTES 4096
+/* So many of a file's handles are looked at, the newest: somebody may have opened it a hundred thousand times. */
+#define LATEST 16
+
+/* How long a reader through the page cache may pause. */
+#define PAGED_US 2000000
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+/* An inode that somebody has open. */
+struct open_file {
+	uint64_t ino;
+	unsigned handles;
+	TAILQ_HEAD(sized_list, handle_slot) sized; /* those with a size, the newest first */
+	UT_hash_handle hh;
+};
 
 struct handle_slot {
 	uint32_t generation;
 	uint32_t index;
 	bool used;
-	uint64_t ino;
 	struct handle_slot *next_free;
-	struct handle_document document;
+	struct open_file *file; /* NULL: there was no memory for it */
+	pid_t pid;
+	bool sized, read;
+	size_t size;
+	int64_t paged_at; /* CLOCK_MONOTONIC us: a READ from the page cache that was not the last; 0: none */
+	TAILQ_ENTRY(handle_slot) sized_link;
 	struct handle_writes writes;
+	struct text *text;
+	struct backend_sql *sql;
 	struct progress *progress;
 	struct backend_history *history;
 };
+
+/* What is left of a handle, to be closed without the lock. */
+struct held {
+	struct text *text;
+	struct backend_sql *sql;
+	struct progress *progress;
+	struct backend_history *history;
+};
+
+static void close_held(struct handles *t, const struct held *h)
+{
+	text_free(&t->texts, h->text);
+	backend_sql_close(h->sql);
+	progress_free(h->progress);
+	backend_history_close(h->history);
+}
 
 void handles_init(struct handles *t)
 {
 	memset(t, 0, sizeof(*t));
 	pthread_mutex_init(&t->lock, NULL);
+	texts_init(&t->texts);
+}
+
+static struct held take_held(struct handle_slot *s)
+{
+	struct held h = {s->text, s->sql, s->progress, s->history};
+
+	s->text = NULL;
+	s->sql = NULL;
+	s->progress = NULL;
+	s->history = NULL;
+	return h;
+}
+
+/* Only valid under the lock. */
+static void leave_file(struct handles *t, struct handle_slot *s)
+{
+	struct open_file *f = s->file;
+
+	s->file = NULL;
+	if (!f)
+		return;
+	if (s->sized)
+		TAILQ_REMOVE(&f->sized, s, sized_link);
+	if (--f->handles > 0)
+		return;
+	HASH_DELETE(hh, t->files, f);
+	free(f);
 }
 
 void handles_fini(struct handles *t)
 {
 	for (size_t i = 0; i < t->n; i++) {
-		strbuf_fini(&t->slots[i]->document.text);
-		progress_free(t->slots[i]->progress);
-		backend_history_close(t->slots[i]->history);
+		const struct held h = take_held(t->slots[i]);
+		close_held(t, &h);
+		leave_file(t, t->slots[i]);
 		free(t->slots[i]);
 	}
 	free(t->slots);
+	texts_fini(&t->texts);
 	pthread_mutex_destroy(&t->lock);
+}
+
+static uint64_t number_of(const struct handle_slot *s)
+{
+	return (uint64_t)s->generation << 32 | (s->index + 1);
 }
 
 /* Only valid under the lock. The number is never 0: the slot is counted from 1. */
@@ -67,12 +138,41 @@ static struct handle_slot *add(struct handles *t)
 	if (!s)
 		return NULL;
 	s->index = (uint32_t)t->n;
-	s->document.text = (struct strbuf)STRBUF_INIT;
 	t->slots[t->n++] = s;
 	return s;
 }
 
-uint64_t handle_new(struct handles *t, uint64_t ino)
+/* Only valid under the lock. */
+static struct open_file *find_file(struct handles *t, uint64_t ino)
+{
+	struct open_file *f;
+
+	HASH_FIND(hh, t->files, &ino, sizeof(ino), f);
+	return f;
+}
+
+/* Only valid under the lock. NULL: no memory. */
+static struct open_file *join_file(struct handles *t, uint64_t ino)
+{
+	struct open_file *f = find_file(t, ino);
+
+	if (!f) {
+		f = calloc(1, sizeof(*f));
+		if (!f)
+			return NULL;
+		f->ino = ino;
+		TAILQ_INIT(&f->sized);
+		HASH_ADD(hh, t->files, ino, sizeof(ino), f);
+		if (!f->hh.tbl) {
+			free(f);
+			return NULL;
+		}
+	}
+	f->handles++;
+	return f;
+}
+
+uint64_t handle_new(struct handles *t, uint64_t ino, pid_t pid)
 {
 	LOCKED(&t->lock);
 	struct handle_slot *s = t->free;
@@ -83,42 +183,141 @@ uint64_t handle_new(struct handles *t, uint64_t ino)
 	if (!s)
 		return 0;
 	s->used = true;
-	s->ino = ino;
-	s->document.rendered = false;
+	s->sized = s->read = false;
+	s->paged_at = 0;
+	s->pid = pid;
+	s->file = join_file(t, ino);
 	s->writes = (struct handle_writes){.triggered = false};
-	return (uint64_t)s->generation << 32 | (s->index + 1);
-}
-
-/* Only valid under the lock. What is left to be closed without it. */
-static struct backend_history *drop(struct handles *t, struct handle_slot *s)
-{
-	struct backend_history *history = s->history;
-
-	if (s->document.text.size > KEEP_BYTES)
-		strbuf_fini(&s->document.text);
-	else
-		strbuf_clear(&s->document.text);
-	progress_free(s->progress);
-	s->progress = NULL;
-	s->history = NULL;
-	s->used = false;
-	s->generation++;
-	s->next_free = t->free;
-	t->free = s;
-	return history;
+	return number_of(s);
 }
 
 void handle_drop(struct handles *t, uint64_t fh)
 {
-	struct backend_history *history = NULL;
+	struct held h = {.text = NULL};
 
 	{
 		LOCKED(&t->lock);
 		struct handle_slot *s = find(t, fh);
-		if (s)
-			history = drop(t, s);
+		if (s) {
+			h = take_held(s);
+			leave_file(t, s);
+			s->used = false;
+			s->generation++;
+			s->next_free = t->free;
+			t->free = s;
+		}
 	}
-	backend_history_close(history);
+	close_held(t, &h);
+}
+
+/* Only valid under the lock. */
+static void set_size(struct handle_slot *s, size_t size)
+{
+	if (s->file && !s->sized)
+		TAILQ_INSERT_HEAD(&s->file->sized, s, sized_link);
+	s->sized = s->file != NULL;
+	s->size = size;
+}
+
+void handle_set_text(struct handles *t, uint64_t fh, struct text *text)
+{
+	{
+		LOCKED(&t->lock);
+		struct handle_slot *s = find(t, fh);
+		if (s) {
+			struct text *before = s->text;
+			s->text = text;
+			text = before;
+			set_size(s, text_size(s->text));
+		}
+	}
+	text_free(&t->texts, text);
+}
+
+bool handle_has_text(struct handles *t, uint64_t fh)
+{
+	LOCKED(&t->lock);
+	struct handle_slot *s = find(t, fh);
+	return s && s->text;
+}
+
+int handle_read_text(struct handles *t, uint64_t fh, size_t off, size_t size, struct strbuf *out)
+{
+	LOCKED(&t->lock);
+	struct handle_slot *s = find(t, fh);
+	if (!s || !s->text)
+		return -ENODATA;
+	return text_read(&t->texts, s->text, off, size, out) ? 0 : -ESTALE;
+}
+
+void handle_set_sql(struct handles *t, uint64_t fh, struct backend_sql *sql)
+{
+	{
+		LOCKED(&t->lock);
+		struct handle_slot *s = find(t, fh);
+		if (s) {
+			struct backend_sql *before = s->sql;
+			s->sql = sql;
+			sql = before;
+			set_size(s, backend_sql_size(s->sql));
+		}
+	}
+	backend_sql_close(sql);
+}
+
+struct backend_sql *handle_sql(struct handles *t, uint64_t fh)
+{
+	LOCKED(&t->lock);
+	struct handle_slot *s = find(t, fh);
+	return s && s->sql ? backend_sql_hold(s->sql) : NULL;
+}
+
+uint64_t handle_unread(struct handles *t, uint64_t ino, pid_t pid)
+{
+	unsigned looked = 0;
+
+	LOCKED(&t->lock);
+	const struct open_file *f = find_file(t, ino);
+	const struct handle_slot *s = f ? TAILQ_FIRST(&f->sized) : NULL;
+	for (; s && looked < LATEST; s = TAILQ_NEXT(s, sized_link), looked++)
+		if (s->pid == pid)
+			return s->read ? 0 : number_of(s);
+	return 0;
+}
+
+bool handle_paged_size(struct handles *t, uint64_t ino, int64_t now_us, size_t *size)
+{
+	unsigned looked = 0;
+
+	LOCKED(&t->lock);
+	const struct open_file *f = find_file(t, ino);
+	const struct handle_slot *s = f ? TAILQ_FIRST(&f->sized) : NULL;
+	for (; s && looked < LATEST; s = TAILQ_NEXT(s, sized_link), looked++)
+		if (s->paged_at && now_us - s->paged_at < PAGED_US) {
+			*size = s->size;
+			return true;
+		}
+	return false;
+}
+
+void handle_note_read(struct handles *t, uint64_t fh, size_t end, bool paged, int64_t now_us)
+{
+	LOCKED(&t->lock);
+	struct handle_slot *s = find(t, fh);
+	if (!s)
+		return;
+	s->read = true;
+	s->paged_at = paged && end < s->size ? now_us : 0;
+}
+
+bool handle_size(struct handles *t, uint64_t fh, size_t *size)
+{
+	LOCKED(&t->lock);
+	const struct handle_slot *s = find(t, fh);
+	if (!s || !s->sized)
+		return false;
+	*size = s->size;
+	return true;
 }
 
 void handle_set_progress(struct handles *t, uint64_t fh, struct progress *p)
@@ -140,10 +339,15 @@ struct progress *handle_progress(struct handles *t, uint64_t fh)
 
 void handle_set_history(struct handles *t, uint64_t fh, struct backend_history *h)
 {
-	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
-	if (s)
-		s->history = h;
+	{
+		LOCKED(&t->lock);
+		struct handle_slot *s = find(t, fh);
+		if (s) {
+			s->history = h;
+			return;
+		}
+	}
+	backend_history_close(h);
 }
 
 struct backend_history *handle_history(struct handles *t, uint64_t fh)
@@ -156,17 +360,7 @@ struct backend_history *handle_history(struct handles *t, uint64_t fh)
 bool handle_is_open(struct handles *t, uint64_t ino)
 {
 	LOCKED(&t->lock);
-	for (size_t i = 0; i < t->n; i++)
-		if (t->slots[i]->used && t->slots[i]->ino == ino)
-			return true;
-	return false;
-}
-
-struct handle_document *handle_document(struct handles *t, uint64_t fh)
-{
-	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
-	return s ? &s->document : NULL;
+	return find_file(t, ino) != NULL;
 }
 
 bool handle_writes(struct handles *t, uint64_t fh, struct handle_writes *out)

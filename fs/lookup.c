@@ -5,8 +5,10 @@
 #include <sys/statvfs.h>
 
 #include "fs/attr.h"
+#include "fs/document.h"
 #include "fs/fixed_names.h"
 #include "fs/name.h"
+#include "fs/refuse.h"
 
 bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance *glance, int64_t *left_us)
 {
@@ -40,8 +42,8 @@ static void reply_entry(struct fs *fs, fuse_req_t req, const struct node *n)
 	struct fuse_entry_param e = {
 		.ino = node_id(n),
 		.attr_timeout = attr_timeout(n),
-		/* X.failed.progress is there while X.failed is. */
-		.entry_timeout = n->kind == NODE_PROGRESS ? 0 : ATTR_FOREVER_S,
+		/* X.failed.progress is there while X.failed is; and of a document's size the kernel hears again. */
+		.entry_timeout = node_traits(n)->dir || n->kind == NODE_LINK ? ATTR_FOREVER_S : 0,
 	};
 	int r = attr_of(fs, n, &e.attr);
 
@@ -183,9 +185,10 @@ static void lookup_in_selection(struct fs *fs, fuse_req_t req, const struct node
 		lookup_interned(fs, req, node_id(in), &n, text, &name);
 }
 
-static int select_models(struct fs *fs, const char *text, uint32_t *id)
+static int select_models(struct fs *fs, fuse_req_t req, const char *text, uint32_t *id)
 {
 	struct backend_selection selected;
+	const struct backend_file nothing = {.model = SLOT_NONE, .lookup = true};
 	struct error err = {.err = 0};
 
 	if (selections_find(&fs->selections, text, id))
@@ -195,7 +198,7 @@ static int select_models(struct fs *fs, const char *text, uint32_t *id)
 		return -ENOENT;
 	int r = backend_select(fs->backend, text, &selected, &err);
 	if (r == -EINVAL)
-		return backend_refuse(fs->backend, -1, (struct ordinal_range){0, 0}, ENOENT, "%s", err.text);
+		return refuse_file(fs, req, &nothing, ENOENT, err.text);
 	return r ? r : selections_add(&fs->selections, text, &selected, id);
 }
 
@@ -210,7 +213,7 @@ static void lookup_in_root(struct fs *fs, fuse_req_t req, const char *text)
 	n.model = backend_find(fs->backend, text);
 	if (n.model < 0) {
 		n.kind = NODE_SELECTION;
-		int r = select_models(fs, text, &n.ordinal);
+		int r = select_models(fs, req, text, &n.ordinal);
 		if (r) {
 			fuse_reply_err(req, -r);
 			return;
@@ -273,6 +276,57 @@ static bool is_outdated(struct fs *fs, fuse_ino_t ino, const struct node *n)
 	return !lookup_holds(fs, n, &glance, &left_us) && !handle_is_open(&fs->handles, ino);
 }
 
+/* Makes the document, for its size; and for the process that has it open and has not begun to read. */
+static void getattr_document(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n,
+			     const struct fuse_file_info *fi)
+{
+	const struct fuse_ctx *who = fuse_req_ctx(req);
+	const struct scope none = {.n = 0};
+	struct wait_for what = {
+		.req = req, .kind = WAIT_GETATTR, .node = *n, .scope = &none, .uid = who->uid};
+	auto_document struct document d;
+	struct stat st;
+
+	document_init(&d);
+	what.fi.fh = handle_unread(&fs->handles, ino, who->pid);
+	bool fixed = (fi && handle_size(&fs->handles, fi->fh, &d.size)) ||
+		     (!what.fi.fh && handle_paged_size(&fs->handles, ino, clock_monotonic_us(), &d.size));
+	if (!fixed && document_is_slow(fs, n)) {
+		wait_for_document(fs, &what);
+		return;
+	}
+	size_t size = d.size;
+	int r = fixed ? 0 : document_make_for(fs, n, what.fi.fh, who->uid, &size);
+	if (r == 0)
+		r = attr_of_made(fs, n, size, &st);
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &st, 0);
+}
+
+static void getattr_batch(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n)
+{
+	const struct fuse_ctx *who = fuse_req_ctx(req);
+	uint64_t unread = handle_unread(&fs->handles, ino, who->pid);
+	struct stat st;
+	size_t size;
+
+	kernel_cache_confirm(&fs->kernel_cache, n->model, n->ordinal, n->suffix, n->alias);
+	int r = is_outdated(fs, ino, n) ? -ESTALE : attr_of(fs, n, &st);
+	bool paged = !unread && handle_paged_size(&fs->handles, ino, clock_monotonic_us(), &size);
+	if (r == 0 && unread)
+		r = document_make_for(fs, n, unread, who->uid, &size);
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	if (unread || paged)
+		attr_set_size(&st, size);
+	/* When he has read it nobody tells the kernel that the size is another one. */
+	fuse_reply_attr(req, &st, paged ? 0 : attr_timeout(n));
+}
+
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
@@ -280,12 +334,22 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct stat st;
 	int r = fs_node(fs, ino, &n);
 
-	if (r == 0 && n.kind == NODE_BATCH)
-		kernel_cache_confirm(&fs->kernel_cache, n.model, n.ordinal, n.suffix, n.alias);
-	if (r == 0 && is_outdated(fs, ino, &n))
-		r = -ESTALE;
+	if (r == 0 && n.kind == NODE_BATCH) {
+		getattr_batch(fs, req, ino, &n);
+		return;
+	}
+	if (r == 0 && node_traits(&n)->document) {
+		getattr_document(fs, req, ino, &n, fi);
+		return;
+	}
 	if (r == 0)
 		r = attr_of(fs, &n, &st);
+	/* Whoever follows it reads where the size has grown. */
+	if (r == 0 && n.kind == NODE_HISTORY)
+		attr_set_size(&st, backend_history_size(fs->backend, n.model));
+	/* From an lseek to the end: tail would read back from there. */
+	if (r == 0 && n.kind == NODE_PROGRESS && fi)
+		attr_set_size(&st, 0);
 	if (r)
 		fuse_reply_err(req, -r);
 	else

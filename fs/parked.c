@@ -13,6 +13,7 @@ void parked_free(struct parked *p)
 	if (!p)
 		return;
 	failure_snapshot_free(p->failures_before);
+	document_fini(&p->document);
 	scope_fini(&p->scope);
 	free(p);
 }
@@ -46,6 +47,56 @@ bool parked_take(struct parked *p, int result)
 	return true;
 }
 
+static void answer_open(struct parked *p)
+{
+	struct handles *t = &p->fs->handles;
+	const struct wait_for *what = &p->what;
+	int r = p->made ? document_fix(p->fs, what->fi.fh, what->uid, &p->document) : 0;
+
+	if (r == 0)
+		r = fuse_reply_open(what->req, &what->fi);
+	else
+		fuse_reply_err(what->req, -r);
+	if (r)
+		handle_drop(t, what->fi.fh);
+}
+
+static void answer_getattr(struct parked *p)
+{
+	const struct wait_for *what = &p->what;
+	struct stat st;
+	int r = attr_of_made(p->fs, &what->node, p->document.size, &st);
+
+	if (r == 0 && what->fi.fh)
+		r = document_fix(p->fs, what->fi.fh, what->uid, &p->document);
+	if (r)
+		fuse_reply_err(what->req, -r);
+	else
+		fuse_reply_attr(what->req, &st, 0);
+}
+
+/* A piece of what is made as it is read, or the beginning: the file was opened to be written to. */
+static void answer_text(struct parked *p)
+{
+	const struct wait_for *what = &p->what;
+	auto_strbuf piece = STRBUF_INIT;
+	const struct strbuf *text = &p->document.text;
+	int r = 0;
+
+	handle_note_read(&p->fs->handles, what->fi.fh, (size_t)what->off + what->size, what->paged,
+			 clock_monotonic_us());
+	if (!p->piece) {
+		r = document_fix(p->fs, what->fi.fh, what->uid, &p->document);
+		if (r == 0)
+			r = document_read(p->fs, what->fi.fh, (size_t)what->off, what->size, &piece);
+		text = &piece;
+	}
+	if (r)
+		fuse_reply_err(what->req, -r);
+	else
+		fuse_reply_buf(what->req, text->str, text->len);
+}
+
 static void answer_ok(struct parked *p)
 {
 	struct fs *fs = p->fs;
@@ -55,8 +106,13 @@ static void answer_ok(struct parked *p)
 
 	switch (what->kind) {
 	case WAIT_OPEN:
-		if (fuse_reply_open(what->req, &what->fi) == -ENOENT)
-			handle_drop(&fs->handles, what->fi.fh);
+		answer_open(p);
+		break;
+	case WAIT_GETATTR:
+		answer_getattr(p);
+		break;
+	case WAIT_TEXT:
+		answer_text(p);
 		break;
 	case WAIT_WRITE:
 		fuse_reply_write(what->req, what->size);
@@ -121,7 +177,8 @@ void parked_arm(struct parked *p)
 	bool mine = false;
 
 	fuse_req_interrupt_func(p->what.req, on_interrupt, p);
-	announce_new_alias(p->fs, &p->what.node);
+	if (wait_holds_inode(p->what.kind))
+		announce_new_alias(p->fs, &p->what.node);
 	{
 		LOCKED(&p->fs->waits.lock);
 		p->arming = false;

@@ -3,14 +3,18 @@
 #ifndef BATCHFS_FS_PARKED_H
 #define BATCHFS_FS_PARKED_H
 
+#include "fs/document.h"
 #include "fs/private.h"
 
 struct parked {
 	struct fs *fs; /* these are immutable */
 	struct wait_for what;
 	struct scope scope; /* what.scope */
+	struct document document; /* that was made for it: of who took it, and before of the lane */
 	uint64_t dir;	    /* inode number of the file's directory */
 	int64_t since;	    /* CLOCK_MONOTONIC us */
+	bool made;	    /* an OPEN's document, by the lane */
+	bool piece;	    /* the lane has made what a READ gets, not the whole */
 	bool is_reason;	    /* gives a reason; else it requests, or only waits */
 
 	/* Under waits.lock. */
@@ -31,6 +35,7 @@ struct parked {
 	TAILQ_ENTRY(parked) move_link;	/* never kept beyond the lock */
 	TAILQ_ENTRY(parked) taken_link; /* of whoever has taken it */
 	TAILQ_ENTRY(parked) arm_link;	/* of whoever is arming it */
+	TAILQ_ENTRY(parked) lane_link;	/* under the lane's lock */
 };
 
 /* Under the lock. True: the caller has taken it out, and is to answer it with `result`. */

@@ -9,6 +9,7 @@
 #include "fs/fs.h"
 #include "fs/handle.h"
 #include "fs/kernel_cache.h"
+#include "fs/lane.h"
 #include "fs/node.h"
 #include "fs/scope.h"
 #include "fs/range.h"
@@ -36,6 +37,7 @@ struct fs {
 	struct selections selections;
 	struct handles handles;
 	struct waits waits;
+	struct lane lane;
 	struct announcer announcer;
 
 	pthread_t thread; /* the FUSE thread; set before the announcer starts */

@@ -14,6 +14,7 @@ static void free_fs(struct fs *fs)
 	free(fs->buf.mem);
 	free(fs->run_alias);
 	waits_fini(&fs->waits);
+	lane_fini(&fs->lane);
 	announcer_fini(&fs->announcer);
 	handles_fini(&fs->handles);
 	selections_fini(&fs->selections);
@@ -54,6 +55,7 @@ static struct fs *make_fs(const struct fs_config *config)
 	handles_init(&fs->handles);
 	announcer_init(&fs->announcer);
 	waits_init(&fs->waits);
+	lane_init(&fs->lane);
 	return fs;
 }
 
@@ -148,6 +150,8 @@ static int start_threads(struct fs *fs)
 		return -r;
 	fs->started = true;
 	r = announcer_start(fs);
+	if (r == 0)
+		r = lane_start(fs);
 	if (r)
 		pthread_cancel(fs->thread);
 	return r;
@@ -208,6 +212,7 @@ int fs_close(struct fs *fs)
 	announcer_join(fs);
 	if (fs->started)
 		pthread_join(fs->thread, NULL);
+	lane_stop(fs);
 	int result = fs->result;
 	fuse_session_unmount(fs->session);
 	fuse_session_destroy(fs->session);

@@ -3,47 +3,23 @@
 
 #include "fs/attr.h"
 #include "fs/freeze.h"
+#include "fs/refuse.h"
 
 /* Go, Node and older uutils write "now" out, from the system's clock. */
 #define NOW_US 2000000
 
-/* What a refusal is about; of a selection, its first model stands for all. */
-static struct backend_part about(struct fs *fs, const struct node *n)
+static int refuse(struct fs *fs, fuse_req_t req, const struct node *n, bool say, int err, const char *sentence)
 {
-	struct backend_part about = {.model = n->model};
-	auto_scope struct scope scope = {.n = 0};
-
-	if (node_traits(n)->cancels)
-		if (fs_scope(fs, n, &scope) == 0 && scope.n)
-			return scope_list(&scope)[0];
-	if (fs_is_selected(n)) {
-		auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
-		about.model = dir ? dir->selected.models[0] : -1;
-	}
-	if (about.model >= 0)
-		about.batches = backend_existing(fs->backend, about.model);
-	return about;
+	return say ? refuse_node(fs, req, n, err, sentence) : -err;
 }
 
-int trigger_refuse(struct fs *fs, const struct node *n, int err, const char *sentence)
+static int refuse_unrunnable(struct fs *fs, fuse_req_t req, const struct node *n, slot model, bool say)
 {
-	struct backend_part part = about(fs, n);
+	auto_strbuf sentence = STRBUF_INIT;
 
-	return backend_refuse(fs->backend, part.model, part.batches, err, "%s", sentence);
-}
-
-static int refuse(struct fs *fs, const struct node *n, bool say, int err, const char *sentence)
-{
-	return say ? trigger_refuse(fs, n, err, sentence) : -err;
-}
-
-static int refuse_unrunnable(struct fs *fs, const struct backend_part *part, bool say)
-{
-	if (say)
-		backend_refuse(fs->backend, part->model, part->batches, EOPNOTSUPP,
-			       "%s cannot run here; its .model says why.",
-			       backend_model_dir(fs->backend, part->model));
-	return -EOPNOTSUPP;
+	strbuf_printf(&sentence, "%s cannot run here; its .model says why.",
+		      backend_model_dir(fs->backend, model));
+	return refuse(fs, req, n, say, EOPNOTSUPP, sentence.str);
 }
 
 int trigger_check_suffix(struct fs *fs, const struct node *n)
@@ -66,7 +42,7 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 	const struct backend_part *unrunnable = scope_unrunnable(fs->backend, scope);
 
 	if (backend_read_only(fs->backend))
-		return refuse(fs, n, say, EROFS,
+		return refuse(fs, req, n, say, EROFS,
 			      "The mount is read-only (-o ro): nothing is built through it.");
 	const struct node_traits *t = node_traits(n);
 	bool protected = n->kind == NODE_FULL_REFRESH && backend_protected(fs->backend, n->model);
@@ -75,26 +51,26 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 	if (!t->dir && (protected || unrunnable || (!verb && !t->builds)))
 		mode = 0444;
 	if (!attr_may_write(fs, req, mode))
-		return refuse(fs, n, say, EACCES, "The file's mode does not let this user write to it.");
+		return refuse(fs, req, n, say, EACCES, "The file's mode does not let this user write to it.");
 	if (n->kind == NODE_FULL_REFRESH && !protected)
-		return refuse(fs, n, say, EOPNOTSUPP,
+		return refuse(fs, req, n, say, EOPNOTSUPP,
 			      "This version of batchfs does not rebuild a model as a whole yet: nothing was "
 			      "changed; "
 			      "touch a period or a range to rebuild a part of it.");
 	if (protected)
 		return refuse(
-			fs, n, say, EPERM,
+			fs, req, n, say, EPERM,
 			"The model is protected against a full refresh (read .full-refresh for the reason); "
 			"touch a period or a range to rebuild a part of it.");
 	if (!t->builds)
 		return refuse(
-			fs, n, say, EPERM,
+			fs, req, n, say, EPERM,
 			"Only batches, periods, ranges, sets of states and .run can be built by writing to "
 			"them.");
 	if (r)
 		return r;
 	if (unrunnable)
-		return refuse_unrunnable(fs, unrunnable, say);
+		return refuse_unrunnable(fs, req, n, unrunnable->model, say);
 	scope_leave_out_unrunnable(fs->backend, scope);
 	return trigger_check_suffix(fs, n);
 }
@@ -113,12 +89,11 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct fs *fs = fuse_req_userdata(req);
 	struct node dir;
 	int r = fs_node(fs, parent, &dir);
-	struct backend_part whole = {.model = r ? -1 : dir.model};
 
 	if (backend_read_only(fs->backend))
 		r = -EROFS;
 	else if (r == 0 && dir.kind == NODE_MODEL && !backend_runnable(fs->backend, dir.model))
-		r = refuse_unrunnable(fs, &whole, true);
+		r = refuse_unrunnable(fs, req, &dir, dir.model, true);
 	else if (r == 0)
 		/* Not EPERM: to `touch` a batch that is not there, "No such file or directory" is the reason.
 		 */
@@ -151,21 +126,21 @@ static bool is_about_now(const struct stat *attr)
 }
 
 /* Whether the change is a request: 1, 0, or -errno. triggered: the handle has made one already. */
-static int is_trigger(struct fs *fs, const struct node *n, const struct stat *attr, int to_set,
+static int is_trigger(struct fs *fs, fuse_req_t req, const struct node *n, const struct stat *attr, int to_set,
 		      bool triggered)
 {
 	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
-		return refuse(fs, n, true, EPERM, "The owner is the mount's (-o uid=, gid=).");
+		return refuse(fs, req, n, true, EPERM, "The owner is the mount's (-o uid=, gid=).");
 	/* What has written may set the length of it, as if it were kept. */
 	if ((to_set & FUSE_SET_ATTR_SIZE) && attr->st_size != 0 && !triggered)
-		return refuse(fs, n, true, EPERM, "Only cutting it to nothing (: > FILE) asks for a build.");
+		return refuse(fs, req, n, true, EPERM, "Only cutting it to nothing (: > FILE) asks for a build.");
 	if (to_set & (FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME_NOW))
 		return 1;
 	if (!(to_set & FUSE_SET_ATTR_MTIME))
 		return 0;
 	if (is_about_now(attr))
 		return 1;
-	return refuse(fs, n, true, EPERM,
+	return refuse(fs, req, n, true, EPERM,
 		      "An mtime is the time of the last build: it can only be set to now, which builds.");
 }
 
@@ -181,7 +156,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 	bool triggered = handle_writes(&fs->handles, what.fi.fh, &w) && w.triggered;
 
 	if (r == 0)
-		r = is_trigger(fs, &what.node, attr, to_set, triggered);
+		r = is_trigger(fs, req, &what.node, attr, to_set, triggered);
 	if (r == 0 && (to_set & FUSE_SET_ATTR_MODE)) {
 		freeze_set_mode(fs, &what, attr->st_mode);
 		return;

@@ -18,9 +18,6 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
 
-/* Keeps the refusal as the model's, with the batches that the node stands for. Returns -err. */
-int trigger_refuse(struct fs *fs, const struct node *n, int err, const char *sentence);
-
 /* -ENOENT: the batch is no longer in the state that the name it was looked up by claims. */
 int trigger_check_suffix(struct fs *fs, const struct node *n);
 

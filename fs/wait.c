@@ -5,6 +5,7 @@
 #include "backend/base/cleanup.h"
 #include "fs/failure_snapshot.h"
 #include "fs/parked.h"
+#include "fs/refuse.h"
 
 void waits_init(struct waits *w)
 {
@@ -31,6 +32,22 @@ static bool wants_tick(struct waits *w, const struct parked *p)
 	return true;
 }
 
+bool wait_holds_inode(enum wait_kind kind)
+{
+	switch (kind) {
+	case WAIT_WRITE:
+	case WAIT_SETATTR:
+	case WAIT_FSYNC:
+		return true;
+	case WAIT_OPEN:
+	case WAIT_GETATTR:
+	case WAIT_TEXT:
+	case WAIT_READ:
+		break;
+	}
+	return false;
+}
+
 static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_once)
 {
 	struct parked *p = calloc(1, sizeof(*p));
@@ -42,6 +59,7 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_o
 		free(p);
 		return NULL;
 	}
+	document_init(&p->document);
 	p->fs = fs;
 	p->what = *what;
 	p->what.scope = &p->scope;
@@ -114,6 +132,9 @@ static void settle(struct parked *p, int result)
 {
 	bool mine;
 
+	/* What was refused of a batch stands in its document. */
+	if (result < 0 && wait_holds_inode(p->what.kind))
+		announce_attributes(p->fs, &p->scope);
 	{
 		LOCKED(&p->fs->waits.lock);
 		mine = parked_take(p, result);
@@ -169,13 +190,16 @@ static void on_frozen(void *ctx, int result)
 void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(what->req);
+	auto_refused_file struct refused_file file;
 	struct backend_freeze f = {.parts = scope_list(what->scope),
 				   .n_parts = what->scope->n,
+				   .file = &file.file,
 				   .freeze = freeze,
 				   .uid = who->uid,
 				   .pid = who->pid,
 				   .done = on_frozen};
 
+	refused_file_of(fs, &what->node, &file);
 	f.ctx = park(fs, what, false);
 	if (!f.ctx)
 		return;
@@ -191,9 +215,11 @@ void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze)
 void wait_for_request(struct fs *fs, const struct wait_for *what, const char *reason, uint64_t *ticket)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(what->req);
+	auto_refused_file struct refused_file file;
 	struct backend_request r = {
 		.parts = scope_list(what->scope),
 		.n_parts = what->scope->n,
+		.file = &file.file,
 		.run = what->node.kind == NODE_RUN,
 		.expected = what->node.suffix ? (int)suffix_state(what->node.suffix) : -1,
 		.uid = who->uid,
@@ -203,6 +229,7 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 	};
 
 	*ticket = 0;
+	refused_file_of(fs, &what->node, &file);
 	r.ctx = park(fs, what, fs->sync);
 	if (!r.ctx)
 		return;
@@ -220,6 +247,20 @@ void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket
 		return;
 	p->is_reason = true;
 	backend_reason(fs->backend, ticket, reason, on_answer, p);
+}
+
+void wait_made(struct parked *p, int result)
+{
+	settle(p, result);
+	parked_disown(p);
+}
+
+void wait_for_document(struct fs *fs, const struct wait_for *what)
+{
+	struct parked *p = park(fs, what, false);
+
+	if (p && !lane_add(fs, p))
+		wait_made(p, -ENOMEM);
 }
 
 void wait_for_history(struct fs *fs, const struct wait_for *what)
@@ -284,7 +325,7 @@ static int64_t sort_out(struct waits *w, int64_t now_us, uint64_t stuck, struct 
 
 	for (p = TAILQ_FIRST(&w->list); p; p = next) {
 		next = TAILQ_NEXT(p, link);
-		bool blocks = stuck && p->dir == stuck && p->what.kind != WAIT_READ;
+		bool blocks = stuck && p->dir == stuck && wait_holds_inode(p->what.kind);
 		if (blocks && parked_take(p, -EINTR)) {
 			TAILQ_INSERT_TAIL(overdue, p, taken_link);
 			continue;

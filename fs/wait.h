@@ -23,7 +23,18 @@
 /* Beyond it a parked request gets an interrupt function, and its file another inode. */
 #define WAIT_PARK_US 50000
 
-enum wait_kind { WAIT_OPEN, WAIT_WRITE, WAIT_SETATTR, WAIT_FSYNC, WAIT_READ };
+enum wait_kind {
+	WAIT_OPEN,
+	WAIT_GETATTR,
+	WAIT_TEXT, /* a READ of a document */
+	WAIT_READ, /* of a .progress */
+	WAIT_WRITE,
+	WAIT_SETATTR,
+	WAIT_FSYNC,
+};
+
+/* Whether the kernel holds the inode's lock meanwhile, and with that everybody who writes to the file. */
+bool wait_holds_inode(enum wait_kind kind);
 
 struct fs;
 struct parked;
@@ -58,8 +69,10 @@ struct wait_for {
 	struct node node;
 	const struct scope *scope; /* clipped to what exists; copied where they are needed for longer */
 	struct fuse_file_info fi;  /* for WAIT_OPEN; of the others only fh, 0: none */
-	size_t size;		   /* for WAIT_WRITE and WAIT_READ */
-	off_t off;		   /* for WAIT_READ */
+	bool paged;		   /* for WAIT_TEXT: through the page cache */
+	uid_t uid;		   /* who is served: for what the lane makes */
+	size_t size;		   /* for WAIT_WRITE, WAIT_READ and WAIT_TEXT */
+	off_t off;		   /* for WAIT_READ and WAIT_TEXT */
 	struct progress *progress; /* for WAIT_READ: outlives it */
 };
 
@@ -72,6 +85,12 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 
 /* FUSE thread. Gives an earlier request its reason, and answers when that is durable. */
 void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket, const char *reason);
+
+/* FUSE thread. Answers an OPEN, a GETATTR or a WAIT_TEXT when the lane has made the document. */
+void wait_for_document(struct fs *fs, const struct wait_for *what);
+
+/* The lane: its work on the request is over (0 or -errno), and so is its part of it. */
+void wait_made(struct parked *p, int result);
 
 /* FUSE thread. Answers an OPEN when the model's history has been read. */
 void wait_for_history(struct fs *fs, const struct wait_for *what);

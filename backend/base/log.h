@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One line a message, to stderr or syslog. Thread-safe: a line is written by
- * one call. Never give it a password or a connection string.
+ * One line a message, to stderr or syslog, whatever is in it: line breaks, control characters and bytes that
+ * are no UTF-8 are written as \n, \t, \x1b. Thread-safe: a line is written by one call. Never give it a
+ * password or a connection string.
  */
 #ifndef BATCHFS_BASE_LOG_H
 #define BATCHFS_BASE_LOG_H

@@ -1,117 +1,136 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
-#include "backend/report/json.h"
+#include "backend/report/report.h"
+#include "backend/report/writer.h"
 
-/* The keys, the numbers at their longest, a last_refusal with its message escaped. */
-#define FIXED_PART 1500
-#define BLOCK	   512
-
-size_t report_batch_size(const struct model *m, size_t text)
+static void write_name(struct writer *w, const char *key, const struct model *m, ordinal batch)
 {
-	/* Escaping at most doubles a text: control characters are replaced before it is shown. */
-	size_t need = FIXED_PART + 2 * strlen(m->dir) + 2 * text;
-	return (need + BLOCK - 1) / BLOCK * BLOCK;
+	char name[CALENDAR_NAME_MAX];
+	calendar_name(m->batch_size, batch, name);
+	write_text(w, key, name);
 }
 
-static json_t *text_value(const char *text)
+static void write_who(struct writer *w, const char *key, const struct requester *by)
 {
-	json_t *value = json_text(text);
-	const char *s = value && json_is_string(value) ? json_string_value(value) : "";
-	bool control = false;
-	for (const char *c = s; *c; c++)
-		control |= (unsigned char)*c < 0x20 && *c != '\n' && *c != '\t';
-	if (!control)
-		return value;
-	char *copy = strdup(s);
-	for (char *c = copy; c && *c; c++)
-		if ((unsigned char)*c < 0x20 && *c != '\n' && *c != '\t')
-			*c = ' ';
-	json_decref(value);
-	value = copy ? json_string(copy) : NULL;
-	free(copy);
-	return value;
+	write_open(w, key, '{');
+	write_int(w, "uid", by->uid);
+	write_text(w, "command", by->command);
+	write_close(w, '}');
 }
 
-static json_t *error_value(const struct batch_info *i)
+static void write_requested_by(struct writer *w, const struct batch_info *i)
 {
-	if (i->state != BATCH_FAILED && !*i->message)
-		return json_null();
-	return json_pack("{s:o, s:o}", "sqlstate", json_text(i->sqlstate), "message", text_value(i->message));
+	if (i->by)
+		write_who(w, "requested_by", i->by);
+	else
+		write_null(w, "requested_by");
+	write_text(w, "reason", i->by ? i->by->reason : NULL);
 }
 
-static json_t *requested_by(const struct batch_info *i)
+static void write_error(struct writer *w, const struct batch_info *i)
 {
-	if (!i->by)
-		return json_null();
-	return json_pack("{s:I, s:o}", "uid", (json_int_t)i->by->uid, "command", json_text(i->by->command));
-}
-
-static json_t *frozen(const struct batch_info *i)
-{
-	if (!i->frozen)
-		return json_false();
-	return json_pack("{s:{s:I, s:o}, s:o}", "by", "uid", (json_int_t)i->frozen->uid, "command",
-			 json_text(i->frozen->command), "at", json_time(i->frozen_at));
-}
-
-static json_t *code_value(const struct report_batch *r)
-{
-	if (!r->info->code || !*r->info->code)
-		return json_null();
-	return json_string(strcmp(r->info->code, r->model->code) == 0 ? "same" : "changed");
-}
-
-static json_t *because(const struct report_batch *r)
-{
-	json_t *array = r->n_because ? json_array() : json_null();
-	for (size_t i = 0; array && i < r->n_because; i++) {
-		char name[CALENDAR_NAME_MAX];
-		calendar_name(r->because[i].model->batch_size, r->because[i].batch, name);
-		json_array_append_new(array, json_sprintf("%s/%s", r->because[i].model->dir, name));
+	if (i->state != BATCH_FAILED && !*i->message) {
+		write_null(w, "error");
+		return;
 	}
-	return array;
+	write_open(w, "error", '{');
+	write_text(w, "sqlstate", i->sqlstate);
+	write_text(w, "message", i->message);
+	write_close(w, '}');
 }
 
-static json_t *batch_object(const struct report_batch *r)
+static void write_because(struct writer *w, const struct report_batch *r)
+{
+	if (!r->n_because) {
+		write_null(w, "because");
+		return;
+	}
+	write_open(w, "because", '[');
+	for (size_t i = 0; i < r->n_because; i++) {
+		/* A directory's name is a file's: NAME_MAX bytes. */
+		char text[256 + CALENDAR_NAME_MAX], name[CALENDAR_NAME_MAX];
+		calendar_name(r->because[i].model->batch_size, r->because[i].batch, name);
+		snprintf(text, sizeof text, "%s/%s", r->because[i].model->dir, name);
+		write_text(w, NULL, text);
+	}
+	write_close(w, ']');
+}
+
+static void write_frozen(struct writer *w, const struct batch_info *i)
+{
+	if (!i->frozen) {
+		write_bool(w, "frozen", false);
+		return;
+	}
+	write_open(w, "frozen", '{');
+	write_who(w, "by", i->frozen);
+	write_time(w, "at", i->frozen_at);
+	write_close(w, '}');
+}
+
+static void write_code(struct writer *w, const struct report_batch *r)
+{
+	const char *code = r->info->code;
+	bool known = code && *code;
+	write_text(w, "code", !known ? NULL : strcmp(code, r->model->code) == 0 ? "same" : "changed");
+}
+
+static void write_refusal(struct writer *w, const struct report_refusal *r)
+{
+	if (!r) {
+		write_null(w, "last_refusal");
+		return;
+	}
+	write_open(w, "last_refusal", '{');
+	write_time(w, "at", r->at);
+	write_text(w, "errno", error_name(r->err));
+	write_text(w, "message", r->message);
+	write_close(w, '}');
+}
+
+static void write_batch(struct writer *w, const struct report_batch *r)
 {
 	const struct batch_info *i = r->info;
 	const struct model *m = r->model;
-	bool ended = i->finished && i->started;
-	json_t *o = json_pack(
-		"{s:s, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, "
-		"s:o, s:b, s:s}",
-		"model", m->dir, "batch", json_name(m, r->batch), "state", batch_state_name(i->state),
-		"start", json_instant(calendar_start(m->batch_size, r->batch)), "end",
-		json_instant(calendar_start(m->batch_size, r->batch + 1)), "attempt", (json_int_t)i->attempt,
-		"rows_deleted", json_count(i->rows_deleted), "rows_inserted", json_count(i->rows_inserted),
-		"rows_outside", json_count(i->rows_outside), "started_at", json_time(i->started),
-		"finished_at", json_time(i->finished), "seconds",
-		ended && !i->adopted ? json_seconds(i->finished - i->started) : json_null(), "requested_by",
-		requested_by(i), "reason", text_value(i->by ? i->by->reason : NULL), "error", error_value(i),
-		"because", because(r), "adopted", i->adopted, "frozen", frozen(i), "code", code_value(r),
-		"requested_again", i->requested_again, "engine", r->engine);
-	if (o && json_object_set_new(o, "last_refusal", json_refusal(r->refusal)) < 0) {
-		json_decref(o);
-		return NULL;
-	}
-	return o;
+	bool timed = i->finished && i->started && !i->adopted;
+	write_open(w, NULL, '{');
+	write_text(w, "model", m->dir);
+	write_name(w, "batch", m, r->batch);
+	write_text(w, "state", batch_state_name(i->state));
+	write_instant(w, "start", calendar_start(m->batch_size, r->batch));
+	write_instant(w, "end", calendar_start(m->batch_size, r->batch + 1));
+	write_int(w, "attempt", i->attempt);
+	write_count(w, "rows_deleted", i->rows_deleted);
+	write_count(w, "rows_inserted", i->rows_inserted);
+	write_count(w, "rows_outside", i->rows_outside);
+	write_time(w, "started_at", i->started);
+	write_time(w, "finished_at", i->finished);
+	write_seconds(w, "seconds", timed ? i->finished - i->started : -1);
+	write_requested_by(w, i);
+	write_error(w, i);
+	write_because(w, r);
+	write_bool(w, "adopted", i->adopted);
+	write_frozen(w, i);
+	write_code(w, r);
+	write_bool(w, "requested_again", i->requested_again);
+	write_text(w, "engine", r->engine);
+	write_refusal(w, r->refusal);
+	write_close(w, '}');
+	write_end(w);
 }
 
-int report_batch(const struct report_batch *r, size_t text, struct strbuf *out)
+size_t report_batch_size(const struct report_batch *r)
 {
-	size_t before = out->len, size = report_batch_size(r->model, text);
-	int err = json_finish(batch_object(r), out);
-	if (err < 0)
-		return err;
-	size_t len = out->len - before;
-	if (len < size) {
-		/* The newline stays last: blanks go before it. */
-		strbuf_fill(out, ' ', size - len);
-		if (!strbuf_broken(out)) {
-			out->str[before + len - 1] = ' ';
-			out->str[before + size - 1] = '\n';
-		}
-	}
+	struct writer w = {.out = NULL};
+	write_batch(&w, r);
+	return w.len;
+}
+
+int report_batch(const struct report_batch *r, struct strbuf *out)
+{
+	struct writer w = {.out = out};
+	write_batch(&w, r);
 	return strbuf_broken(out) ? -ENOMEM : 0;
 }

@@ -73,13 +73,23 @@ static int add(const char *buffer, size_t size, void *out)
 	return 0;
 }
 
-int json_finish(json_t *value, struct strbuf *out)
+static int dump(json_t *value, size_t flags, struct strbuf *out)
 {
 	if (!value)
 		return -ENOMEM;
 	/* Twelve digits show the milliseconds of a run of years, and 0.1 as 0.1. */
-	int failed = json_dump_callback(value, add, out, JSON_REAL_PRECISION(12));
+	int failed = json_dump_callback(value, add, out, flags | JSON_REAL_PRECISION(12));
 	json_decref(value);
 	strbuf_putc(out, '\n');
 	return failed || strbuf_broken(out) ? -ENOMEM : 0;
+}
+
+int json_finish(json_t *value, struct strbuf *out)
+{
+	return dump(value, JSON_INDENT(2), out);
+}
+
+int json_line(json_t *value, struct strbuf *out)
+{
+	return dump(value, 0, out);
 }

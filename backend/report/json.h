@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON values in the forms that every document shares. Each returns a new reference, NULL: no memory. */
+/*
+ * JSON values in the forms that the documents share. Each returns a new reference, NULL: no memory. A batch's
+ * document is written by writer.h, which can also measure it.
+ */
 #ifndef BATCHFS_REPORT_JSON_H
 #define BATCHFS_REPORT_JSON_H
 
@@ -23,7 +26,11 @@ json_t *json_summary(const struct report_summary *s, const struct model *m, stru
 void json_standing(json_t *o, const struct report_standing *s, bool named,
 		   const struct report_source *source);
 
-/* Appends the value and a newline, takes the reference. `value` NULL: -ENOMEM. */
+/*
+ * Appends the value and a newline, takes the reference. `value` NULL: -ENOMEM. json_finish(): a key a line;
+ * json_line(): all in one.
+ */
 int json_finish(json_t *value, struct strbuf *out);
+int json_line(json_t *value, struct strbuf *out);
 
 #endif

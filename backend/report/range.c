@@ -175,9 +175,8 @@ int report_root(const struct report_of_model *models, size_t n, struct report_fr
 	for (size_t i = 0; i < n && by_dir; i++) {
 		const struct report_of_model *m = &models[i];
 		report_merge(&all, m->summary);
-		bool own = refusal && refusal->model == m->of;
 		report_note_all(&standing, m->standing);
-		json_t *one = json_summary(m->summary, m->model, frozen, own ? refusal : NULL);
+		json_t *one = json_summary(m->summary, m->model, frozen, m->refusal);
 		json_standing(one, m->standing, false, source);
 		json_object_set_new(by_dir, m->model->dir, one);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The documents: plain facts in, JSON text out. Times are ISO 8601 in UTC with a Z, what is
- * not known is null, batches are named bare; keys are never renamed. Every function appends one JSON value
- * and a newline to `out` and returns 0 or -ENOMEM.
+ * not known is null, batches are named bare; keys are never renamed. Every function appends one JSON value,
+ * a key a line, and a newline to `out` and returns 0 or -ENOMEM.
  */
 #ifndef BATCHFS_REPORT_H
 #define BATCHFS_REPORT_H
@@ -13,15 +13,10 @@
 
 /* A refused operation, as last_refusal shows it. */
 struct report_refusal {
-	slot model;		      /* -1: none */
-	struct ordinal_range batches; /* empty: the model as a whole */
 	int64_t at;
 	int err; /* positive errno */
 	char message[300];
 };
-
-/* Room that a batch's document takes: every document of it fits, whatever its state. */
-size_t report_batch_size(const struct model *m, size_t text);
 
 struct report_cause {
 	const struct model *model;
@@ -37,8 +32,10 @@ struct report_batch {
 	const struct report_cause *because; /* what it is stale or skipped because of */
 	size_t n_because;
 };
-/* Padded with blanks to report_batch_size(m, text). */
-int report_batch(const struct report_batch *r, size_t text, struct strbuf *out);
+int report_batch(const struct report_batch *r, struct strbuf *out);
+
+/* The length of that text, without writing it: for listings. */
+size_t report_batch_size(const struct report_batch *r);
 
 /* Counts over batches: of a range, a model, everything. Zero-initialised: nothing yet. */
 struct report_summary {
@@ -123,12 +120,12 @@ struct report_mount {
 };
 /* What .status at the root says of one model. */
 struct report_of_model {
-	slot of;
 	const struct model *model;
+	const struct report_refusal *refusal; /* NULL: none */
 	const struct report_summary *summary;
 	const struct report_standing *standing;
 };
-/* frozen: in the order of the models; refusal: the last one of all */
+/* frozen: in the order of the models; refusal: the root's */
 int report_root(const struct report_of_model *models, size_t n, struct report_frozen *frozen,
 		const struct report_refusal *refusal, const struct report_mount *mount,
 		const struct report_source *source, struct strbuf *out);

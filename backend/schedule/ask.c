@@ -199,11 +199,13 @@ static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue 
 
 static void refuse_all(struct backend *b, struct ask_queue *asks)
 {
+	struct error why;
 	struct ask *a;
 	while ((a = STAILQ_FIRST(asks))) {
 		STAILQ_REMOVE_HEAD(asks, link);
-		backend_refuse(b, a->request.model, a->request.batches, EOPNOTSUPP,
-			       "%s cannot be adopted; its .model says why", dir_of(b, a->request.model));
+		error_set(&why, EOPNOTSUPP, "%s cannot be adopted; its .model says why",
+			  dir_of(b, a->request.model));
+		refuse_request(b, &a->request, why.err, why.text);
 		ask_end(b, a, -EOPNOTSUPP);
 	}
 }
@@ -261,8 +263,7 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 			record(b, a, r);
 			changed(b, r->model, r->batches);
 		} else if (result != -ENOENT) {
-			backend_refuse(b, r->model, r->batches, -result, "%s",
-				       err < 0 ? e->text : r->err.text);
+			refuse_request(b, r, -result, err < 0 ? e->text : r->err.text);
 		}
 		if (result == 0 && traits->clears_queue)
 			STAILQ_INSERT_TAIL(&b->frozen, a, link);

@@ -37,30 +37,34 @@ static ordinal first_running(struct backend *b, const struct backend_part *p)
 	return p->batches.end;
 }
 
+/* Why the part cannot be frozen or thawed; why->err 0: it can. */
+static void check(struct backend *b, const struct backend_freeze *f, const struct backend_part *p,
+		  struct error *why)
+{
+	const char *dir = dir_of(b, p->model);
+	if (b->config.read_only) {
+		error_set(why, EROFS, "%s: this mount is read only (-o ro)", dir);
+		return;
+	}
+	if (p->states) {
+		error_set(why, EPERM,
+			  "%s: a set of states cannot be frozen: freeze a batch, a period or a range", dir);
+		return;
+	}
+	ordinal running = f->freeze ? first_running(b, p) : p->batches.end;
+	if (running < p->batches.end) {
+		LOCKED(&b->lock);
+		freeze_busy(why, facts_of(b, p->model), running);
+	}
+}
+
 static int refused(struct backend *b, const struct backend_freeze *f)
 {
 	for (size_t i = 0; i < f->n_parts; i++) {
-		const struct backend_part *p = &f->parts[i];
-		const char *dir = dir_of(b, p->model);
-		if (b->config.read_only)
-			return backend_refuse(b, p->model, p->batches, EROFS,
-					      "%s: this mount is read only (-o ro)", dir);
-		if (p->states)
-			return backend_refuse(
-				b, p->model, p->batches, EPERM,
-				"%s: a set of states cannot be frozen: freeze a batch, a period or a "
-				"range",
-				dir);
-		ordinal running = f->freeze ? first_running(b, p) : p->batches.end;
-		if (running < p->batches.end) {
-			struct error why = {0};
-			{
-				LOCKED(&b->lock);
-				freeze_busy(&why, facts_of(b, p->model), running);
-			}
-			return backend_refuse(b, p->model, (struct ordinal_range){running, running + 1},
-					      EBUSY, "%s", why.text);
-		}
+		struct error why = {0};
+		check(b, f, &f->parts[i], &why);
+		if (why.err)
+			return refuse_part(b, f->file, &f->parts[i], f->uid, &why);
 	}
 	return 0;
 }
@@ -82,7 +86,7 @@ void backend_freeze(struct backend *b, const struct backend_freeze *f)
 
 void backend_protect(struct backend *b, slot model, const struct backend_freeze *f)
 {
-	struct ordinal_range none = {0, 0};
+	const struct backend_file file = {.model = model, .full_refresh = true};
 	const char *dir = dir_of(b, model);
 	bool config;
 	ordinal begin;
@@ -94,9 +98,9 @@ void backend_protect(struct backend *b, slot model, const struct backend_freeze 
 	}
 	int err = 0;
 	if (b->config.read_only)
-		err = backend_refuse(b, model, none, EROFS, "%s: this mount is read only (-o ro)", dir);
+		err = backend_refuse(b, &file, f->uid, EROFS, "%s: this mount is read only (-o ro)", dir);
 	else if (!f->freeze && (config || b->config.protect))
-		err = backend_refuse(b, model, none, EPERM,
+		err = backend_refuse(b, &file, f->uid, EPERM,
 				     "%s stays protected, because %s: chmod cannot lift that", dir,
 				     config ? "its dbt config says full_refresh: false"
 					    : "this mount was made with -o protect");

@@ -200,9 +200,10 @@ static void answer(struct historian *x, const struct task *t)
 	struct error err = {0};
 	take_asks(x->b, t->model, &mine);
 	int r = t->history ? refresh(x, t->history, &err) : -ECANCELED;
+	/* Of nobody: whoever reads next is refused likewise. */
+	const struct backend_file file = {.model = t->model};
 	if (r < 0 && r != -ECANCELED)
-		backend_refuse(x->b, t->model, (struct ordinal_range){0, 0}, -r,
-			       "the history cannot be read: %s", err.text);
+		backend_refuse(x->b, &file, (uid_t)-1, -r, "the history cannot be read: %s", err.text);
 	answer_asks(&mine, r);
 }
 

@@ -25,6 +25,7 @@ static void locks_init(struct backend *b)
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&b->lock, NULL);
+	refusals_init(&b->refusals);
 	pthread_cond_init(&b->idle, &monotonic);
 	pthread_cond_init(&b->paused, &monotonic);
 	pthread_cond_init(&b->slow_wake, &monotonic);
@@ -280,6 +281,7 @@ void backend_close(struct backend *b)
 	pthread_cond_destroy(&b->slow_wake);
 	pthread_cond_destroy(&b->paused);
 	pthread_cond_destroy(&b->idle);
+	refusals_fini(&b->refusals);
 	pthread_mutex_destroy(&b->lock);
 	for (slot i = 0; i < b->runtime_end; i++) {
 		free(b->runtime[i].why_not);

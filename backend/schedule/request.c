@@ -168,25 +168,22 @@ static int find_all(struct backend *b, const struct backend_request *r, struct s
 	return 0;
 }
 
-static int refused(struct backend *b, const struct backend_part *p)
+static int refused(struct backend *b, const struct backend_request *r, const struct backend_part *p)
 {
-	const char *dir = dir_of(b, p->model);
-	if (b->config.read_only)
-		return backend_refuse(b, p->model, p->batches, EROFS, "this mount is read only (-o ro)");
 	struct error why = {0};
-	{
+	if (b->config.read_only) {
+		error_set(&why, EROFS, "this mount is read only (-o ro)");
+	} else {
 		LOCKED(&b->lock);
 		const char *why_not = model_why_not(b, p->model);
 		if (why_not)
 			error_set(&why, EOPNOTSUPP, "%s", why_not);
 	}
-	if (why.err)
-		return backend_refuse(b, p->model, p->batches, EOPNOTSUPP, "%s", why.text);
 	struct ordinal_range existing = backend_existing(b, p->model);
 	bool inside = p->batches.first >= existing.first && p->batches.end <= existing.end;
-	if (!inside || (p->batches.first >= p->batches.end && !p->states))
-		return backend_refuse(b, p->model, p->batches, ENOENT, "%s has no such batch now", dir);
-	return 0;
+	if (!why.err && (!inside || (p->batches.first >= p->batches.end && !p->states)))
+		error_set(&why, ENOENT, "%s has no such batch now", dir_of(b, p->model));
+	return why.err ? refuse_part(b, r->file, p, r->uid, &why) : 0;
 }
 
 static struct ask *ask_of(const struct backend *b, struct ask_group *g, const struct backend_request *r,
@@ -239,13 +236,13 @@ void backend_request(struct backend *b, const struct backend_request *r, uint64_
 	int err = 0;
 	*ticket = 0;
 	for (size_t i = 0; i < r->n_parts && err == 0; i++)
-		err = refused(b, &r->parts[i]);
+		err = refused(b, r, &r->parts[i]);
 	if (err == 0) {
 		LOCKED(&b->lock);
 		err = find_all(b, r, &all, &why);
 	}
 	if (why.err)
-		backend_refuse(b, r->parts->model, r->parts->batches, why.err, "%s", why.text);
+		refuse_part(b, r->file, r->parts, r->uid, &why);
 	struct ask_group *g = err < 0 ? NULL : group_new(r->done, r->ctx);
 	if (g)
 		group_leave(g, all.broken ? -ENOMEM : send_all(b, g, r, &all, ticket));

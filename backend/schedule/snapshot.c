@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What others may read of a backend, and the refusals that anybody adds. */
-#include <stdarg.h>
-#include <stdio.h>
-
+/* What others may read of a backend. */
 #include "backend/schedule/private.h"
 
 void snapshot_init(struct backend *b)
@@ -37,19 +34,4 @@ struct ordinal_range backend_existing(const struct backend *b, slot model)
 {
 	LOCKED(lock_of(b));
 	return plan_existing(facts_of(b, model), clock_now_us(b->config.clock));
-}
-
-int backend_refuse(struct backend *b, slot model, struct ordinal_range batches, int err, const char *fmt, ...)
-{
-	struct report_refusal r = {
-		.model = model, .batches = batches, .at = clock_now_us(b->config.clock), .err = err};
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(r.message, sizeof r.message, fmt, ap);
-	va_end(ap);
-	log_info(b->config.log, "%s%srefused (%s): %s", model < 0 ? "" : dir_of(b, model),
-		 model < 0 ? "" : ": ", error_name(err), r.message);
-	LOCKED(&b->lock);
-	refusals_add(&b->refusals, &r);
-	return -err;
 }

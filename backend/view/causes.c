@@ -2,17 +2,11 @@
 #include "backend/view/causes.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-/* Quotes, comma, blank and slash around and between the names. */
-#define AROUND (CALENDAR_NAME_MAX + 5)
 
 static void add(void *ctx, slot model, ordinal batch)
 {
 	struct causes *c = ctx;
-	const struct model *m = models_at(c->v->models, model);
-	c->text += strlen(m->dir) + AROUND;
-	if (c->counting)
+	if (c->n == CAUSES_MAX)
 		return;
 	if (c->n == c->size) {
 		size_t size = c->size ? 2 * c->size : 8;
@@ -24,7 +18,7 @@ static void add(void *ctx, slot model, ordinal batch)
 		c->list = list;
 		c->size = size;
 	}
-	c->list[c->n++] = (struct report_cause){m, batch};
+	c->list[c->n++] = (struct report_cause){models_at(c->v->models, model), batch};
 }
 
 static bool went_wrong(const struct ledger *l, slot model, ordinal batch)
@@ -47,8 +41,8 @@ void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state sta
 				add(c, reads[i].model, o);
 	}
 	bool reads_itself = models_at(c->v->models, model)->reads_itself;
-	for (ordinal o = ledger_known(l, model).first; state == BATCH_SKIPPED && reads_itself && o < batch;
-	     o++)
+	ordinal end = state == BATCH_SKIPPED && reads_itself ? batch : 0;
+	for (ordinal o = ledger_known(l, model).first; o < end && c->n < CAUSES_MAX; o++)
 		if (went_wrong(l, model, o))
 			add(c, model, o);
 }

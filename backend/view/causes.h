@@ -8,10 +8,13 @@
 
 struct causes {
 	const struct snapshot *v;
-	struct report_cause *list; /* NULL where only the text is counted */
-	size_t n, size, text;	   /* text: bytes that the names take in a document */
-	bool counting, broken;	   /* broken: no memory, the list is cut */
+	struct report_cause *list; /* CAUSES_MAX at most; the owner frees it */
+	size_t n, size;
+	bool broken; /* no memory, the list is cut */
 };
+
+/* A batch that reads a year of hours may have 8,760: the first tell enough. */
+#define CAUSES_MAX 100
 
 /* Adds the causes of a stale or a skipped batch; of any other there are none. */
 void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state state);

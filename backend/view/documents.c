@@ -1,62 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The documents: facts are gathered under the lock, text is made by report/. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "backend/base/cleanup.h"
-#include "backend/view/causes.h"
+#include "backend/view/batch.h"
 
-/* With the lock. The newest refusal of all that concern one of the parts. */
-static const struct report_refusal *refusal_of_parts(const struct snapshot *v,
-						     const struct backend_part *parts, size_t n_parts)
+/* With the lock. What was refused of the file, or of one of the parts. */
+static const struct report_refusal *refusal_of(const struct snapshot *v, const struct backend_part *parts,
+					       size_t n_parts, const struct backend_file *file)
 {
 	const struct report_refusal *newest = NULL;
-	for (size_t i = 0; i < n_parts; i++) {
-		const struct report_refusal *r = refusals_find(v->refusals, parts[i].model, parts[i].batches);
-		if (r && (!newest || r->at >= newest->at))
-			newest = r;
-	}
+	if (file && file->selection)
+		newest = refusals_of_selection(v->refusals, file->selection, file->name);
+	for (size_t i = 0; i < n_parts; i++)
+		newest = refusals_newer(newest,
+					refusals_of_range(v->refusals, parts[i].model, parts[i].batches));
 	return newest;
-}
-
-/* With the lock. What is queued for other SQL says so for as long as it waits; else the newest refusal. */
-static const struct report_refusal *refusal_of_batch(const struct snapshot *v, slot model, ordinal batch,
-						     struct report_refusal *waits)
-{
-	*waits = (struct report_refusal){.err = EOPNOTSUPP};
-	if (!ledger_waits_for_other_code(v->ledger, model, batch, &waits->at))
-		return refusals_find(v->refusals, model, (struct ordinal_range){batch, batch + 1});
-	snprintf(waits->message, sizeof waits->message,
-		 "It was asked for with other SQL than this mount has, and waits for a mount with that SQL. "
-		 "Touch it to have it built with the SQL of this one; rm takes it out of the queue.");
-	return waits;
 }
 
 int backend_batch_document(const struct backend *b, slot model, ordinal batch, struct strbuf *out)
 {
 	const struct snapshot *v = snapshot_of(b);
-	struct causes causes = {.v = v};
-	struct batch_info info;
-	struct report_refusal waits;
-	uint32_t attempt;
-	int64_t built;
-	size_t text;
+	struct batch_view seen;
 	LOCKED(v->lock);
-	ledger_info(v->ledger, model, batch, &info);
-	ledger_glance(v->ledger, model, batch, &attempt, &built, &text);
-	info.state = plan_state(v->ledger, v->models, model, batch);
-	causes_of(&causes, model, batch, info.state);
-	struct report_batch r = {.model = models_at(v->models, model),
-				 .batch = batch,
-				 .info = &info,
-				 .refusal = refusal_of_batch(v, model, batch, &waits),
-				 .engine = v->config->engine->name,
-				 .because = causes.list,
-				 .n_because = causes.n};
-	int err = causes.broken ? -ENOMEM : report_batch(&r, text + causes.text, out);
-	free(causes.list);
-	return err;
+	int r = batch_view(v, model, batch, &seen);
+	if (r == 0)
+		r = report_batch(&seen.report, out);
+	batch_view_fini(&seen);
+	return r;
 }
 
 /* With the lock. standing NULL: not wanted. */
@@ -112,16 +84,17 @@ static bool is_whole(const struct snapshot *v, const struct backend_part *p, int
 }
 
 int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
-			   bool run, struct strbuf *out)
+			   const struct backend_file *file, bool run, struct strbuf *out)
 {
 	const struct snapshot *v = snapshot_of(b);
 	int64_t now = clock_now_us(v->config->clock);
 	struct report_summary all = {0};
 	struct report_frozen frozen = {0};
-	LOCKED(v->lock);
 	for (size_t i = 0; i < n_parts; i++) {
+		/* A lock a part: somebody else may have it between. */
 		struct report_summary one = {0};
 		const struct report_summary *kept = NULL;
+		LOCKED(v->lock);
 		if (run && is_whole(v, &parts[i], now))
 			kept = &kept_of(v, parts[i].model, now)->summary;
 		else
@@ -132,8 +105,11 @@ int backend_parts_document(const struct backend *b, const struct backend_part *p
 			all = kept ? *kept : one;
 		add_frozen(v, &parts[i], &frozen);
 	}
+	LOCKED(v->lock);
 	int r = report_range(&all, n_parts == 1 ? models_at(v->models, parts[0].model) : NULL, &frozen,
-			     refusal_of_parts(v, parts, n_parts), out);
+			     run ? refusals_of_model(v->refusals, parts[0].model)
+				 : refusal_of(v, parts, n_parts, file),
+			     out);
 	report_frozen_fini(&frozen);
 	return r;
 }
@@ -160,30 +136,39 @@ int backend_model_status(const struct backend *b, slot model, struct strbuf *out
 	add_frozen(v, &(struct backend_part){.model = model, .batches = plan_existing(m, now)}, &frozen);
 	struct report_source source = source_of(v, now);
 	int r = report_status(&kept->summary, &kept->standing, m, &frozen,
-			      refusals_find(v->refusals, model, (struct ordinal_range){0, 0}), &source, out);
+			      refusals_of_model(v->refusals, model), &source, out);
 	report_frozen_fini(&frozen);
 	return r;
 }
 
-int backend_selection_document(const struct backend *b, const struct backend_selection *s, bool status,
-			       struct strbuf *out)
+/* Counts what has changed, a model at a time: somebody else may have the lock between. */
+static void count_ahead(const struct snapshot *v, const slot *models, size_t n, int64_t now)
+{
+	for (size_t i = 0; i < n; i++) {
+		LOCKED(v->lock);
+		kept_of(v, models[i], now);
+	}
+}
+
+int backend_selection_document(const struct backend *b, const struct backend_selection *s, const char *text,
+			       bool status, struct strbuf *out)
 {
 	const struct snapshot *v = snapshot_of(b);
 	int64_t now = clock_now_us(v->config->clock);
-	auto_free struct backend_part *parts = calloc(s->n_models + 1, sizeof *parts);
 	struct report_standing standing = {0};
 	struct report_summary all = {0};
 	struct report_frozen frozen = {0};
-	if (!parts)
-		return -ENOMEM;
+	count_ahead(v, s->models, s->n_models, now);
 	LOCKED(v->lock);
+	const struct report_refusal *refusal = refusals_of_selection(v->refusals, text, NULL);
 	const struct model *only = s->n_models == 1 ? models_at(v->models, s->models[0]) : NULL;
 	for (size_t i = 0; i < s->n_models; i++) {
 		const struct report_kept *one = kept_of(v, s->models[i], now);
-		parts[i] = (struct backend_part){
+		const struct backend_part part = {
 			.model = s->models[i],
 			.batches = plan_existing(models_at(v->models, s->models[i]), now)};
-		add_frozen(v, &parts[i], &frozen);
+		add_frozen(v, &part, &frozen);
+		refusal = refusals_newer(refusal, refusals_of_model(v->refusals, s->models[i]));
 		report_note_all(&standing, &one->standing);
 		if (only)
 			all = one->summary;
@@ -192,7 +177,7 @@ int backend_selection_document(const struct backend *b, const struct backend_sel
 	}
 	struct report_source source = source_of(v, now);
 	int r = report_selection(&all, status ? &standing : NULL, only, &frozen,
-				 refusal_of_parts(v, parts, s->n_models), &source,
+				 refusal, &source,
 				 (const char *const *)s->not_rebuilt, out);
 	report_frozen_fini(&frozen);
 	return r;
@@ -202,6 +187,12 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 {
 	const struct snapshot *v = snapshot_of(b);
 	int64_t now = clock_now_us(v->config->clock);
+	for (size_t i = 0;; i++) {
+		LOCKED(v->lock);
+		if (i >= models_count(v->models))
+			break;
+		kept_of(v, models_nth(v->models, i), now);
+	}
 	LOCKED(v->lock);
 	size_t n = models_count(v->models);
 	auto_free struct report_of_model *models = calloc(n + 1, sizeof *models);
@@ -212,8 +203,8 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 		slot s = models_nth(v->models, i);
 		const struct report_kept *kept = kept_of(v, s, now);
 		struct ordinal_range existing = plan_existing(models_at(v->models, s), now);
-		models[i] = (struct report_of_model){.of = s,
-						     .model = models_at(v->models, s),
+		models[i] = (struct report_of_model){.model = models_at(v->models, s),
+						     .refusal = refusals_of_model(v->refusals, s),
 						     .summary = &kept->summary,
 						     .standing = &kept->standing};
 		add_frozen(v, &(struct backend_part){.model = s, .batches = existing}, &frozen);
@@ -227,7 +218,7 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 				     .since = v->since,
 				     .loaded_at = v->since};
 	int r = report_root(models, n, &frozen,
-			    refusals_find(v->refusals, SLOT_NONE, (struct ordinal_range){0, 0}), &mount,
+			    refusals_of_root(v->refusals), &mount,
 			    &source, out);
 	report_frozen_fini(&frozen);
 	return r;
@@ -262,24 +253,5 @@ int backend_full_refresh_document(const struct backend *b, slot model, struct st
 	const struct model *m = models_at(v->models, model);
 	struct report_protection protection = protection_of(v, model);
 	return report_full_refresh(m, &protection,
-				   refusals_find(v->refusals, model, (struct ordinal_range){0, 0}), out);
-}
-
-int backend_sql_document(const struct backend *b, slot model, struct ordinal_range batches,
-			 struct strbuf *out)
-{
-	const struct snapshot *v = snapshot_of(b);
-	{
-		LOCKED(v->lock);
-		const char *why_not = snapshot_model(v, model).why_not;
-		if (why_not) {
-			strbuf_printf(out, "-- %s\n", why_not);
-			return strbuf_broken(out) ? -ENOMEM : 0;
-		}
-	}
-	struct error err = {0};
-	int r = builder_statements(v->store, model, batches, out, &err);
-	if (r < 0)
-		log_warning(v->config->log, "%s: %s", models_dir(v->models, model), err.text);
-	return r;
+				   refusals_of_full_refresh(v->refusals, model), out);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a listing, stat and sync ask: answered from the ledger, under the lock for a moment. */
 #include "backend/base/cleanup.h"
-#include "backend/view/causes.h"
+#include "backend/view/batch.h"
 
 int backend_models(const struct backend *b)
 {
@@ -50,21 +50,22 @@ bool backend_read_only(const struct backend *b)
 	return v->config->read_only;
 }
 
+#define AT_ONCE 4096
+
 /* With the lock. */
 static void glance(const struct snapshot *v, slot model, ordinal batch, struct batch_glance *out)
 {
-	size_t text;
-	out->state = ledger_glance(v->ledger, model, batch, &out->attempt, &out->built_at, &text);
-	if (out->state == BATCH_DONE)
-		out->state = plan_state(v->ledger, v->models, model, batch);
-	if (out->state == BATCH_STALE || out->state == BATCH_SKIPPED) {
-		struct causes causes = {.v = v, .counting = true};
-		causes_of(&causes, model, batch, out->state);
-		text += causes.text;
-	}
-	out->size = report_batch_size(models_at(v->models, model), text);
-	out->writable = !v->config->read_only && !snapshot_model(v, model).why_not &&
-			!ledger_frozen(v->ledger, model, batch, NULL);
+	struct batch_view seen;
+	/* Without memory the list of causes is cut, and so is the size. */
+	batch_view(v, model, batch, &seen);
+	*out = (struct batch_glance){
+		.state = seen.info.state,
+		.attempt = seen.info.attempt,
+		.built_at = seen.info.built,
+		.size = report_batch_size(&seen.report),
+		.writable = !v->config->read_only && !snapshot_model(v, model).why_not && !seen.info.frozen,
+	};
+	batch_view_fini(&seen);
 }
 
 int backend_glance(const struct backend *b, slot model, ordinal batch, struct batch_glance *out)
@@ -105,12 +106,16 @@ int64_t backend_oldest_build(const struct backend *b, slot model, struct ordinal
 {
 	const struct snapshot *v = snapshot_of(b);
 	int64_t oldest = 0;
-	LOCKED(v->lock);
-	for (ordinal o = batches.first; o < batches.end; o++) {
-		struct batch_glance g;
-		glance(v, model, o, &g);
-		if (g.built_at && (!oldest || g.built_at < oldest))
-			oldest = g.built_at;
+	for (ordinal o = batches.first; o < batches.end;) {
+		/* Somebody else may have the lock between: a range may be seven years of hours. */
+		ordinal stop = batches.end - o > AT_ONCE ? o + AT_ONCE : batches.end;
+		LOCKED(v->lock);
+		for (; o < stop; o++) {
+			int64_t started, built;
+			ledger_build_times(v->ledger, model, o, &started, &built);
+			if (built && (!oldest || built < oldest))
+				oldest = built;
+		}
 	}
 	return oldest;
 }

@@ -147,7 +147,8 @@ def test_a_queued_batch_is_cancelled(project, warehouse, mount, fault_binary, fa
         # A range with one that runs: none of it.
         status, said = chmod(m, "a-w", f"{DAYS[0]}--{DAYS[2]}")
         assert status == 1 and "busy" in said
-        assert f"sessions/{DAYS[0]} is running" in m.document("sessions", DAYS[0])["last_refusal"]["message"]
+        said = m.document("sessions", f"{DAYS[0]}--{DAYS[2]}")["last_refusal"]["message"]
+        assert f"sessions/{DAYS[0]} is running" in said
         assert frozen(m) == [DAYS[2]] and m.states("sessions")[DAYS[1]] == "queued"
     done = finish(waiting)
     assert done.returncode == 1 and "canceled" in done.stderr

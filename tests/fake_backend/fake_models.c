@@ -67,6 +67,7 @@ int backend_batch_document(const struct backend *b, slot model, ordinal batch, s
 		strbuf_fill(out, 'x', 1000);
 		strbuf_putc(out, '"');
 	}
+	strbuf_fill(out, ' ', g.size - 2 - out->len);
 	strbuf_puts(out, "}\n");
 	return 0;
 }
@@ -92,7 +93,7 @@ static void count_states(const struct backend *b, const struct backend_part *p, 
 }
 
 int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
-			   bool run, struct strbuf *out)
+			   const struct backend_file *file, bool run, struct strbuf *out)
 {
 	count_states(b, &parts[0], out);
 	return 0;
@@ -124,11 +125,49 @@ int backend_full_refresh_document(const struct backend *b, slot model, struct st
 	return 0;
 }
 
-int backend_sql_document(const struct backend *b, slot model, struct ordinal_range batches,
-			 struct strbuf *out)
+struct backend_sql {
+	slot model;
+	unsigned holders;
+	struct strbuf text;
+};
+
+int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches, struct backend_sql **out)
 {
+	struct backend_sql *s = calloc(1, sizeof *s);
+
+	*out = s;
+	if (!s)
+		return -ENOMEM;
+	*s = (struct backend_sql){.model = model, .holders = 1, .text = STRBUF_INIT};
 	for (ordinal o = batches.first; o < batches.end; o++)
-		strbuf_printf(out, "insert into %s select %u;\n", b->tables[model].model.dir, o);
+		strbuf_printf(&s->text, "insert into %s select %u;\n", b->tables[model].model.dir, o);
+	return 0;
+}
+
+struct backend_sql *backend_sql_hold(struct backend_sql *s)
+{
+	__atomic_add_fetch(&s->holders, 1, __ATOMIC_RELAXED);
+	return s;
+}
+
+void backend_sql_close(struct backend_sql *s)
+{
+	if (!s || __atomic_sub_fetch(&s->holders, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	strbuf_fini(&s->text);
+	free(s);
+}
+
+size_t backend_sql_size(const struct backend_sql *s)
+{
+	return s->text.len;
+}
+
+int backend_sql_read(const struct backend_sql *s, size_t off, size_t size, struct strbuf *out)
+{
+	size_t start = off < s->text.len ? off : s->text.len, left = s->text.len - start;
+
+	strbuf_add(out, s->text.str + start, size < left ? size : left);
 	return 0;
 }
 
@@ -163,7 +202,7 @@ void backend_history_read(const struct backend_history *h, size_t off, size_t si
 {
 }
 
-int backend_refuse(struct backend *b, slot model, struct ordinal_range batches, int err, const char *fmt, ...)
+int backend_refuse(struct backend *b, const struct backend_file *file, uid_t uid, int err, const char *fmt, ...)
 {
 	char *text = NULL;
 	va_list ap;
@@ -191,8 +230,8 @@ void backend_selection_fini(struct backend_selection *s)
 	*s = (struct backend_selection){.n_models = 0};
 }
 
-int backend_selection_document(const struct backend *b, const struct backend_selection *s, bool status,
-			       struct strbuf *out)
+int backend_selection_document(const struct backend *b, const struct backend_selection *s, const char *text,
+			       bool status, struct strbuf *out)
 {
 	return -ENOENT;
 }

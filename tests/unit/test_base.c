@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -11,7 +12,9 @@
 #include "backend/base/clock.h"
 #include "backend/base/count.h"
 #include "backend/base/error.h"
+#include "backend/base/log.h"
 #include "backend/base/strbuf.h"
+#include "backend/base/utf8.h"
 
 static void test_strbuf_grows(void **state)
 {
@@ -160,6 +163,59 @@ static void numbers_have_their_noun(void **state)
 	assert_string_equal(count_of(UINT64_MAX, "row", "rows").text, "18446744073709551615 rows");
 }
 
+/* What log_write() puts onto stderr. */
+static void logged(const char *message, char *line, size_t size)
+{
+	const struct log log = {.level = LOG_LEVEL_INFO};
+	int ends[2], before = dup(STDERR_FILENO);
+
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	log_info(&log, "%s", message);
+	dup2(before, STDERR_FILENO);
+	close(ends[1]);
+	ssize_t n = read(ends[0], line, size - 1);
+	assert_true(n >= 0);
+	line[n] = '\0';
+	close(ends[0]);
+	close(before);
+}
+
+static void test_log_makes_visible(void **state)
+{
+	char line[4096], message[3000];
+
+	logged("M\xc3\xbcller's \\ \xe2\x9c\x93", line, sizeof line);
+	assert_string_equal(line, "batchfs: info: M\xc3\xbcller's \\ \xe2\x9c\x93\n");
+	logged("a\nbatchfs: info: forged\tb\x1b[2J\x7f", line, sizeof line);
+	assert_string_equal(line, "batchfs: info: a\\nbatchfs: info: forged\\tb\\x1b[2J\\x7f\n");
+	logged("\xc2\x9b" "1m \xff \xc3", line, sizeof line);
+	assert_string_equal(line, "batchfs: info: \\xc2\\x9b" "1m \\xff \\xc3\n");
+	memset(message, '\n', sizeof message - 1);
+	message[sizeof message - 1] = '\0';
+	logged(message, line, sizeof line);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	assert_true(strlen(line) > 2000 && strlen(line) <= 2048);
+	(void)state;
+}
+
+static void test_utf8(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned length;
+	} cases[] = {
+		{"", 0},	 {"a", 1},	      {"\xc3\xbc", 2},	       {"\xe2\x9c\x93", 3},
+		{"\xf0\x9f\x98\x80", 4}, {"\x80", 0}, {"\xc0\xaf", 0}, {"\xe0\x80\xaf", 0},
+		{"\xed\xa0\x80", 0}, {"\xf0\x80\x80\xaf", 0}, {"\xf4\x90\x80\x80", 0}, {"\xf5\x80\x80\x80", 0},
+		{"\xe2\x9c", 0}, {"\xc3", 0},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_int_equal(utf8_length(cases[i].text), cases[i].length);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +227,8 @@ int main(void)
 		cmocka_unit_test(test_error_is_cut_between_characters),
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_cleanup),
+		cmocka_unit_test(test_log_makes_visible),
+		cmocka_unit_test(test_utf8),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

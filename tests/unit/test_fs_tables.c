@@ -270,10 +270,10 @@ static void test_handles(void **state)
 	struct handle_writes w;
 
 	handles_init(&t);
-	uint64_t a = handle_new(&t, 11), b = handle_new(&t, 12), c = handle_new(&t, 12);
+	uint64_t a = handle_new(&t, 11, 1), b = handle_new(&t, 12, 1), c = handle_new(&t, 12, 1);
 	assert_true(a && b && c && a != b && b != c);
 	assert_false(handle_writes(&t, 0, &w));
-	assert_null(handle_document(&t, 99));
+	assert_false(handle_has_text(&t, 99));
 	handle_set_writes(&t, a, &(struct handle_writes){.triggered = true, .reasoned = true});
 	handle_set_ticket(&t, a, 7);
 	assert_true(handle_writes(&t, a, &w));
@@ -286,7 +286,7 @@ static void test_handles(void **state)
 	assert_false(handle_is_open(&t, 11));
 	assert_true(handle_is_open(&t, 12));
 	/* The slot is used again; the old number stays unknown, and nothing is left in it. */
-	uint64_t d = handle_new(&t, 13);
+	uint64_t d = handle_new(&t, 13, 1);
 	assert_int_equal((uint32_t)d, (uint32_t)a);
 	assert_int_not_equal(d, a);
 	assert_false(handle_writes(&t, a, &w));
@@ -294,7 +294,7 @@ static void test_handles(void **state)
 	assert_true(handle_writes(&t, d, &w));
 	assert_false(w.triggered);
 	assert_int_equal(w.ticket, 0);
-	assert_false(handle_document(&t, d)->rendered);
+	assert_false(handle_has_text(&t, d));
 	handles_fini(&t);
 }
 
