@@ -17,7 +17,10 @@
 
 enum tristate { TRI_UNSET = -1, TRI_FALSE = 0, TRI_TRUE = 1 };
 
-/* "db"."schema"."table" taken apart; database NULL where the manifest gives none. */
+/*
+ * The name of a table taken apart, as in "db"."schema"."table". database is NULL where the manifest gives
+ * none.
+ */
 struct relation {
 	char *database, *schema, *identifier;
 	char *rendered; /* relation_name, exactly as it stands in compiled code */
@@ -31,10 +34,12 @@ struct relation {
 struct input {
 	const char *unique_id;
 	struct relation relation;
-	const char *event_time; /* a column or an expression, quoted where dbt quotes it; NULL: none */
+	const char *event_time; /* a column or an expression, quoted where dbt quotes it; NULL: the input has
+				   none */
 	bool filtered;
 	bool ephemeral;
-	int place; /* of the microbatch model that makes it in catalog.models, else -1 */
+	int place; /* where the microbatch model that makes the input stands in catalog.models; -1: none makes
+		      it */
 	/*
 	 * For each mention of the relation in the compiled code outside of the
 	 * __dbt__cte__ definitions, in order, strings and comments included: 'f' where
@@ -59,10 +64,10 @@ struct upstream {
  * is for verdict.h to say.
  */
 enum need_kind {
-	NEED_COMPILED_SQL,  /* the manifest has no compiled SQL of it. text: its name for `dbt compile
-			       --select` */
-	NEED_CLEAR_WINDOWS, /* whoever builds it must know which of the places that read the relation `text`
-			       get the window, and the SQL in `where` does not tell */
+	NEED_COMPILED_SQL,  /* its SQL, which the manifest does not hold compiled. text: its name for `dbt
+			       compile --select` */
+	NEED_CLEAR_WINDOWS, /* somebody who knows which of the places that read the relation `text` get the
+			       window; the SQL in `where` does not tell */
 	NEED_LANGUAGE,	    /* text: the language it is written in, which is not SQL */
 	NEED_HOOK,	    /* where: pre-hook or post-hook; text: its SQL */
 	NEED_HOOK_JINJA,    /* the same, and the SQL has to be rendered when it runs */
@@ -81,7 +86,7 @@ enum need_kind {
 
 /* One thing that a model needs. Strings are "" where a kind has no use for them. */
 struct need {
-	const struct need *next; /* in the order in which they were found */
+	const struct need *next; /* the next one, in the order in which they were found */
 	enum need_kind kind;
 	const char *where, *text;
 };
@@ -99,18 +104,22 @@ struct model {
 	struct relation relation;
 	const char *event_time; /* NULL only where `wrong` says so */
 	enum batch_size batch_size;
-	const char *batch_size_text; /* as configured, also where unknown; NULL: none */
-	int64_t begin; /* us, truncated to batch_size; INT64_MAX: no batches, `wrong` says why */
+	const char *batch_size_text; /* as it is configured, also where we do not know it; NULL: the config
+					has none */
+	int64_t begin; /* microseconds, truncated to batch_size; INT64_MAX: the model has no batches, and
+			  `wrong` says why */
 	int32_t lookback;
 	const char *strategy;
-	const char **unique_key; /* NULL-terminated; an empty list: none */
+	const char **unique_key; /* NULL-terminated; empty where the config has none */
 	enum tristate concurrent_batches, full_refresh;
 	const char **tags, **fqn;  /* NULL-terminated */
-	const char *meta_json;	   /* compact JSON object */
-	const char *original_path; /* original_file_path: for messages */
-	const char *compiled; /* the SQL, unfiltered; NULL only with a NEED_COMPILED_SQL or a NEED_LANGUAGE */
-	const char *checksum; /* of the node; "" if the manifest has none */
-	char code[17]; /* hash of what decides a batch's rows: compiled, relation, event_time, inputs */
+	const char *meta_json;	   /* a JSON object without blanks */
+	const char *original_path; /* original_file_path, which messages name */
+	const char *compiled; /* the SQL without any window; NULL only where the model has a NEED_COMPILED_SQL
+				 or a NEED_LANGUAGE */
+	const char *checksum; /* as the manifest has it; "": it has none */
+	char code[17];	      /* a hash of all that decides a batch's rows: compiled, relation, event_time,
+				 batch_size, inputs */
 	const struct index_config *indexes;
 	size_t n_indexes;
 	bool unlogged;
@@ -120,8 +129,9 @@ struct model {
 	size_t n_inputs;
 	const struct upstream *upstreams;
 	size_t n_upstreams;
-	int node;		  /* index into catalog.nodes */
-	const struct need *needs; /* NULL: nothing besides its SQL and a window */
+	int node;		  /* where the model stands in catalog.nodes */
+	const struct need *needs; /* a list, in the order in which the needs were found; NULL: its SQL and a
+				     window are enough */
 	const char *wrong; /* NULL: nothing; else a sentence for each thing in the manifest that is missing or
 			      cannot be understood, and that nobody can build the model without */
 };
@@ -133,7 +143,7 @@ struct model {
  */
 bool model_loses_outside(const struct model *m);
 
-/* Of a versioned model, beside the latest_version that its YAML names. */
+/* How the version of a model compares with the latest_version that its YAML names. */
 enum version_age { VERSION_NONE, VERSION_LATEST, VERSION_OLD, VERSION_PRERELEASE, VERSION_UNCLEAR };
 
 /*
@@ -148,9 +158,9 @@ struct node {
 	const char **fqn, **tags; /* NULL-terminated */
 	const char *path;	  /* original_file_path */
 	const char *patch_path;	  /* the YAML file that describes it; NULL: none */
-	const char *source_name;  /* sources only, else NULL */
-	const char *access;	  /* models only, else NULL */
-	const char *test;	  /* generic tests: the test's own name (`unique`), else NULL */
+	const char *source_name;  /* of a source; NULL: the node is none */
+	const char *access;	  /* of a model; NULL: the node is none */
+	const char *test;	  /* of a generic test, its own name (`unique`); NULL: the node is none */
 	/*
 	 * What `config.` can select: a line break, then "KEY.PATH=text" for each string
 	 * (of a list: for each of its strings), "KEY.PATH!true" and "!false", each with a
@@ -159,19 +169,19 @@ struct node {
 	 */
 	const char *config;
 	enum version_age age;
-	int place;	    /* in catalog.models, else -1 */
-	const int *parents; /* indexes of nodes, ascending */
+	int place;	    /* where the node stands in catalog.models; -1: it is no microbatch model */
+	const int *parents; /* places in catalog.nodes, ascending */
 	size_t n_parents;
 };
 
 struct catalog {
-	const char *path; /* the manifest file itself */
+	const char *path; /* the manifest's file */
 	const char *project, *adapter_type, *dbt_version, *schema_version;
 	const struct model *models; /* sorted by dir */
 	size_t n_models;
 	const struct node *nodes;
 	size_t n_nodes;
-	int64_t loaded_at; /* system clock, us */
+	int64_t loaded_at; /* when it was read, by the system clock, in microseconds */
 };
 
 /*

@@ -18,23 +18,23 @@
 #include "backend/manifest.h"
 
 struct selection {
-	int *nodes; /* indexes into catalog.nodes, ascending: all that is selected, of any type */
+	int *nodes; /* places in catalog.nodes, ascending: all that is selected, of any type */
 	size_t n_nodes;
-	int *models; /* indexes into catalog.models, each behind all that it reads, near or far */
+	int *models; /* places in catalog.models; each model stands behind all that it reads, directly or
+			through others */
 	size_t n_models;
 	/*
-	 * Names of the selected models that are no microbatch models here, sorted:
-	 * `name`, `name.v2`, or `package.name` where two packages call one so.
+	 * The names of the selected models that are no microbatch models, sorted: `name`, `name.v2`, or
+	 * `package.name` where two packages have a model of that name.
 	 */
 	char **not_rebuilt;
 	size_t n_not_rebuilt;
 };
 
 /*
- * Fills *out, to be given to selection_fini(); nothing in it points into the
- * catalog. That nothing matches is no failure. -EINVAL: not dbt's syntax, or a
- * method that is unknown or needs more than a manifest, said in *err; -ENOMEM.
- * *out is empty after a failure.
+ * Fills *out, which the caller gives to selection_fini(); nothing in it points into the catalog. An
+ * expression that matches nothing is no failure. -EINVAL with *err: the expression is not dbt's syntax, or
+ * its method is unknown or needs more than a manifest. -ENOMEM. *out is empty after a failure.
  */
 int selection_resolve(const struct catalog *c, const char *expression, struct selection *out,
 		      struct error *err);

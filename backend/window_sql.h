@@ -29,29 +29,30 @@ enum sql_dialect { SQL_POSTGRES, SQL_SQLITE };
  */
 enum sql_dialect sql_dialect_of(const char *adapter_type);
 
-/* The real type of an event_time column: it decides how a literal is written. */
+/* The real type of an event_time column, which decides how a literal is written. */
 enum time_type {
-	TIME_UNKNOWN,	  /* not known yet: no literal can be written */
+	TIME_UNKNOWN,	  /* not known yet, so no literal can be written */
 	TIME_TIMESTAMPTZ, /* TIMESTAMPTZ '2024-09-01 00:00:00.000000+00' */
 	TIME_TIMESTAMP,	  /* TIMESTAMP '2024-09-01 00:00:00.000000' */
-	TIME_DATE,	  /* DATE '2024-09-01': whole days only */
-	TIME_TEXT,	  /* sqlite: 'YYYY-MM-DD[ HH:MM:SS[.ffffff]]'; compares rightly with both forms */
-	TIME_EPOCH,	  /* sqlite: integer seconds since 1970 */
-	TIME_UNSUPPORTED, /* a type no window can be cut from */
+	TIME_DATE,	  /* DATE '2024-09-01', for whole days only */
+	TIME_TEXT,	  /* SQLite: 'YYYY-MM-DD[ HH:MM:SS[.ffffff]]', compared as text */
+	TIME_EPOCH,	  /* SQLite: whole seconds since 1970 */
+	TIME_UNSUPPORTED, /* no window can be cut from a column of this type */
 };
 
-/* "timestamptz", "timestamp", "date", "text", "integer"; NULL for unknown and unsupported. */
+/*
+ * The type's name: "timestamptz", "timestamp", "date", "text" or "integer". NULL for unknown and unsupported.
+ */
 const char *time_type_name(enum time_type type);
 
 /*
- * Appends the literal for a window's boundary. 0, or -EINVAL with *err: a date
- * column and a boundary that is no midnight, or a type without literals.
- * For TIME_TEXT the boundary is written so that plain text comparison is right for values
- * with and without a time of day: 'YYYY-MM-DD' at midnight, else 'YYYY-MM-DD HH:MM:SS'.
+ * Appends the literal for a boundary of a window. -EINVAL with *err: the column is a date and the boundary no
+ * midnight, or the type has no literals. For TIME_TEXT the boundary is 'YYYY-MM-DD' at midnight, else 'YYYY-
+ * MM-DD HH:MM:SS', so that comparing texts is right for values with and without a time of day.
  */
 int time_literal(enum time_type type, int64_t us, struct strbuf *out, struct error *err);
 
-/* The lexer, shared with the manifest's check of mentions. */
+/* The lexer, which manifest/ uses too, to count mentions. */
 enum sql_token_kind {
 	SQL_END,
 	SQL_SPACE,  /* white space and comments (nested in PostgreSQL) */
@@ -59,14 +60,18 @@ enum sql_token_kind {
 	SQL_QUOTED, /* "identifier"; in SQLite also `x` and [x] */
 	SQL_STRING, /* '..', E'..', B'..', U&'..', $tag$..$tag$ */
 	SQL_NUMBER,
-	SQL_PUNCT, /* one byte */
+	SQL_PUNCT, /* one byte of anything else */
 };
 struct sql_token {
 	enum sql_token_kind kind;
-	bool open; /* unterminated string, quoted identifier or comment: it reaches to the end of the text */
+	bool open; /* a string, quoted identifier or comment that is not ended: it reaches to the end of the
+		      text */
 	size_t start, len;
 };
-/* The token at `pos`; each comment is a SQL_SPACE of its own. SQL_END (len 0) where pos >= len. */
+/*
+ * The token that begins at `pos`. Each comment is a SQL_SPACE of its own. Where pos >= len it is a SQL_END of
+ * length 0.
+ */
 struct sql_token sql_lex(enum sql_dialect dialect, const char *sql, size_t len, size_t pos);
 
 /*
@@ -80,14 +85,15 @@ struct sql_token sql_lex(enum sql_dialect dialect, const char *sql, size_t len, 
  * where it begins or ends with one itself.
  */
 struct sql_mention {
-	size_t start, len; /* of the relation itself, without a column */
-	bool code;	   /* false: in a comment, a string or inside a quoted identifier */
-	bool column;	   /* code only: a column or '*' follows, as in REL.id */
-	bool definition; /* inside the body of a `__dbt__cte__NAME as (...)`: input.mentions leaves it out */
+	size_t start, len; /* where the relation is named, without a column behind it */
+	bool code;	   /* false: it stands in a comment, a string or inside of a quoted identifier */
+	bool column;	   /* only in code: a column or '*' follows, as in REL.id */
+	bool definition;   /* it stands in the body of a `__dbt__cte__NAME as (...)`, which input.mentions
+			      leaves out */
 };
 /*
- * All mentions in the order of the text; the first `max` of them go to out. Returns how many there
- * are. The name that a __dbt__cte__ definition begins with is none. No allocation.
+ * Finds all mentions, in the order of the text; the first `max` of them go to out. Returns how many there
+ * are. The name with which a __dbt__cte__ definition begins is no mention. Allocates nothing.
  */
 size_t sql_mentions(enum sql_dialect dialect, const char *sql, const char *rendered, struct sql_mention *out,
 		    size_t max);

@@ -5,12 +5,13 @@
 /* What the program ends with; part of the contract (batchfs(1)). */
 enum exit_code {
 	EXIT_OK = 0,
-	EXIT_INTERNAL = 1,   /* the system refused something (memory, threads), or the mount broke */
-	EXIT_USAGE = 2,	     /* the command line */
-	EXIT_MANIFEST = 3,   /* cannot be read as a whole, or is for a warehouse we do not build in */
-	EXIT_WAREHOUSE = 4,  /* does not answer, or refuses */
-	EXIT_MOUNTPOINT = 5, /* missing, no directory, or mounted already */
-	EXIT_FUSE = 6,	     /* no /dev/fuse, or the mount was denied */
+	EXIT_INTERNAL = 1,  /* the system refused something (memory, threads), or the mount broke */
+	EXIT_USAGE = 2,	    /* the command line is wrong */
+	EXIT_MANIFEST = 3,  /* the manifest cannot be read as a whole, or is for a warehouse that batchfs does
+			       not build in */
+	EXIT_WAREHOUSE = 4, /* the warehouse does not answer, or refuses us */
+	EXIT_MOUNTPOINT = 5, /* the mount point is missing, no directory, or mounted on already */
+	EXIT_FUSE = 6,	     /* there is no /dev/fuse, or the mount was denied */
 };
 
 #endif

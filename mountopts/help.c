@@ -8,7 +8,10 @@ void options_engine_names(const struct engine *const *engines, struct strbuf *ou
 		strbuf_printf(out, "%s%s", e == engines ? "" : ", ", (*e)->name);
 }
 
-/* "postgres: ", before what only some engines take. */
+/*
+ * Appends the names of the engines that take the option, as in "postgres: "; nothing where every engine takes
+ * it.
+ */
 static void who_takes(const struct option_rule *r, const struct engine *const *engines, struct strbuf *out)
 {
 	bool any = false;
@@ -22,7 +25,7 @@ static void who_takes(const struct option_rule *r, const struct engine *const *e
 		strbuf_puts(out, ": ");
 }
 
-/* "; sqlite: at most 1" */
+/* Appends the engines that build only so many batches side by side, as in "; sqlite: at most 1". */
 static void who_limits_jobs(const struct engine *const *engines, struct strbuf *out)
 {
 	for (const struct engine *const *e = engines; *e; e++)

@@ -23,7 +23,9 @@ int launch_guard_stdio(struct error *err)
 	return 0;
 }
 
-/* Its own message, if any, stands on our stderr already. */
+/*
+ * The child writes to the stderr that it shares with its parent, so the parent only passes on its exit code.
+ */
 static int wait_for_child(pid_t child, int fd)
 {
 	char ready;
@@ -62,7 +64,10 @@ int launch_fork(struct launch *l, int *code, struct error *err)
 	close(ends[0]);
 	l->fd = ends[1];
 	setsid();
-	/* ^C reaches only the parent: until the mount answers it must end the child too. */
+	/*
+	 * Since setsid() the terminal's ^C reaches only the parent. Until the mount answers, its end must end
+	 * the child too.
+	 */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		return error_set(err, ECANCELED, "interrupted");
@@ -78,7 +83,7 @@ void launch_ready(struct launch *l)
 	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);
 	ssize_t n = write(l->fd, "", 1);
-	(void)n; /* a parent that has gone waits for nothing */
+	(void)n; /* a parent that has ended waits for nothing */
 	close(l->fd);
 	l->fd = -1;
 }

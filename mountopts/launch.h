@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Into the background. The parent stays until the mount answers, so that a script
- * may go on with it, and ends with the child's code if it does not come to that.
+ * The way into the background. The parent stays until the mount answers, so that the next command of a script
+ * finds the mount, and ends with the child's exit code if the child ends before that.
  */
 #ifndef BATCHFS_LAUNCH_H
 #define BATCHFS_LAUNCH_H
@@ -9,7 +9,7 @@
 #include "backend/base/error.h"
 
 struct launch {
-	int fd; /* of the pipe to the parent; -1: in the foreground, or said already */
+	int fd; /* the pipe to the parent; -1: we stay in the foreground, or the parent has been told */
 };
 
 /* Opens /dev/null where stdin, stdout or stderr are closed, so that no later descriptor becomes one of them.
@@ -22,7 +22,9 @@ int launch_guard_stdio(struct error *err);
  */
 int launch_fork(struct launch *l, int *code, struct error *err);
 
-/* In the child: lets the parent go with 0, closes the terminal. Nothing in the foreground. */
+/*
+ * In the child: tells the parent to end with 0, and lets go of the terminal. Does nothing in the foreground.
+ */
 void launch_ready(struct launch *l);
 
 #endif

@@ -6,7 +6,10 @@
 
 #include "backend/base/cleanup.h"
 
-/* Whether the field (blanks, tabs, newlines and backslashes as \ooo) spells the path. */
+/*
+ * Whether the field of the kernel's table spells the path: the kernel writes blanks, tabs, newlines and
+ * backslashes as \ooo.
+ */
 static bool spells(const char *field, size_t len, const char *path)
 {
 	const char *end = field + len;
@@ -51,7 +54,7 @@ bool mountinfo_top(const char *path, struct mount_entry *out)
 	auto_free char *line = NULL;
 	size_t size = 0;
 	bool found = false;
-	/* A later line lies on top of an earlier one. */
+	/* Of two mounts on one path, the later line is the one that lies on top. */
 	while (getline(&line, &size, f) > 0)
 		found |= mountinfo_parse(line, path, out);
 	return found;

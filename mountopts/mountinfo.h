@@ -7,7 +7,7 @@
 struct mount_entry {
 	unsigned major, minor; /* of the mounted file system */
 	char type[64];	       /* "fuse.batchfs" */
-	long user;	       /* of FUSE: who has mounted it, user_id=; -1: not said */
+	long user; /* the user who has mounted a FUSE file system, its user_id=; -1: the line names none */
 };
 
 /*
@@ -16,7 +16,7 @@ struct mount_entry {
  */
 bool mountinfo_top(const char *path, struct mount_entry *out);
 
-/* One line of the table: true if it describes a mount at the path. */
+/* Takes one line of the table apart. False: the line describes a mount on another path. */
 bool mountinfo_parse(const char *line, const char *path, struct mount_entry *out);
 
 #endif

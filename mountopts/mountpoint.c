@@ -20,7 +20,7 @@
 #include "mountopts/mountinfo.h"
 #include "mountopts/peer.h"
 
-#define DEAD_MOUNTS_MAX 16 /* that lie on each other */
+#define DEAD_MOUNTS_MAX 16 /* how many dead mounts on one path are detached before we give up */
 #define BIND_TRIES	200
 
 extern char **environ;
@@ -31,7 +31,7 @@ static bool is_descriptor(const char *typed, unsigned *fd)
 	return sscanf(typed, "/dev/fd/%u%n", fd, &end) == 1 && !typed[end];
 }
 
-/* 10:229 is FUSE's for good: Documentation/admin-guide/devices.txt. */
+/* The device number 10:229 belongs to /dev/fuse for good (Linux, Documentation/admin-guide/devices.txt). */
 static int check_descriptor(const char *typed, unsigned fd, struct error *err)
 {
 	struct stat st;
@@ -42,7 +42,10 @@ static int check_descriptor(const char *typed, unsigned fd, struct error *err)
 	return 0;
 }
 
-/* Of a dead mount realpath() may fail at the last step; what lies above it is sound. */
+/*
+ * realpath(), but where the last step is a dead mount, which cannot be looked at: then only the directories
+ * above it are resolved.
+ */
 static char *absolute(const char *typed)
 {
 	char *whole = realpath(typed, NULL);
@@ -87,7 +90,10 @@ static pid_t listens(const struct mount_entry *e)
 	return peer_is_batchfs(peer.pid, mounted_by, geteuid()) ? peer.pid : 0;
 }
 
-/* A cached answer would not tell: the attributes of the root never expire. */
+/*
+ * The kernel keeps the attributes of our root for ever, so only a forced question reaches the daemon, or
+ * finds none.
+ */
 static bool is_dead(const char *path)
 {
 	struct statx st;
@@ -110,8 +116,9 @@ static int detach(const char *path, struct error *err)
 }
 
 /*
- * The door is asked first: a daemon that hangs has one, and would not answer the question whether its mount is dead.
- * Who listens there and is no batchfs of ours says nothing, so a stranger keeps no dead mount in its place.
+ * The door is asked first: a daemon that hangs has one, and would not answer the question whether its mount
+ * is dead. Who listens there and is no batchfs of ours says nothing, so a stranger keeps no dead mount in its
+ * place.
  */
 static int clear_mounts(const char *path, const struct log *log, struct error *err)
 {
@@ -128,10 +135,11 @@ static int clear_mounts(const char *path, const struct log *log, struct error *e
 		if (!is_dead(path)) {
 			if (strcmp(top.type, "fuse.batchfs") != 0)
 				return 0;
-			return error_set(err, EBUSY,
-					 "%s: batchfs is mounted there already, by a process that cannot be seen "
-					 "from here (of another container, mostly): fusermount3 -u %s",
-					 path, path);
+			return error_set(
+				err, EBUSY,
+				"%s: batchfs is mounted there already, by a process that cannot be seen "
+				"from here (of another container, mostly): fusermount3 -u %s",
+				path, path);
 		}
 		int rc = detach(path, err);
 		if (rc)
@@ -146,7 +154,7 @@ static int lock_directory(struct mountpoint *m, const struct log *log, struct er
 {
 	m->dir = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->dir < 0 && errno == EACCES)
-		return 0; /* whether it may be mounted on is the kernel's to say */
+		return 0; /* we may not read the directory, but the kernel may let us mount on it */
 	if (m->dir < 0)
 		return error_set(err, errno, "%s: %s", m->path, strerror(errno));
 	if (!flock(m->dir, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
@@ -190,7 +198,10 @@ static int bind_soon(int fd, const struct mount_entry *e)
 		if (errno != EADDRINUSE)
 			break;
 		if (!listens(e)) {
-			/* Nobody: the name may have become free between the two. */
+			/*
+			 * The batchfs that held the name may have closed its door between our bind() and our
+			 * look.
+			 */
 			return bind(fd, (const struct sockaddr *)&a, len);
 		}
 		nanosleep(&moment, NULL);

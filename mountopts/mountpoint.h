@@ -19,23 +19,32 @@
 struct mountpoint {
 	char *path;	/* absolute, or /dev/fd/N */
 	bool passed_in; /* /dev/fd/N: mounted by somebody else, who also unmounts it */
-	int dir;	/* holds the flock; -1: none */
-	int door;	/* the listening socket; -1: none */
+	int dir;	/* the directory that is mounted on, open and locked; -1: not opened */
+	int door;	/* the listening socket; -1: we have none */
 };
 
 /*
- * Absolute path; a dead mount there is detached, a live batchfs refused with -EBUSY and its pid in *err.
- * -ENOENT, -ENOTDIR: what stands there is no directory. mountpoint_fini() must follow, also on failure.
+ * Makes the path absolute, detaches dead mounts that lie on it, and locks the directory. -EBUSY: a batchfs is
+ * mounted there, or about to be; *err names its pid. -ENOENT, -ENOTDIR: what stands there is no directory.
+ * The caller calls mountpoint_fini() also after a failure.
  */
 int mountpoint_take(const char *typed, const struct log *log, struct mountpoint *out, struct error *err);
 
-/* After mounting: opens the door. Without one a second daemon is refused without our pid. */
+/*
+ * Opens the door, once the mount is there. Without a door a second daemon is still refused, but cannot name
+ * our pid.
+ */
 void mountpoint_announce(struct mountpoint *m, const struct log *log);
 
-/* Unmounted: the device number, and so the door's name, is another mount's from now on. */
+/*
+ * Closes the door, before the unmount: the next mount may get our device number, and with it the door's name.
+ */
 void mountpoint_withdraw(struct mountpoint *m);
 
-/* When the door is readable: whoever asked has learned our pid by connecting. */
+/*
+ * Takes the callers at the door, when it is readable, and sends them off: by connecting they have learned our
+ * pid.
+ */
 void mountpoint_greet(struct mountpoint *m);
 
 void mountpoint_fini(struct mountpoint *m);

@@ -19,10 +19,13 @@ struct word {
 	const char *value; /* NULL: no '=' */
 };
 
-/* What a message shows of an option's name: an unknown one may be a pasted connection string. */
+/* How many bytes of an unknown option's name a message shows: the name may be a pasted connection string. */
 #define SHOWN_MAX 40
 
-/* A password variable, or a value that is a conninfo ("host=x password=y", "postgres://user:pw@host"). */
+/*
+ * Whether the option names a password, or its value is a connection string of libpq with one in it ("host=x
+ * password=y", "postgres://user:pw@host").
+ */
 static bool may_hold_password(const struct word *w)
 {
 	const char *word = strcasestr(w->name, "passw");
@@ -177,7 +180,7 @@ static int unknown(const struct word *w, struct error *err)
 			 w->name, known.str);
 }
 
-/* -EINVAL: a value that is missing, or one too many. */
+/* -EINVAL: the option needs a value and has none, or takes none and has one. */
 static int check_shape(const struct option_rule *r, const struct word *w, struct error *err)
 {
 	bool plain = r->kind == OPTION_ON || r->kind == OPTION_OFF || r->kind == OPTION_KERNEL;

@@ -5,9 +5,9 @@
 #include "mountopts/options.h"
 
 /*
- * One -o: "name=value,word,...". A comma or a backslash in a value is written behind a
- * backslash, as libfuse reads them. The last of two that contradict each other wins.
- * `helper`: mount(8) gave it, which adds user=NAME for people who are not root.
+ * Reads the argument of one -o: "name=value,word,...". In a value, a comma or a backslash is written behind a
+ * backslash, as libfuse reads them too. Of two options that contradict each other the last one wins.
+ * `helper`: mount(8) has called us, which adds user=NAME for people who are not root.
  */
 int option_list_parse(const char *list, bool helper, const struct engine *const *engines, struct options *o,
 		      struct error *err);

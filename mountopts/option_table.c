@@ -21,7 +21,7 @@
 		.name = (name_), .kind = (kind_)                                                             \
 	}
 
-#define ID_MAX 4294967294L /* (uid_t)-1 means "no user" */
+#define ID_MAX 4294967294L /* the largest user id: (uid_t)-1 means "no user" */
 
 const struct option_rule option_rules[] = {
 	OURS("engine", OPTION_ENGINE, engine, 0, 0, "NAME",
@@ -68,7 +68,7 @@ const struct option_rule option_rules[] = {
 	THEIRS("noexec", OPTION_KERNEL),
 	THEIRS("atime", OPTION_KERNEL),
 	THEIRS("noatime", OPTION_KERNEL),
-	/* Always set, because the mode bits are part of the contract. */
+	/* Every mount has it, because the mode bits are part of the contract with the user. */
 	THEIRS("default_permissions", OPTION_IGNORED),
 	THEIRS("defaults", OPTION_IGNORED),
 	THEIRS("auto", OPTION_IGNORED),

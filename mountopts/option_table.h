@@ -18,24 +18,28 @@ enum option_kind {
 	OPTION_OFF,	     /* bool */
 	OPTION_KERNEL,	     /* a word for libfuse */
 	OPTION_KERNEL_VALUE, /* word=value for libfuse */
-	OPTION_SUBTYPE,	     /* batchfs, and nothing else: mounts are known by it */
-	OPTION_IGNORED,	     /* fstab's, for mount(8) and systemd */
+	OPTION_SUBTYPE,	     /* "batchfs" and nothing else, because mounts of ours are recognised by it */
+	OPTION_IGNORED,	     /* words of fstab that only mount(8) and systemd need */
 };
 
 struct option_rule {
 	const char *name;
 	enum option_kind kind;
-	size_t offset;		   /* of the field in struct options */
-	long min, max;		   /* of numbers */
-	const char *value;	   /* what --help shows behind the '='; NULL: takes none */
-	const char *help;	   /* NULL: not ours to explain */
-	enum engine_option engine; /* it is for the engines that take it, a char *; 0: for every engine */
+	size_t offset;		   /* where its field begins in struct options */
+	long min, max;		   /* the range of a number */
+	const char *value;	   /* what --help shows behind the '='; NULL: the option takes no value */
+	const char *help;	   /* NULL: an option of libfuse or mount(8), whose manual explains it */
+	enum engine_option engine; /* the option is a text for the engines that take this bit; 0: it is for
+				      every engine */
 };
 
-/* Ends with a rule without a name. */
+/* The last rule has no name. */
 extern const struct option_rule option_rules[];
 
-/* The rule of the `len` bytes, or NULL. "x-..." and "comment=" count as ignored. */
+/*
+ * The rule for an option's name of `len` bytes; NULL: there is none. fstab's "x-..." and "comment=" have a
+ * rule that ignores them.
+ */
 const struct option_rule *option_find(const char *name, size_t len);
 
 #endif

@@ -12,12 +12,12 @@
 #define DRAIN_DEFAULT_S	  10
 #define HISTORY_DEFAULT	  10000
 
-/* Where the scan of argv stands. */
+/* How far argv has been read. */
 struct scan {
 	int argc;
 	char *const *argv;
 	int next;
-	bool helper; /* mount(8) calls */
+	bool helper; /* mount(8) has called us */
 	bool only_words;
 	const struct engine *const *engines;
 	struct options *o;
@@ -53,7 +53,10 @@ static int take_list(struct scan *s, const char *attached, struct error *err)
 	return option_list_parse(list, s->helper, s->engines, s->o, err);
 }
 
-/* mount(8) calls mount.TYPE SOURCE DIR [-sfnv] [-t TYPE] [-o OPTIONS]; its -f is "fake". */
+/*
+ * mount(8) calls its helpers as mount.TYPE SOURCE DIR [-sfnv] [-t TYPE] [-o OPTIONS], and its -f means
+ * "fake".
+ */
 static int take_helper_flag(struct scan *s, char letter, const char *rest, struct error *err)
 {
 	switch (letter) {

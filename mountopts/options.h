@@ -14,16 +14,16 @@
 #include "backend/base/strbuf.h"
 #include "backend/engine.h"
 
-#define JOBS_DEFAULT 2 /* fewer where the engine cannot */
+#define JOBS_DEFAULT 2 /* an engine that builds fewer batches side by side gets fewer */
 
 enum options_action {
 	ACTION_MOUNT,
 	ACTION_HELP,
 	ACTION_VERSION,
-	ACTION_FAKE, /* mount(8)'s -f: everything but the mount */
+	ACTION_FAKE, /* -f of mount(8): do everything but the mount itself */
 };
 
-/* Strings are owned; options_fini() frees them. */
+/* The strings belong to it; options_fini() frees them. */
 struct options {
 	enum options_action action;
 	char *manifest, *mountpoint;
@@ -32,13 +32,14 @@ struct options {
 	char *fsname;			 /* what mount(8) shows as the device; NULL: the manifest */
 	long jobs;			 /* 0: not given */
 	long timeout_s, drain_s;
-	long history; /* attempts of a model that are kept */
+	long history; /* how many attempts of a model are kept */
 	bool read_only, sync, protect, allow_other;
 	long uid, gid, umask; /* -1: not given */
 	int64_t now_us;
 	bool now_given;
 	bool foreground, debug;
-	struct strbuf kernel; /* libfuse's own, joined by commas, each escaped as libfuse reads them */
+	struct strbuf kernel; /* options for libfuse and the kernel, joined by commas and escaped as libfuse
+				 reads them */
 };
 
 /*
@@ -51,19 +52,22 @@ int options_parse(int argc, char *const *argv, const struct engine *const *engin
 void options_fini(struct options *o);
 
 /*
- * The engine that was asked for, else the one of the manifest's adapter_type (NULL is allowed).
- * -ENOTSUP: there is none of that type.
+ * Finds the engine that was asked for, else the one of the manifest's adapter_type (NULL is allowed).
+ * -ENOTSUP: there is no engine of that name.
  */
 int options_engine(const struct options *o, const struct engine *const *engines, const char *adapter_type,
 		   const struct engine **out, struct error *err);
 
-/* Whether the options fit the engine; sets what depends on it (jobs). -EINVAL as above. */
+/*
+ * Checks that the engine understands the options that were given and has those that it needs; sets jobs,
+ * whose default depends on the engine. -EINVAL as above.
+ */
 int options_settle(struct options *o, const struct engine *engine, struct error *err);
 
-/* The text of --help. */
+/* Appends the text of --help. */
 void options_help(const struct engine *const *engines, struct strbuf *out);
 
-/* "postgres, sqlite" */
+/* Appends the engines' names: "postgres, sqlite". */
 void options_engine_names(const struct engine *const *engines, struct strbuf *out);
 
 #endif

@@ -24,15 +24,18 @@ struct program {
 	const struct engine *engine;
 	struct log log;
 	struct clock clock;
-	struct catalog *catalog; /* until backend_open() takes it over */
-	char *source;		 /* the manifest as mount(8) shows it */
+	struct catalog *catalog; /* ours until backend_open() takes it over */
+	char *source;		 /* the manifest's absolute path, which mount(8) shows as the device */
 	struct launch launch;
 	struct mountpoint mountpoint;
 	struct backend *backend;
 	struct fs *fs;
 };
 
-/* People read it on stderr, whatever the log is: this is before, or instead of, daemonising. */
+/*
+ * Tells a person on stderr, wherever the log goes later: the program has not gone into the background yet,
+ * and will not.
+ */
 static int fail(enum exit_code code, const struct error *err)
 {
 	static const char *const hints[] = {
@@ -84,7 +87,7 @@ static enum exit_code code_of_mount(int rc)
 	}
 }
 
-/* The daemon's directory is /: what was named relative to the user's is made absolute before. */
+/* The daemon changes to /, so a path that is relative to the user's directory is made absolute before. */
 static int make_absolute(char **path, struct error *err)
 {
 	if (!*path || **path == '/')
@@ -98,7 +101,7 @@ static int make_absolute(char **path, struct error *err)
 	return 0;
 }
 
-/* What can be known without a warehouse: while the messages still reach who typed the command. */
+/* Does all that needs no warehouse, while messages still reach the person who typed the command. */
 static int prepare(struct program *p, const struct engine *const *engines)
 {
 	struct error err = {0};
@@ -161,7 +164,7 @@ static int open_fs(struct program *p, struct error *err)
 	return rc;
 }
 
-/* Mounted: from here on every way out unmounts. */
+/* From here on the file system is mounted, and every way out of run() unmounts it. */
 static int serve(struct program *p)
 {
 	struct error err = {0};
@@ -209,7 +212,7 @@ static int run(struct program *p)
 	if (rc)
 		return fail(code_of_mount(rc), &err);
 	int code = serve(p);
-	/* Before it is unmounted: its device number is another mount's from then on. */
+	/* The door closes before the unmount, because the next mount may get our device number at once. */
 	mountpoint_withdraw(&p->mountpoint);
 	rc = fs_close(steal(&p->fs));
 	if (rc && code == EXIT_OK) {

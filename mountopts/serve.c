@@ -12,12 +12,15 @@
 #include "backend/base/cleanup.h"
 #include "backend/base/count.h"
 
-/* The drain blocks, and the main thread must go on keeping deadlines: a thread of its own. */
+/*
+ * Waits for running batches to end, in a thread of its own: the main thread goes on keeping the deadlines of
+ * requests meanwhile.
+ */
 struct drain {
 	struct backend *backend;
 	pthread_t thread;
 	bool begun;
-	int done; /* eventfd: written once */
+	int done; /* an eventfd, written once, when the backend has stopped */
 };
 
 static void signal_set(sigset_t *set)
@@ -45,7 +48,7 @@ static void *drain_main(void *arg)
 	backend_stop(d->backend);
 	uint64_t one = 1;
 	ssize_t n = write(d->done, &one, sizeof one);
-	(void)n; /* an eventfd at 0 always takes a 1 */
+	(void)n; /* an eventfd that holds 0 always takes a 1 */
 	return NULL;
 }
 
@@ -60,12 +63,12 @@ static void begin_drain(struct drain *d, const struct serve *s, const char *why)
 	d->begun = true;
 	if (!pthread_create(&d->thread, NULL, drain_main, d))
 		return;
-	/* No thread to be had: then it waits here, and deadlines wait too. */
+	/* There is no thread to be had, so the main thread waits itself, and deadlines are late. */
 	drain_main(d);
 	d->thread = 0;
 }
 
-/* As process 1 of a container we inherit every orphan. */
+/* As process 1 of a container we become the parent of every orphan, and nobody else reaps them. */
 static void reap(void)
 {
 	while (waitpid(-1, NULL, WNOHANG) > 0)
@@ -103,7 +106,7 @@ static void follow_stage(struct drain *d, const struct serve *s, enum fs_stage *
 		begin_drain(d, s, "unmounted");
 }
 
-/* Rounded up: a deadline that is called too early spins. */
+/* Rounded up, because poll() would return just before the deadline again and again. */
 static int wait_ms(int64_t deadline_us, int64_t now_us)
 {
 	if (deadline_us == INT64_MAX)
@@ -119,7 +122,7 @@ static int loop(const struct serve *s, struct drain *d, int signals, struct erro
 		{.fd = signals, .events = POLLIN},
 		{.fd = fs_event_fd(s->fs), .events = POLLIN},
 		{.fd = d->done, .events = POLLIN},
-		{.events = POLLIN}, /* the door */
+		{.events = POLLIN}, /* the mount point's door */
 	};
 	for (;;) {
 		int64_t now = clock_monotonic_us();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the main thread does while the mount lives: it waits for signals and keeps
- * fs/'s deadlines, because no other thread can be trusted to.
+ * What the main thread does while the mount lives: it waits for signals and keeps the deadlines of fs/,
+ * because every other thread may be waiting for a warehouse.
  */
 #ifndef BATCHFS_SERVE_H
 #define BATCHFS_SERVE_H
@@ -21,14 +21,15 @@ struct serve {
 };
 
 /*
- * Blocks the signals that serve_run() answers, in this thread and every later one: before any
- * thread, and before the mount, so that none can end the program and leave a dead mount.
+ * Blocks the signals that serve_run() answers, in this thread and in every thread that it starts later. The
+ * caller does so before it starts a thread or mounts, so that no signal can end the program and leave a dead
+ * mount.
  */
 int serve_block_signals(struct error *err);
 
 /*
- * Until a SIGTERM or SIGINT, or the mount is gone; then lets running batches finish (the
- * mount goes on answering), and returns with the backend stopped. 0, or -errno with *err.
+ * Serves until a SIGTERM or SIGINT comes or the mount is gone. Then running batches may finish, while the
+ * mount goes on answering; the backend has stopped when the function returns. 0, or -errno with *err.
  */
 int serve_run(struct serve *s, struct error *err);
 

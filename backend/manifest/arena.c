@@ -34,7 +34,9 @@ void arena_fini(struct arena *a)
 	*a = (struct arena){0};
 }
 
-/* A chunk with room for `need` bytes at its front; big ones go behind the one in use, which still has room.
+/*
+ * A chunk that has room for `need` bytes. A chunk made for one big text goes behind the chunk in use, which
+ * still has room for small ones.
  */
 static struct arena_chunk *room(struct arena *a, size_t need)
 {
@@ -88,7 +90,7 @@ char *arena_strdup(struct arena *a, const char *text)
 	return text ? arena_strndup(a, text, strlen(text)) : NULL;
 }
 
-/* The slot that holds the text, or the free one where it belongs. */
+/* The place in the hash table that holds the text, or the free place where the text belongs. */
 static const char **slot(const struct arena *a, const char *text, size_t len)
 {
 	size_t hash = len;
@@ -102,7 +104,7 @@ static const char **slot(const struct arena *a, const char *text, size_t len)
 	}
 }
 
-/* At most half full, so that a search ends soon. */
+/* Keeps the hash table at most half full, so that a search soon meets a free place. */
 static bool grow(struct arena *a)
 {
 	struct arena old = *a;

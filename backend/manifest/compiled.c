@@ -17,7 +17,7 @@ static bool is_blank(const char *text)
 	return !*text;
 }
 
-/* The text of a regular file, in the arena; NULL: cannot be read as one. */
+/* The content of a file, in the arena; NULL: it cannot be read, or is no regular file, or holds a NUL. */
 static char *read_file(struct loader *l, const char *path)
 {
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -53,7 +53,7 @@ static char *read_compiled_path(struct loader *l, const char *path)
 	return text;
 }
 
-/* What `dbt compile --select` takes for this model and no other. */
+/* Appends what stands for this model alone behind `dbt compile --select`. */
 static void selector(const struct model *m, struct strbuf *out)
 {
 	size_t name = strlen(m->name);

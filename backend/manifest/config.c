@@ -21,7 +21,7 @@ static int load_batch_size(struct loader *l, const struct place *config, struct 
 	return 0;
 }
 
-/* dbt takes the wall clock that is written, whatever the offset, and stamps it UTC. */
+/* As dbt does: takes the wall-clock time that is written, drops its offset, and calls it UTC. */
 static void load_begin(struct loader *l, const struct place *config, struct model *m)
 {
 	json_t *value = json_object_get(config->object, "begin");
@@ -103,7 +103,7 @@ static int load_indexes(struct loader *l, const struct place *config, struct mod
 	return r;
 }
 
-/* What the project's author tells us, and dbt passes over: meta.batchfs. */
+/* Reads meta.batchfs, where the project's author tells batchfs what dbt does not know. */
 static int load_own_meta(const struct place *in, json_t *meta, struct model *m)
 {
 	json_t *own;

@@ -5,11 +5,17 @@
 
 #include "backend/manifest/steps.h"
 
-/* FNV-1a, 64 bits: it tells versions of one's own code apart and guards against nobody. */
+/*
+ * FNV-1a with 64 bits. The hash tells versions of a user's own code apart; it is no defence against somebody
+ * who wants two to be equal.
+ */
 #define FNV_BASIS 0xcbf29ce484222325u
 #define FNV_PRIME 0x100000001b3u
 
-/* A NULL and "" differ, and the length of each text counts: it ends with a byte that no UTF-8 has. */
+/*
+ * Each text ends with a byte that UTF-8 never has, and NULL has a byte of its own, so that NULL and "" differ
+ * and no text runs into the next.
+ */
 static uint64_t mix(uint64_t hash, const char *text)
 {
 	for (const char *p = text; p && *p; p++)

@@ -11,7 +11,7 @@ static bool is_ephemeral(const struct node *n)
 	return n->materialized && strcmp(n->materialized, "ephemeral") == 0;
 }
 
-/* dbt quotes the column where the project says that it needs quotes. */
+/* Whether dbt puts the column into quotes: where the project says that the column needs them. */
 static bool wants_quotes(const struct place *at, const char *event_time)
 {
 	const json_t *column = json_object_get(json_object_get(at->object, "columns"), event_time);
@@ -36,7 +36,10 @@ static int load_event_time(struct loader *l, const struct place *at, const char 
 	return 0;
 }
 
-/* dbt calls the CTE after the alias or the name, depending on its version. */
+/*
+ * Finds the CTE that stands for an ephemeral model: some versions of dbt call it after the alias, others
+ * after the name.
+ */
 static void name_cte(struct loader *l, const struct model *m, const struct node *n, struct relation *relation)
 {
 	const char *name = relation->identifier;
@@ -84,7 +87,10 @@ static bool reads_itself(const struct loader *l, const struct model *m)
 		if (some[i].code)
 			return true;
 	}
-	/* So many mentions that the rest was not looked at: the careful answer only costs speed. */
+	/*
+	 * There are more mentions than we have looked at. Then the model counts as reading itself, which only
+	 * builds it more slowly.
+	 */
 	return found > max;
 }
 
@@ -98,7 +104,10 @@ static bool is_relation_id(const char *id)
 	return false;
 }
 
-/* Its event_time would be unknown, and the input would be read whole in every batch. */
+/*
+ * Refuses the model where an input is not in the manifest: its event_time is not known then, and every batch
+ * would read all of it.
+ */
 static void check_missing(struct loader *l, struct model *m)
 {
 	struct place at = loader_place(l, (size_t)m->node);
@@ -126,7 +135,7 @@ int load_inputs(struct loader *l, struct model *m, bool **windowed)
 	check_missing(l, m);
 	for (size_t i = 0; i < n->n_parents; i++) {
 		struct input *in = &inputs[m->n_inputs];
-		/* A function of the warehouse, say. */
+		/* A model may depend on what holds no rows, a function of the warehouse say. */
 		if (!node_is_relation(&l->nodes[n->parents[i]]))
 			continue;
 		int r = load_input(l, m, n->parents[i], in);

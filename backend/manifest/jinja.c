@@ -16,7 +16,7 @@ static const char *find(const char *p, const char *end, const char *what)
 	return at ? at : end;
 }
 
-/* The closing delimiter, strings skipped. */
+/* Where the closing delimiter stands; one inside of a string does not count. */
 static const char *find_close(const char *p, const char *end, const char *close)
 {
 	while (p < end && !starts(p, end, close)) {
@@ -70,7 +70,7 @@ bool jinja_is(const struct jinja_token *t, const char *text)
 	       memcmp(t->text, text, t->len) == 0;
 }
 
-/* A block tag opens or closes a body; `{% set x = 1 %}` has none. */
+/* How many bodies the tag opens (1) or closes (-1); `{% set x = 1 %}` has no body, `{% set x %}` has one. */
 static int depth_change(const struct jinja_part *part)
 {
 	static const char *const blocks[] = {"if",     "for",	"macro", "call",
@@ -92,7 +92,7 @@ static int depth_change(const struct jinja_part *part)
 	return t.kind == JINJA_END ? 1 : 0;
 }
 
-/* The tag that starts at p ("{{" or "{%"): its inside. Returns where it ends. */
+/* Takes the tag that starts at p ("{{" or "{%"): *part is its inside. Returns where the tag ends. */
 static const char *take_tag(const char *p, const char *end, struct jinja_part *part)
 {
 	bool expression = p[1] == '{';
@@ -112,7 +112,7 @@ static bool is_tag(const char *p, const char *end)
 	return starts(p, end, "{{") || starts(p, end, "{%") || starts(p, end, "{#");
 }
 
-/* Of a {% raw %} body: text up to its end tag, which is passed over. */
+/* Takes the body of a {% raw %} as text, and passes over its end tag. */
 static void take_raw(struct jinja *j, struct jinja_part *part)
 {
 	const char *p = j->p;

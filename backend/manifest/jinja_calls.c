@@ -30,7 +30,7 @@ static void read_arguments(const char **p, const char *end, struct jinja_call *c
 	call->readable = readable && depth == 0 && positional > (call->source ? 1 : 0);
 }
 
-/* What follows the call behind a dot. */
+/* Reads the attribute behind the call, if a dot follows. */
 static void read_attribute(const char **p, const char *end, struct jinja_call *call)
 {
 	const char *ahead = *p;
@@ -64,7 +64,9 @@ bool jinja_find_call(const char **p, const char *end, struct jinja_call *call, b
 			*pure = first && jinja_lex(&ahead, end).kind == JINJA_END;
 			return true;
 		}
-		/* builtins.ref() is ref() itself; any other x.ref() is something else. */
+		/*
+		 * builtins.ref() is dbt's ref(); x.ref() of any other x is a function of the project's own.
+		 */
 		if (!jinja_is(&t, ".") || !jinja_is(&before, "builtins"))
 			before = t;
 		first = false;
@@ -82,7 +84,7 @@ static void uses_in(const char *p, const char *end, struct jinja_uses *uses)
 {
 	struct jinja_token a = {.kind = JINJA_END}, b = a, t;
 	while ((t = jinja_lex(&p, end)).kind != JINJA_END) {
-		/* model.batch, model['batch'], model.get('batch') */
+		/* The forms are model.batch, model['batch'] and model.get('batch'). */
 		if (names_batch(&t) && jinja_is(&a, "model") && (jinja_is(&b, ".") || jinja_is(&b, "[")))
 			uses->batch = true;
 		if (names_batch(&t) && t.kind == JINJA_STRING && jinja_is(&a, "get") && jinja_is(&b, "("))

@@ -73,7 +73,10 @@ static json_t *lookup(const struct place *in, const char *key)
 	return json_is_null(value) ? NULL : value;
 }
 
-/* jansson lets a NUL through (a name with one must not cost the whole manifest): no C string can hold it. */
+/*
+ * We let jansson accept a NUL in a text, so that one name with a NUL costs one model and not the manifest. A
+ * C string cannot hold it, so the text itself is wrong.
+ */
 static int check_text(const struct place *in, const char *key, const json_t *value)
 {
 	if (!json_is_string(value))

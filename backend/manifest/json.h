@@ -14,25 +14,34 @@
 #include "backend/manifest.h"
 #include "backend/manifest/arena.h"
 
-/* Where an object stands: a chain of keys up to the document, on the stack of who walks down. */
+/*
+ * Where an object stands in the document. Each place points to the one above it; all are on the stack of the
+ * function that walks down.
+ */
 struct place {
 	const struct place *up;
-	const char *key; /* NULL in the document itself, whose `file` is set */
+	const char *key; /* NULL: this is the document itself, and `file` is set */
 	json_t *object;
 	const char *file;
 	struct error *err;
 };
 
-/* The place below; object must be the value of key in up. */
+/* The place of `object`, which is the value of `key` in `up`. */
 struct place place_under(const struct place *up, const char *key, json_t *object);
 
-/* "FILE: KEY.PATH is VALUE, WHAT": -EINVAL. what: "not a string", a clause. */
+/*
+ * Sets the error "FILE: KEY.PATH is VALUE, WHAT", where WHAT is a clause such as "not a string". Returns
+ * -EINVAL.
+ */
 int place_wrong(const struct place *in, const char *key, const json_t *value, const char *what);
 
-/* The path of key in the place, in the arena: "nodes.model.p.x.config.begin". */
+/* The path of the key, in the arena: "nodes.model.p.x.config.begin". */
 char *place_path(const struct place *in, const char *key, struct arena *a);
 
-/* The value as compact JSON, cut where it is long. buf is always terminated. */
+/*
+ * Writes the value as JSON without blanks, cut where it is longer than the buffer. The buffer always ends
+ * with a NUL.
+ */
 void json_excerpt(const json_t *value, char *buf, size_t size);
 
 int get_string(const struct place *in, const char *key, const char **out);
@@ -42,12 +51,12 @@ int get_array(const struct place *in, const char *key, json_t **out);
 int get_bool(const struct place *in, const char *key, enum tristate *out);
 
 /*
- * A list of strings or one string -> a NULL-terminated list, copied to the arena; never NULL but without
- * memory. Of a list with a wrong value: what stands before that.
+ * Copies a list of strings, or one string, to a NULL-terminated list in the arena. The list is never NULL,
+ * except where there is no memory. On -EINVAL it holds the strings before the wrong value.
  */
 int get_strings(const struct place *in, const char *key, struct arena *a, const char ***out);
 
-/* True where the key holds something: not missing, null, false, "", [] or {}. */
+/* Whether the key says anything: it is there, and its value is not null, false, "", [] or {}. */
 bool json_says(const json_t *object, const char *key);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define SCHEMA_OLDEST 9
 
-/* "https://schemas.getdbt.com/dbt/manifest/v12.json" */
+/* Reads the number out of "https://schemas.getdbt.com/dbt/manifest/v12.json". */
 static int check_schema(struct loader *l, const struct place *metadata, const char *version)
 {
 	static const char before[] = "/manifest/v";
@@ -152,7 +152,7 @@ int catalog_from_json(json_t *root, const char *path, const struct log *log, str
 	return 0;
 }
 
-/* The manifest's own path: the file, or manifest.json in the directory. */
+/* Appends the path of the manifest's file: the path that was given, or manifest.json in that directory. */
 static int find_manifest(const char *path, struct strbuf *out, struct error *err)
 {
 	struct stat st;
@@ -185,16 +185,21 @@ int manifest_load(const char *path, const struct log *log, struct catalog **out,
 		return error_set(err, EINVAL, "%s: neither a file nor a directory", file.str);
 	json_error_t wrong;
 	errno = 0;
-	/* A NUL is let through so that a single name with one costs a model, not the manifest. */
+	/*
+	 * A NUL in a text is accepted here, so that one name with a NUL costs one model and not the manifest.
+	 */
 	json_t *root = json_loadf(f, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &wrong);
-	/* Where jansson finds no memory it often blames the text, or says nothing. */
+	/* Where jansson has found no memory it often blames the text, or says nothing at all. */
 	if (!root && (errno == ENOMEM || wrong.line < 0))
 		return error_set(err, ENOMEM, "%s: no memory to load it", file.str);
 	if (!root)
 		return syntax_error(file.str, f, &wrong, err);
 	r = catalog_from_json(root, file.str, log, out, err);
 	json_decref(root);
-	/* The parsed document is several times the file: give it back (83 MB of JSON held 405 MB). */
+	/*
+	 * The parsed document was several times as large as the file (405 MB for 83 MB of JSON): gives the
+	 * memory back to the system.
+	 */
 	malloc_trim(0);
 	return r;
 }

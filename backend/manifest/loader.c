@@ -37,7 +37,7 @@ bool node_is(const struct node *n, const char *resource_type)
 	return strcmp(n->resource_type, resource_type) == 0;
 }
 
-/* Index into graph_types; GRAPH_TYPES: none of the graph. */
+/* The place of the resource type in graph_types; GRAPH_TYPES: the graph leaves nodes of that type out. */
 static size_t find_type(const char *resource_type)
 {
 	size_t i = 0;

@@ -27,39 +27,45 @@ enum node_map {
 
 struct loader {
 	struct catalog *catalog;
-	struct arena *arena; /* the catalog's */
+	struct arena *arena; /* belongs to the catalog */
 	const struct log *log;
-	const char *dir; /* that holds the manifest */
+	const char *dir; /* the directory that holds the manifest */
 	enum sql_dialect dialect;
 	struct place root, maps[MAP_COUNT];
 	json_t *macros; /* NULL: the manifest has none */
 	struct node *nodes;
-	json_t **json;	    /* of nodes[i]; freed once loaded */
-	const char **wrong; /* of nodes[i]: what cannot be read of it, a sentence; NULL: nothing */
+	json_t **json;	    /* json[i] is what nodes[i] is made from; the array is freed when loading ends */
+	const char **wrong; /* wrong[i] is a sentence: what of nodes[i] cannot be understood; NULL: nothing */
 	size_t n_nodes;
 	struct model *models;
 	size_t n_models;
 };
 
-/* 0, or -ENOMEM with the error set once the arena is broken. */
+/* -ENOMEM, with the error set, once an allocation in the arena has failed; else 0. */
 int loader_check(const struct loader *l);
 
-/* Where nodes[i] stands in the document. */
+/* The place of nodes[i] in the document. */
 struct place loader_place(const struct loader *l, size_t node);
 
 /* The resource type, in the graph's own copy of its name, of what may stand in this map; NULL: the map holds
  * none of that type, or the graph leaves the type out. */
 const char *graph_type_in(enum node_map map, const char *resource_type);
 
-/* Index of the node, or -1: it is not in the graph. Once load_nodes() has sorted them. */
+/* The place of the node in `nodes`; -1: it is not in the graph. Only after load_nodes(), which sorts them. */
 int find_node(const struct loader *l, const char *unique_id);
 bool node_is(const struct node *n, const char *resource_type);
-bool node_is_relation(const struct node *n); /* a model can read rows of it */
+bool node_is_relation(const struct node *n); /* whether a model can read rows of the node */
 
-/* Adds a sentence without its full stop to what is wrong with the model; the same one only once. */
+/*
+ * Adds a sentence, without its full stop, to what is wrong with the model. A sentence that is there already
+ * is not added again.
+ */
 void refuse(struct loader *l, struct model *m, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* What a getter has found wrong (-EINVAL) costs this model alone: it is added to what is wrong with it. 0. */
+/*
+ * For the result of a getter: -EINVAL costs this model alone. The error becomes a sentence of what is wrong
+ * with the model, and the step goes on with 0. Any other result is returned.
+ */
 int refuse_wrong(struct loader *l, struct model *m, int r);
 
 /* Adds a need behind those that the model has. The strings are copied, NULL counts as "". */

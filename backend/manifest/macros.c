@@ -6,7 +6,7 @@
 #include "backend/manifest/jinja.h"
 #include "backend/manifest/mentions.h"
 
-/* Macros that have been seen, each once; grows as they name others. */
+/* The macros that a model calls, directly or through others, each once. */
 struct macro_set {
 	const char **ids;
 	size_t n, max;
@@ -42,7 +42,9 @@ static bool add_called(struct macro_set *set, const json_t *of)
 	return fine;
 }
 
-/* Those that come with dbt and its adapters are known. */
+/*
+ * Whether the macro comes with dbt or its adapter. What those macros do is known, so they are not searched.
+ */
 static bool is_dbts_own(const struct loader *l, const char *id)
 {
 	static const char prefix[] = "macro.dbt";

@@ -11,7 +11,7 @@ struct mention_list {
 	size_t n;
 };
 
-/* Without those inside of __dbt__cte__ definitions. */
+/* Lists the mentions of a relation in the SQL, but for those in the definition of a __dbt__cte__. */
 static int list_mentions(struct loader *l, const char *sql, const char *rendered, struct mention_list *out)
 {
 	size_t n = sql_mentions(l->dialect, sql, rendered, NULL, 0);
@@ -33,7 +33,7 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Does another input stand for the same relation with another event_time? */
+/* Whether another input is the same relation with another event_time. */
 static bool shared(const struct model *m, const struct input *in)
 {
 	for (size_t i = 0; i < m->n_inputs; i++) {
@@ -45,15 +45,19 @@ static bool shared(const struct model *m, const struct input *in)
 	return false;
 }
 
-/* What raw_code says of one relation's mentions. */
+/* What comes out when the mentions of one relation in raw_code are put beside those in the compiled code. */
 struct pairing {
-	bool agrees;	/* mention by mention the same as the compiled code */
-	bool uniform;	/* all of them came from the same input in the same way */
-	bool nested;	/* one may be rendered never or often */
-	bool opted_out; /* one is a literal or a .render() */
+	bool agrees;	/* each mention in raw_code has its mention in the compiled code */
+	bool uniform;	/* all of them come from calls of the same input, all with or all without .render() */
+	bool nested;	/* one of them stands where dbt may render it never or many times */
+	bool opted_out; /* one of them is written out by hand or ends in .render(), so dbt does not filter it
+			 */
 };
 
-/* The calls that mean the relation, found as mentions or not: text that stands too close can hide one. */
+/*
+ * Counts the calls that mean the relation. Text that touches a call can hide its mention; then the numbers
+ * differ, and nothing can be told from the mentions.
+ */
 static void count_calls(const struct model *m, const char *rendered, const struct raw_code *raw, size_t found,
 			struct pairing *p)
 {
@@ -91,7 +95,8 @@ static struct pairing pair(const struct model *m, const char *rendered, const st
 
 struct reading {
 	const struct raw_code *raw;
-	bool loose; /* a .render() that stands behind no call of its own */
+	bool loose; /* there is a .render() that cannot be given to one call, in a macro or behind a variable
+		     */
 };
 
 static int load_input_mentions(struct loader *l, struct model *m, struct input *in,
@@ -118,7 +123,9 @@ static int load_input_mentions(struct loader *l, struct model *m, struct input *
 	for (size_t i = 0; i < compiled.n && !l->arena->broken; i++) {
 		const struct raw_span *span = paired ? raw_code_span(reading->raw, in_raw.at[i].start) : NULL;
 		bool filter = !span || (span->input == index && !span->render);
-		/* A place that belongs to another input of the same relation is not ours to judge. */
+		/*
+		 * A place that belongs to another input of the same relation says nothing about this input.
+		 */
 		bool ours = !span || span->input == index || span->input < 0;
 		if (mentions)
 			mentions[i] = filter ? 'f' : '-';

@@ -4,7 +4,8 @@
 
 #include "backend/manifest/steps.h"
 
-#define NAME_MAX_BYTES 200 /* leaves room for what a temporary name of an editor or of rsync adds to it */
+#define NAME_MAX_BYTES                                                                                       \
+	200 /* leaves room in the 255 bytes of a name for what editors and rsync add for a temporary one */
 
 static bool is_microbatch(const struct loader *l, size_t node)
 {
@@ -15,7 +16,7 @@ static bool is_microbatch(const struct loader *l, size_t node)
 	       strcmp(materialized, "incremental") == 0 && strategy && strcmp(strategy, "microbatch") == 0;
 }
 
-/* Why the name cannot be a directory's; NULL: it can. */
+/* Why no directory can have this name; NULL: one can. */
 static const char *bad_name(const char *dir, bool nul)
 {
 	if (nul)
@@ -43,7 +44,7 @@ static int by_dir(const void *a, const void *b)
 	return order ? order : strcmp(x->unique_id, y->unique_id);
 }
 
-/* Sorted by name: is a model of another package called the same? */
+/* Whether a model of another package has the same name. The models are sorted by name. */
 static bool ambiguous(const struct loader *l, size_t i)
 {
 	const struct model *m = &l->models[i];
@@ -69,7 +70,7 @@ static void name_directories(struct loader *l)
 	}
 }
 
-/* Takes out what no directory can be called after. */
+/* Takes out the models whose names no directory can have. */
 static void leave_out(struct loader *l)
 {
 	size_t kept = 0;

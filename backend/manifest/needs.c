@@ -92,7 +92,7 @@ static int check_jinja(struct loader *l, struct model *m, const struct place *at
 	return r;
 }
 
-/* A project can put its own macro in the place of dbt's strategy. */
+/* A project can define a macro of its own that dbt calls in the place of its microbatch strategy. */
 static void check_strategy(struct loader *l, struct model *m)
 {
 	static const char suffix[] = ".get_incremental_microbatch_sql";

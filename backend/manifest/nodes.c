@@ -5,7 +5,9 @@
 #include "backend/base/cleanup.h"
 #include "backend/manifest/steps.h"
 
-/* The graph's name of the resource type that stands in this map; NULL: none of the graph. */
+/*
+ * Reads the node's resource type. *type is NULL where the graph leaves nodes of that type, in this map, out.
+ */
 static int graph_type(const struct place *at, enum node_map map, const char **type)
 {
 	const char *text;
@@ -47,7 +49,7 @@ static int collect(const struct loader *l, enum node_map map, struct found *foun
 	return 0;
 }
 
-/* dbt writes a version as a number or as a string. */
+/* Reads the version, which dbt writes as a number or as a string. */
 static int load_version(struct loader *l, const struct place *at, const char **out)
 {
 	json_t *value = json_object_get(at->object, "version");
@@ -65,7 +67,10 @@ static int load_version(struct loader *l, const struct place *at, const char **o
 	return r;
 }
 
-/* What a getter has found wrong costs this node alone: whoever wants it finds the sentence. */
+/*
+ * For the result of a getter: -EINVAL costs this node alone. The sentence is kept in `wrong`, and refuses the
+ * models that read the node.
+ */
 static int forgive(struct loader *l, size_t i, int r)
 {
 	struct error *err = l->root.err;
@@ -109,7 +114,7 @@ static int load_node(struct loader *l, size_t i)
 	struct place at = loader_place(l, i);
 	json_t *name = json_object_get(at.object, "name");
 	const char *materialized = NULL;
-	/* A NUL in a name is models.c's to judge: it costs that model, not the manifest. */
+	/* A NUL in a name costs one model and not the manifest: models.c looks for it. */
 	if (!json_is_string(name))
 		return place_wrong(&at, "name", name, "not a string");
 	n->name = arena_intern(l->arena, json_string_value(name));

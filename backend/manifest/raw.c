@@ -9,7 +9,7 @@ static bool same(const struct jinja_token *t, const char *text)
 	return text && t->len == strlen(text) && memcmp(t->text, text, t->len) == 0;
 }
 
-/* Is this node's version the one that an unversioned ref() means? */
+/* Whether a ref() without a version means this node. */
 static bool is_latest(const struct loader *l, int node)
 {
 	const json_t *latest = json_object_get(l->json[node], "latest_version");
@@ -33,7 +33,10 @@ static bool names(const struct loader *l, const struct jinja_call *call, int ind
 	return !n->version || is_latest(l, index);
 }
 
-/* Which input the call means; -1: it cannot be told. dbt prefers the model's own package. */
+/*
+ * The input that the call means; -1: it cannot be told. Of two models with one name, dbt takes the one of the
+ * model's own package.
+ */
 static int resolve(const struct loader *l, const struct model *m, const struct jinja_call *call)
 {
 	int found = -1;
@@ -62,7 +65,7 @@ static bool add_span(struct raw_code *r, int input, const struct jinja_call *cal
 	return true;
 }
 
-/* A {{ }} or {% %}. */
+/* Adds what a {{ }} or a {% %} puts into the text. */
 static bool add_tag(struct loader *l, const struct model *m, struct raw_code *r,
 		    const struct jinja_part *part)
 {
@@ -86,7 +89,7 @@ static bool add_tag(struct loader *l, const struct model *m, struct raw_code *r,
 	}
 	if (placed || part->kind != JINJA_EXPRESSION)
 		return true;
-	/* Anything else that is put into the text counts as a word of it; config() leaves nothing. */
+	/* What any other tag renders counts as a word of the SQL, but for config(), which renders nothing. */
 	p = part->text;
 	struct jinja_token word = jinja_lex(&p, part->end);
 	if (!add_span(r, -1, NULL, part->nested))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model's raw_code with each {{ ref() }} and {{ source() }} replaced by the
- * relation it means: what sql_mentions() finds there can be set beside what it
- * finds in the compiled code, and each place knows where it came from.
+ * A model's raw_code with each {{ ref() }} and {{ source() }} replaced by the relation that it means. The
+ * mentions that sql_mentions() finds there are put beside those in the compiled code, and each of them knows
+ * from which call it came.
  */
 #ifndef BATCHFS_MANIFEST_RAW_H
 #define BATCHFS_MANIFEST_RAW_H
@@ -13,21 +13,21 @@
 /* A piece of the text: plain text, or a call. */
 struct raw_span {
 	size_t start;
-	int input;   /* of the call; -1: plain text */
-	bool render; /* ref('x').render() */
-	bool nested; /* see jinja_part */
+	int input;   /* the input that the call means; -1: plain text */
+	bool render; /* the call ends in .render() */
+	bool nested; /* as in struct jinja_part */
 };
 
 struct raw_code {
 	struct strbuf text;
 	struct raw_span *spans; /* ascending by start */
 	size_t n_spans, max_spans;
-	unsigned renders; /* that stand behind a call which is all of its {{ }} */
-	bool unknown;	  /* there is a call whose target cannot be told */
-	bool *odd;	  /* for each input: ref('x').include() and the like */
+	unsigned renders; /* how many .render() stand behind a call that is all of its {{ }} */
+	bool unknown;	  /* there is a call of which it cannot be told what it means */
+	bool *odd;	  /* odd[i]: input i is called with another attribute, such as ref('x').include() */
 };
 
-/* r is zeroed; call raw_code_fini() also after a failure. */
+/* *r must be zeroed. The caller calls raw_code_fini() also after a failure. */
 int raw_code_read(struct loader *l, const struct model *m, const char *raw, struct raw_code *r);
 void raw_code_fini(struct raw_code *r);
 

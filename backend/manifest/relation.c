@@ -7,14 +7,20 @@
 
 #define PARTS_MAX 3
 
-/* One part of a rendered relation; *p moves behind it. NULL: not written as a relation is (or no memory). */
+/*
+ * Takes one part of a rendered relation and moves *p behind it. NULL: the text is not written as a relation
+ * is, or there is no memory.
+ */
 static char *take_part(struct loader *l, const char **p)
 {
 	static const char open[] = "\"`[", close[] = "\"`]";
 	const char *s = *p, *quote = *s ? strchr(open, *s) : NULL;
 	auto_strbuf part = STRBUF_INIT;
 	if (!quote) {
-		/* PostgreSQL folds what is not quoted; SQLite does not care. */
+		/*
+		 * PostgreSQL folds an unquoted name to lower case; SQLite compares names without regard to
+		 * case.
+		 */
 		for (; *s && *s != '.'; s++)
 			strbuf_putc(&part, l->dialect == SQL_POSTGRES && *s > 0 ? (char)tolower(*s) : *s);
 		*p = s;

@@ -8,7 +8,10 @@
 
 #define VERSION_TEXT 64
 
-/* dbt's pattern of a method's name lets nothing else through, and a dot there goes down one level. */
+/*
+ * Whether dbt's `config.KEY` can name this key: dbt lets only these characters through, and a dot goes down
+ * one level.
+ */
 static bool is_word(const char *key)
 {
 	const char *p = key;
@@ -87,7 +90,7 @@ static void version_text(const json_t *version, char text[VERSION_TEXT])
 		snprintf(text, VERSION_TEXT, "%g", json_number_value(version));
 }
 
-/* Numbers are compared as such; one that is none makes it a comparison of texts. */
+/* Compares two versions as numbers, or as texts where one of them is no number. */
 static int compare_versions(const json_t *a, const json_t *b)
 {
 	double x, y;

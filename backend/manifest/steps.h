@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The steps from JSON to catalog. Each returns 0 or -errno with the loader's
- * error filled; what they make lies in the catalog's arena.
+ * The steps from JSON to catalog. Each returns 0, or -errno with the loader's error filled. All that they
+ * make lies in the catalog's arena.
  */
 #ifndef BATCHFS_MANIFEST_STEPS_H
 #define BATCHFS_MANIFEST_STEPS_H
@@ -10,17 +10,20 @@
 
 #include "backend/manifest/loader.h"
 
-/* A catalog and what frees it. */
+/* A catalog with the memory that it lies in. */
 struct owned_catalog {
-	struct catalog catalog; /* first: catalog_free() gets its address */
+	struct catalog catalog; /* stands first, because catalog_free() is given its address */
 	struct arena arena;
 };
 
-/* JSON document -> catalog. `path` is for messages; compiled files are looked for beside it. */
+/*
+ * Makes the catalog from the JSON document. `path` is the manifest's file: messages name it, and compiled
+ * files are looked for beside it.
+ */
 int catalog_from_json(json_t *root, const char *path, const struct log *log, struct catalog **out,
 		      struct error *err);
 
-/* nodes.c */
+/* nodes.c: the graph, with the parents of each node */
 int load_nodes(struct loader *l);
 
 /* selectable.c: what only selection wants of a node */
@@ -32,27 +35,35 @@ int load_models(struct loader *l);
 /* config.c: what stands in the node itself */
 int load_config(struct loader *l, struct model *m);
 
-/* compiled.c */
+/* compiled.c: the compiled SQL, from the manifest or from the file that it names */
 int load_compiled(struct loader *l, struct model *m);
 
 /* needs.c: what the model's config and its Jinja ask for */
 int load_needs(struct loader *l, struct model *m);
 
-/* relation.c: a rendered name must say which table it is */
+/* relation.c: the name of a table, taken apart. -EINVAL: the name does not say which table it is */
 int load_relation(struct loader *l, const struct place *at, struct relation *out);
 
-/* inputs.c: inputs with their mentions; windowed[i]: everything that is read of inputs[i] lies in the window
+/*
+ * inputs.c: the inputs with their mentions. windowed[i]: all that the model reads of inputs[i] lies in the
+ * window
  */
 int load_inputs(struct loader *l, struct model *m, bool **windowed);
 
-/* upstreams.c: refuses, too, what reads a node that is wrong. seen: a zeroed stamp for each node, kept
- * between calls. */
+/*
+ * upstreams.c: the models whose batches the model reads. Refuses the model where it reads a node that is
+ * wrong. `seen` holds a number for each node and one more; all are zero before the first model, and the
+ * caller keeps them from model to model.
+ */
 int load_upstreams(struct loader *l, struct model *m, const bool *windowed, unsigned *seen);
 
-/* syntax.c. f: the file that jansson read, from its start. -EINVAL. */
+/*
+ * syntax.c: the error of a document that is no JSON. jansson has read the file f, which is read again from
+ * its start. Returns -EINVAL.
+ */
 int syntax_error(const char *file, FILE *f, const json_error_t *wrong, struct error *err);
 
-/* hash.c */
+/* hash.c: fills the model's code */
 void hash_model(struct model *m);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where in the document a syntax error stands: jansson knows the byte, people want the key. */
+/* Finds the key at which a syntax error stands: jansson knows only the byte, and a person wants the key. */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +12,10 @@
 #define PATH_MAX_BYTES	300
 #define TOKEN_MAX_BYTES 60
 
-/* Keys down to where the reading is, and the text of the value there. */
+/* The keys down to the place that is being read, and the text of the value there. */
 struct trail {
 	struct strbuf path, token;
-	size_t base[DEPTH_MAX]; /* length of path where each level begins */
+	size_t base[DEPTH_MAX]; /* how long the path was where each level began */
 	size_t depth;
 	bool in_string, escaped;
 };

@@ -8,14 +8,17 @@
 struct walk {
 	struct loader *l;
 	struct model *m;
-	unsigned *seen, stamp; /* seen[node] == stamp: visited in this walk */
+	unsigned *seen, stamp; /* seen[node] == stamp: this walk has visited the node */
 	int *stack;
 	size_t depth;
 	struct upstream *out;
 	size_t n;
 };
 
-/* dbt rebuilds a table by itself, so order ends there; it passes what is only a text of SQL. */
+/*
+ * Whether the order of batches passes through the node. A view or an ephemeral is only a text of SQL, so
+ * whoever reads it reads what it reads; a table is rebuilt by dbt, and order ends there.
+ */
 static bool is_transparent(const struct node *n)
 {
 	return node_is(n, "model") && n->materialized &&
@@ -41,7 +44,9 @@ static void visit(struct walk *w, int node)
 	w->stack[w->depth++] = node;
 }
 
-/* Everything that one input leads to. A graph that goes round in circles ends too: each node is visited once.
+/*
+ * Adds all microbatch models that one input leads to. Each node is visited once, so a graph with a circle
+ * ends too.
  */
 static void follow(struct walk *w, int node, bool windowed)
 {
@@ -50,7 +55,9 @@ static void follow(struct walk *w, int node, bool windowed)
 	while (w->depth) {
 		int at = w->stack[--w->depth];
 		const struct node *n = &w->l->nodes[at];
-		/* What it depends on, or whether it is a view, may not be known. */
+		/*
+		 * Of a node that is wrong, it may not be known what it depends on, or whether it is a view.
+		 */
 		if (w->l->wrong[at] && n->place < 0)
 			refuse(w->l, w->m, "It reads %s, which is wrong in the manifest: %s", n->unique_id,
 			       w->l->wrong[at]);

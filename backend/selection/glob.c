@@ -92,7 +92,7 @@ struct step {
 	const char *at, *end;
 };
 
-/* The next step of a path; "" and "." are none. False: there is no more. */
+/* Takes the next step of a path; "" and "." are no steps. False: there is none left. */
 static bool next_step(const char **p, const char *end, struct step *step)
 {
 	do {
@@ -119,7 +119,7 @@ static bool match_step(const struct step *pattern, const struct step *path)
 bool glob_path(const char *pattern, const char *path, size_t path_len, bool is_directory)
 {
 	const char *pattern_end = pattern + strlen(pattern), *path_end = path + path_len;
-	/* As above: behind the last `**`, one step later each time. */
+	/* Where to try again: behind the last `**`, one step later each time. */
 	const char *star = NULL, *from = NULL;
 	for (;;) {
 		struct step want, have;

@@ -20,7 +20,10 @@ int graph_init(struct graph *g, const struct catalog *c, struct error *err)
 	};
 	if (!g->first_child || !g->children || !g->queue || !g->depth)
 		return error_set(err, ENOMEM, "no memory for a selection");
-	/* Counted two places further, so that filling in leaves each start where it belongs. */
+	/*
+	 * The children of node i are counted at i + 2. Filling them in moves the start at i + 1 to its end,
+	 * which is where it belongs.
+	 */
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < c->nodes[i].n_parents; k++)
 			g->first_child[c->nodes[i].parents[k] + 2]++;
@@ -60,7 +63,10 @@ static struct neighbours children_of(const struct graph *g, int node)
 	return (struct neighbours){g->children + first, (size_t)(g->first_child[node + 1] - first)};
 }
 
-/* Level by level, so that each node is reached by its shortest way. */
+/*
+ * Adds all nodes that can be reached in at most `depth` steps. It goes level by level, so that each node is
+ * reached by its shortest way.
+ */
 static void walk(struct graph *g, bool *set, int depth, struct neighbours (*next)(const struct graph *, int))
 {
 	size_t head = 0, tail = 0;

@@ -9,7 +9,7 @@ static bool node_is(const struct node *n, const char *resource_type)
 	return strcmp(n->resource_type, resource_type) == 0;
 }
 
-/* Of the manifest's "nodes", which some methods look at alone. */
+/* Whether the node stands among the manifest's "nodes", the only ones that some methods look at. */
 static bool is_parsed(const struct node *n)
 {
 	static const char *const types[] = {"model",	"seed",	     "snapshot",     "test",
@@ -43,7 +43,7 @@ static bool match_group(const struct node *n, const char *pattern)
 	return end > group && glob_span(pattern, pattern + strlen(pattern), group, end);
 }
 
-/* The next dotted part of a pattern; *p moves behind its dot. */
+/* Whether the text matches the next part of a dotted pattern; *p moves behind the part's dot. */
 static bool match_part(const char **p, const char *text)
 {
 	const char *part = *p, *end = strchrnul(part, '.');
@@ -59,7 +59,7 @@ static size_t count_dots(const char *text)
 	return n;
 }
 
-/* SOURCE, SOURCE.TABLE or PACKAGE.SOURCE.TABLE */
+/* The pattern is SOURCE, SOURCE.TABLE or PACKAGE.SOURCE.TABLE. */
 static bool match_source(const struct node *n, const char *pattern)
 {
 	size_t dots = count_dots(pattern);
@@ -70,7 +70,7 @@ static bool match_source(const struct node *n, const char *pattern)
 	return match_part(&pattern, n->source_name) && (!dots || match_part(&pattern, n->name));
 }
 
-/* NAME or PACKAGE.NAME */
+/* The pattern is NAME or PACKAGE.NAME. */
 static bool match_named(const struct node *n, const char *resource_type, const char *pattern)
 {
 	if (!node_is(n, resource_type))
@@ -78,7 +78,7 @@ static bool match_named(const struct node *n, const char *resource_type, const c
 	return (!count_dots(pattern) || match_part(&pattern, n->package)) && match_part(&pattern, n->name);
 }
 
-/* The file's name, with its ending or without. */
+/* The pattern is the file's name, with its ending or without. */
 static bool match_file(const struct node *n, const char *pattern)
 {
 	const char *slash = strrchr(n->path, '/'), *name = slash ? slash + 1 : n->path;
@@ -105,7 +105,7 @@ static bool match_config(const struct node *n, const char *path, const char *val
 	return strstr(n->config, room->str);
 }
 
-/* As in dbt, a piece of these words does too. */
+/* The value is a type of test. As in dbt, a part of its word is enough. */
 static bool match_test_type(const struct node *n, const char *value)
 {
 	if (strcmp(value, "generic") == 0 || strcmp(value, "schema") == 0)

@@ -11,13 +11,13 @@ static bool is_versioned(const struct node *n)
 	return n->version && strcmp(n->resource_type, "model") == 0;
 }
 
-/* The part that begins at p ends before a dot or at the end. */
+/* How long the part is that begins at p: it ends before a dot, or at the end of the text. */
 static size_t part_len(const char *p)
 {
 	return strcspn(p, ".");
 }
 
-/* The last two parts of the pattern, or the only one. */
+/* The last two parts of the pattern, or all of a pattern with one part. */
 static const char *last_two(const char *pattern)
 {
 	const char *p = pattern + strlen(pattern);
@@ -28,7 +28,10 @@ static const char *last_two(const char *pattern)
 	return p;
 }
 
-/* `name.v2` or `name_v2`, whatever stands before it: dbt compares them with '_' between. */
+/*
+ * Whether the pattern ends in the name and the version, as `name.v2` or `name_v2`: dbt puts '_' between them
+ * before it compares.
+ */
 static bool is_name_and_version(const char *pattern, const char *name, const char *version)
 {
 	const char *p = last_two(pattern);
@@ -43,7 +46,10 @@ static bool is_name_and_version(const char *pattern, const char *name, const cha
 	return true;
 }
 
-/* The fqn's last part; of a versioned model the one before it. */
+/*
+ * Whether the pattern is the model's name: the last part of its fqn, or, if the model has a version, the part
+ * before the last.
+ */
 static bool is_leaf(const char **fqn, size_t n, const char *pattern, bool versioned)
 {
 	if (!versioned)
@@ -52,7 +58,10 @@ static bool is_leaf(const char **fqn, size_t n, const char *pattern, bool versio
 	       (strcmp(fqn[n - 2], pattern) == 0 || is_name_and_version(pattern, fqn[n - 2], fqn[n - 1]));
 }
 
-/* `flat` begins with the parts of the pattern; from the first one with a wildcard on all of it must match. */
+/*
+ * Whether `flat` begins with the parts of the pattern. From the first part with a wildcard on, all of the
+ * rest must match.
+ */
 static bool is_prefix(const char *flat, const char *pattern)
 {
 	for (;;) {
@@ -101,7 +110,7 @@ static bool match_parts(const char **fqn, const char *pattern, bool versioned, s
 
 bool match_fqn(const struct node *n, const char *pattern, struct strbuf *room)
 {
-	/* With the package in front or without. */
+	/* A pattern may begin with the package or leave it out. */
 	return n->fqn[0] && (match_parts(n->fqn, pattern, is_versioned(n), room) ||
 			     match_parts(n->fqn + 1, pattern, is_versioned(n), room));
 }

@@ -6,7 +6,7 @@
 #include "backend/selection/private.h"
 
 #define OPTION_EXCLUDE "--exclude"
-#define DEPTH_MOST     1000000 /* more steps than any graph has */
+#define DEPTH_MOST     1000000 /* more steps than the longest way through any graph */
 
 /* In the order of enum method. */
 static const char *const method_names[] = {
@@ -38,7 +38,7 @@ static int wrong(struct error *err, const struct span *raw, const char *why)
 	return error_set(err, EINVAL, "'%.*s' is no selection: %s", (int)(raw->end - raw->at), raw->at, why);
 }
 
-/* Digits, perhaps none: how deep. */
+/* The number of steps that the digits say; without digits, all. */
 static int depth(const char *digits, const char *end)
 {
 	int n = 0;
@@ -54,7 +54,7 @@ static const char *skip_digits(const char *p, const char *end)
 	return p;
 }
 
-/* `@` and `2+` at the front; what is left stays in *s. */
+/* Takes the `@` or the `2+` at the front; *s is what is left. */
 static void take_prefix(struct span *s, struct criterion *c)
 {
 	if (s->at < s->end && *s->at == '@') {
@@ -68,7 +68,7 @@ static void take_prefix(struct span *s, struct criterion *c)
 	}
 }
 
-/* `+2` at the end. True: there is one, `+0` too. */
+/* Takes the `+2` at the end; *s is what is left. True: there is one, be it `+0`. */
 static bool take_suffix(struct span *s, struct criterion *c)
 {
 	const char *p = s->end;
@@ -81,7 +81,7 @@ static bool take_suffix(struct span *s, struct criterion *c)
 	return true;
 }
 
-/* The method before the colon, if one stands there. */
+/* Takes the method before the colon. False: there is no colon. */
 static bool split_method(struct span *s, struct span *method)
 {
 	const char *p = s->at;
@@ -149,7 +149,7 @@ static bool is_one_of(const char *text, const char *const *list, size_t n)
 	return false;
 }
 
-/* What dbt refuses of a method's value, whatever the graph. NULL: nothing. */
+/* Why dbt refuses the value of a method, whatever the graph; NULL: dbt does not. */
 static const char *bad_value(const struct criterion *c)
 {
 	static const char *const ages[] = {"latest", "prerelease", "old", "none"};
@@ -215,7 +215,7 @@ static int parse_criterion(const struct span *raw, struct criterion *c, struct e
 	return why ? wrong(err, raw, why) : 0;
 }
 
-/* `a,b,c`: criteria that are intersected. */
+/* Takes a word such as `a,b,c`, whose criteria are intersected. */
 static int parse_word(const struct span *word, bool excluded, struct expression *e, struct error *err)
 {
 	struct span part = {.at = word->at};

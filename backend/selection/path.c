@@ -38,7 +38,7 @@ void project_paths_fini(struct project_paths *p)
 	*p = (struct project_paths){0};
 }
 
-/* Does a path begin with this text? */
+/* Whether a path of the project begins with this text. */
 static bool has_prefix(const struct project_paths *p, const char *text, size_t len)
 {
 	size_t low = 0, high = p->n;
@@ -57,7 +57,7 @@ static bool is_file(const struct project_paths *p, const char *path)
 	return bsearch(&path, p->paths, p->n, sizeof(*p->paths), by_text);
 }
 
-/* len counts the '/' behind the directory. */
+/* Whether the pattern matches a directory of the project; `len` counts the '/' behind it. */
 static bool match_directory(const struct project_paths *p, const char *path, size_t len, const char *pattern)
 {
 	return glob_path(pattern, path, len, true) && has_prefix(p, path, len);

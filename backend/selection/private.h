@@ -32,34 +32,36 @@ enum method {
 #define DEPTH_ALL  -1
 #define DEPTH_NONE 0
 
-/* `2+config.meta.owner:x+`: its texts belong to it. */
+/* One criterion, such as `2+config.meta.owner:x+`. The texts belong to it. */
 struct criterion {
 	enum method method;
-	char *arguments; /* "meta.owner"; "": none */
+	char *arguments; /* what follows the method's name, as in "meta.owner"; "": nothing does */
 	char *value;
-	bool childrens_parents; /* the `@` */
-	int parents, children;	/* steps, or DEPTH_ALL */
-	bool intersects;	/* stands behind a comma: to be intersected with the one before */
-	bool excluded;		/* stands behind --exclude */
+	bool childrens_parents; /* the criterion begins with `@` */
+	int parents, children;	/* how many steps up and down, or DEPTH_ALL */
+	bool intersects;	/* it stands behind a comma and is intersected with the criterion before it */
+	bool excluded;		/* it stands behind --exclude */
 };
 
 struct expression {
-	struct criterion *criteria; /* those of one intersection stand side by side */
+	struct criterion *criteria; /* the criteria of one intersection stand side by side */
 	size_t n;
-	bool included; /* something stands before --exclude; else it is everything */
+	bool included; /* a criterion stands before --exclude; if none does, everything is selected */
 };
 
 /* parse.c. -EINVAL, -ENOMEM. */
 int parse_expression(const char *text, struct expression *out, struct error *err);
 void expression_fini(struct expression *e);
 
-/* names.c: what dbt calls "fqn". room: for its own use; broken, there was no memory and the answer is void.
+/*
+ * names.c: dbt's method "fqn". `room` is for the function's own use; if it is broken afterwards, there was no
+ * memory and the answer is void.
  */
 bool match_fqn(const struct node *n, const char *pattern, struct strbuf *room);
 
-/* path.c: which paths there are in the project, as far as a manifest tells */
+/* path.c: the paths of the project's files, as far as a manifest tells them */
 struct project_paths {
-	const char **paths; /* of the root project's files, sorted */
+	const char **paths; /* the paths of the root project's files, sorted */
 	size_t n;
 };
 
@@ -75,16 +77,17 @@ struct graph {
 	const struct catalog *catalog;
 	int *first_child; /* n_nodes + 1: where the children of node i begin in `children` */
 	int *children;
-	int *queue; /* n_nodes: room for one walk */
-	int *depth; /* n_nodes: of the walk that is going on; -1: not reached */
+	int *queue; /* n_nodes places, for the nodes that a walk still has to visit */
+	int *depth; /* n_nodes places: how many steps the walk needed to the node; -1: it has not been reached
+		     */
 };
 
 int graph_init(struct graph *g, const struct catalog *c, struct error *err);
 void graph_fini(struct graph *g);
-/* Adds to `set` what can be reached from it in so many steps. */
+/* Adds to `set` what can be reached from it in at most so many steps. */
 void graph_add_parents(struct graph *g, bool *set, int depth);
 void graph_add_children(struct graph *g, bool *set, int depth);
-/* Every node behind its parents, in g->queue; nodes that wait for each other come last. */
+/* Sorts all nodes into g->queue, each behind its parents. Nodes in a circle come last. */
 void graph_sort(struct graph *g);
 
 #endif

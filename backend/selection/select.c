@@ -5,12 +5,12 @@
 
 #include "backend/selection/private.h"
 
-/* One flag a node, in each. */
+/* Each of these has one flag a node. */
 struct sets {
 	size_t n;
-	bool *one;  /* of the criterion at hand */
-	bool *word; /* of the intersection at hand */
-	bool *more; /* room for `2+x+1`, whose two sides start from x alone */
+	bool *one;  /* what the criterion at hand selects */
+	bool *word; /* what the intersection at hand selects */
+	bool *more; /* a copy of the criterion's own nodes: both sides of `2+x+1` start from x alone */
 	bool *included, *excluded;
 	bool *all; /* the memory of the others */
 };
@@ -40,7 +40,7 @@ static void intersect(bool *set, const bool *with, size_t n)
 		set[i] &= with[i];
 }
 
-/* The criterion's nodes and what its `@` and `+` add, into s->one. */
+/* Sets s->one to the criterion's nodes and to what its `@` and its `+` add. */
 static int evaluate(struct graph *g, const struct criterion *c, struct sets *s, struct error *err)
 {
 	int r = match_nodes(g->catalog, c, s->one, err);
@@ -50,7 +50,7 @@ static int evaluate(struct graph *g, const struct criterion *c, struct sets *s, 
 	if (c->childrens_parents) {
 		graph_add_children(g, s->one, DEPTH_ALL);
 		graph_add_parents(g, s->one, DEPTH_ALL);
-		/* Whatever a `+` beside the `@` reaches is among these. */
+		/* A `+` beside the `@` reaches nothing more. */
 		return 0;
 	}
 	graph_add_parents(g, s->one, c->parents);
@@ -108,7 +108,7 @@ static int names_init(struct names *names, const struct catalog *c)
 	return 0;
 }
 
-/* Is another package's model called the same? */
+/* Whether a model of another package has the same name. */
 static bool ambiguous(const struct names *names, const struct node *n)
 {
 	const struct node **end = names->list + names->n;

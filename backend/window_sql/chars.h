@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes as both dialects class them, whatever the locale: all of UTF-8's high bytes are letters. */
+/*
+ * What a byte is to both dialects, whatever the locale: every byte above 127, as UTF-8 has them, is a letter.
+ */
 #ifndef BATCHFS_WINDOW_SQL_CHARS_H
 #define BATCHFS_WINDOW_SQL_CHARS_H
 

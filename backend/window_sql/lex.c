@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lexical structure of both dialects: PostgreSQL's "Lexical Structure" chapter with
- * standard_conforming_strings on (batchfs sets it), SQLite's tokenizer documentation.
+ * The lexical structure of both dialects, after PostgreSQL's chapter "Lexical Structure", with
+ * standard_conforming_strings on, and SQLite's documentation of its tokenizer.
  */
 #include "backend/window_sql.h"
 #include "backend/window_sql/chars.h"
@@ -60,7 +60,10 @@ static struct sql_token lex_block_comment(const struct text *t, size_t start)
 	return token(SQL_SPACE, start, t->len, true);
 }
 
-/* Past the closing quote, which is doubled where it is meant; *closed tells whether there was one. */
+/*
+ * The position behind the closing quote; a doubled quote stands for itself and closes nothing. *closed: there
+ * is a closing quote.
+ */
 static size_t skip_quoted(const struct text *t, size_t pos, char quote, bool backslash, bool *closed)
 {
 	while (pos < t->len) {
@@ -129,7 +132,7 @@ static struct sql_token lex_bracketed(const struct text *t, size_t start)
 	return token(SQL_QUOTED, start, end, !close);
 }
 
-/* $tag$ ... $tag$; a '$' that begins none is one byte of punctuation. */
+/* Takes $tag$ ... $tag$. A '$' that begins no such string is one byte of punctuation. */
 static struct sql_token lex_dollar(const struct text *t, size_t start)
 {
 	size_t pos = start + 1;
@@ -164,7 +167,7 @@ static struct sql_token lex_number(const struct text *t, size_t start)
 	return token(SQL_NUMBER, start, pos, false);
 }
 
-/* A word, or the string or identifier that it is the prefix of. */
+/* Takes a word, or the string or quoted identifier whose prefix the word is, as in E'...'. */
 static struct sql_token lex_word(const struct text *t, size_t start)
 {
 	char first = (char)(at(t, start) | 0x20);

@@ -55,7 +55,7 @@ static void text_literal(int64_t us, struct strbuf *out)
 	strbuf_putc(out, '\'');
 }
 
-/* The first whole second at or after the time: for integers `x >= 1.5` is `x >= 2`. */
+/* The first whole second at or behind the time: for whole numbers x, `x >= 1.5` is `x >= 2`. */
 static int64_t ceil_seconds(int64_t us)
 {
 	int64_t s = us / US_PER_SECOND;

@@ -15,8 +15,8 @@ struct finder {
 	size_t rendered_len;
 	struct sql_mention *out;
 	size_t max, count;
-	bool definition; /* inside the body of a definition, */
-	size_t depth;	 /* so many parentheses deep */
+	bool definition; /* the reading is inside of the body of a definition, */
+	size_t depth;	 /* which is so many parentheses deep now */
 };
 
 static struct sql_token lex(const struct finder *f, size_t pos)
@@ -24,7 +24,7 @@ static struct sql_token lex(const struct finder *f, size_t pos)
 	return sql_lex(f->dialect, f->sql, f->len, pos);
 }
 
-/* The next token at or behind pos that is neither white space nor a comment. */
+/* The next token at or behind `pos` that is neither white space nor a comment. */
 static struct sql_token significant(const struct finder *f, size_t pos)
 {
 	struct sql_token t = lex(f, pos);
@@ -55,7 +55,10 @@ static void report(struct finder *f, size_t start, size_t len, bool code, bool c
 	f->count++;
 }
 
-/* One token of the text against one of `rendered`: quoted parts as they stand, words whatever their case. */
+/*
+ * Whether a token of the text equals a token of `rendered`. Quoted parts are compared as they stand, words
+ * without regard to case.
+ */
 static bool same_token(const struct finder *f, const struct sql_token *a, const struct sql_token *b)
 {
 	const char *left = f->sql + a->start, *right = f->rendered + b->start;
@@ -70,7 +73,9 @@ static bool same_token(const struct finder *f, const struct sql_token *a, const 
 	return true;
 }
 
-/* Where the chain that begins at `start` ends, if it begins as `rendered` does; else 0. */
+/*
+ * Where the chain of names that begins at `start` has come to the end of `rendered`; 0: it is another name.
+ */
 static size_t match_chain(const struct finder *f, size_t start)
 {
 	size_t pos = start, at = 0;
@@ -87,8 +92,8 @@ static size_t match_chain(const struct finder *f, size_t start)
 }
 
 /*
- * Where the mention that starts here ends; 0: none does. The chain may go on by one
- * column, and a function call is no relation.
+ * Where the mention that begins at `start` ends; 0: no mention begins there. One more name may follow, which
+ * is a column; a function call is no relation.
  */
 static size_t take_chain(struct finder *f, size_t start)
 {
@@ -111,7 +116,7 @@ static size_t take_chain(struct finder *f, size_t start)
 	return end;
 }
 
-/* In what is no code: the text itself, unless it is a part of a longer word. */
+/* Finds the relation's text in what is no code, unless it is a part of a longer word. */
 static void find_text(struct finder *f, size_t start, size_t end)
 {
 	bool word_first = sql_is_word(f->rendered[0]);
@@ -133,8 +138,8 @@ static void find_text(struct finder *f, size_t start, size_t end)
 }
 
 /*
- * If the word begins `__dbt__cte__NAME as [not] [materialized] (`, as dbt injects an ephemeral model:
- * the position of the parenthesis. Else 0.
+ * Where the parenthesis stands, if the word begins `__dbt__cte__NAME as [not] [materialized] (`, which is how
+ * dbt puts in an ephemeral model; else 0.
  */
 static size_t definition_body(const struct finder *f, const struct sql_token *word)
 {
@@ -162,7 +167,9 @@ static void follow_parentheses(struct finder *f, const struct sql_token *t)
 		f->definition = false;
 }
 
-/* Takes one token, or all of a mention or of a definition's head. Returns where to go on. */
+/*
+ * Takes a whole mention, or the head of a definition, or else one token. Returns where the next one begins.
+ */
 static size_t take(struct finder *f, const struct sql_token *t, bool after_dot)
 {
 	if ((t->kind == SQL_WORD || t->kind == SQL_QUOTED) && !after_dot) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compiled SQL -> template, by way of a list of edits: one for each place where a
- * relation is named and where something else has to stand.
+ * Makes the template from compiled SQL by way of a list of edits: one for each place where a relation is
+ * named and something else has to stand.
  */
 #include "backend/base/cleanup.h"
 #include "backend/base/count.h"
@@ -13,27 +13,27 @@
 #include <string.h>
 
 enum edit_kind {
-	EDIT_FILTER, /* the relation becomes its filtered subquery */
-	EDIT_NAME,   /* ... the engine's name for it */
-	EDIT_COLUMN, /* ... the alias, before a column */
+	EDIT_FILTER, /* the relation becomes a subquery with the window as its filter */
+	EDIT_NAME,   /* the relation is written as the engine calls it */
+	EDIT_COLUMN, /* the relation before a column becomes its alias */
 };
 
-/* A relation that the model reads: of inputs that share it, one. */
+/* A relation that the model reads. Inputs that are the same relation share one. */
 struct source {
 	const char *rendered;
-	const char *native; /* NULL: as written */
+	const char *native; /* how the engine calls it; NULL: as it is written */
 	char *alias;
 	struct sql_mention *found;
 	size_t n_found;
-	bool filtered; /* one of its mentions becomes a filtered subquery */
+	bool filtered; /* a mention of it becomes a filtered subquery */
 };
 
 struct edit {
 	size_t start, len;
 	enum edit_kind kind;
-	bool alias; /* our alias follows */
+	bool alias; /* our alias is written behind it, because the user has given none */
 	const struct source *source;
-	size_t input; /* EDIT_FILTER: whose window it is */
+	size_t input; /* of an EDIT_FILTER: the input whose window it is */
 };
 
 struct parser {
@@ -52,7 +52,7 @@ static int no_memory(struct parser *p)
 	return error_set(p->err, ENOMEM, "out of memory while reading SQL");
 }
 
-/* The quoted identifier of the relation, to which an unquoted one folds as the server folds it. */
+/* The relation's identifier in quotes. An identifier without quotes is folded as the server folds it. */
 static char *alias_of(enum sql_dialect dialect, const char *rendered)
 {
 	size_t len = strlen(rendered);
@@ -123,8 +123,8 @@ static bool stands_for(const struct input *in, const struct source *s)
 }
 
 /*
- * The input whose window the k-th mention outside of definitions gets; -1: none. Behind the last mark
- * stands '\0', which no mention can have.
+ * The input whose window the k-th mention outside of definitions gets; -1: none. A mention behind the last
+ * mark reads '\0', which is no mark.
  */
 static int window_of(const struct parser *p, const struct source *s, const struct sql_mention *m, size_t k)
 {
@@ -138,7 +138,10 @@ static int window_of(const struct parser *p, const struct source *s, const struc
 	return -1;
 }
 
-/* Counts what input.mentions counts; a difference means that filters would go to the wrong places. */
+/*
+ * Counts the mentions as the manifest has counted them for input.mentions. If the numbers differ, filters
+ * would go to the wrong places.
+ */
 static int check_marks(struct parser *p, const struct source *s)
 {
 	size_t outside = 0;
@@ -192,8 +195,9 @@ static int edit_table(struct parser *p, const struct source *s, const struct sql
 }
 
 /*
- * A column's relation goes by the alias wherever one stands in its place. A mention of it that is left as
- * written goes by its own identifier, which is the alias too.
+ * Writes the alias for the relation before a column, if a filtered subquery stands in the relation's place
+ * somewhere. Another mention that is left as it is written is called by its own identifier, which is the
+ * same.
  */
 static void edit_column(struct parser *p, const struct source *s, const struct sql_mention *m)
 {
@@ -214,7 +218,7 @@ static int edit_source(struct parser *p, struct source *s)
 		const struct sql_mention *m = &s->found[i];
 		int input = window_of(p, s, m, k);
 		k += !m->definition;
-		/* Behind a trailing ';' there are only comments. */
+		/* Behind the last ';' there are only comments, where nothing is replaced. */
 		if (!m->code || m->start >= p->scan.len)
 			continue;
 		if (m->column)
@@ -264,7 +268,7 @@ static int add_hole(struct sql_template *t, const struct edit *e, const struct i
 	return h->event_time && h->relation ? 0 : -ENOMEM;
 }
 
-/* What stands in the place of an edit; the engine's name, or the text as it was written. */
+/* Writes what stands in the place of an edit. */
 static int write_edit(const struct parser *p, const struct edit *e, struct strbuf *b, struct sql_template *t)
 {
 	int rc = 0;
@@ -291,7 +295,7 @@ static int write_edit(const struct parser *p, const struct edit *e, struct strbu
 	return rc;
 }
 
-/* On failure *t is to be freed by the caller too. */
+/* The caller frees *t also after a failure. */
 static int write_template(struct parser *p, struct sql_template *t)
 {
 	const char *sql = p->scan.sql;

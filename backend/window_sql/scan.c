@@ -7,8 +7,8 @@
 
 /* What is known of each parenthesis that is open; level 0 is the statement itself. */
 struct level {
-	size_t start; /* of the parenthesis */
-	bool tables;  /* a comma at this level continues a list of relations */
+	size_t start; /* where the parenthesis stands */
+	bool tables;  /* a comma at this level is followed by another relation */
 };
 
 struct scanner {
@@ -57,7 +57,7 @@ static int close_level(struct scanner *s, size_t start)
 	return 0;
 }
 
-/* After '.' and AS any keyword is a plain name. */
+/* Whether the next word is a plain name even if it is a keyword: it is after '.' and AS. */
 static bool is_plain_name(const struct scan *s)
 {
 	if (s->n == 0)
@@ -66,7 +66,7 @@ static bool is_plain_name(const struct scan *s)
 	return (last->kind == SQL_PUNCT && s->sql[last->start] == '.') || scan_is_word(s, s->n - 1, "as");
 }
 
-/* Whether a relation may follow the word; keeps the level's clause. */
+/* Whether a relation may follow the word. Notes the clause that the word begins. */
 static bool word_takes_table(struct scanner *s, const char *word, size_t len)
 {
 	if (is_plain_name(s->out))
@@ -74,7 +74,7 @@ static bool word_takes_table(struct scanner *s, const char *word, size_t len)
 	enum sql_clause clause = sql_word_clause(word, len);
 	if (clause != CLAUSE_SAME)
 		s->levels[s->depth].tables = clause == CLAUSE_TABLES;
-	/* SQLite knows `x in table`. */
+	/* In SQLite a table may also follow IN, as in `x in table`. */
 	return clause == CLAUSE_TABLES || (s->dialect == SQL_SQLITE && sql_word_is(word, len, "in"));
 }
 

@@ -5,28 +5,31 @@
 
 #include "backend/window_sql.h"
 
-/* Without white space and comments. */
+/* A token of the statement that is neither white space nor a comment. */
 struct scan_token {
 	enum sql_token_kind kind;
 	size_t start, len;
-	bool tables; /* a relation may stand right behind it */
+	bool tables; /* a relation may stand right behind the token */
 };
 
 struct scan {
 	const char *sql;
-	size_t len; /* up to a trailing ';' */
+	size_t len; /* of the statement, without a ';' at its end */
 	struct scan_token *tokens;
 	size_t n;
 };
 
-/* *out refers to sql and is to be ended by scan_fini() in any case. 0, -EINVAL with *err, -ENOMEM. */
+/*
+ * *out refers to the text of sql. The caller calls scan_fini() also after a failure. -EINVAL with *err: the
+ * text is not one statement; -ENOMEM.
+ */
 int scan_statement(enum sql_dialect dialect, const char *sql, struct scan *out, struct error *err);
 void scan_fini(struct scan *s);
 
-/* The first token that starts at `offset` or behind it; s->n: none. */
+/* The first token that begins at `offset` or behind it; s->n: there is none. */
 size_t scan_find(const struct scan *s, size_t offset);
 
-/* False where there is no such token. */
+/* Whether the token is this word. False, too, where there is no such token. */
 bool scan_is_word(const struct scan *s, size_t token, const char *word);
 
 /* The line, counted from 1, that holds the byte at `offset`. */

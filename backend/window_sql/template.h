@@ -8,8 +8,8 @@
 struct sql_hole {
 	size_t at;
 	char *event_time;
-	char *relation; /* as rendered by dbt: for messages */
-	size_t input;	/* index into model->inputs */
+	char *relation; /* as dbt has rendered it, for messages */
+	size_t input;	/* its place in model->inputs */
 };
 
 struct sql_template {

@@ -4,11 +4,11 @@
 
 #include "backend/window_sql.h"
 
-/* What an unquoted word of `len` bytes does to the clause it stands in. */
+/* What an unquoted word of `len` bytes begins. */
 enum sql_clause {
 	CLAUSE_SAME,
-	CLAUSE_TABLES, /* from, join: relations follow */
-	CLAUSE_OTHER,  /* select, where, group ...: no list of relations any more */
+	CLAUSE_TABLES, /* relations follow, as after from and join */
+	CLAUSE_OTHER,  /* something else follows, as after select, where and group */
 };
 enum sql_clause sql_word_clause(const char *word, size_t len);
 
