@@ -15,7 +15,7 @@ void answers_init(struct answers *a)
 void answers_add(const struct store *s, struct answers *a, size_t number, const struct store_outcome *o)
 {
 	const struct pg_model *m = &s->models[o->model];
-	auto_free char *message = clean_text(o->message, MESSAGE_MAX);
+	auto_free char *message = clean_text(o->message, MESSAGE_MAX, s->plain);
 	struct strbuf *c = a->columns;
 	pg_array_int(&c[0], (int64_t)number);
 	pg_array_int(&c[1], m->id);

@@ -11,6 +11,7 @@ on conflict do nothing
 -- freeze was committed in between, which this statement cannot see, and nothing is granted.
 -- What keeps a batch from being claimed for requests up to $3 with the code $8 (store.h): a newer request of
 -- other code, a newer cancel; and where it was put back and nothing newer wants it, other code.
+-- A row whose attempt cannot be counted up is damaged: its batch fails, as news from nobody (origin 0), and no other.
 -- name: claim
 with locked as materialized (
 	select seq, freezes from batchfs.model where id = $1::int for share skip locked),
@@ -20,7 +21,7 @@ m as materialized (
 free as materialized (
 	select s.window_start from batchfs.state s
 	where s.model = $1::int and s.window_start = any ($2::timestamptz[])
-	and s.run <> 1 and (s.run = 2 or s.served < $3::bigint)
+	and s.run <> 1 and (s.run = 2 or s.served < $3::bigint) and not {claim_damaged}
 	and exists (select from m)
 	and not exists (
 		select from batchfs.freeze f
@@ -40,8 +41,27 @@ mine as (
 	from free, m
 	where s.model = $1::int and s.window_start = free.window_start
 	returning s.window_start, s.attempt, s.served),
+hopeless as materialized (
+	select s.window_start, s.attempt from batchfs.state s
+	where s.model = $1::int and s.window_start = any ($2::timestamptz[])
+	and s.run <> 1 and (s.run = 2 or s.served < $3::bigint) and {claim_damaged}
+	order by s.window_start for update skip locked),
+failed as (
+	update batchfs.state s set run = 0, outcome = 2, attempt = 0, served = m.seq, interruptions = 0,
+		started = $6::timestamptz, finished = $6::timestamptz, sqlstate = '',
+		message = 'the row of this batch in batchfs.state said that it was attempt ' || h.attempt
+			|| ', which cannot be; it begins anew'
+	from hopeless h, m
+	where s.model = $1::int and s.window_start = h.window_start
+	returning s.*),
+failed_told as (
+	insert into batchfs.attempt (model, window_start, origin, outcome, at, request, sqlstate, message)
+	select model, window_start, 0, 'failed', $6::timestamptz, request, sqlstate, message from failed),
 told as (
 	insert into batchfs.attempt (model, window_start, last_start, origin, outcome, at, request)
 	select $1::int, min(window_start), max(window_start), $7::bigint, 'started', $6::timestamptz, $5::bigint
 	from mine having count(*) > 0)
 select window_start, attempt, served from mine
+
+-- name: claim_damaged
+(s.attempt < 0 or s.attempt = 2147483647)

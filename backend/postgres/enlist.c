@@ -206,6 +206,30 @@ static int meet_targets(struct enlisting *e, struct error *err)
 	return r;
 }
 
+/* One model with a name that cannot be sent must not be the end of all. */
+static int drop_unheld(struct enlisting *e, struct error *err)
+{
+	struct store *s = e->s;
+	auto_free bool *held = calloc(e->n + 1, sizeof *held);
+	if (!held)
+		return error_set(err, ENOMEM, "no memory for %s", count_of(e->n, "model", "models").text);
+	int r = names_held(s, &s->control, e->models, e->n, held, pg_deadline(s), err);
+	size_t kept = 0;
+	for (size_t i = 0; i < e->n && !r; i++) {
+		struct pg_model *m = e->models[i];
+		if (held[i])
+			e->models[kept++] = m;
+		else
+			error_set(
+				&e->targets[m->index].why_not, EOPNOTSUPP,
+				"the name of %s, or of what it reads, has a character that a database in %s "
+				"cannot hold",
+				m->target, PQparameterStatus(s->control.pq, "server_encoding"));
+	}
+	e->n = r ? e->n : kept;
+	return r;
+}
+
 static int enlist(struct enlisting *e, struct error *err)
 {
 	int r = find_ids(e, err);
@@ -232,6 +256,8 @@ int pg_enlist(struct store *s, const struct model *const *list, struct store_tar
 		return r;
 	struct enlisting e = {.s = s, .targets = targets, .models = models, .shapes = shapes, .known = known};
 	r = make_models(&e, list, pg_text(database, 0, 0), err);
+	if (!r)
+		r = drop_unheld(&e, err);
 	for (size_t i = 0; i < e.n && !r; i++)
 		models[i]->enlisted = true;
 	return r ? r : enlist(&e, err);

@@ -73,14 +73,15 @@ static size_t character(const unsigned char *p)
 	return n;
 }
 
-char *clean_text(const char *text, size_t max)
+char *clean_text(const char *text, size_t max, bool ascii)
 {
 	auto_strbuf b = STRBUF_INIT;
 	while (*text) {
 		size_t n = character((const unsigned char *)text);
+		bool keep = n == 1 || (n && !ascii);
 		if (b.len + (n ? n : 1) > max)
 			break;
-		if (n)
+		if (keep)
 			strbuf_add(&b, text, n);
 		else
 			strbuf_putc(&b, '?');

@@ -72,6 +72,7 @@ struct store {
 	struct pg_own *own; /* rows that say that we run them, of before that */
 	size_t n_own, own_size;
 	struct store_target *met; /* by slot, what the next follow() reports; NULL: nothing */
+	bool plain;		  /* messages go in ASCII: the database does not know a character of one */
 	bool schema;		  /* there is a schema batchfs (without it, read only: nothing is known) */
 	char identity[37];	  /* which it is, as meta says. Under lock */
 	int version;		  /* of it and of the program */
@@ -131,8 +132,9 @@ size_t kept_length(const char *name);
 void quote_name(struct strbuf *b, const char *name);
 /* The column that an event_time is, folded and unquoted, or NULL: it is an expression. *failed: no memory. */
 char *plain_column(const char *event_time, bool *failed);
-/* Valid UTF-8 of at most `max` bytes; what is not becomes '?'. NULL: no memory. */
-char *clean_text(const char *text, size_t max);
+/* Valid UTF-8 of at most `max` bytes; what is not becomes '?', and with `ascii` every other character, too:
+ * for a database that does not know it. NULL: no memory. */
+char *clean_text(const char *text, size_t max, bool ascii);
 
 /* shape.c. Queues the questions about the models' targets and inputs; then, once the pipe has run, takes the
  * answers: out[i] is counted. The two halves of shape_read() but for what describe_types() asks. */
@@ -153,6 +155,10 @@ void shape_put(struct store *s, struct pg_shape *shape);
 void shape_keep(struct store *s, struct pg_model *m,
 		struct pg_shape *shape); /* the model's last one; counts it */
 enum time_type shape_type(uint32_t oid);
+
+/* encoding.c. held[i]: the database knows every character of the names of models[i] and what that reads. */
+int names_held(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n, bool *held,
+	       int64_t deadline, struct error *err);
 
 /* describe.c: whether describe_types() has anything to ask of the model. */
 bool describe_asks(const struct pg_model *m);

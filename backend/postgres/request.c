@@ -2,6 +2,7 @@
 /* Requests: all in one commit, each a row of its own, told apart by their uuids. */
 #include <string.h>
 
+#include "backend/base/count.h"
 #include "backend/freeze.h"
 #include "backend/kinds.h"
 #include "backend/postgres/pgstore.h"
@@ -53,12 +54,13 @@ static void add_reason(struct store *s, struct pg_pipe *p, const char *uuid, con
 	pg_add(p, SQL_REQUEST_GIVE_REASON, &v);
 }
 
-static int add_one(struct store *s, struct pg_pipe *p, const struct store_request *q, struct error *err)
+static int add_one(struct store *s, struct pg_pipe *p, const struct store_request *q, bool plain,
+		   struct error *err)
 {
 	char uuid[33];
 	format_uuid(q->uuid, uuid);
-	auto_free char *command = clean_text(q->command, sizeof q->command);
-	auto_free char *reason = q->reason ? clean_text(q->reason, REASON_MAX) : NULL;
+	auto_free char *command = clean_text(q->command, sizeof q->command, plain);
+	auto_free char *reason = q->reason ? clean_text(q->reason, REASON_MAX, plain) : NULL;
 	if (!command || (q->reason && !reason))
 		return error_set(err, ENOMEM, "no memory for a request");
 	switch (q->kind) {
@@ -93,13 +95,15 @@ static void answer(const struct store *s, struct store_request *q, const PGresul
 		freeze_answer(s, q, r);
 	} else if (PQntuples(r) == 1 && pg_null(r, 0, 0)) {
 		q->result = frozen(s, q, r);
-	} else if (PQntuples(r) == 1) {
+	} else if (PQntuples(r) == 1 && !pg_null(r, 0, 1)) {
 		q->id = pg_int(r, 0, 0);
 		q->seq = pg_int(r, 0, 1);
 		q->result = 0;
 	} else if (request_traits(q->kind)->scope == SCOPE_REQUEST) {
 		q->result = error_set(&q->err, ENOENT,
 				      "%s: the request that was to be given a reason is not recorded", dir);
+	} else if (q->expected < 0) {
+		q->result = error_set(&q->err, EIO, "%s is gone from the schema batchfs", dir);
 	} else {
 		q->result = error_set(&q->err, ENOENT, "%s: the batch is no longer %s", dir,
 				      batch_state_name((enum batch_state)q->expected));
@@ -115,12 +119,45 @@ static bool possible(const struct store *s, struct store_request *q)
 	return false;
 }
 
-static int send_all(struct store *s, struct store_request *q, size_t n, bool *sent, struct error *err)
+/* Requests on their way: one commit for all. */
+struct sending {
+	struct store *s;
+	struct store_request *q;
+	size_t n;
+	bool *plain; /* of each: its texts go in ASCII */
+	bool sent;   /* out: it may have been recorded all the same */
+};
+
+/*
+ * A text that the database's encoding cannot hold is one user's, and the others' requests are no worse for
+ * it: what it has not becomes '?'. True: all are to be sent once more.
+ */
+static bool simplify(struct sending *x, const struct pg_pipe *p, size_t first, const struct error *why)
 {
+	if (strcmp(why->sqlstate, "22P05") != 0 || p->failed < (int)first)
+		return false;
+	size_t at = first;
+	for (size_t i = 0; i < x->n; i++) {
+		if (!possible(x->s, &x->q[i]) || at++ != (size_t)p->failed)
+			continue;
+		if (x->plain[i])
+			return false;
+		log_info(x->s->config->log, "a text goes into the history with question marks: %s",
+			 why->text);
+		return x->plain[i] = true;
+	}
+	return false;
+}
+
+/* *again: at once. */
+static int send_once(struct sending *x, bool *again, struct error *err)
+{
+	struct store *s = x->s;
 	auto_strbuf ids = STRBUF_INIT;
-	for (size_t i = 0; i < n; i++)
-		if (possible(s, &q[i]))
-			pg_array_int(&ids, s->models[q[i].model].id);
+	*again = false;
+	for (size_t i = 0; i < x->n; i++)
+		if (possible(s, &x->q[i]))
+			pg_array_int(&ids, s->models[x->q[i].model].id);
 	if (ids.len == 0)
 		return 0;
 	pg_array_end(&ids);
@@ -129,23 +166,37 @@ static int send_all(struct store *s, struct store_request *q, size_t n, bool *se
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	store_begin(s, &p);
 	pg_add(&p, SQL_REQUEST_LOCK_MODELS, &models);
-	size_t first = p.n;
-	for (size_t i = 0; i < n; i++) {
-		int r = possible(s, &q[i]) ? add_one(s, &p, &q[i], err) : 0;
+	size_t first = p.n, at = first;
+	for (size_t i = 0; i < x->n; i++) {
+		int r = possible(s, &x->q[i]) ? add_one(s, &p, &x->q[i], x->plain[i], err) : 0;
 		if (r) {
 			pg_disconnect(&s->control);
 			return r;
 		}
 	}
-	size_t at = first;
 	pg_add(&p, "commit", NULL);
 	p.broken |= strbuf_broken(&ids);
-	*sent = true;
 	int r = store_run(s, &p, err);
-	for (size_t i = 0; i < n && !r; i++)
-		if (possible(s, &q[i]))
-			answer(s, &q[i], p.results[at++]);
-	*sent = p.lost;
+	for (size_t i = 0; i < x->n && !r; i++)
+		if (possible(s, &x->q[i]))
+			answer(s, &x->q[i], p.results[at++]);
+	x->sent |= p.lost;
+	*again = r && !p.lost && err && simplify(x, &p, first, err);
+	return r;
+}
+
+static int send_all(struct store *s, struct store_request *q, size_t n, bool *sent, struct error *err)
+{
+	auto_free bool *plain = calloc(n + 1, sizeof *plain);
+	if (!plain)
+		return error_set(err, ENOMEM, "no memory for %s", count_of(n, "request", "requests").text);
+	struct sending x = {.s = s, .q = q, .n = n, .plain = plain};
+	bool again;
+	int r;
+	do
+		r = send_once(&x, &again, err);
+	while (again);
+	*sent = x.sent;
 	return r;
 }
 

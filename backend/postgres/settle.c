@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Outcomes that are not recorded with the rows, and requests that have nothing left to build. */
+#include <string.h>
+
 #include "backend/kinds.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
@@ -10,7 +12,7 @@
 static void add_outcome(const struct store *s, struct strbuf *a, size_t number, const struct store_outcome *o)
 {
 	const struct pg_model *m = &s->models[o->model];
-	auto_free char *message = clean_text(o->message, MESSAGE_MAX);
+	auto_free char *message = clean_text(o->message, MESSAGE_MAX, s->plain);
 	pg_array_int(&a[0], (int64_t)number);
 	pg_array_int(&a[1], m->id);
 	pg_array_time(&a[2], calendar_start(m->model->batch_size, o->batch));
@@ -49,15 +51,8 @@ static int run_settle(struct store *s, struct strbuf *a, struct answers *answers
 	return r;
 }
 
-int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err)
+static int settle_all(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err)
 {
-	if (s->config->read_only || !s->schema)
-		return error_set(err, EROFS, "this mount writes nothing to the warehouse");
-	int r = store_connect(s, false, err);
-	if (r || n == 0)
-		return r;
-	if (s->anew)
-		return error_set(err, EAGAIN, "the states are read anew first");
 	struct strbuf arrays[N_COLUMNS];
 	auto_answers answers;
 	answers_init(&answers);
@@ -70,11 +65,32 @@ int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct 
 		else
 			add_outcome(s, arrays, i, &outcomes[i]);
 	}
-	r = run_settle(s, arrays, &answers, outcomes, err);
+	int r = run_settle(s, arrays, &answers, outcomes, err);
 	for (int i = 0; i < N_COLUMNS; i++)
 		strbuf_fini(&arrays[i]);
+	return r;
+}
+
+int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err)
+{
+	if (s->config->read_only || !s->schema)
+		return error_set(err, EROFS, "this mount writes nothing to the warehouse");
+	int r = store_connect(s, false, err);
+	if (r || n == 0)
+		return r;
+	if (s->anew)
+		return error_set(err, EAGAIN, "the states are read anew first");
+	struct error why = {0};
+	r = settle_all(s, outcomes, n, &why);
+	/* A message may name a model whose name the database cannot hold. */
+	if (r && strcmp(why.sqlstate, "22P05") == 0 && !s->plain) {
+		s->plain = true;
+		r = settle_all(s, outcomes, n, &why);
+	}
 	if (!r)
 		store_changed(s);
+	else if (err)
+		*err = why;
 	return r;
 }
 

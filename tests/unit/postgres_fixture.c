@@ -59,8 +59,8 @@ static bool find_binaries(void)
 static void reconnect(const char *database)
 {
 	PQfinish(server.conn);
-	const char *keys[] = {"host", "user", "dbname", NULL},
-		   *values[] = {server.dir, "postgres", database, NULL};
+	const char *keys[] = {"host", "user", "dbname", "client_encoding", NULL},
+		   *values[] = {server.dir, "postgres", database, "UTF8", NULL};
 	server.conn = PQconnectdbParams(keys, values, 0);
 	if (PQstatus(server.conn) != CONNECTION_OK)
 		give_up("connect", PQerrorMessage(server.conn));
@@ -148,14 +148,19 @@ void server_crashes(void)
 	reconnect(getenv("PGDATABASE"));
 }
 
-void server_database(void)
+void server_database_in(const char *encoding)
 {
 	char name[32];
 	snprintf(name, sizeof name, "t%u", ++server.databases);
 	reconnect("postgres");
-	sql("create database %s", name);
+	sql("create database %s template template0 encoding '%s'", name, encoding);
 	setenv("PGDATABASE", name, 1);
 	reconnect(name);
+}
+
+void server_database(void)
+{
+	server_database_in("UTF8");
 }
 
 const char *sql(const char *fmt, ...)

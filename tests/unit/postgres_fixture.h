@@ -13,6 +13,7 @@ int server_run_tests(const char *name, const struct CMUnitTest *tests, size_t n)
 
 /* A new empty database, which PGDATABASE names from then on. */
 void server_database(void);
+void server_database_in(const char *encoding); /* with another encoding than UTF8 */
 
 /* From now on no commit is flushed that does not wait for that itself: what asynchronous ones have written is
  * lost with the server. */
