@@ -18,7 +18,7 @@
 
 #include "backend/base/cleanup.h"
 #include "mountopts/mountinfo.h"
-#include "mountopts/peer.h"
+#include "backend/base/peer.h"
 
 #define DEAD_MOUNTS_MAX 16 /* how many dead mounts on one path are detached before we give up */
 #define BIND_TRIES	200

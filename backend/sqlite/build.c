@@ -131,6 +131,14 @@ static int check_inputs(struct worker *w, slot model, ordinal batch, struct erro
 	return 0;
 }
 
+/* FILE is the one that was mounted. contents: looked into, within a transaction. */
+static int check_file(struct worker *w, bool contents, struct error *err)
+{
+	struct file_watch watch = warehouse_watch(w->store);
+	int r = watch_check(&watch, err);
+	return r == 0 && contents ? watch_contents(&watch, w->db, err) : r;
+}
+
 /* Between two batches of a run the table may have been replaced by another program. */
 static int check_target(struct worker *w, slot model, struct error *err)
 {
@@ -170,6 +178,8 @@ static int transact(struct worker *w, const struct build_run *run, const struct 
 		    struct build_report *b, struct error *err)
 {
 	int r = run_own(w, GUARD_OFF, sql->text[STATEMENT_BEGIN].str, run, b, err);
+	if (r == 0)
+		r = check_file(w, true, err);
 	if (r == 0)
 		r = check_target(w, run->model, err);
 	if (r == 0)
@@ -215,6 +225,7 @@ static enum build_outcome outcome_of(int r)
 	case -ESTALE:
 		return BUILD_STALE;
 	case -EBUSY:
+	case -EHOSTUNREACH:
 		return BUILD_PASSING;
 	case -ECANCELED:
 		return BUILD_INTERRUPTED;
@@ -242,10 +253,14 @@ static int build_batch(struct building *g, struct build_report *b, struct error 
 		r = worker_checked(w, err);
 	if (r == 0 && !build_wanted(g->run, b->batch))
 		r = error_set(err, ECANCELED, "it was cancelled");
+	if (r == 0)
+		r = check_file(w, false, err);
 	if (r == 0) {
 		r = db_exec(w->db, sql.text[STATEMENT_COMMIT].str, err);
 		if (r < 0 && was_committed(w, g->run, b))
 			r = 0;
+		if (r == 0)
+			r = check_file(w, false, err);
 	}
 	db_rollback(w->db);
 	batch_sql_fini(&sql);

@@ -30,24 +30,54 @@ static int check_file(const char *file, bool read_only, struct error *err)
 	return 0;
 }
 
+struct file_watch warehouse_watch(struct store *s)
+{
+	LOCKED(&s->lock);
+	return warehouse_of(s)->watch;
+}
+
 int warehouse_connect(struct store *s, struct patience *p, sqlite3 **out, struct error *err)
 {
-	const char *file = warehouse_of(s)->file;
-	return s->config.read_only ? file_open_unwritten(file, p, out, err)
-				   : file_open_written(file, 0, p, out, err);
+	struct file_watch watch = warehouse_watch(s);
+	return s->config.read_only ? file_open_unwritten(warehouse_of(s)->file, p, out, err)
+				   : watch_open(&watch, p, out, err);
+}
+
+static int connect_file(struct store *s, struct error *err)
+{
+	struct warehouse *w = warehouse_of(s);
+	struct file_watch watch = warehouse_watch(s);
+	auto_db *db = NULL;
+	int r = warehouse_connect(s, &s->patience, &db, err);
+	if (r == 0)
+		r = watch_log(&watch, db, err);
+	if (r == 0)
+		r = db_exec(db, "PRAGMA query_only = 1", err);
+	if (r < 0)
+		return r;
+	w->db = steal(&db);
+	LOCKED(&s->lock);
+	w->watch = watch;
+	return 0;
 }
 
 /* FILE as the control thread reads it: beside what it has asked for, what is done. */
 static int connect_control(struct store *s, struct done_rows *out, struct error *err)
 {
-	struct warehouse *w = warehouse_of(s);
-	int r = w->db ? 0 : warehouse_connect(s, &s->patience, &w->db, err);
-	if (r == 0)
-		r = db_exec(w->db, "PRAGMA query_only = 1", err);
-	return r == 0 ? done_rows_open(w->db, out, err) : r;
+	int r = warehouse_of(s)->db ? 0 : connect_file(s, err);
+	return r == 0 ? done_rows_open(warehouse_of(s)->db, out, err) : r;
 }
 
-static const struct queue_hooks hooks = {.connect = connect_control};
+static int check_watched(struct store *s, bool contents, struct error *err)
+{
+	struct file_watch watch = warehouse_watch(s);
+	if (s->config.read_only)
+		return 0;
+	int r = watch_check(&watch, err);
+	return r == 0 && contents ? watch_contents(&watch, warehouse_of(s)->db, err) : r;
+}
+
+static const struct queue_hooks hooks = {.usable = check_watched, .connect = connect_control};
 
 static int init(struct warehouse *w, const struct engine_config *config, struct error *err)
 {
@@ -55,6 +85,7 @@ static int init(struct warehouse *w, const struct engine_config *config, struct 
 	if (asprintf(&queue, "%s-queue", config->database) < 0)
 		queue = NULL;
 	w->file = strdup(config->database);
+	w->watch.path = w->file;
 	int r = queue_init(&w->store, config, queue ? queue : "", &hooks, err);
 	return r == 0 && !(w->file && queue) ? error_set(err, ENOMEM, "no memory") : r;
 }
@@ -64,13 +95,15 @@ static int open_both(struct warehouse *w, struct error *err)
 {
 	auto_db *file = NULL;
 	bool present;
-	int r = queue_open(&w->store, err);
+	struct store *s = &w->store;
+	int r = queue_open(s, err);
 	if (r == 0)
-		r = warehouse_connect(&w->store, &w->store.patience, &file, err);
-	if (r < 0)
-		return r;
-	return w->store.config.read_only ? warehouse_schema_check(file, &present, err)
-					 : meta_make(file, &schema, err);
+		r = s->config.read_only ? file_open_unwritten(w->file, &s->patience, &file, err)
+					: file_open_written(w->file, 0, &s->patience, &file, err);
+	if (r < 0 || s->config.read_only)
+		return r < 0 ? r : warehouse_schema_check(file, &present, err);
+	r = meta_make(file, &schema, err);
+	return r == 0 ? watch_connection(&w->watch, file, err) : r;
 }
 
 int warehouse_open(const struct engine_config *config, struct store **out, struct error *err)

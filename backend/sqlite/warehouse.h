@@ -41,6 +41,7 @@ struct warehouse {
 	char *file;
 	struct target *targets; /* by slot */
 	sqlite3 *db;		/* FILE, the control thread's */
+	struct file_watch watch; /* of FILE; store.lock; changed at open and by the control thread alone */
 };
 
 static inline struct warehouse *warehouse_of(struct store *s)
@@ -64,6 +65,8 @@ int warehouse_open(const struct engine_config *config, struct store **out, struc
 void warehouse_close(struct store *s);
 int warehouse_load(struct store *s, const struct store_sink *sink, struct error *err);
 int warehouse_connect(struct store *s, struct patience *p, sqlite3 **out, struct error *err);
+/* A copy, under the lock. */
+struct file_watch warehouse_watch(struct store *s);
 int warehouse_schema_check(sqlite3 *db, bool *present, struct error *err); /* for who only reads */
 
 /* done.c: statements over FILE's batchfs_state; `db` outlives them. None where FILE has no such table. */

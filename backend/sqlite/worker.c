@@ -78,7 +78,9 @@ int worker_enter(struct worker *w, struct error *err)
 		w->busy = true;
 		__atomic_store_n(&w->patience.stop, false, __ATOMIC_RELEASE);
 	}
-	return connect_worker(w, err);
+	struct file_watch watch = warehouse_watch(w->store);
+	r = w->store->config.read_only ? 0 : watch_check(&watch, err);
+	return r == 0 ? connect_worker(w, err) : r;
 }
 
 void worker_leave(struct worker *w)

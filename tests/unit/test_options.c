@@ -10,7 +10,7 @@
 #include "mountopts/mountinfo.h"
 #include "mountopts/option_table.h"
 #include "mountopts/options.h"
-#include "mountopts/peer.h"
+#include "backend/base/peer.h"
 
 static const struct engine big = {
 	.name = "postgres", .takes = ENGINE_SERVICE | ENGINE_ROLE, .given_by = "service=NAME"};

@@ -21,7 +21,7 @@ static void second_open_names_the_first(void **state)
 	connect_all(f);
 	assert_int_equal(f->engine->store->open(&f->config, &second, &f->err), -EBUSY);
 	assert_null(second);
-	snprintf(pid, sizeof pid, "process %ld;", (long)getpid());
+	snprintf(pid, sizeof pid, "process %ld (", (long)getpid());
 	assert_non_null(strstr(f->err.text, pid));
 	disconnect(f);
 	connect_all(f);

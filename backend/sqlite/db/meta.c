@@ -2,6 +2,7 @@
 #include "backend/sqlite/db/meta.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "backend/sqlite/db/sql.h"
 
@@ -82,4 +83,20 @@ int meta_make(sqlite3 *db, const struct schema *schema, struct error *err)
 		db_rollback(db);
 	}
 	return r < 0 ? error_prefix(err, "%s: ", sqlite3_db_filename(db, "main")) : 0;
+}
+
+int meta_identity(sqlite3 *db, char *out, size_t size, struct error *err)
+{
+	auto_stmt *get = NULL;
+	*out = '\0';
+	int r = db_prepare(db, SQL_META_GET, &get, err);
+	if (r == 0)
+		r = db_bind(get, err, "t", "identity");
+	if (r == 0)
+		r = db_step(get, err);
+	if (r == 1)
+		snprintf(out, size, "%s", db_text(get, 0));
+	if (r < 0 || *out)
+		return r < 0 ? r : 0;
+	return error_set(err, EINVAL, "%s: its table batchfs_meta holds no identity", sqlite3_db_filename(db, "main"));
 }

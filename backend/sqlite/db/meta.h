@@ -19,4 +19,7 @@ int meta_check(sqlite3 *db, const struct schema *schema, bool *present, struct e
 /* Makes the tables, or brings them up to date, in one transaction. -EINVAL: they are of a newer batchfs. */
 int meta_make(sqlite3 *db, const struct schema *schema, struct error *err);
 
+/* What no other file has. -EINVAL: it has none. */
+int meta_identity(sqlite3 *db, char *out, size_t size, struct error *err);
+
 #endif

@@ -87,9 +87,9 @@ int queue_claim(struct store *s, struct store_claim *claims, size_t n, struct er
 	int r = connect_control(s, err);
 	if (r < 0)
 		return r;
-	r = claims_open(&c, s, err);
+	r = queue_begin(s, err);
 	if (r == 0)
-		r = db_exec(s->db, "BEGIN IMMEDIATE", err);
+		r = claims_open(&c, s, err);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = one_claim(&c, &claims[i], err);
 	claims_close(&c);

@@ -11,6 +11,9 @@ int queue_schema(sqlite3 *db, struct error *err);
 
 /* store.c: the control thread's connections; -ECANCELED, -EROFS. */
 int connect_control(struct store *s, struct error *err);
+/* Of the control thread's transactions: in the file that was mounted, by the mount that writes it. */
+int queue_begin(struct store *s, struct error *err);
+int queue_commit(struct store *s, struct error *err); /* -ETIMEDOUT: committed, into a file that was replaced */
 
 /*
  * freeze.c. freeze_of(): 1, and what the statement SQL_FREEZE_FIND has of a window (its strings are the

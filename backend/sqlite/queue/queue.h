@@ -12,7 +12,12 @@
  *                  is one). Its builder records what is done in its own file, in the transaction of the
  *                  rows, and gives the queue statements that read it: struct done_rows.
  *
- * PATH.lock beside the file is locked for the store's life: one writer a file.
+ * PATH.lock beside the file is locked for the store's life: one writer a file. Should that be got round (by removing
+ * it), the mount that wrote its number into the file last is the one that writes: a former one notices.
+ *
+ * A file that is deleted or replaced while it is mounted is noticed (db/watch.h) before anything is written, and once
+ * more before it is acknowledged. Nothing is recorded any more then, until the very file is back; what another file
+ * in its place says is another mount's business, because all that this one shows was in the former.
  *
  * Invariants
  *   1. Attempt numbers of a batch rise with every claim, and are first written to the queue.
@@ -38,7 +43,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/builder.h"
-#include "backend/sqlite/db/db.h"
+#include "backend/sqlite/db/watch.h"
 #include "backend/store.h"
 
 /* A model as the queue knows it. Protected by store.lock. */
@@ -62,8 +67,9 @@ void done_rows_close(struct done_rows *d);
 
 /* What an engine adds to its queue; each is called on the control thread. */
 struct queue_hooks {
-	/* Before anything is written or acknowledged. NULL: nothing is to be asked. */
-	int (*usable)(struct store *s, struct error *err);
+	/* Before anything is written, and before it is acknowledged: -EHOSTUNREACH, the file is another one.
+	 * contents: it is looked into, once connect() has been called. */
+	int (*usable)(struct store *s, bool contents, struct error *err);
 	/* Opens the engine's own connection, at the control thread's first call; kept in store.done. */
 	int (*connect)(struct store *s, struct done_rows *out, struct error *err);
 };
@@ -81,6 +87,7 @@ struct store {
 	sqlite3 *db;
 	struct done_rows done;
 	struct patience patience;
+	struct file_watch watch; /* lock; changed at open and by the control thread alone */
 
 	pthread_mutex_t lock;
 	pthread_cond_t woken_cond;

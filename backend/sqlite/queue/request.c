@@ -208,16 +208,16 @@ static int one(struct requests *q, struct store_request *rq, struct error *err)
 static int run(struct store *s, struct requests *q, struct store_request *requests, size_t n,
 	       struct error *err)
 {
-	int r = requests_open(q, s, err);
+	int r = queue_begin(s, err);
 	if (r == 0)
-		r = db_exec(s->db, "BEGIN IMMEDIATE", err);
+		r = requests_open(q, s, err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		requests[i].result = 0;
 		r = one(q, &requests[i], err);
 	}
 	requests_close(q);
 	if (r == 0)
-		r = db_exec(s->db, "COMMIT", err);
+		r = queue_commit(s, err);
 	db_rollback(s->db);
 	return r;
 }
@@ -234,16 +234,16 @@ int queue_retire(struct store *s, const int64_t *ids, size_t n, struct error *er
 	auto_stmt *stmt = NULL;
 	int r = connect_control(s, err);
 	if (r == 0)
-		r = db_prepare(s->db, SQL_REQUEST_RETIRE, &stmt, err);
+		r = queue_begin(s, err);
 	if (r == 0)
-		r = db_exec(s->db, "BEGIN IMMEDIATE", err);
+		r = db_prepare(s->db, SQL_REQUEST_RETIRE, &stmt, err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = db_bind(stmt, err, "i", ids[i]);
 		if (r == 0)
 			r = db_run(stmt, err);
 	}
 	if (r == 0)
-		r = db_exec(s->db, "COMMIT", err);
+		r = queue_commit(s, err);
 	if (s->db)
 		db_rollback(s->db);
 	return r;

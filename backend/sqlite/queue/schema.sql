@@ -38,6 +38,13 @@ ALTER TABLE state ADD COLUMN rows_outside INTEGER;
 ALTER TABLE attempt ADD COLUMN rows_deleted INTEGER;
 ALTER TABLE attempt ADD COLUMN rows_inserted INTEGER;
 
+-- name: mount_put
+-- Whose commits count: who finds another number here is not the mount that writes any more.
+INSERT INTO batchfs_meta VALUES ('mount', ?) ON CONFLICT DO UPDATE SET value = excluded.value
+
+-- name: mount_is
+SELECT 1 FROM batchfs_meta WHERE key = 'mount' AND value = ?
+
 -- name: model_find
 SELECT id, table_id FROM model WHERE target_table = ? AND batch_size = ?
 

@@ -116,14 +116,14 @@ int queue_settle(struct store *s, struct store_outcome *outcomes, size_t n, stru
 	int r = connect_control(s, err);
 	if (r < 0)
 		return r;
-	r = settling_open(&g, s, err);
+	r = queue_begin(s, err);
 	if (r == 0)
-		r = db_exec(s->db, "BEGIN IMMEDIATE", err);
+		r = settling_open(&g, s, err);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = one_outcome(&g, &outcomes[i], err);
 	settling_close(&g);
 	if (r == 0)
-		r = db_exec(s->db, "COMMIT", err);
+		r = queue_commit(s, err);
 	db_rollback(s->db);
 	return r;
 }
