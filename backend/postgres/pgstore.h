@@ -109,6 +109,9 @@ struct pg_model *store_model(struct store *s, int id); /* NULL: not enlisted her
 void store_begin(struct store *s, struct pg_pipe *p);
 void store_begin_snapshot(struct store *s, struct pg_pipe *p);
 int store_run(struct store *s, struct pg_pipe *p, struct error *err);
+/* A statement on the control connection, alone, of the schema: it may be gone. */
+int store_query(struct store *s, const char *sql, const struct pg_params *params, PGresult **out,
+		struct error *err);
 
 /* enlist.c */
 int enlist_again(struct store *s, struct error *err); /* in another schema; fills s->met */
