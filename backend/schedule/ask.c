@@ -168,6 +168,30 @@ static void read_command(struct ask *a)
 	a->request.command[strcspn(a->request.command, "\n")] = '\0';
 }
 
+/* With the lock. */
+static bool clear(struct backend *b, const struct store_request *r)
+{
+	bool any = false;
+	for (int i = 0; i < b->config.jobs; i++)
+		if (b->workers[i].run.model == r->model)
+			any |= take_back_range(&b->workers[i], r->batches);
+	return any;
+}
+
+bool asks_clear(struct backend *b)
+{
+	LOCKED(&b->lock);
+	struct ask *a;
+	bool any = false;
+	STAILQ_FOREACH(a, &b->asks, link)
+	{
+		if (request_traits(a->request.kind)->clears_queue && !a->cleared)
+			any |= clear(b, &a->request);
+		a->cleared = true;
+	}
+	return any;
+}
+
 /*
  * What may be sent now, in order. Requests on a model that is being adopted wait for the end of
  * that; where it cannot be adopted they go to `stuck`.
@@ -182,9 +206,10 @@ static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue 
 		STAILQ_REMOVE_HEAD(&b->asks, link);
 		bool adopting =
 			b->runtime[a->request.model].adopting && request_traits(a->request.kind)->of_builds;
+		bool early = request_traits(a->request.kind)->clears_queue && !a->cleared;
 		if (adopting && !model_runs(b, a->request.model)) {
 			STAILQ_INSERT_TAIL(stuck, a, link);
-		} else if (n == ASKS_AT_ONCE || adopting) {
+		} else if (n == ASKS_AT_ONCE || adopting || early) {
 			STAILQ_INSERT_TAIL(&later, a, link);
 		} else {
 			STAILQ_INSERT_TAIL(taken, a, link);

@@ -47,13 +47,6 @@ void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at)
 		outcome_queue(b, &out, NULL);
 }
 
-bool still_wanted(void *worker, ordinal batch)
-{
-	struct job_worker *w = worker;
-	LOCKED(&w->b->lock);
-	return !(w->cancelled >> (batch - w->run.first) & 1);
-}
-
 bool cancel_asked(const struct backend *b, slot model, ordinal batch)
 {
 	const struct ask *a;
@@ -76,6 +69,8 @@ static void end_attempt(struct job_worker *w, ordinal batch, int64_t answered)
 	if (!(w->cancelled >> i & 1) || w->answered[i] < answered)
 		w->answered[i] = answered;
 	w->cancelled |= UINT32_C(1) << i;
+	if (take_back(w, batch))
+		return;
 	w->interrupt |= w->building == batch;
 	pthread_cond_signal(&w->b->cancel_wake);
 }

@@ -51,6 +51,7 @@ static int retire(struct backend *b, struct error *err)
 static int follow_ms(struct backend *b)
 {
 	LOCKED(&b->lock);
+	int64_t late = b->config.read_only ? INT64_MAX : take_back_late(b);
 	bool woken = b->woken;
 	b->woken = false;
 	if (woken)
@@ -59,7 +60,7 @@ static int follow_ms(struct backend *b)
 	for (slot i = 0; i < models_end(b->models); i++)
 		if (b->runtime[i].not_before > now)
 			return SOON_MS;
-	return FOLLOW_MS;
+	return late < FOLLOW_MS * INT64_C(1000) ? (int)(late / 1000) + 1 : FOLLOW_MS;
 }
 
 static int turn(struct backend *b, struct error *err)
@@ -70,6 +71,8 @@ static int turn(struct backend *b, struct error *err)
 		LOCKED(&b->lock);
 		ledger_forget_closed(b->ledger);
 	}
+	if (r == 0 && asks_clear(b))
+		r = outcomes_settle(b, err);
 	if (r < 0)
 		return r;
 	asks_send(b);
@@ -95,6 +98,7 @@ static void pause_control(struct backend *b, int64_t us)
 		       pthread_cond_timedwait(&b->paused, &b->lock, &until) == 0)
 			;
 	}
+	asks_clear(b);
 	asks_send(b);
 	asks_frozen(b);
 }

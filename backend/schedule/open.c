@@ -247,6 +247,8 @@ void backend_stop(struct backend *b)
 		LOCKED(&b->lock);
 		b->stopping = true;
 		b->woken = true;
+		for (int i = 0; i < b->config.jobs; i++)
+			take_back_range(&b->workers[i], (struct ordinal_range){0, UINT32_MAX});
 		control_wake(b);
 		pthread_cond_broadcast(&b->slow_wake);
 	}

@@ -25,10 +25,9 @@ void outcome_queue(struct backend *b, const struct store_outcome *out, const str
 	control_wake(b);
 }
 
-void outcome_add(struct backend *b, const struct build_report *r, const struct build_run *run,
-		 enum settle_kind kind)
+void outcome_add_locked(struct backend *b, const struct build_report *r, const struct build_run *run,
+			enum settle_kind kind)
 {
-	LOCKED(&b->lock);
 	struct store_outcome out = {.kind = kind,
 				    .model = run->model,
 				    .batch = r->batch,
@@ -41,6 +40,13 @@ void outcome_add(struct backend *b, const struct build_report *r, const struct b
 		out.kind = SETTLE_CANCELLED;
 	cancel_over(b, run->model, r->batch);
 	outcome_queue(b, &out, r->err);
+}
+
+void outcome_add(struct backend *b, const struct build_report *r, const struct build_run *run,
+		 enum settle_kind kind)
+{
+	LOCKED(&b->lock);
+	outcome_add_locked(b, r, run, kind);
 }
 
 static size_t take(struct backend *b, struct outcome **taken)

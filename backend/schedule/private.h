@@ -45,6 +45,7 @@ struct ask {
 	unsigned ticket_of; /* of the first of a group: how many there are */
 	pid_t pid;
 	char *reason; /* owns request.reason */
+	bool cleared; /* traits.clears_queue: what this mount had claimed in its range was taken back */
 };
 
 /* An outcome on its way to the store. */
@@ -80,6 +81,9 @@ struct job_worker {
 	ordinal building;	     /* the batch of the run that is in flight */
 	uint32_t cancelled;	     /* bit i: run.first + i is to be cancelled */
 	uint32_t ended;		     /* bit i: run.first + i has ended */
+	uint32_t begun;		     /* bit i: the builder's, until it reports its end */
+	uint32_t taken;		     /* bit i: taken back before it had begun */
+	int64_t since;		     /* monotonic: when the batch in flight began */
 	int64_t answered[CLAIM_MAX]; /* of what is cancelled: every request up to this seq is answered by its
 					end */
 	bool interrupt;		     /* the canceller shall end what is in flight */
@@ -226,6 +230,9 @@ void ask_send(struct backend *b, struct ask *a);
 int ask_queue(struct backend *b, struct ask *a);
 
 /* on the control thread */
+/* Before asks_send(): to a store what is claimed runs, so what has not begun is taken back before a freeze is
+ * sent. Whether anything was: then it is to be settled first. */
+bool asks_clear(struct backend *b);
 void asks_send(struct backend *b);
 void asks_frozen(struct backend *b);	    /* answers what has been frozen */
 void asks_fail(struct backend *b, int err); /* answers everything that is still queued */
@@ -241,9 +248,24 @@ void freeze_recorded(struct backend *b, const struct store_request *r); /* with 
 bool freezes_cancel(
 	struct backend *b); /* queues the cancelling of what is queued and frozen; whether any is */
 
+/* take_back.c */
+bool still_wanted(void *worker, ordinal batch); /* build_run.wanted; a job_worker */
+/* The others with the lock. False: the batch was taken back; true: from now on it cannot be. */
+bool keep_from_taking(struct job_worker *w, ordinal batch);
+/* Puts the batch of the run back into the queue, or ends it where that is meant (cancel_meant()). False: it
+ * has begun, or ended. */
+bool take_back(struct job_worker *w, ordinal batch);
+/* All of the run that lie in there; whether there were any. */
+bool take_back_range(struct job_worker *w, struct ordinal_range batches);
+/* What waits behind a batch that is late while another worker could build it. Returns how long until the
+ * next run is late, us; INT64_MAX: none will be. */
+int64_t take_back_late(struct backend *b);
+
 /* outcome.c */
 void outcome_add(struct backend *b, const struct build_report *r, const struct build_run *run,
 		 enum settle_kind kind);
+void outcome_add_locked(struct backend *b, const struct build_report *r, const struct build_run *run,
+			enum settle_kind kind); /* with the lock */
 void outcome_queue(struct backend *b, const struct store_outcome *out,
 		   const struct error *err); /* with the lock */
 

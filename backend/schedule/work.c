@@ -37,6 +37,8 @@ static void start(struct job_worker *w, enum job_kind kind, const struct build_r
 	w->held = models_hold(w->b->models, run->model);
 	w->facts = facts_of(w->b, run->model);
 	w->building = UINT32_MAX;
+	w->begun = w->taken = w->cancelled = w->ended = 0;
+	w->since = clock_monotonic_us();
 	w->kind = kind;
 	pthread_cond_signal(&w->wake);
 }

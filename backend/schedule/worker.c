@@ -34,6 +34,7 @@ static void show_started(struct backend *b, struct job_worker *w, const struct b
 	const struct build_run *run = &w->run;
 	LOCKED(&b->lock);
 	w->building = r->batch;
+	w->since = clock_monotonic_us();
 	/* Cancelled after the claim and before it began. */
 	if (w->cancelled >> (r->batch - run->first) & 1) {
 		w->interrupt = true;
@@ -65,6 +66,11 @@ static void report(void *ctx, const struct build_report *r)
 	struct backend *b = w->b;
 	const struct build_run *run = &w->run;
 	slot model = run->model;
+	{
+		LOCKED(&b->lock);
+		if (!keep_from_taking(w, r->batch))
+			return;
+	}
 	switch (r->outcome) {
 	case BUILD_STARTED:
 		show_started(b, w, r);
@@ -94,19 +100,22 @@ static void report(void *ctx, const struct build_report *r)
 }
 
 /* A run of a model that cannot be prepared ends as one whose first batch fails with the reason. */
-static void fail_run(struct backend *b, const struct build_run *run, const struct error *why)
+static void fail_run(struct job_worker *w, const struct error *why)
 {
+	struct backend *b = w->b;
+	const struct build_run *run = &w->run;
 	int64_t now = clock_now_us(b->config.clock);
 	enum settle_kind kind = SETTLE_FAILED;
+	LOCKED(&b->lock);
 	for (uint32_t i = 0; i < run->count; i++) {
 		struct build_report r = {.batch = run->first + i,
 					 .attempt = run->attempt[i],
 					 .started = now,
 					 .finished = now,
 					 .err = why};
-		if (!r.attempt)
+		if (!r.attempt || !keep_from_taking(w, r.batch))
 			continue;
-		outcome_add(b, &r, run, kind);
+		outcome_add_locked(b, &r, run, kind);
 		kind = SETTLE_UNSTARTED;
 	}
 }
@@ -117,7 +126,7 @@ static void build(struct job_worker *w)
 	struct error err = {0};
 	auto_free struct error *why = refusal_take(b, w->run.model);
 	if (why) {
-		fail_run(b, &w->run, why);
+		fail_run(w, why);
 		return;
 	}
 	int r = builder_build(w->worker, &w->run, report, w, &err);
@@ -147,7 +156,7 @@ void *worker_main(void *arg)
 	}
 	while (wait_for_job(w)) {
 		if (!worker && w->kind == JOB_BUILD)
-			fail_run(b, &w->run, &err);
+			fail_run(w, &err);
 		else if (worker && w->kind == JOB_BUILD)
 			build(w);
 		else
@@ -157,7 +166,6 @@ void *worker_main(void *arg)
 		w->held = NULL;
 		w->facts = NULL;
 		w->kind = JOB_NONE;
-		w->cancelled = w->ended = 0;
 		w->interrupt = false;
 		b->woken = true;
 		control_wake(b);

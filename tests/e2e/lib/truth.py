@@ -74,3 +74,14 @@ def check_rows(warehouse, model):
     twice = warehouse.sql(f"SELECT id, count(*) FROM {warehouse.relation(model)} GROUP BY id HAVING count(*) > 1")
     assert twice == []
     return rows
+
+
+def claimed(warehouse, model):
+    """How many batches of the model a mount has claimed, begun or not."""
+    if warehouse.engine == "sqlite":
+        ((n,),) = _queue(warehouse, "SELECT count(*) FROM state s JOIN model m ON m.id = s.model"
+                                    f" WHERE m.target_table = '{model}' AND s.run = 1")
+        return n
+    ((n,),) = warehouse.sql("SELECT count(*) FROM batchfs.state s JOIN batchfs.model m ON m.id = s.model"
+                            " WHERE m.target_table = %s AND s.run = 1", model)
+    return n
