@@ -142,6 +142,10 @@ static void put_damage(struct batch_row *out, const char *whose, const char *col
 	struct store_state *st = &out->state;
 	snprintf(out->damage, sizeof out->damage, "its row in %s is damaged: %.40s holds no such thing", whose,
 		 column);
+	/* A done batch goes on to be called running here (queue.h, invariant 2), and whether it is done is what nobody can
+	 * read. What really runs the mount knows itself. */
+	if (st->run == ROW_RUNNING)
+		st->run = ROW_IDLE;
 	st->outcome = OUTCOME_FAILED;
 	st->started = st->finished;
 	st->rows_deleted = st->rows_inserted = st->rows_outside = -1;
