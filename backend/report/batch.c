@@ -49,7 +49,7 @@ static void write_because(struct writer *w, const struct report_batch *r)
 	}
 	write_open(w, "because", '[');
 	for (size_t i = 0; i < r->n_because; i++) {
-		/* A directory's name is a file's: NAME_MAX bytes. */
+		/* A model's directory has a name of at most NAME_MAX bytes. */
 		char text[256 + CALENDAR_NAME_MAX], name[CALENDAR_NAME_MAX];
 		calendar_name(r->because[i].model->batch_size, r->because[i].batch, name);
 		snprintf(text, sizeof text, "%s/%s", r->because[i].model->dir, name);

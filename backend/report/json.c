@@ -12,7 +12,10 @@ json_t *json_text(const char *text)
 	json_t *value = json_string(text);
 	if (value)
 		return value;
-	/* A server or a command may say something in another encoding. */
+	/*
+	 * The text may come from a server or a command that uses another encoding: what is no UTF-8 is
+	 * replaced.
+	 */
 	auto_free char *ascii = strdup(text);
 	if (!ascii)
 		return NULL;
@@ -77,7 +80,10 @@ static int dump(json_t *value, size_t flags, struct strbuf *out)
 {
 	if (!value)
 		return -ENOMEM;
-	/* Twelve digits show the milliseconds of a run of years, and 0.1 as 0.1. */
+	/*
+	 * Twelve digits are enough for the milliseconds of a run that takes years, and few enough to show 0.1
+	 * as 0.1.
+	 */
 	int failed = json_dump_callback(value, add, out, flags | JSON_REAL_PRECISION(12));
 	json_decref(value);
 	strbuf_putc(out, '\n');

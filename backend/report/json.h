@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON values in the forms that the documents share. Each returns a new reference, NULL: no memory. A batch's
- * document is written by writer.h, which can also measure it.
+ * JSON values in the forms that the documents share. Each function returns a new reference; NULL: no memory.
+ * Only the document of a batch is written by writer.h instead, which can also measure it.
  */
 #ifndef BATCHFS_REPORT_JSON_H
 #define BATCHFS_REPORT_JSON_H
@@ -10,25 +10,25 @@
 
 #include "backend/report/report.h"
 
-json_t *json_text(const char *text); /* NULL or "": null; what is no UTF-8 is replaced */
+json_t *json_text(const char *text); /* null for NULL and ""; bytes that are no UTF-8 are replaced */
 json_t *json_instant(int64_t us);
-json_t *json_time(int64_t us);	  /* 0: not known, null */
-json_t *json_seconds(int64_t us); /* milliseconds are kept */
-json_t *json_count(int64_t n);	  /* negative: null */
+json_t *json_time(int64_t us);	  /* null for 0, which is not known */
+json_t *json_seconds(int64_t us); /* with milliseconds */
+json_t *json_count(int64_t n);	  /* null for a negative number, which is not known */
 json_t *json_name(const struct model *m, ordinal batch);
-json_t *json_refusal(const struct report_refusal *r); /* NULL: null */
-json_t *json_strings(const char *const *list);	      /* NULL-terminated */
+json_t *json_refusal(const struct report_refusal *r); /* null for NULL */
+json_t *json_strings(const char *const *list);	      /* the list ends with NULL */
 
-/* range.c: the counts; m NULL: of several models. */
+/* range.c: the object with the counts. m is NULL where they are of several models. */
 json_t *json_summary(const struct report_summary *s, const struct model *m, struct report_frozen *frozen,
 		     const struct report_refusal *refusal);
-/* status.c: adds what only .status says to `o` (NULL is fine). named: entries name their models. */
+/* status.c: adds to `o` (NULL is fine) what only .status says. named: each entry names its model. */
 void json_standing(json_t *o, const struct report_standing *s, bool named,
 		   const struct report_source *source);
 
 /*
- * Appends the value and a newline, takes the reference. `value` NULL: -ENOMEM. json_finish(): a key a line;
- * json_line(): all in one.
+ * Appends the value and a newline, and drops the reference. -ENOMEM, also where `value` is NULL.
+ * json_finish() writes a key a line, json_line() all of the value on one line.
  */
 int json_finish(json_t *value, struct strbuf *out);
 int json_line(json_t *value, struct strbuf *out);

@@ -22,7 +22,7 @@ static json_t *inputs(const struct model *m)
 	return array;
 }
 
-/* dbt's two forms: a column, or a list of them. */
+/* Writes the key as dbt has it: one column as a text, several as a list. */
 static json_t *unique_key(const struct model *m)
 {
 	if (!m->unique_key || !m->unique_key[0])
@@ -38,7 +38,7 @@ static json_t *notes(const struct report_model *r)
 	return array;
 }
 
-/* NULL: nothing protects it. */
+/* Who protects the model against a full refresh; NULL: nobody does. */
 static const char *by_whom(const struct report_protection *p)
 {
 	return p->by_config ? "config" : p->by_mount ? "mount" : p->by ? "chmod" : NULL;

@@ -80,13 +80,16 @@ static json_t *why(const struct report_summary *s)
 	return o;
 }
 
-/* What was never built is expected to be like what was. */
+/*
+ * The figure for all batches that would be built, from those of them that have been built before: the others
+ * are expected to be like these.
+ */
 static int64_t expected(int64_t known, const struct report_summary *s)
 {
 	return (int64_t)((double)known / (double)s->known * (double)s->build);
 }
 
-/* m NULL: ordinals of several models, which name nothing. */
+/* m is NULL where several models are counted: their ordinals cannot be named then. */
 static json_t *would_build(const struct report_summary *s, const struct model *m)
 {
 	bool named = m && s->build, judged = s->known > 0;
@@ -122,7 +125,10 @@ void report_frozen_fini(struct report_frozen *f)
 	free(f->list);
 }
 
-/* Of several models (m NULL) all, with the model's name; of one those that come next, if they are its own. */
+/*
+ * The names of frozen batches. Where m is NULL, of all models, each with its model's directory; else only
+ * those of this model, which come next in the list.
+ */
 static json_t *frozen_names(struct report_frozen *f, const struct model *m)
 {
 	json_t *names = f->broken ? NULL : json_array();
@@ -155,39 +161,4 @@ int report_range(const struct report_summary *s, const struct model *m, struct r
 		 const struct report_refusal *refusal, struct strbuf *out)
 {
 	return json_finish(json_summary(s, m, frozen, refusal), out);
-}
-
-static json_t *mount_object(const struct report_mount *m)
-{
-	return json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:n, s:o}", "version", m->version, "engine",
-			 m->engine, "pid", (json_int_t)m->pid, "since", json_time(m->since), "manifest",
-			 m->manifest, "manifest_loaded_at", json_time(m->loaded_at), "manifest_error",
-			 "warehouse", json_text(m->warehouse_error ? m->warehouse_error : "connected"));
-}
-
-int report_root(const struct report_of_model *models, size_t n, struct report_frozen *frozen,
-		const struct report_refusal *refusal, const struct report_mount *mount,
-		const struct report_source *source, struct strbuf *out)
-{
-	struct report_summary all = {0};
-	struct report_standing standing = {0};
-	json_t *by_dir = json_object();
-	for (size_t i = 0; i < n && by_dir; i++) {
-		const struct report_of_model *m = &models[i];
-		report_merge(&all, m->summary);
-		report_note_all(&standing, m->standing);
-		json_t *one = json_summary(m->summary, m->model, frozen, m->refusal);
-		json_standing(one, m->standing, false, source);
-		json_object_set_new(by_dir, m->model->dir, one);
-	}
-	json_t *o = json_summary(&all, NULL, frozen, refusal);
-	json_standing(o, &standing, true, source);
-	if (!o || !by_dir) {
-		json_decref(o);
-		json_decref(by_dir);
-		return -ENOMEM;
-	}
-	json_object_set_new(o, "models", by_dir);
-	json_object_set_new(o, "mount", mount_object(mount));
-	return json_finish(o, out);
 }

@@ -14,7 +14,7 @@
 /* A refused operation, as last_refusal shows it. */
 struct report_refusal {
 	int64_t at;
-	int err; /* positive errno */
+	int err; /* an errno, positive */
 	char message[300];
 };
 
@@ -27,40 +27,46 @@ struct report_batch {
 	const struct model *model;
 	ordinal batch;
 	const struct batch_info *info;
-	const struct report_refusal *refusal; /* NULL: none */
+	const struct report_refusal *refusal; /* NULL: there is none */
 	const char *engine;
-	const struct report_cause *because; /* what it is stale or skipped because of */
+	const struct report_cause *because; /* the batches because of which this one is stale or skipped */
 	size_t n_because;
 };
 int report_batch(const struct report_batch *r, struct strbuf *out);
 
-/* The length of that text, without writing it: for listings. */
+/* How long that document is, without writing it, for the sizes in a listing. */
 size_t report_batch_size(const struct report_batch *r);
 
-/* Counts over batches: of a range, a model, everything. Zero-initialised: nothing yet. */
+/* Counts over the batches of a range, of a model, or of everything. All zero: nothing is counted yet. */
 struct report_summary {
 	size_t batches, states[BATCH_STATES];
 	size_t build, why[BATCH_STATES], why_lookback, why_asked;
-	size_t known; /* of what would be built: how many have a last build to judge by */
+	size_t known; /* how many of those that would be built have a last build to judge by */
 	int64_t known_rows, known_us;
 	ordinal first, last, first_failed,
-		last_failed; /* first/last: of what would be built; valid where the counts say so */
+		last_failed; /* first and last are of the batches that would be built. Each is valid only
+				where the counts say that there is such a batch */
 	int64_t last_finished;
 };
 
-/* Adds one batch. reason: why it would be built, NULL: it would not; "requested" for a range that is asked
- * for. */
+/*
+ * Adds one batch. reason: why the batch would be built ("requested" where somebody asks for its range); NULL:
+ * it would not be built.
+ */
 void report_count(struct report_summary *s, ordinal batch, const struct batch_info *info, const char *reason);
 
-/* Adds one summary to another; the ordinals are not carried over. */
+/*
+ * Adds the counts of one summary to another. Ordinals are not carried over, because two models may stand
+ * behind them.
+ */
 void report_merge(struct report_summary *into, const struct report_summary *from);
 
-/* The frozen batches of a range or of models, model by model. {0}: none. */
+/* The frozen batches of a range or of models, model by model. All zero: there is none. */
 struct report_frozen {
 	struct report_cause *list;
 	size_t n, size;
-	size_t named; /* so many have been written, each with its own model */
-	bool broken;  /* no memory */
+	size_t named; /* how many of them the models written so far have named */
+	bool broken;  /* there was no memory for one of them */
 };
 void report_frozen_add(struct report_frozen *f, const struct model *m, ordinal batch);
 void report_frozen_fini(struct report_frozen *f);
@@ -68,7 +74,9 @@ void report_frozen_fini(struct report_frozen *f);
 int report_range(const struct report_summary *s, const struct model *m, struct report_frozen *frozen,
 		 const struct report_refusal *refusal, struct strbuf *out);
 
-/* What .status says besides the counts. Zero-initialised: nothing yet; a model's batches are noted in order.
+/*
+ * What .status says besides the counts. All zero: nothing is noted yet. The batches of a model are noted in
+ * order.
  */
 #define REPORT_RUNNING	8
 #define REPORT_FAILURES 5
@@ -79,8 +87,8 @@ struct report_mark {
 	int64_t at;
 };
 struct report_standing {
-	int64_t built_until; /* all before it is built; 0: not known */
-	bool gap;	     /* that is the start of a batch that is not built */
+	int64_t built_until; /* every batch that ends by then is built; 0: not known */
+	bool gap;	     /* a batch that is not built begins at built_until */
 	size_t n_running, n_failures;
 	struct report_mark running[REPORT_RUNNING];   /* the longest first */
 	struct report_mark failures[REPORT_FAILURES]; /* the newest first */
@@ -89,16 +97,18 @@ void report_note(struct report_standing *s, slot of, const struct model *m, ordi
 		 const struct batch_info *info);
 void report_note_all(struct report_standing *into, const struct report_standing *from);
 
-/* Counting a model takes a while where it is large: what was counted is kept with the model until something
- * changes. Zero-initialised: nothing yet. */
+/*
+ * The counts of a model, kept until something in it changes, because counting a large model takes a while.
+ * All zero: nothing is kept.
+ */
 struct report_kept {
-	struct report_summary summary; /* of everything that exists, as of: */
+	struct report_summary summary; /* of every batch that existed then, up to `end` */
 	struct report_standing standing;
-	uint64_t generation; /* of the model; 0: nothing is kept */
+	uint64_t generation; /* the generation of the model when it was counted; 0: nothing is kept */
 	ordinal end;
 };
 
-/* Where the texts of failures are, and the clock. */
+/* Where the documents find the texts of failures, and what time it is. */
 struct report_source {
 	int64_t now;
 	void (*info)(void *ctx, slot model, ordinal batch, struct batch_info *out);
@@ -107,50 +117,53 @@ struct report_source {
 int report_status(const struct report_summary *s, const struct report_standing *standing,
 		  const struct model *m, struct report_frozen *frozen, const struct report_refusal *refusal,
 		  const struct report_source *source, struct strbuf *out);
-/* Of a selection, with the names (NULL-terminated) of what it does not rebuild. standing NULL: of its .run; m
- * NULL: of several models. */
+/*
+ * The document of a selection, with the names of what the selection does not rebuild; the list ends with
+ * NULL. standing is NULL for the document of its .run, m where several models are counted.
+ */
 int report_selection(const struct report_summary *s, const struct report_standing *standing,
 		     const struct model *m, struct report_frozen *frozen,
 		     const struct report_refusal *refusal, const struct report_source *source,
 		     const char *const *not_rebuilt, struct strbuf *out);
 
 struct report_mount {
-	const char *version, *engine, *manifest, *warehouse_error; /* warehouse_error NULL: connected */
+	const char *version, *engine, *manifest,
+		*warehouse_error; /* warehouse_error is NULL while the mount is connected */
 	int64_t pid, since, loaded_at;
 };
 /* What .status at the root says of one model. */
 struct report_of_model {
 	const struct model *model;
-	const struct report_refusal *refusal; /* NULL: none */
+	const struct report_refusal *refusal; /* NULL: there is none */
 	const struct report_summary *summary;
 	const struct report_standing *standing;
 };
-/* frozen: in the order of the models; refusal: the root's */
+/* frozen lists the batches in the order of the models; refusal is the root's own */
 int report_root(const struct report_of_model *models, size_t n, struct report_frozen *frozen,
 		const struct report_refusal *refusal, const struct report_mount *mount,
 		const struct report_source *source, struct strbuf *out);
 
-/* Against a full refresh. */
+/* Who protects a model against a full refresh. */
 struct report_protection {
 	bool by_config, by_mount;
-	const struct requester *by; /* a chmod; NULL: none */
+	const struct requester *by; /* who has done so by chmod; NULL: nobody has */
 	int64_t at;
 };
 
 struct report_model {
 	const struct model *model;
-	const char *why_not; /* NULL: runnable */
-	const char *note;    /* "": none */
+	const char *why_not; /* NULL: the model can be built here */
+	const char *note;    /* "": there is nothing to note */
 	enum time_type event_time_type;
 	struct report_protection protection;
 };
 int report_model(const struct report_model *r, struct strbuf *out);
 
-/* What .full-refresh says. */
+/* The document of .full-refresh. */
 int report_full_refresh(const struct model *m, const struct report_protection *p,
 			const struct report_refusal *refusal, struct strbuf *out);
 
-/* A line of .history. */
+/* One line of .history. */
 int report_attempt(const struct model *m, const struct ended_attempt *a, struct strbuf *out);
 
 #endif

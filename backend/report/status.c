@@ -2,7 +2,10 @@
 /* What .status says besides the counts: how far the table is built, what runs, what failed last. */
 #include "backend/report/json.h"
 
-/* Puts it where it belongs of at most `max`; before: whether the first is to stand before the second. */
+/*
+ * Puts the mark where it belongs in a list of at most `max`. before() says whether the first of two stands
+ * before the second.
+ */
 static void keep(struct report_mark *list, size_t *n, size_t max, struct report_mark mark,
 		 bool (*before)(const struct report_mark *a, const struct report_mark *b))
 {
@@ -28,7 +31,10 @@ static bool later(const struct report_mark *a, const struct report_mark *b)
 	return a->at > b->at;
 }
 
-/* Whether all of its window is in the table, also while it is built once more. */
+/*
+ * Whether all rows of the batch's window are in the table. While the batch is built once more, the rows of
+ * the former build are.
+ */
 static bool is_built(const struct model *m, ordinal batch, const struct batch_info *info)
 {
 	switch (info->state) {
@@ -116,7 +122,7 @@ void json_standing(json_t *o, const struct report_standing *s, bool named, const
 	if (!o)
 		return;
 	json_object_set_new(o, "built_until", json_time(s->built_until));
-	/* Whole seconds: what changes with every look should not change the document's size, too. */
+	/* The lag changes with every look. In whole seconds it seldom changes the document's size as well. */
 	json_object_set_new(o, "lag", s->built_until ? json_integer(lag / 1000000) : json_null());
 	json_object_set_new(o, "running", running(s, named));
 	json_object_set_new(o, "last_failures", last_failures(s, named, source));

@@ -74,7 +74,7 @@ void write_bool(struct writer *w, const char *key, bool value)
 	word(w, key, value ? "true" : "false", value ? 4 : 5);
 }
 
-/* Writes backwards from `end`; returns where the number begins. */
+/* Writes the digits of the number backwards from `end`. Returns where the number begins. */
 static char *digits(char *end, uint64_t n)
 {
 	do
@@ -108,7 +108,7 @@ void write_seconds(struct writer *w, const char *key, int64_t us)
 	}
 	char number[32], *end = number + sizeof number;
 	uint64_t ms = (uint64_t)us / 1000;
-	/* At least one digit: it is no integer. */
+	/* At least one digit stands behind the point, so that readers see no integer. */
 	unsigned places = ms % 100 == 0 ? 1 : ms % 10 == 0 ? 2 : 3;
 	uint64_t fraction = ms % 1000 / (places == 1 ? 100 : places == 2 ? 10 : 1);
 	char *at = end;
@@ -135,7 +135,10 @@ void write_time(struct writer *w, const char *key, int64_t us)
 		write_instant(w, key, us);
 }
 
-/* Of a character that cannot stand in a JSON text as it is; 0: it can. */
+/*
+ * How a character is written that cannot stand in a JSON text as it is. Returns the length; 0: the character
+ * can stand there.
+ */
 static size_t escaped(char c, char shown[8])
 {
 	static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
@@ -158,7 +161,7 @@ void write_text(struct writer *w, const char *key, const char *text)
 	}
 	begin(w, key);
 	add(w, "\"", 1);
-	/* What needs nothing goes out in one piece. */
+	/* Characters that need no escape go out in one piece. */
 	const char *from = text, *at = text;
 	while (*at) {
 		char shown[8];
@@ -169,7 +172,10 @@ void write_text(struct writer *w, const char *key, const char *text)
 			continue;
 		}
 		add(w, from, (size_t)(at - from));
-		/* A server or a command may say something in another encoding. */
+		/*
+		 * The text may come from a server or a command that uses another encoding: what is no UTF-8
+		 * is replaced.
+		 */
 		add(w, n ? shown : "?", n ? len : 1);
 		from = ++at;
 	}
