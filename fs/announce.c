@@ -9,14 +9,10 @@
 #include "fs/name.h"
 #include "fs/private.h"
 
-/* So many former inodes of a file (open descriptors) are kept fresh. */
-#define ALIASES_BACK 16
-
-/* The name of a range or a verb whose inode is no longer the one to use. */
+/* A file whose names shall no longer lead to the inode that they lead to. */
 struct dropped_name {
 	TAILQ_ENTRY(dropped_name) link;
-	fuse_ino_t dir;
-	char name[RANGE_NAME_MAX];
+	struct node node;
 };
 
 static fuse_ino_t model_ino(slot model)
@@ -27,21 +23,14 @@ static fuse_ino_t model_ino(slot model)
 }
 
 /* off: 0, attributes and content; -1, attributes only. */
-static void invalidate(struct fs *fs, slot model, ordinal batch, uint8_t seen, unsigned alias, off_t off)
+static void invalidate(struct fs *fs, slot model, ordinal batch, uint8_t seen, off_t off)
 {
 	struct node n = {.kind = NODE_BATCH, .model = model, .ordinal = batch};
-	unsigned oldest = alias > ALIASES_BACK ? alias - ALIASES_BACK : 0;
 
-	for (uint8_t suffix = 0; suffix < NODE_SUFFIXES; suffix++) {
-		if (!(seen & 1u << suffix))
-			continue;
-		n.suffix = suffix;
-		for (unsigned a = oldest; a <= alias; a++) {
-			n.alias = (uint16_t)a;
-			/* -ENOENT, the kernel does not have it, is as good. */
+	for (n.suffix = 0; n.suffix < NODE_SUFFIXES; n.suffix++)
+		/* -ENOENT, the kernel does not have it, is as good. */
+		if (seen & 1u << n.suffix)
 			fuse_lowlevel_notify_inval_inode(fs->session, node_id(&n), off, 0);
-		}
-	}
 }
 
 /* Part of one chunk. */
@@ -65,7 +54,7 @@ static void chunk_changed(struct fs *fs, slot model, ordinal first, ordinal end,
 	if (!kernel_cache_changed(&fs->kernel_cache, model, base, first, end, suffixes, now, &view))
 		return;
 	for (ordinal o = first; o < end; o++)
-		invalidate(fs, model, o, view.seen[o - base], view.alias[o - base], 0);
+		invalidate(fs, model, o, view.seen[o - base], 0);
 }
 
 void announce_changed(struct fs *fs, slot model, struct ordinal_range batches)
@@ -97,7 +86,7 @@ static void attributes_changed(struct fs *fs, slot model, struct ordinal_range b
 		stop = stop < batches.end ? stop : batches.end;
 		for (; o < stop; o++)
 			if (known)
-				invalidate(fs, model, o, view.seen[o - base], view.alias[o - base], -1);
+				invalidate(fs, model, o, view.seen[o - base], -1);
 	}
 }
 
@@ -119,49 +108,24 @@ void announce_recheck(struct fs *fs, slot model, ordinal batch, const struct bat
 	announce_kick(fs);
 }
 
-uint16_t announce_run_alias(struct fs *fs, const struct node *n)
+void announce_locked(struct fs *fs, const struct node *n)
 {
-	if (n->model < 0)
-		return selections_run_alias(&fs->selections, n->ordinal);
-	LOCKED(&fs->lock);
-	return fs->run_alias[n->model];
-}
-
-static void drop_name(struct fs *fs, fuse_ino_t dir, const char *name)
-{
-	struct dropped_name *d = calloc(1, sizeof(*d));
-
-	if (!d)
-		return;
-	d->dir = dir;
-	snprintf(d->name, sizeof(d->name), "%s", name);
-	LOCKED(&fs->announcer.lock);
-	TAILQ_INSERT_TAIL(&fs->announcer.dropped, d, link);
-}
-
-static void new_run_alias(struct fs *fs, const struct node *n)
-{
-	if (n->model < 0) {
-		selections_new_run_alias(&fs->selections, n->ordinal);
-		return;
-	}
-	LOCKED(&fs->lock);
-	fs->run_alias[n->model] = (uint16_t)((fs->run_alias[n->model] + 1) & NODE_ALIAS_MAX);
-}
-
-void announce_new_alias(struct fs *fs, const struct node *n)
-{
-	struct range range;
+	struct dropped_name *d;
 
 	if (n->kind == NODE_BATCH) {
-		kernel_cache_new_alias(&fs->kernel_cache, n->model, n->ordinal);
-	} else if (n->kind == NODE_RANGE && ranges_new_alias(&fs->ranges, n->ordinal, &range)) {
-		drop_name(fs, range.dir, range.name);
-	} else if (n->kind == NODE_RUN || n->kind == NODE_FULL_REFRESH) {
-		new_run_alias(fs, n);
-		drop_name(fs, fs_dir_of(fs, n), fixed_of(n)->text);
+		kernel_cache_drop_names(&fs->kernel_cache, n->model, n->ordinal);
+	} else if ((d = calloc(1, sizeof(*d)))) {
+		d->node = *n;
+		LOCKED(&fs->announcer.lock);
+		TAILQ_INSERT_TAIL(&fs->announcer.dropped, d, link);
 	}
 	announce_kick(fs);
+}
+
+void announce_surplus(struct fs *fs)
+{
+	if (interned_has_surplus(&fs->interned))
+		announce_kick(fs);
 }
 
 void announce_kick(struct fs *fs)
@@ -215,11 +179,43 @@ static void tell_chunk(struct fs *fs, const struct kernel_cache_work *w)
 	for (unsigned i = 0; i < KERNEL_CACHE_CHUNK; i++) {
 		ordinal batch = w->base + i;
 		if (w->refresh[i])
-			invalidate(fs, w->model, batch, w->refresh[i], w->alias[i], 0);
+			invalidate(fs, w->model, batch, w->refresh[i], 0);
 		if (w->drop[i])
 			tell_names(fs, w->model, batch, w->drop[i], false);
 		if (w->expire[i])
 			tell_names(fs, w->model, batch, w->expire[i], expire);
+	}
+}
+
+static void drop_name(struct fs *fs, fuse_ino_t dir, const char *text, const char *tail)
+{
+	char name[INTERNED_NAME_MAX + 1];
+	int len = snprintf(name, sizeof(name), "%s%s", text, tail);
+
+	telling(fs, dir, clock_monotonic_us());
+	fuse_lowlevel_notify_inval_entry(fs->session, dir, name, (size_t)len);
+	telling(fs, dir, 0);
+}
+
+/* Every name that leads to an inode of that node, or to one with the same id. */
+static void drop_names(struct fs *fs, const struct node *n)
+{
+	fuse_ino_t dir = fs_dir_of(fs, n);
+	const struct fixed_name *fixed = fixed_of(n);
+	struct range range;
+
+	if (n->kind == NODE_BATCH) {
+		tell_names(fs, n->model, n->ordinal, (uint8_t)(1u << n->suffix), false);
+	} else if (fixed) {
+		drop_name(fs, dir, fixed->text, "");
+	} else if (n->kind == NODE_SELECTION) {
+		auto_selection struct selection_dir *s = fs_selection_of(fs, n);
+		if (s)
+			drop_name(fs, dir, s->text, "");
+	} else if (interned_get_range(&fs->interned, n->interned, &range)) {
+		drop_name(fs, dir, range.name, "");
+		drop_name(fs, dir, range.name, ".sql");
+		drop_name(fs, dir, range.name, ".progress");
 	}
 }
 
@@ -228,9 +224,7 @@ static void tell_dropped(struct fs *fs, struct dropped_names *list)
 	while (!TAILQ_EMPTY(list)) {
 		struct dropped_name *d = TAILQ_FIRST(list);
 		TAILQ_REMOVE(list, d, link);
-		telling(fs, d->dir, clock_monotonic_us());
-		fuse_lowlevel_notify_inval_entry(fs->session, d->dir, d->name, strlen(d->name));
-		telling(fs, d->dir, 0);
+		drop_names(fs, &d->node);
 		free(d);
 	}
 }
@@ -257,10 +251,13 @@ static void *announcer_run(void *arg)
 	struct fs *fs = arg;
 	struct dropped_names list = TAILQ_HEAD_INITIALIZER(list);
 	struct kernel_cache_work work;
+	struct node surplus;
 	int64_t next = INT64_MAX;
 
 	while (wait_for_more(&fs->announcer, next, &list)) {
 		tell_dropped(fs, &list);
+		while (interned_take_surplus(&fs->interned, &surplus))
+			drop_names(fs, &surplus);
 		while (kernel_cache_take(&fs->kernel_cache, clock_monotonic_us(), &work, &next))
 			tell_chunk(fs, &work);
 	}

@@ -57,11 +57,11 @@ void announce_attributes(struct fs *fs, const struct scope *scope);
 /* Lets the announcer go on. */
 void announce_kick(struct fs *fs);
 
-/* Any thread. The file gets another inode: the names that lead to the old one are dropped. */
-void announce_new_alias(struct fs *fs, const struct node *n);
+/* Any thread. The file's inode is locked (own_inode.h): the names that lead to it are dropped. */
+void announce_locked(struct fs *fs, const struct node *n);
 
-/* Of the inode that this .run, or this model's .full-refresh, has now. */
-uint16_t announce_run_alias(struct fs *fs, const struct node *n);
+/* Any thread, after something was interned: the kernel is told to drop names where too much is. */
+void announce_surplus(struct fs *fs);
 
 /* FUSE thread, after an answer that said `told` of the batch: sees to it if that no longer holds. */
 void announce_recheck(struct fs *fs, slot model, ordinal batch, const struct batch_glance *told);

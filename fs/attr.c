@@ -128,8 +128,8 @@ static int of_directory(struct fs *fs, const struct node *n, struct stat *st)
 
 static void of_link(struct fs *fs, const struct node *n, struct stat *st)
 {
-	fill(fs, n, 0, changed_at(fs, n), strlen(LINK_PREFIX) + strlen(backend_model_dir(fs->backend, n->model)),
-	     st);
+	fill(fs, n, 0, changed_at(fs, n),
+	     strlen(LINK_PREFIX) + strlen(backend_model_dir(fs->backend, n->model)), st);
 	st->st_mode = S_IFLNK | 0777;
 }
 
@@ -200,7 +200,7 @@ int attr_of_made(struct fs *fs, const struct node *n, size_t size, struct stat *
 
 double attr_timeout(const struct node *n)
 {
-	return node_traits(n)->kept ? ATTR_FOREVER_S : 0;
+	return node_traits(n)->kept && !n->alias ? ATTR_FOREVER_S : 0;
 }
 
 /* Whether a line of /proc/PID/status names the group among the supplementary ones. */

@@ -14,16 +14,17 @@ struct fs;
 #define ATTR_FOREVER_S (86400.0 * 365)
 
 /*
- * The size that a look-up tells of what has to be made before it has one: more than it will have. Whoever reads
- * through the page cache (sendfile) without asking for the size meets the end when a READ is answered with
- * less; the kernel has then the true size, as after a GETATTR, which comes before every stat.
+ * The size that a look-up tells of what has to be made before it has one: more than it will have. Whoever
+ * reads through the page cache (sendfile) without asking for the size meets the end when a READ is answered
+ * with less; the kernel has then the true size, as after a GETATTR, which comes before every stat.
  */
 #define ATTR_SIZE_UNKNOWN (1u << 30)
 
 /* What stat shows of the file now, but for the size of a document, and the mtime of a range. -errno. */
 int attr_of(struct fs *fs, const struct node *n, struct stat *st);
 
-/* All that it shows, of a document of that size. It may look at all of the batches that the file stands for. */
+/* All that it shows, of a document of that size. It may look at all of the batches that the file stands for.
+ */
 int attr_of_made(struct fs *fs, const struct node *n, size_t size, struct stat *st);
 
 void attr_set_size(struct stat *st, size_t size);

@@ -14,7 +14,12 @@
 
 #define GLANCES 256
 
-enum { POSITION_SELF = 1, POSITION_PARENT, POSITION_FIXED, POSITION_FIRST = POSITION_FIXED + NODE_FIXED_MAX + 1 };
+enum {
+	POSITION_SELF = 1,
+	POSITION_PARENT,
+	POSITION_FIXED,
+	POSITION_FIRST = POSITION_FIXED + NODE_FIXED_MAX + 1
+};
 
 /* What the kernel was told of a batch. */
 struct told {
@@ -27,6 +32,7 @@ struct listing {
 	fuse_req_t req;
 	struct node dir;
 	bool plus;
+	bool some_locked; /* inodes: without a number in the listing, the kernel looks their names up */
 	char *buf;
 	size_t size, used;
 	struct told *told; /* with plus: room for as many as fit into buf */
@@ -126,11 +132,10 @@ static bool emit_batch(struct listing *l, struct node *n, const struct batch_gla
 	name_format(backend_batch_size(fs->backend, n->model), n->ordinal, n->suffix, name);
 	attr_of_batch(fs, n, glance, &e.attr);
 	if (l->plus) {
-		int alias = kernel_cache_mark(&fs->kernel_cache, n->model, n->ordinal, n->suffix);
-		if (alias >= 0) {
-			n->alias = (uint16_t)alias;
+		int r = kernel_cache_mark(&fs->kernel_cache, n->model, n->ordinal, n->suffix);
+		if (r == 0 && !(l->some_locked && own_inode_is_locked(&fs->own_inodes, node_ino(n)))) {
 			e.ino = node_id(n);
-			if (kernel_cache_is_fresh(&fs->kernel_cache, n->model, n->ordinal, n->suffix))
+			if (kernel_cache_is_changing(&fs->kernel_cache, n->model, n->ordinal, n->suffix))
 				e.attr_timeout = 0;
 			l->told[l->n_told++] = (struct told){n->ordinal, *glance};
 		}
@@ -166,6 +171,7 @@ static void list(struct fs *fs, fuse_req_t req, const struct node *dir, size_t s
 	auto_selection struct selection_dir *selection = fs_selection_of(fs, dir);
 	struct listing l = {.fs = fs, .req = req, .dir = *dir, .plus = plus, .size = size};
 
+	l.some_locked = own_inode_some_locked(&fs->own_inodes);
 	l.buf = malloc(size);
 	if (plus)
 		l.told = malloc((size / PLUS_ENTRY_MIN + 1) * sizeof(*l.told));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents: what is read of a file is a text that is made when the file is opened, and as long as fstat says: fstat makes it
- * anew for a process that has not begun to read.
- * What may take long to make is made beside the FUSE thread (lane.h).
+ * Documents: what is read of a file is a text that is made when the file is opened, and as long as fstat
+ * says: fstat makes it anew for a process that has not begun to read. What may take long to make is made
+ * beside the FUSE thread (lane.h).
  */
 #ifndef BATCHFS_FS_DOCUMENT_H
 #define BATCHFS_FS_DOCUMENT_H

@@ -114,6 +114,18 @@ static void open_to_write(struct fs *fs, fuse_req_t req, const struct node *n, c
 	handle_set_ticket(&fs->handles, fh, ticket);
 }
 
+/* Whether something may be waited for by that open file. */
+static bool may_wait(struct fs *fs, const struct node *n, bool to_write)
+{
+	const struct node_traits *t = node_traits(n);
+	auto_scope struct scope scope = {.n = 0};
+	struct scope_place place = {.part = 0};
+
+	if (to_write || !t->builds)
+		return to_write && (t->builds || t->freezes);
+	return fs_scope(fs, n, &scope) == 0 && scope_unsettled(fs->backend, &scope, &place);
+}
+
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
@@ -125,6 +137,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	if (r == 0)
 		r = to_write ? trigger_check(fs, req, &n, truncate, &scope) : check_read(fs, &n);
+	if (r == 0 && may_wait(fs, &n, to_write) && lookup_send_back(fs, req, &n))
+		r = -ESTALE;
 	if (r == 0) {
 		fi->fh = handle_new(&fs->handles, ino, fuse_req_ctx(req)->pid);
 		if (!fi->fh)

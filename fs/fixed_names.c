@@ -39,7 +39,8 @@ static int of_selection(struct fs *fs, const struct node *n, bool status, struct
 {
 	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
 
-	return dir ? backend_selection_document(fs->backend, &dir->selected, dir->text, status, out) : -ESTALE;
+	return dir ? backend_selection_document(fs->backend, &dir->selected, dir->text, status, out)
+		   : -ESTALE;
 }
 
 static int selection_status(struct fs *fs, const struct node *n, struct strbuf *out)

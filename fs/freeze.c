@@ -2,6 +2,7 @@
 #include "fs/freeze.h"
 
 #include "fs/attr.h"
+#include "fs/lookup.h"
 #include "fs/refuse.h"
 #include "fs/trigger.h"
 
@@ -26,7 +27,7 @@ static int wanted(struct fs *fs, fuse_req_t req, const struct node *n, mode_t mo
 			"a-w freezes, chmod u+w thaws.");
 	if ((mode ^ now) & ~ALL_W)
 		return refuse_node(fs, req, n, EPERM,
-				      "Of a mode only w can be changed: chmod a-w freezes, chmod u+w thaws.");
+				   "Of a mode only w can be changed: chmod a-w freezes, chmod u+w thaws.");
 	if (!(mode & ALL_W))
 		return 1;
 	if (mode & S_IWUSR)
@@ -42,13 +43,12 @@ static int check(struct fs *fs, const struct wait_for *what)
 	uid_t uid = fuse_req_ctx(what->req)->uid;
 
 	if (backend_read_only(fs->backend))
-		return refuse_node(
-			fs, what->req, n, EROFS,
-			"The mount is read-only (-o ro): nothing is frozen or thawed through it.");
+		return refuse_node(fs, what->req, n, EROFS,
+				   "The mount is read-only (-o ro): nothing is frozen or thawed through it.");
 	/* Not by the mode, which a freeze has changed. */
 	if (uid != 0 && uid != fs->uid)
 		return refuse_node(fs, what->req, n, EPERM,
-				      "Only the owner of the files and root may change their mode.");
+				   "Only the owner of the files and root may change their mode.");
 	return trigger_check_suffix(fs, n);
 }
 
@@ -72,6 +72,8 @@ void freeze_set_mode(struct fs *fs, struct wait_for *what, mode_t mode)
 	if (r >= 0 && what->node.kind != NODE_FULL_REFRESH)
 		r = fs_scope(fs, &what->node, &scope);
 	what->scope = &scope;
+	if (r >= 0 && lookup_send_back_change(fs, what->req, &what->node, what->fi.fh))
+		r = -ESTALE;
 	if (r < 0)
 		fuse_reply_err(what->req, -r);
 	else

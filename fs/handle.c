@@ -9,7 +9,8 @@
 #include "backend/base/cleanup.h"
 #include "fs/progress.h"
 
-/* So many of a file's handles are looked at, the newest: somebody may have opened it a hundred thousand times. */
+/* So many of a file's handles are looked at, the newest: somebody may have opened it a hundred thousand
+ * times. */
 #define LATEST 16
 
 /* How long a reader through the page cache may pause. */
@@ -361,6 +362,16 @@ bool handle_is_open(struct handles *t, uint64_t ino)
 {
 	LOCKED(&t->lock);
 	return find_file(t, ino) != NULL;
+}
+
+bool handle_is_open_by(struct handles *t, uint64_t ino, pid_t pid)
+{
+	LOCKED(&t->lock);
+	const struct open_file *f = find_file(t, ino);
+	for (size_t i = 0; f && i < t->n; i++)
+		if (t->slots[i]->used && t->slots[i]->file == f && t->slots[i]->pid == pid)
+			return true;
+	return false;
 }
 
 bool handle_writes(struct handles *t, uint64_t fh, struct handle_writes *out)

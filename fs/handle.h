@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fs/texts.h"
 
@@ -48,10 +49,13 @@ void handle_drop(struct handles *t, uint64_t fh);
 /* Whether a file with that inode number is open. */
 bool handle_is_open(struct handles *t, uint64_t ino);
 
+/* The same of one that this process has opened. */
+bool handle_is_open_by(struct handles *t, uint64_t ino, pid_t pid);
+
 /*
  * Who opens a file, asks for its size and reads so much of it gets what he was told about: so a text that its
- * opener has not begun to read is made anew when he asks. This is the handle that the process has opened last,
- * if that is how it is with it; 0: there is none. Looks at the latest few only.
+ * opener has not begun to read is made anew when he asks. This is the handle that the process has opened
+ * last, if that is how it is with it; 0: there is none. Looks at the latest few only.
  */
 uint64_t handle_unread(struct handles *t, uint64_t ino, pid_t pid);
 
@@ -82,7 +86,8 @@ struct backend_history *handle_history(struct handles *t, uint64_t fh);
 void handle_set_text(struct handles *t, uint64_t fh, struct text *text);
 bool handle_has_text(struct handles *t, uint64_t fh);
 
-/* Appends at most `size` bytes from offset `off` on. -ENODATA: it has no text (yet). -ESTALE: it was taken away. */
+/* Appends at most `size` bytes from offset `off` on. -ENODATA: it has no text (yet). -ESTALE: it was taken
+ * away. */
 int handle_read_text(struct handles *t, uint64_t fh, size_t off, size_t size, struct strbuf *out);
 
 /* The same of what is rendered as it is read; handle_sql() gives one more to be closed. */

@@ -23,8 +23,6 @@ struct kernel_cache_news {
 	uint8_t refresh[KERNEL_CACHE_CHUNK];
 	uint8_t echo[KERNEL_CACHE_CHUNK];
 	uint8_t again[KERNEL_CACHE_CHUNK]; /* has changed since the echo was put down: it gets another */
-	uint16_t alias[KERNEL_CACHE_CHUNK];
-	uint8_t fresh[KERNEL_CACHE_CHUNK]; /* inodes of that alias that the kernel may not have */
 	int64_t echo_at;
 	bool dirty, echoing; /* in which lists it is */
 	TAILQ_ENTRY(kernel_cache_news) dirty_link, echo_link;
@@ -116,25 +114,14 @@ int kernel_cache_mark(struct kernel_cache *k, slot model, ordinal batch, uint8_t
 		return -ENOMEM;
 	c->seen[i] |= (uint8_t)(1u << suffix);
 	c->live[i] |= (uint8_t)(1u << suffix);
-	return c->news ? c->news->alias[i] : 0;
+	return 0;
 }
 
-bool kernel_cache_is_fresh(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix)
+bool kernel_cache_is_changing(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix)
 {
 	LOCKED(&k->lock);
 	const struct kernel_cache_chunk *c = find(k, model, base_of(batch));
-	unsigned i = batch % KERNEL_CACHE_CHUNK;
-	return c && c->news && (c->news->fresh[i] | c->news->echo[i]) >> suffix & 1;
-}
-
-void kernel_cache_confirm(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix, uint16_t alias)
-{
-	unsigned i = batch % KERNEL_CACHE_CHUNK;
-
-	LOCKED(&k->lock);
-	struct kernel_cache_chunk *c = find(k, model, base_of(batch));
-	if (c && c->news && c->news->alias[i] == alias)
-		c->news->fresh[i] &= (uint8_t) ~(1u << suffix);
+	return c && c->news && c->news->echo[batch % KERNEL_CACHE_CHUNK] >> suffix & 1;
 }
 
 bool kernel_cache_any(struct kernel_cache *k, slot model, ordinal base)
@@ -151,8 +138,6 @@ bool kernel_cache_peek(struct kernel_cache *k, slot model, ordinal base, struct 
 		return false;
 	memset(out, 0, sizeof(*out));
 	memcpy(out->seen, c->seen, sizeof(out->seen));
-	if (c->news)
-		memcpy(out->alias, c->news->alias, sizeof(out->alias));
 	return true;
 }
 
@@ -188,7 +173,6 @@ bool kernel_cache_changed(struct kernel_cache *k, slot model, ordinal base, ordi
 		news->echo[i] |= c->seen[i];
 	}
 	memcpy(out->seen, c->seen, sizeof(out->seen));
-	memcpy(out->alias, news->alias, sizeof(out->alias));
 	make_dirty(k, news);
 	if (!news->echoing)
 		put_echo(k, news, now_us);
@@ -209,7 +193,7 @@ void kernel_cache_refresh(struct kernel_cache *k, slot model, ordinal batch, uin
 	make_dirty(k, news);
 }
 
-void kernel_cache_new_alias(struct kernel_cache *k, slot model, ordinal batch)
+void kernel_cache_drop_names(struct kernel_cache *k, slot model, ordinal batch)
 {
 	unsigned i = batch % KERNEL_CACHE_CHUNK;
 
@@ -218,8 +202,6 @@ void kernel_cache_new_alias(struct kernel_cache *k, slot model, ordinal batch)
 	struct kernel_cache_news *news = c ? news_of(c) : NULL;
 	if (!news)
 		return;
-	news->alias[i] = (uint16_t)((news->alias[i] + 1) & NODE_ALIAS_MAX);
-	news->fresh[i] = UINT8_MAX;
 	news->drop[i] |= c->seen[i];
 	make_dirty(k, news);
 }
@@ -229,7 +211,6 @@ static void start_work(const struct kernel_cache_news *news, struct kernel_cache
 	memset(out, 0, sizeof(*out));
 	out->model = news->chunk->key.model;
 	out->base = news->chunk->key.base;
-	memcpy(out->alias, news->alias, sizeof(out->alias));
 }
 
 static void take_dirty(struct kernel_cache *k, struct kernel_cache_news *news, struct kernel_cache_work *out)
@@ -256,8 +237,8 @@ static void take_echo(struct kernel_cache *k, struct kernel_cache_news *news, in
 	memcpy(out->refresh, news->echo, sizeof(out->refresh));
 	for (unsigned i = 0; i < KERNEL_CACHE_CHUNK; i++)
 		out->expire[i] = news->echo[i] & (uint8_t)~1u;
-	/* Between two changes of one batch there is always an echo to come, so that kernel_cache_is_fresh()
-	 * holds.
+	/* Between two changes of one batch there is always an echo to come, so that
+	 * kernel_cache_is_changing() holds.
 	 */
 	memcpy(news->echo, news->again, sizeof(news->echo));
 	memset(news->again, 0, sizeof(news->again));

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the kernel may hold of each batch: by which names it has looked the batch up (inodes
- * are never forgotten here), which of those names may still be valid, which alias is the present
- * one, and what the announcer has yet to tell. In chunks of neighbours, made when a name is
- * looked up: a batch nobody looked at costs nothing, another one 2 bytes, one that
- * changed 9. Masks have the bit 1 << suffix. Thread-safe.
+ * are never forgotten here), which of those names may still be valid, and what the announcer has yet to tell.
+ * In chunks of neighbours, made when a name is looked up: a batch nobody looked at costs nothing, another one
+ * 2 bytes, one that changed 7. Masks have the bit 1 << suffix. Thread-safe.
  */
 #ifndef BATCHFS_FS_KERNEL_CACHE_H
 #define BATCHFS_FS_KERNEL_CACHE_H
@@ -33,28 +32,21 @@ struct kernel_cache {
 void kernel_cache_init(struct kernel_cache *k);
 void kernel_cache_fini(struct kernel_cache *k);
 
-/*
- * Before the state is looked at and a name of it is given to the kernel. Returns the alias
- * its inode number has now, or -ENOMEM.
- */
+/* Before the state is looked at and a name of it is given to the kernel. 0 or -ENOMEM. */
 int kernel_cache_mark(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix);
 
 /*
- * Whether the kernel may not have the inode of that name when the next change is told: its alias is new, or
- * the batch has just changed and two listings that cross may have it dropped. It must not be told attributes
- * to keep then: until it has applied that reply, a notice finds no inode, and is lost.
+ * Whether the batch has just changed, so that two listings that cross may have its inode dropped. The kernel
+ * must not be told attributes to keep then: until it has applied that reply, a notice finds no inode, and is
+ * lost.
  */
-bool kernel_cache_is_fresh(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix);
-
-/* The kernel has asked by that inode: it has it. */
-void kernel_cache_confirm(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix, uint16_t alias);
+bool kernel_cache_is_changing(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix);
 
 /* A copy of what is known of the neighbours `base` .. `base + KERNEL_CACHE_CHUNK - 1`; `base` is a multiple
  * of it.
  */
 struct kernel_cache_view {
 	uint8_t seen[KERNEL_CACHE_CHUNK];
-	uint16_t alias[KERNEL_CACHE_CHUNK];
 };
 
 /*
@@ -74,8 +66,8 @@ bool kernel_cache_peek(struct kernel_cache *k, slot model, ordinal base, struct 
 /* The kernel was told something of the batch that no longer holds: the announcer shall see to it. */
 void kernel_cache_refresh(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix);
 
-/* Another inode from now on; its names are to be dropped. */
-void kernel_cache_new_alias(struct kernel_cache *k, slot model, ordinal batch);
+/* Its names shall no longer lead to the inode that they lead to: they are to be dropped. */
+void kernel_cache_drop_names(struct kernel_cache *k, slot model, ordinal batch);
 
 /* What the announcer has to tell of a chunk. */
 struct kernel_cache_work {
@@ -84,7 +76,6 @@ struct kernel_cache_work {
 	uint8_t refresh[KERNEL_CACHE_CHUNK]; /* inodes */
 	uint8_t expire[KERNEL_CACHE_CHUNK];  /* names */
 	uint8_t drop[KERNEL_CACHE_CHUNK];    /* names */
-	uint16_t alias[KERNEL_CACHE_CHUNK];
 };
 
 /* Takes the next chunk with work, or a due echo. False: nothing; *next_us: when the next echo is due,

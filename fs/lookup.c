@@ -31,28 +31,60 @@ int lookup_link(struct fs *fs, const struct selection_dir *dir, const char *name
 
 static void forget(struct fs *fs, const struct node *n, uint64_t count)
 {
-	if (node_traits(n)->range)
-		ranges_forget(&fs->ranges, n->ordinal, count);
-	else if (n->kind == NODE_SELECTION)
-		selections_forget(&fs->selections, n->ordinal, count);
+	uint64_t id = n->alias ? n->alias : n->interned;
+
+	if (id)
+		interned_forget(&fs->interned, id, count);
 }
 
-static void reply_entry(struct fs *fs, fuse_req_t req, const struct node *n)
+/* Gives it an inode of its own where whoever looks it up needs one. */
+static int own_inode(struct fs *fs, fuse_req_t req, struct node *n)
 {
-	struct fuse_entry_param e = {
-		.ino = node_id(n),
-		.attr_timeout = attr_timeout(n),
-		/* X.failed.progress is there while X.failed is; and of a document's size the kernel hears again. */
-		.entry_timeout = node_traits(n)->dir || n->kind == NODE_LINK ? ATTR_FOREVER_S : 0,
-	};
-	int r = attr_of(fs, n, &e.attr);
+	const struct node_traits *t = node_traits(n);
 
+	if (!(t->builds || t->freezes) || !own_inode_is_due(&fs->own_inodes, fs_file_key(fs, n),
+							    fuse_req_ctx(req)->pid, clock_monotonic_us()))
+		return 0;
+	return interned_alias(&fs->interned, n);
+}
+
+bool lookup_send_back(struct fs *fs, fuse_req_t req, const struct node *n)
+{
+	pid_t thread = fuse_req_ctx(req)->pid;
+
+	if (!n->alias)
+		return own_inode_send_back(&fs->own_inodes, fs_file_key(fs, n), thread, clock_monotonic_us());
+	own_inode_arrived(&fs->own_inodes, fs_file_key(fs, n), thread);
+	return false;
+}
+
+bool lookup_send_back_change(struct fs *fs, fuse_req_t req, const struct node *n, uint64_t fh)
+{
+	/* By an open file, nothing would look the name up again; futimens() brings no fh. */
+	if (!n->alias && (fh || handle_is_open_by(&fs->handles, node_id(n), fuse_req_ctx(req)->pid)))
+		return false;
+	return lookup_send_back(fs, req, n);
+}
+
+static void reply_entry(struct fs *fs, fuse_req_t req, struct node *n)
+{
+	struct fuse_entry_param e = {.ino = 0};
+	int r = own_inode(fs, req, n);
+
+	if (r == 0)
+		r = attr_of(fs, n, &e.attr);
+	e.ino = node_id(n);
+	e.attr_timeout = attr_timeout(n);
+	/* X.failed.progress is there while X.failed is; and of a document's size the kernel hears again. */
+	e.entry_timeout = node_traits(n)->dir || n->kind == NODE_LINK ? ATTR_FOREVER_S : 0;
 	if (r == 0)
 		r = fuse_reply_entry(req, &e);
 	else
 		fuse_reply_err(req, -r);
 	if (r)
 		forget(fs, n, 1);
+	else if (n->alias || n->interned)
+		announce_surplus(fs);
 }
 
 static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
@@ -61,36 +93,43 @@ static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
 	int64_t left_us;
 
 	/* Before the look at the state, so that a change after it finds the name. */
-	int alias = kernel_cache_mark(&fs->kernel_cache, n->model, n->ordinal, n->suffix);
-	int r = alias < 0 ? alias : backend_glance(fs->backend, n->model, n->ordinal, &glance);
+	int r = kernel_cache_mark(&fs->kernel_cache, n->model, n->ordinal, n->suffix);
+	if (r == 0)
+		r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
 	if (r == 0 && !lookup_holds(fs, n, &glance, &left_us))
 		r = -ENOENT;
+	if (r == 0)
+		r = own_inode(fs, req, n);
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
-	n->alias = (uint16_t)alias;
 	struct fuse_entry_param e = {.ino = node_id(n)};
-	e.entry_timeout = e.attr_timeout = left_us == INT64_MAX ? ATTR_FOREVER_S : (double)left_us / 1e6;
-	if (kernel_cache_is_fresh(&fs->kernel_cache, n->model, n->ordinal, n->suffix))
+	if (!n->alias)
+		e.entry_timeout = e.attr_timeout =
+			left_us == INT64_MAX ? ATTR_FOREVER_S : (double)left_us / 1e6;
+	if (kernel_cache_is_changing(&fs->kernel_cache, n->model, n->ordinal, n->suffix))
 		e.attr_timeout = 0;
 	attr_of_batch(fs, n, &glance, &e.attr);
-	fuse_reply_entry(req, &e);
-	announce_recheck(fs, n->model, n->ordinal, &glance);
+	if (fuse_reply_entry(req, &e))
+		forget(fs, n, 1);
+	else if (n->alias)
+		announce_surplus(fs);
+	else
+		announce_recheck(fs, n->model, n->ordinal, &glance);
 }
 
-static void lookup_interned(struct fs *fs, fuse_req_t req, fuse_ino_t dir, struct node *n, const char *text,
-			    const struct name *name)
+static void lookup_interned(struct fs *fs, fuse_req_t req, const struct node *dir, struct node *n,
+			    const char *text, const struct name *name)
 {
-	struct range range;
-	int r = ranges_intern(&fs->ranges, dir, text, name, &n->ordinal, &range);
+	int r = interned_range(&fs->interned, dir, text, name, n);
 
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
+	n->ordinal = 0;
 	n->suffix = 0;
-	n->alias = n->kind == NODE_RANGE ? range.alias : 0;
 	reply_entry(fs, req, n);
 }
 
@@ -105,13 +144,6 @@ static bool find_fixed(enum node_kind in, const char *text, struct node *n)
 	n->kind = f->kind;
 	n->fixed = (uint8_t)number;
 	return true;
-}
-
-static void reply_fixed(struct fs *fs, fuse_req_t req, struct node *n)
-{
-	if (fixed_of(n)->mode & S_IWUSR)
-		n->alias = announce_run_alias(fs, n);
-	reply_entry(fs, req, n);
 }
 
 /* Whether what a name says is there: its batches, and the state that a suffix claims. */
@@ -130,16 +162,16 @@ static int check_exists(struct fs *fs, const struct node *n, const struct name *
 	return lookup_holds(fs, n, &glance, &left_us) ? 0 : -ENOENT;
 }
 
-static void lookup_in_model(struct fs *fs, fuse_req_t req, fuse_ino_t dir, slot model, const char *text)
+static void lookup_in_model(struct fs *fs, fuse_req_t req, const struct node *dir, const char *text)
 {
 	struct name name;
-	struct node n = {.model = model};
+	struct node n = {.model = dir->model};
 
 	if (find_fixed(NODE_MODEL, text, &n)) {
-		reply_fixed(fs, req, &n);
+		reply_entry(fs, req, &n);
 		return;
 	}
-	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
+	int r = name_parse(backend_batch_size(fs->backend, dir->model), text, &name);
 	n.kind = name.kind;
 	n.ordinal = name.batches.first;
 	n.suffix = name.suffix;
@@ -169,9 +201,12 @@ static void lookup_in_selection(struct fs *fs, fuse_req_t req, const struct node
 		reply_entry(fs, req, &n);
 		return;
 	}
-	n.ordinal = in->ordinal;
 	if (r == 0 && find_fixed(NODE_SELECTION, text, &n)) {
-		reply_fixed(fs, req, &n);
+		n.interned = in->interned;
+		if (interned_count(&fs->interned, n.interned))
+			reply_entry(fs, req, &n);
+		else
+			fuse_reply_err(req, ESTALE);
 		return;
 	}
 	if (r == 0)
@@ -182,16 +217,16 @@ static void lookup_in_selection(struct fs *fs, fuse_req_t req, const struct node
 	if (r)
 		fuse_reply_err(req, -r);
 	else
-		lookup_interned(fs, req, node_id(in), &n, text, &name);
+		lookup_interned(fs, req, in, &n, text, &name);
 }
 
-static int select_models(struct fs *fs, fuse_req_t req, const char *text, uint32_t *id)
+static int select_models(struct fs *fs, fuse_req_t req, const char *text, uint64_t *id)
 {
 	struct backend_selection selected;
 	const struct backend_file nothing = {.model = SLOT_NONE, .lookup = true};
 	struct error err = {.err = 0};
 
-	if (selections_find(&fs->selections, text, id))
+	if (interned_find_selection(&fs->interned, text, id))
 		return 0;
 	/* A hidden file that somebody looks for everywhere: dbt has no name that begins so. */
 	if (text[0] == '.')
@@ -199,7 +234,7 @@ static int select_models(struct fs *fs, fuse_req_t req, const char *text, uint32
 	int r = backend_select(fs->backend, text, &selected, &err);
 	if (r == -EINVAL)
 		return refuse_file(fs, req, &nothing, ENOENT, err.text);
-	return r ? r : selections_add(&fs->selections, text, &selected, id);
+	return r ? r : interned_add_selection(&fs->interned, text, &selected, id);
 }
 
 static void lookup_in_root(struct fs *fs, fuse_req_t req, const char *text)
@@ -207,13 +242,13 @@ static void lookup_in_root(struct fs *fs, fuse_req_t req, const char *text)
 	struct node n = {.kind = NODE_MODEL, .model = -1};
 
 	if (find_fixed(NODE_ROOT, text, &n)) {
-		reply_fixed(fs, req, &n);
+		reply_entry(fs, req, &n);
 		return;
 	}
 	n.model = backend_find(fs->backend, text);
 	if (n.model < 0) {
 		n.kind = NODE_SELECTION;
-		int r = select_models(fs, req, text, &n.ordinal);
+		int r = select_models(fs, req, text, &n.interned);
 		if (r) {
 			fuse_reply_err(req, -r);
 			return;
@@ -233,7 +268,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	else if (dir.kind == NODE_ROOT)
 		lookup_in_root(fs, req, name);
 	else if (dir.kind == NODE_MODEL)
-		lookup_in_model(fs, req, parent, dir.model, name);
+		lookup_in_model(fs, req, &dir, name);
 	else if (dir.kind == NODE_SELECTION)
 		lookup_in_selection(fs, req, &dir, name);
 	else
@@ -244,7 +279,8 @@ static void forget_ino(struct fs *fs, fuse_ino_t ino, uint64_t n)
 {
 	struct node node;
 
-	if (fs_node(fs, ino, &node) == 0)
+	/* Not the node that it stands for: an id may outlive that. */
+	if (node_parse(ino, &node))
 		forget(fs, &node, n);
 }
 
@@ -312,7 +348,6 @@ static void getattr_batch(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const s
 	struct stat st;
 	size_t size;
 
-	kernel_cache_confirm(&fs->kernel_cache, n->model, n->ordinal, n->suffix, n->alias);
 	int r = is_outdated(fs, ino, n) ? -ESTALE : attr_of(fs, n, &st);
 	bool paged = !unread && handle_paged_size(&fs->handles, ino, clock_monotonic_us(), &size);
 	if (r == 0 && unread)

@@ -14,6 +14,15 @@ void op_statfs(fuse_req_t req, fuse_ino_t ino);
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino);
 
+/*
+ * Whether an OPEN after which something may be waited for is to be answered ESTALE, so that it comes back
+ * with an inode of its own (own_inode.h).
+ */
+bool lookup_send_back(struct fs *fs, fuse_req_t req, const struct node *n);
+
+/* The same of a SETATTR; fh: the open file that it names, or 0. */
+bool lookup_send_back_change(struct fs *fs, fuse_req_t req, const struct node *n, uint64_t fh);
+
 /* The model of the selection that has a link of that name in it, or -1. */
 int lookup_link(struct fs *fs, const struct selection_dir *dir, const char *name);
 

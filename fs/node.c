@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/node.h"
 
-#define ROOT_ID 1
-
-enum { ALIAS_BITS = 12, SUFFIX_BITS = 4, KIND_BITS = 4, ORDINAL_BITS = 28 };
+enum { DETAIL_BITS = 5, KIND_BITS = 5, ORDINAL_BITS = 28, ID_BITS = 52 };
 enum {
-	SUFFIX_SHIFT = ALIAS_BITS,
-	KIND_SHIFT = SUFFIX_SHIFT + SUFFIX_BITS,
+	KIND_SHIFT = DETAIL_BITS,
 	ORDINAL_SHIFT = KIND_SHIFT + KIND_BITS,
 	MODEL_SHIFT = ORDINAL_SHIFT + ORDINAL_BITS,
+	ID_SHIFT = ORDINAL_SHIFT,
+	INTERNED_SHIFT = ID_SHIFT + ID_BITS,
 };
 
 _Static_assert(NODE_KINDS <= 1 << KIND_BITS, "a kind has its place in the inode number");
@@ -68,50 +67,59 @@ uint64_t node_gather(uint64_t id)
 	return id * INVERSE_OF_ONCE;
 }
 
-static uint64_t number_of(const struct node *n)
+static uint64_t interned_number(const struct node *n, uint64_t id)
 {
-	if (n->kind == NODE_ROOT)
-		return ROOT_ID;
+	return UINT64_C(1) << INTERNED_SHIFT | id << ID_SHIFT | (uint64_t)n->kind << KIND_SHIFT | n->fixed;
+}
+
+static uint64_t computed_number(const struct node *n, uint8_t suffix)
+{
 	return (uint64_t)(n->model + 1) << MODEL_SHIFT | (uint64_t)n->ordinal << ORDINAL_SHIFT |
-	       (uint64_t)n->kind << KIND_SHIFT |
-	       (uint64_t)(node_traits(n)->fixed ? n->fixed : n->suffix) << SUFFIX_SHIFT | n->alias;
+	       (uint64_t)n->kind << KIND_SHIFT | (node_traits(n)->fixed ? n->fixed : suffix);
 }
 
 uint64_t node_id(const struct node *n)
 {
-	return node_scatter(number_of(n));
+	if (n->kind == NODE_ROOT)
+		return NODE_ROOT_INO;
+	if (n->alias || n->interned)
+		return node_scatter(interned_number(n, n->alias ? n->alias : n->interned));
+	return node_scatter(computed_number(n, n->suffix));
 }
 
 uint64_t node_ino(const struct node *n)
 {
-	struct node plain = *n;
-
-	plain.suffix = 0;
-	plain.alias = 0;
-	return number_of(&plain);
+	if (n->kind == NODE_ROOT)
+		return NODE_ROOT_INO;
+	return n->interned ? interned_number(n, n->interned) : computed_number(n, 0);
 }
 
 bool node_parse(uint64_t id, struct node *out)
 {
 	uint64_t number = node_gather(id);
-	uint8_t suffix = (uint8_t)(number >> SUFFIX_SHIFT & ((1u << SUFFIX_BITS) - 1));
+	uint8_t detail = (uint8_t)(number & ((1u << DETAIL_BITS) - 1));
 
 	*out = (struct node){
-		.model = (slot)(number >> MODEL_SHIFT) - 1,
-		.ordinal = (uint32_t)(number >> ORDINAL_SHIFT) & NODE_ORDINAL_MAX,
 		.kind = (enum node_kind)(number >> KIND_SHIFT & ((1u << KIND_BITS) - 1)),
-		.alias = (uint16_t)(number & NODE_ALIAS_MAX),
+		.model = SLOT_NONE,
 	};
-	if (number == ROOT_ID) {
-		*out = (struct node){.kind = NODE_ROOT, .model = -1};
+	if (number == NODE_ROOT_INO) {
+		out->kind = NODE_ROOT;
 		return true;
 	}
-	if (out->kind == NODE_ROOT || out->kind >= NODE_KINDS)
+	if (out->kind == NODE_ROOT || out->kind >= NODE_KINDS || number >> (INTERNED_SHIFT + 1))
 		return false;
 	const struct node_traits *t = node_traits(out);
 	if (t->fixed)
-		out->fixed = suffix;
+		out->fixed = detail;
 	else
-		out->suffix = suffix;
-	return out->suffix < NODE_SUFFIXES && (out->model < 0 ? t->of_others : t->of_model);
+		out->suffix = detail;
+	if (number >> INTERNED_SHIFT) {
+		out->interned = number >> ID_SHIFT & ((UINT64_C(1) << ID_BITS) - 1);
+		return out->interned && !out->suffix;
+	}
+	out->model = (slot)(number >> MODEL_SHIFT) - 1;
+	out->ordinal = (uint32_t)(number >> ORDINAL_SHIFT) & NODE_ORDINAL_MAX;
+	return out->suffix < NODE_SUFFIXES && !t->range && out->kind != NODE_SELECTION &&
+	       (out->model < 0 ? t->of_others : t->of_model);
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inode numbers are computed, so that there is nothing to remember about an inode:
+ * Inode numbers. Most are computed, so that there is nothing to remember about an inode:
  *
- *     model + 1 (16) | ordinal (28) | kind (4) | suffix, or number of a fixed name (4) | alias (12)
+ *     0 (2) | model + 1 (24) | ordinal (28) | kind (5) | suffix, or number of a fixed name (5)
  *
- * `suffix` is the one the file was looked up by: SETATTR and OPEN bring no name.
- * `alias` gives a file whose inode is locked by a waiting request a second inode.
- * st_ino leaves both out. The root is 1 (FUSE_ROOT_ID).
+ * `suffix` is the one the file was looked up by: SETATTR and OPEN bring no name; st_ino leaves it out. What
+ * does not fit has an id of interned.h: ranges, selections and what is in them, and the second inode of a
+ * file, whose st_ino is the first one's:
+ *
+ *     1 (2) | id (52) | kind (5) | 0, or number of a fixed name (5)
+ *
+ * The root is 1 (FUSE_ROOT_ID).
  *
  * The kernel hashes its inodes by this number, and mixes so little that fields in the upper bits meet in few
  * buckets: 1.1 million inodes of 1,000 models fell into 1,100 of them. So it is scattered over all 64 bits on
@@ -25,13 +29,13 @@
 enum node_kind {
 	NODE_ROOT,
 	NODE_MODEL,
-	NODE_SELECTION, /* a directory; ordinal: an id of selection.h, as of the fixed names in it */
+	NODE_SELECTION, /* a directory; interned, as the fixed names in it */
 	NODE_LINK,	/* in a selection, to a model's directory */
 	NODE_BATCH,
 	NODE_BATCH_SQL,
-	NODE_RANGE, /* period, range or set of states; ordinal: an id of range.h */
+	NODE_RANGE, /* period, range or set of states; interned */
 	NODE_RANGE_SQL,
-	NODE_PROGRESS, /* of anything; ordinal: an id of range.h */
+	NODE_PROGRESS, /* of anything; interned */
 	NODE_DOCUMENT, /* a fixed name that is only read; this one and the following are in fixed_names.h */
 	NODE_RUN,      /* .run */
 	NODE_FULL_REFRESH, /* .full-refresh */
@@ -45,17 +49,17 @@ struct node_traits {
 	bool freezes;	/* chmod freezes it, or protects what it stands for */
 	bool cancels;	/* rm cancels what is queued or running in it */
 	bool document;	/* it has a text of a known size, fixed when it is opened */
-	bool range;	/* its ordinal is an id of range.h */
+	bool range;	/* it is interned by its name, as a range */
 	bool fixed;	/* its name is in fixed_names.h */
 	bool kept;	/* the kernel may keep its attributes: it is told of every change */
 	bool of_model;	/* there is one of a model, */
 	bool of_others; /* and one of the root or in a selection */
 };
 
-#define NODE_MODELS_MAX	 65535
+#define NODE_MODELS_MAX	 ((1 << 24) - 2)
 #define NODE_ORDINAL_MAX ((1u << 28) - 1)
-#define NODE_ALIAS_MAX	 4095
-#define NODE_FIXED_MAX	 15
+#define NODE_FIXED_MAX	 31
+#define NODE_ROOT_INO	 UINT64_C(1)
 #define NODE_SUFFIXES	 8 /* 0: the bare name; else a state other than done, plus one */
 
 struct node {
@@ -63,8 +67,9 @@ struct node {
 	slot model; /* -1: of the root or of a selection */
 	uint32_t ordinal;
 	uint8_t suffix;
-	uint16_t alias;
-	uint8_t fixed; /* of a fixed name: its number in fixed_names.h */
+	uint8_t fixed;	   /* of a fixed name: its number in fixed_names.h */
+	uint64_t interned; /* id in interned.h of what is interned by its name; else 0 */
+	uint64_t alias;	   /* the same of a second inode of the file */
 };
 
 const struct node_traits *node_traits(const struct node *n);
@@ -79,7 +84,10 @@ uint64_t node_ino(const struct node *n);
 uint64_t node_scatter(uint64_t number);
 uint64_t node_gather(uint64_t id);
 
-/* False if the number is none that node_id() makes. */
+/*
+ * False if the number is none that node_id() makes. Of one with an id only that (out->interned), kind and
+ * fixed are set: interned_resolve() knows the rest.
+ */
 bool node_parse(uint64_t id, struct node *out);
 
 static inline uint8_t suffix_of(enum batch_state state)

@@ -8,10 +8,18 @@
 #include "fs/failure_snapshot.h"
 #include "fs/progress.h"
 
+static void unlock_inode(struct parked *p)
+{
+	if (p->on_name)
+		own_inode_unlocked(&p->fs->own_inodes, p->file);
+	p->on_name = false;
+}
+
 void parked_free(struct parked *p)
 {
 	if (!p)
 		return;
+	unlock_inode(p);
 	failure_snapshot_free(p->failures_before);
 	document_fini(&p->document);
 	scope_fini(&p->scope);
@@ -97,6 +105,17 @@ static void answer_text(struct parked *p)
 		fuse_reply_buf(what->req, text->str, text->len);
 }
 
+bool parked_wants_tick(const struct parked *p)
+{
+	struct waits *w = &p->fs->waits;
+
+	/* The first that is parked: main begins to look for a deadlock. */
+	if (w->next_us != INT64_MAX && p->deadline >= w->next_us)
+		return false;
+	w->next_us = p->deadline;
+	return true;
+}
+
 static void answer_ok(struct parked *p)
 {
 	struct fs *fs = p->fs;
@@ -148,6 +167,7 @@ static void answer(struct parked *p)
 			handle_undo(&p->fs->handles, p->what.fi.fh, p->is_reason);
 		fuse_reply_err(p->what.req, -p->result);
 	}
+	unlock_inode(p);
 	parked_disown(p);
 }
 
@@ -157,17 +177,32 @@ void parked_answer(struct parked *p)
 	answer(p);
 }
 
+/* Under the lock. Whether a signal is to be left unanswered for a while. */
+static bool is_deaf(const struct parked *p, int64_t now_us)
+{
+	return p->what.kind != WAIT_FSYNC && p->what.kind != WAIT_READ && now_us - p->since < WAIT_DEAF_US;
+}
+
 /* libfuse calls it with the request's own lock held. */
 static void on_interrupt(fuse_req_t req, void *data)
 {
 	struct parked *p = data;
-	bool mine;
+	bool mine = false, poke = false;
 
 	(void)req;
 	{
 		LOCKED(&p->fs->waits.lock);
-		mine = parked_take(p, -EINTR);
+		if (is_deaf(p, clock_monotonic_us())) {
+			p->interrupted = true;
+			if (p->since + WAIT_DEAF_US < p->deadline)
+				p->deadline = p->since + WAIT_DEAF_US;
+			poke = parked_wants_tick(p);
+		} else {
+			mine = parked_take(p, -EINTR);
+		}
 	}
+	if (poke)
+		fs_poke(p->fs);
 	if (mine)
 		answer(p);
 }
@@ -177,8 +212,6 @@ void parked_arm(struct parked *p)
 	bool mine = false;
 
 	fuse_req_interrupt_func(p->what.req, on_interrupt, p);
-	if (wait_holds_inode(p->what.kind))
-		announce_new_alias(p->fs, &p->what.node);
 	{
 		LOCKED(&p->fs->waits.lock);
 		p->arming = false;

@@ -9,23 +9,26 @@
 struct parked {
 	struct fs *fs; /* these are immutable */
 	struct wait_for what;
-	struct scope scope; /* what.scope */
+	struct scope scope;	  /* what.scope */
 	struct document document; /* that was made for it: of who took it, and before of the lane */
-	uint64_t dir;	    /* inode number of the file's directory */
-	int64_t since;	    /* CLOCK_MONOTONIC us */
-	bool made;	    /* an OPEN's document, by the lane */
-	bool piece;	    /* the lane has made what a READ gets, not the whole */
-	bool is_reason;	    /* gives a reason; else it requests, or only waits */
+	uint64_t dir;		  /* number by which the kernel knows the file's directory */
+	uint64_t file;		  /* fs_file_key() */
+	int64_t since;		  /* CLOCK_MONOTONIC us */
+	bool on_name;		  /* the kernel holds the inode of a name (own_inode.h) */
+	bool made;		  /* an OPEN's document, by the lane */
+	bool piece;		  /* the lane has made what a READ gets, not the whole */
+	bool is_reason;		  /* gives a reason; else it requests, or only waits */
 
 	/* Under waits.lock. */
 	unsigned owners;
-	bool taken;	/* out of the list: somebody answers it */
-	bool arming;	/* it is just getting its interrupt function */
-	bool due;	/* while arming: to be answered with result */
-	bool cancelled; /* something that it waits for was cancelled, or is being */
-	bool doubtful;	/* by an rm alone, which may find nothing to cancel */
+	bool taken;	  /* out of the list: somebody answers it */
+	bool arming;	  /* it is just getting its interrupt function */
+	bool due;	  /* while arming: to be answered with result */
+	bool interrupted; /* soon after it was parked: its deadline is when that counts */
+	bool cancelled;	  /* something that it waits for was cancelled, or is being */
+	bool doubtful;	  /* by an rm alone, which may find nothing to cancel */
 	int result;
-	int64_t arm_at, deadline;		  /* INT64_MAX: none, or done */
+	int64_t deadline;			  /* INT64_MAX: none, or done */
 	int64_t limit_at;			  /* the kernel waits no longer */
 	struct failure_snapshot *failures_before; /* immutable; NULL: it waits for no set of states */
 	struct watch *watch;			  /* NULL: it does not wait for batches (yet) */
@@ -34,21 +37,20 @@ struct parked {
 	TAILQ_ENTRY(parked) watch_link;
 	TAILQ_ENTRY(parked) move_link;	/* never kept beyond the lock */
 	TAILQ_ENTRY(parked) taken_link; /* of whoever has taken it */
-	TAILQ_ENTRY(parked) arm_link;	/* of whoever is arming it */
 	TAILQ_ENTRY(parked) lane_link;	/* under the lane's lock */
 };
 
 /* Under the lock. True: the caller has taken it out, and is to answer it with `result`. */
 bool parked_take(struct parked *p, int result);
 
+/* Under the lock: whether main is to be called earlier than it knows, for the deadline. */
+bool parked_wants_tick(const struct parked *p);
+
 /* Answers what the caller has taken, without the lock; never from within its interrupt function. It may be
  * gone then. */
 void parked_answer(struct parked *p);
 
-/*
- * Gives it its interrupt function and its file another inode. The caller owns it and
- * has set `arming`, under the lock, while it was not taken.
- */
+/* Gives it its interrupt function. The caller owns it, and `arming` was set when it was put into the list. */
 void parked_arm(struct parked *p);
 
 void parked_free(struct parked *p); /* that has no owner; NULL is fine */

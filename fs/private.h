@@ -8,11 +8,12 @@
 #include "fs/name_grace.h"
 #include "fs/fs.h"
 #include "fs/handle.h"
+#include "fs/interned.h"
 #include "fs/kernel_cache.h"
 #include "fs/lane.h"
 #include "fs/node.h"
+#include "fs/own_inode.h"
 #include "fs/scope.h"
-#include "fs/range.h"
 #include "fs/selection.h"
 #include "fs/wait.h"
 
@@ -33,8 +34,8 @@ struct fs {
 	 * backend. */
 	struct kernel_cache kernel_cache;
 	struct name_graces name_graces;
-	struct ranges ranges;
-	struct selections selections;
+	struct interned interned;
+	struct own_inodes own_inodes;
 	struct handles handles;
 	struct waits waits;
 	struct lane lane;
@@ -46,8 +47,7 @@ struct fs {
 
 	pthread_mutex_t lock; /* for everything below; innermost */
 	enum fs_stage stage;
-	bool expire_works;   /* the kernel can expire an entry */
-	uint16_t *run_alias; /* of each model's .run and .full-refresh */
+	bool expire_works; /* the kernel can expire an entry */
 	int result;
 };
 

@@ -8,13 +8,14 @@ void refused_file_of(struct fs *fs, const struct node *n, struct refused_file *o
 	auto_scope struct scope scope = {.n = 0};
 	const struct fixed_name *fixed = fixed_of(n);
 
-	*out = (struct refused_file){.file = {.model = n->model, .full_refresh = n->kind == NODE_FULL_REFRESH}};
+	*out = (struct refused_file){
+		.file = {.model = n->model, .full_refresh = n->kind == NODE_FULL_REFRESH}};
 	if (fs_is_selected(n)) {
 		out->dir = fs_selection_of(fs, n);
 		out->file.selection = out->dir ? out->dir->text : NULL;
 		if (fixed)
 			out->file.name = fixed->text;
-		else if (node_traits(n)->range && ranges_get(&fs->ranges, n->ordinal, &out->range))
+		else if (node_traits(n)->range && interned_get_range(&fs->interned, n->interned, &out->range))
 			out->file.name = out->range.name;
 	} else if (node_traits(n)->cancels && fs_scope(fs, n, &scope) == 0 && scope.n) {
 		out->file.batches = scope_list(&scope)->batches;

@@ -5,7 +5,8 @@
 
 #include "fs/private.h"
 
-/* A node's file as the backend knows it. Points into itself: not moved, and to be given to refused_file_fini(). */
+/* A node's file as the backend knows it. Points into itself: not moved, and to be given to
+ * refused_file_fini(). */
 struct refused_file {
 	struct backend_file file;
 	struct selection_dir *dir; /* held; NULL: it is in no selection */
@@ -19,6 +20,7 @@ void refused_file_fini(struct refused_file *f);
 int refuse_node(struct fs *fs, fuse_req_t req, const struct node *n, int err, const char *sentence);
 
 /* The same of a file that has no node (yet). */
-int refuse_file(struct fs *fs, fuse_req_t req, const struct backend_file *file, int err, const char *sentence);
+int refuse_file(struct fs *fs, fuse_req_t req, const struct backend_file *file, int err,
+		const char *sentence);
 
 #endif

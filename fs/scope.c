@@ -120,7 +120,8 @@ void scope_leave_out_unrunnable(const struct backend *b, struct scope *p)
 
 int fs_node(struct fs *fs, uint64_t ino, struct node *out)
 {
-	if (!node_parse(ino, out) || out->model >= fs->models)
+	if (!node_parse(ino, out) || (out->interned && !interned_resolve(&fs->interned, out)) ||
+	    out->model >= fs->models)
 		return -ESTALE;
 	return node_traits(out)->fixed && !fixed_of(out) ? -ESTALE : 0;
 }
@@ -187,14 +188,20 @@ bool fs_is_selected(const struct node *n)
 struct selection_dir *fs_selection_of(struct fs *fs, const struct node *n)
 {
 	struct range range;
-	struct node dir = *n;
 
 	if (!fs_is_selected(n))
 		return NULL;
-	if (node_traits(n)->range &&
-	    (!ranges_get(&fs->ranges, n->ordinal, &range) || !node_parse(range.dir, &dir)))
+	if (!node_traits(n)->range)
+		return interned_get_selection(&fs->interned, n->interned);
+	if (!interned_get_range(&fs->interned, n->interned, &range))
 		return NULL;
-	return selections_get(&fs->selections, dir.ordinal);
+	return interned_get_selection(&fs->interned, range.dir.interned);
+}
+
+uint64_t fs_file_key(struct fs *fs, const struct node *n)
+{
+	/* No st_ino has bit 63. */
+	return node_traits(n)->range ? interned_range_key(&fs->interned, n->interned) : node_ino(n);
 }
 
 uint64_t fs_dir_of(struct fs *fs, const struct node *n)
@@ -203,10 +210,12 @@ uint64_t fs_dir_of(struct fs *fs, const struct node *n)
 	struct range range;
 
 	if (node_traits(n)->range)
-		return ranges_get(&fs->ranges, n->ordinal, &range) ? range.dir : 0;
+		return interned_get_range(&fs->interned, n->interned, &range) ? node_id(&range.dir) : 0;
+	if (n->kind == NODE_SELECTION)
+		return NODE_ROOT_INO;
 	if (fs_is_selected(n)) {
 		dir.kind = NODE_SELECTION;
-		dir.ordinal = n->ordinal;
+		dir.interned = n->interned;
 	} else if (n->model < 0) {
 		return 0;
 	}
@@ -220,7 +229,7 @@ int fs_scope(struct fs *fs, const struct node *n, struct scope *out)
 	*out = (struct scope){.n = 0};
 	if (n->kind == NODE_BATCH || n->kind == NODE_BATCH_SQL)
 		return of_model(fs, n->model, (struct ordinal_range){n->ordinal, n->ordinal + 1}, 0, out);
-	if (node_traits(n)->range && !ranges_get(&fs->ranges, n->ordinal, &range))
+	if (node_traits(n)->range && !interned_get_range(&fs->interned, n->interned, &range))
 		return -ESTALE;
 	if (n->model >= 0)
 		return of_model(fs, n->model,

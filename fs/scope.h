@@ -73,7 +73,10 @@ int fs_scope_of_selection(struct fs *fs, const struct selection_dir *dir, struct
 /* A nodeid that the kernel sent. -ESTALE: not ours. */
 int fs_node(struct fs *fs, uint64_t ino, struct node *out);
 
-/* The inode number of the directory of a file that can be built; 0: not known. */
+/* What tells a file that can be built or frozen from others, whatever inode of it the node is. */
+uint64_t fs_file_key(struct fs *fs, const struct node *n);
+
+/* The number by which the kernel knows the directory of a file; 0: not known. */
 uint64_t fs_dir_of(struct fs *fs, const struct node *n);
 
 /* Whether the node is a selection, or in one. */

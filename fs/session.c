@@ -12,13 +12,12 @@
 static void free_fs(struct fs *fs)
 {
 	free(fs->buf.mem);
-	free(fs->run_alias);
 	waits_fini(&fs->waits);
 	lane_fini(&fs->lane);
 	announcer_fini(&fs->announcer);
 	handles_fini(&fs->handles);
-	selections_fini(&fs->selections);
-	ranges_fini(&fs->ranges);
+	own_inodes_fini(&fs->own_inodes);
+	interned_fini(&fs->interned);
 	name_graces_fini(&fs->name_graces);
 	kernel_cache_fini(&fs->kernel_cache);
 	pthread_mutex_destroy(&fs->lock);
@@ -35,11 +34,6 @@ static struct fs *make_fs(const struct fs_config *config)
 		return NULL;
 	fs->backend = config->backend;
 	fs->models = backend_models(config->backend);
-	fs->run_alias = calloc((size_t)fs->models + 1, sizeof(fs->run_alias[0]));
-	if (!fs->run_alias) {
-		free(fs);
-		return NULL;
-	}
 	fs->uid = config->uid;
 	fs->gid = config->gid;
 	fs->umask = config->umask;
@@ -50,8 +44,8 @@ static struct fs *make_fs(const struct fs_config *config)
 	pthread_mutex_init(&fs->lock, NULL);
 	kernel_cache_init(&fs->kernel_cache);
 	name_graces_init(&fs->name_graces);
-	ranges_init(&fs->ranges);
-	selections_init(&fs->selections);
+	interned_init(&fs->interned);
+	own_inodes_init(&fs->own_inodes);
 	handles_init(&fs->handles);
 	announcer_init(&fs->announcer);
 	waits_init(&fs->waits);

@@ -3,12 +3,14 @@
 
 #include "fs/attr.h"
 #include "fs/freeze.h"
+#include "fs/lookup.h"
 #include "fs/refuse.h"
 
 /* Go, Node and older uutils write "now" out, from the system's clock. */
 #define NOW_US 2000000
 
-static int refuse(struct fs *fs, fuse_req_t req, const struct node *n, bool say, int err, const char *sentence)
+static int refuse(struct fs *fs, fuse_req_t req, const struct node *n, bool say, int err,
+		  const char *sentence)
 {
 	return say ? refuse_node(fs, req, n, err, sentence) : -err;
 }
@@ -126,14 +128,15 @@ static bool is_about_now(const struct stat *attr)
 }
 
 /* Whether the change is a request: 1, 0, or -errno. triggered: the handle has made one already. */
-static int is_trigger(struct fs *fs, fuse_req_t req, const struct node *n, const struct stat *attr, int to_set,
-		      bool triggered)
+static int is_trigger(struct fs *fs, fuse_req_t req, const struct node *n, const struct stat *attr,
+		      int to_set, bool triggered)
 {
 	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		return refuse(fs, req, n, true, EPERM, "The owner is the mount's (-o uid=, gid=).");
 	/* What has written may set the length of it, as if it were kept. */
 	if ((to_set & FUSE_SET_ATTR_SIZE) && attr->st_size != 0 && !triggered)
-		return refuse(fs, req, n, true, EPERM, "Only cutting it to nothing (: > FILE) asks for a build.");
+		return refuse(fs, req, n, true, EPERM,
+			      "Only cutting it to nothing (: > FILE) asks for a build.");
 	if (to_set & (FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME_NOW))
 		return 1;
 	if (!(to_set & FUSE_SET_ATTR_MTIME))
@@ -167,6 +170,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 	}
 	if (r == 1)
 		r = trigger_check(fs, req, &what.node, true, &scope);
+	if (r == 0 && lookup_send_back_change(fs, req, &what.node, what.fi.fh))
+		r = -ESTALE;
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;

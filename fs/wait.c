@@ -20,18 +20,6 @@ void waits_fini(struct waits *w)
 	pthread_mutex_destroy(&w->lock);
 }
 
-/* Under the lock: whether main is to be called earlier than it knows. */
-static bool wants_tick(struct waits *w, const struct parked *p)
-{
-	int64_t at = p->arm_at < p->deadline ? p->arm_at : p->deadline;
-
-	/* The first that is parked: main begins to look for a deadlock. */
-	if (w->next_us != INT64_MAX && at >= w->next_us)
-		return false;
-	w->next_us = at;
-	return true;
-}
-
 bool wait_holds_inode(enum wait_kind kind)
 {
 	switch (kind) {
@@ -48,7 +36,8 @@ bool wait_holds_inode(enum wait_kind kind)
 	return false;
 }
 
-static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_once)
+/* for_batches: it waits for the batches from the beginning. */
+static struct parked *make(struct fs *fs, const struct wait_for *what, bool for_batches)
 {
 	struct parked *p = calloc(1, sizeof(*p));
 	int64_t now = clock_monotonic_us();
@@ -65,16 +54,18 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_o
 	p->what.scope = &p->scope;
 	p->dir = fs_dir_of(fs, &what->node);
 	p->owners = 2;
-	p->arming = at_once;
+	p->arming = true;
 	p->since = now;
-	p->arm_at = at_once ? INT64_MAX : now + WAIT_PARK_US;
 	p->limit_at = fs->request_limit_us ? now + fs->request_limit_us : INT64_MAX;
 	p->deadline = what->kind == WAIT_FSYNC || what->kind == WAIT_READ ? INT64_MAX : now + fs->timeout_us;
 	/* Without memory the set's own verdict is left. */
-	if (at_once && what->scope->states && what->kind != WAIT_READ)
+	if (for_batches && what->scope->states && what->kind != WAIT_READ)
 		p->failures_before = failure_snapshot_take(fs->backend, what->scope);
 	if (p->limit_at < p->deadline)
 		p->deadline = p->limit_at;
+	p->file = fs_file_key(fs, &what->node);
+	if (wait_holds_inode(what->kind) && !what->node.alias)
+		p->on_name = own_inode_locked(&fs->own_inodes, p->file);
 	return p;
 }
 
@@ -82,9 +73,9 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool at_o
  * Parks it; the list owns it, and the caller, who is to disown it (or has the backend do so).
  * NULL: it has been answered, for want of memory or because of the end.
  */
-static struct parked *park(struct fs *fs, const struct wait_for *what, bool at_once)
+static struct parked *park(struct fs *fs, const struct wait_for *what, bool for_batches)
 {
-	struct parked *p = make(fs, what, at_once);
+	struct parked *p = make(fs, what, for_batches);
 	bool poke = false, closed = false;
 
 	if (p) {
@@ -92,7 +83,7 @@ static struct parked *park(struct fs *fs, const struct wait_for *what, bool at_o
 		closed = fs->waits.closed;
 		if (!closed) {
 			TAILQ_INSERT_TAIL(&fs->waits.list, p, link);
-			poke = wants_tick(&fs->waits, p);
+			poke = parked_wants_tick(p);
 		}
 	}
 	if (!p || closed) {
@@ -104,8 +95,9 @@ static struct parked *park(struct fs *fs, const struct wait_for *what, bool at_o
 	}
 	if (poke)
 		fs_poke(fs);
-	if (at_once)
-		parked_arm(p);
+	if (p->on_name)
+		announce_locked(fs, &what->node);
+	parked_arm(p);
 	return p;
 }
 
@@ -116,9 +108,11 @@ static void start_watching(struct parked *p, int64_t until_us)
 
 	{
 		LOCKED(&p->fs->waits.lock);
-		p->deadline = p->limit_at < until_us ? p->limit_at : until_us;
+		int64_t deadline = p->limit_at < until_us ? p->limit_at : until_us;
+		if (!p->interrupted || deadline < p->deadline)
+			p->deadline = deadline;
 		mine = !p->taken && parked_watch(p);
-		poke = wants_tick(&p->fs->waits, p);
+		poke = parked_wants_tick(p);
 	}
 	if (poke)
 		fs_poke(p->fs);
@@ -314,37 +308,30 @@ static void answer_all(struct parked_list *taken)
 #define STUCK_LOOK_US 3000000
 
 /*
- * Under the lock. What is overdue goes to one list, what is to be armed to the other. stuck: the directory
- * in which nothing moves (announcer_stuck()), or 0: its waiters go, with EINTR, so that everything else can.
+ * Under the lock. What is overdue goes to the list. stuck: the directory in which nothing moves
+ * (announcer_stuck()), or 0: who holds the inode of a name in it goes, with EINTR, so that everything else
+ * can.
  */
-static int64_t sort_out(struct waits *w, int64_t now_us, uint64_t stuck, struct parked_list *overdue,
-			struct parked_list *slow)
+static int64_t sort_out(struct waits *w, int64_t now_us, uint64_t stuck, struct parked_list *overdue)
 {
 	struct parked *p, *next;
 	int64_t next_us = TAILQ_EMPTY(&w->list) ? INT64_MAX : now_us + STUCK_LOOK_US;
 
 	for (p = TAILQ_FIRST(&w->list); p; p = next) {
 		next = TAILQ_NEXT(p, link);
-		bool blocks = stuck && p->dir == stuck && wait_holds_inode(p->what.kind);
+		bool blocks = stuck && p->dir == stuck && p->on_name;
 		if (blocks && parked_take(p, -EINTR)) {
 			TAILQ_INSERT_TAIL(overdue, p, taken_link);
 			continue;
 		}
 		if (p->deadline <= now_us) {
 			p->deadline = INT64_MAX;
-			if (parked_take(p, -ETIMEDOUT)) {
+			if (parked_take(p, p->interrupted ? -EINTR : -ETIMEDOUT)) {
 				TAILQ_INSERT_TAIL(overdue, p, taken_link);
 				continue;
 			}
 		}
-		if (p->arm_at <= now_us) {
-			p->arm_at = INT64_MAX;
-			p->arming = true;
-			p->owners++;
-			TAILQ_INSERT_TAIL(slow, p, arm_link);
-		}
-		int64_t at = p->arm_at < p->deadline ? p->arm_at : p->deadline;
-		next_us = at < next_us ? at : next_us;
+		next_us = p->deadline < next_us ? p->deadline : next_us;
 	}
 	return next_us;
 }
@@ -352,21 +339,14 @@ static int64_t sort_out(struct waits *w, int64_t now_us, uint64_t stuck, struct 
 int64_t wait_tick(struct fs *fs, int64_t now_us)
 {
 	struct parked_list overdue = TAILQ_HEAD_INITIALIZER(overdue);
-	struct parked_list slow = TAILQ_HEAD_INITIALIZER(slow);
-	struct parked *p;
 	int64_t next_us;
 	uint64_t stuck = announcer_stuck(fs, now_us, STUCK_US);
 
 	{
 		LOCKED(&fs->waits.lock);
-		next_us = fs->waits.next_us = sort_out(&fs->waits, now_us, stuck, &overdue, &slow);
+		next_us = fs->waits.next_us = sort_out(&fs->waits, now_us, stuck, &overdue);
 	}
 	answer_all(&overdue);
-	while ((p = TAILQ_FIRST(&slow))) {
-		TAILQ_REMOVE(&slow, p, arm_link);
-		parked_arm(p);
-		parked_disown(p);
-	}
 	return next_us;
 }
 

@@ -20,8 +20,11 @@
 #include "fs/node.h"
 #include "fs/scope.h"
 
-/* Beyond it a parked request gets an interrupt function, and its file another inode. */
-#define WAIT_PARK_US 50000
+/*
+ * For so long a signal does not end what asks for something: it is answered within milliseconds, and a
+ * program that is merely told of the time (SIGALRM, SIGPROF) does not expect its touch to fail.
+ */
+#define WAIT_DEAF_US 50000
 
 enum wait_kind {
 	WAIT_OPEN,
@@ -126,7 +129,7 @@ void wait_cancelled(struct fs *fs, slot model, struct ordinal_range batches);
 /* The batches may have settled: answers who waited for that. After announce_changed(), without any lock. */
 void wait_changed(struct fs *fs, slot model, struct ordinal_range batches);
 
-/* Main. Answers what is overdue, arms what has been parked for long. Returns the next moment. */
+/* Main. Answers what is overdue. Returns the next moment. */
 int64_t wait_tick(struct fs *fs, int64_t now_us);
 
 /* Answers everything, now and later, with err (positive). */

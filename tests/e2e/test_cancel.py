@@ -5,8 +5,7 @@ import os
 
 import pytest
 
-from lib.command import errno_of, finish, park, parked_sync, shell, start, wait_parked
-from lib.tools import nodeid
+from lib.command import errno_of, finish, parked_sync, shell, start, wait_parked
 from lib.trouble import FINE, NEVER_ENDS, add_troubled, set_days
 from lib.truth import built, check_rows
 from lib.wait import wait_until
@@ -172,9 +171,8 @@ def test_o_sync(project, warehouse, mount, fault_binary, fault):
     add_troubled(project)
     m = mount(project, "timeout=3600", "sync", now=NOW, binary=fault_binary, env=fault.env())
     with fault.holding("claim"):
-        path = m / "sessions" / DAYS[0]
-        inode = nodeid(path)
-        touching = park(start("touch", path), path, inode)
+        touching = start("touch", m / "sessions" / DAYS[0])
+        wait_parked(touching)
         wait_until(lambda: states(m)[DAYS[0]] == "queued", what="it is queued")
         os.unlink(m / "sessions" / DAYS[0])
     done = finish(touching)

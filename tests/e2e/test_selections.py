@@ -2,11 +2,14 @@
 """Selections at the root: dbt's syntax, several models as one directory."""
 import errno
 import os
+import signal
 import stat
+import sys
 
 import pytest
 
-from lib.command import errno_of, finish, is_locked_out, parked_sync, run, shell, start, wait_parked
+from lib.command import (errno_of, finish, is_locked_out, parked_sync, run, shell, start, wait_parked,
+                         waits_for_fuse)
 from lib.thread import announcer_of, standing_still
 from lib.trouble import FAILS, FINE, add_troubled, set_days
 from lib.truth import asked_for, built, check_rows
@@ -292,18 +295,35 @@ def test_more_selections_than_are_kept(m):
         os.close(fd)
 
 
-def test_rm_that_came_before_the_waiting_is_no_deadlock(m, running):
+# Opens it, and waits for a signal before it syncs; ends with the errno of that.
+OPEN_THEN_SYNC = """
+import ctypes, os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+fd = os.open(sys.argv[1], os.O_RDONLY)
+print("open", flush=True)
+signal.sigwait({signal.SIGUSR1})
+libc = ctypes.CDLL(None, use_errno=True)
+sys.exit(ctypes.get_errno() if libc.fsync(fd) else 0)
+"""
+
+
+def test_rm_that_came_before_the_waiting_is_no_deadlock(m, fault):
     name = m / "sessions" / DAYS[2]
-    with standing_still(announcer_of(m)):
-        waiting = start("sync", name)
-        wait_parked(waiting)
-        # It has the directory's lock, by the name that still leads to the inode of which sync has the lock.
-        removing = start("unlink", name)
-        wait_until(lambda: is_locked_out(removing), what="it waits for the inode")
-    done = finish(waiting)
-    assert done.returncode == 1 and "Interrupted system call" in done.stderr
-    assert finish(removing).returncode == 0
-    assert shell(m / "sessions", f"ls -l {DAYS[2]} > /dev/null").returncode == 0
+    # Opened before there was anything to wait for: it has the inode to which the name leads.
+    waiting = start(sys.executable, "-c", OPEN_THEN_SYNC, name)
+    assert waiting.stdout.readline() == "open\n"
+    with fault.holding("build"):
+        os.utime(name)
+        os.stat(name)
+        with standing_still(announcer_of(m)):
+            waiting.send_signal(signal.SIGUSR1)
+            wait_until(lambda: waits_for_fuse(waiting.pid, "fsync"), what="it waits")
+            # It has the directory's lock, by the name that still leads to the inode of which fsync has the lock.
+            removing = start("unlink", name)
+            wait_until(lambda: is_locked_out(removing), what="it waits for the inode")
+        assert finish(waiting).returncode == errno.EINTR
+        assert finish(removing).returncode == 0
+        assert shell(m / "sessions", f"ls -l {DAYS[2]} > /dev/null").returncode == 0
 
 
 @pytest.mark.parametrize("directory", ["sessions", "tag:nightly"])

@@ -10,9 +10,8 @@ from datetime import datetime, timezone
 
 import pytest
 
-from lib.command import errno_of, finish, park, run, shell, start, state, wait_parked, waits_for_fuse
+from lib.command import errno_of, finish, run, shell, start, state, wait_parked, waits_for_fuse
 from lib.events import add_sessions, make_events
-from lib.tools import nodeid
 from lib.trouble import FAILS, NEVER_ENDS, add_troubled, set_days
 from lib.truth import asked_for, built, check_rows
 from lib.wait import SLOWER, wait_until
@@ -92,8 +91,9 @@ def test_a_waiting_sync_can_be_ended(slow, warehouse, fault, number):
     with processes() as begin:
         with fault.holding("build"):
             os.utime(slow / "sessions" / DAY)
-            waiting = [park(begin("sync", path), path, inode) for path in (
-                slow / "sessions" / name for name in (DAY, DAY, "2024-09")) for inode in [nodeid(path)]]
+            waiting = [begin("sync", slow / "sessions" / name) for name in (DAY, DAY, "2024-09")]
+            for process in waiting:
+                wait_parked(process)
             for process in waiting[1:]:
                 process.send_signal(number)
                 assert finish(process).returncode == -number
@@ -107,9 +107,8 @@ def test_touching_while_one_waits(slow, warehouse, fault):
     with processes() as begin:
         with fault.holding("build"):
             os.utime(slow / "sessions" / DAY)
-            path = slow / "sessions" / DAY
-            inode = nodeid(path)
-            first = park(begin("sync", path), path, inode)
+            first = begin("sync", slow / "sessions" / DAY)
+            wait_parked(first)
             wait_until(lambda: slow.states("sessions")[DAY] == "running", what=f"{DAY} runs")
             check_others_get_past(slow, DAY)
             second = begin("sync", slow / "sessions" / DAY)
@@ -132,10 +131,9 @@ def test_many_wait_for_one(slow, fault):
     with processes() as begin:
         with fault.holding("build"):
             os.utime(slow / "sessions" / DAY)
-            waiting = []
-            for _ in range(20):
-                inode = nodeid(slow / "sessions" / DAY)
-                waiting.append(park(begin("sync", slow / "sessions" / DAY), slow / "sessions" / DAY, inode))
+            waiting = [begin("sync", slow / "sessions" / DAY) for _ in range(20)]
+            for process in waiting:
+                wait_parked(process)
             waiting[3].kill()
             assert finish(waiting[3]).returncode == -signal.SIGKILL
         assert {finish(p).returncode for n, p in enumerate(waiting) if n != 3} == {0}
@@ -209,10 +207,9 @@ def test_a_parked_request_keeps_nobody_waiting(slow, warehouse, fault, kind):
     slow.ls("sessions")
     with processes() as begin:
         with fault.holding("request"):
-            parked = []
-            for command in (PARKED[kind], ["touch", "-c"]):
-                inode = nodeid(path)
-                parked.append(park(begin(*command, path), path, inode))
+            parked = [begin(*command, path) for command in (PARKED[kind], ["touch", "-c"])]
+            for process in parked:
+                wait_parked(process)
             wait_until(lambda: {state(p.pid) for p in parked} == {"S"}, what="both wait, and none in D")
             for command, status in ((f"chmod +x {DAY}", 1), (f"rm -f {DAY}", 1), ("ls -l", 0), (f"cat {DAY}", 0),
                                     (f"stat {DAY}", 0), (f"touch -d 2020-01-01 {DAY}", 1), (f"sync {OTHER}", 1)):

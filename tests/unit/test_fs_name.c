@@ -198,10 +198,13 @@ static void test_reason(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_batches),	    cmocka_unit_test(test_periods),
-		cmocka_unit_test(test_ranges),	    cmocka_unit_test(test_no_names),
+		cmocka_unit_test(test_batches),
+		cmocka_unit_test(test_periods),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_no_names),
 		cmocka_unit_test(test_format_is_parsed_back),
-		cmocka_unit_test(test_reason),	    cmocka_unit_test(test_names_in_a_selection),
+		cmocka_unit_test(test_reason),
+		cmocka_unit_test(test_names_in_a_selection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

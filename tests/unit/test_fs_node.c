@@ -23,46 +23,68 @@ static void assert_round_trip(struct node n)
 	assert_int_equal(out.model, n.model);
 	assert_int_equal(out.ordinal, n.ordinal);
 	assert_int_equal(out.suffix, n.suffix);
-	assert_int_equal(out.alias, n.alias);
+	assert_int_equal(out.fixed, n.fixed);
+	assert_int_equal(out.interned, n.alias ? n.alias : n.interned);
 }
 
 static void test_node_round_trip(void **state)
 {
-	assert_round_trip((struct node){NODE_BATCH, 7, 738885, 3, 5});
-	assert_round_trip((struct node){NODE_MODEL, 0, 0, 0, 0});
-	assert_round_trip((struct node){NODE_RANGE_SQL, NODE_MODELS_MAX - 1, NODE_ORDINAL_MAX,
-					NODE_SUFFIXES - 1, NODE_ALIAS_MAX});
-	assert_round_trip((struct node){NODE_SELECTION, -1, NODE_ORDINAL_MAX, 0, 0});
-	assert_round_trip((struct node){NODE_RANGE, -1, 7, 0, 3});
-	assert_round_trip((struct node){NODE_LINK, 7, 0, 0, 0});
+	const uint64_t last_id = (UINT64_C(1) << 52) - 1;
+
+	assert_round_trip((struct node){.kind = NODE_BATCH, .model = 7, .ordinal = 738885, .suffix = 3});
+	assert_round_trip((struct node){.kind = NODE_MODEL});
+	assert_round_trip((struct node){.kind = NODE_BATCH,
+					.model = NODE_MODELS_MAX - 1,
+					.ordinal = NODE_ORDINAL_MAX,
+					.suffix = NODE_SUFFIXES - 1});
+	assert_round_trip((struct node){.kind = NODE_RUN, .model = 7, .fixed = NODE_FIXED_MAX});
+	assert_round_trip((struct node){.kind = NODE_LINK, .model = 7});
+	/* What an id stands for is not in the number. */
+	assert_round_trip((struct node){.kind = NODE_SELECTION, .model = SLOT_NONE, .interned = last_id});
+	assert_round_trip((struct node){.kind = NODE_RUN, .model = SLOT_NONE, .fixed = 8, .interned = 1});
+	assert_round_trip((struct node){.kind = NODE_BATCH, .model = SLOT_NONE, .alias = last_id});
+	assert_round_trip((struct node){.kind = NODE_RANGE, .model = SLOT_NONE, .interned = 7, .alias = 9});
 }
 
 static void test_node_ino_is_the_files(void **state)
 {
-	struct node bare = {NODE_BATCH, 0, 1, 0, 0}, failed = {NODE_BATCH, 0, 1, FAILED, 9};
-	struct node other = {NODE_BATCH, 0, 2, 0, 0};
+	struct node bare = {.kind = NODE_BATCH, .ordinal = 1}, failed = bare, other = bare;
+	struct node range = {.kind = NODE_RANGE, .interned = 7}, second = range;
 
+	failed.suffix = FAILED;
+	failed.alias = 9;
+	other.ordinal = 2;
+	second.alias = 9;
 	assert_int_equal(node_ino(&bare), node_ino(&failed));
 	assert_int_not_equal(node_id(&bare), node_id(&failed));
 	assert_int_not_equal(node_ino(&bare), node_ino(&other));
+	assert_int_equal(node_ino(&range), node_ino(&second));
+	assert_int_not_equal(node_id(&range), node_id(&second));
+	/* Programs that take it for a signed number. */
+	range.interned = (UINT64_C(1) << 52) - 1;
+	assert_true((int64_t)node_ino(&range) > 0);
 }
 
 static void test_node_refuses_what_it_did_not_make(void **state)
 {
-	struct node out, status = {.kind = NODE_DOCUMENT, .model = -1, .fixed = 3};
+	struct node out, status = {.kind = NODE_DOCUMENT, .model = -1};
+	const uint64_t one = UINT64_C(1);
 
 	assert_true(node_parse(1, &out));
 	assert_int_equal(out.kind, NODE_ROOT);
 	assert_true(node_parse(node_id(&status), &out));
 	assert_int_equal(out.model, -1);
-	assert_int_equal(out.fixed, 3);
 	assert_false(node_parse(0, &out));
 	assert_false(node_parse(node_scatter(2), &out));
 	assert_false(node_parse(node_scatter(UINT64_MAX), &out));
-	/* A batch of no model, a link to none, a selection in a model. */
-	assert_false(node_parse(node_scatter((uint64_t)NODE_BATCH << 16), &out));
-	assert_false(node_parse(node_scatter((uint64_t)NODE_LINK << 16), &out));
-	assert_false(node_parse(node_scatter((uint64_t)1 << 48 | (uint64_t)NODE_SELECTION << 16), &out));
+	/* A batch of no model, a link to none, a selection or a range that is not interned, an id of nothing.
+	 */
+	assert_false(node_parse(node_scatter((uint64_t)NODE_BATCH << 5), &out));
+	assert_false(node_parse(node_scatter((uint64_t)NODE_LINK << 5), &out));
+	assert_false(node_parse(node_scatter(one << 38 | (uint64_t)NODE_SELECTION << 5), &out));
+	assert_false(node_parse(node_scatter(one << 38 | (uint64_t)NODE_RANGE << 5), &out));
+	assert_false(node_parse(node_scatter(one << 62 | (uint64_t)NODE_RANGE << 5), &out));
+	assert_false(node_parse(node_scatter(one << 63 | one << 38 | (uint64_t)NODE_BATCH << 5), &out));
 }
 
 static void test_node_ids_come_back(void **state)

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 from .mount import stacks
-from .tools import nodeid
 from .wait import LIMIT, wait_until
 
 
@@ -90,24 +89,15 @@ def wait_parked(process):
                                  f"{process.stderr.read() if process.stderr else ''}")
 
     # Not for its lookup or open, which are answered at once.
-    call = "fsync" if process.args[0] == "sync" else ""
+    call = {"sync": "fsync", "touch": "vfs_utimes", "truncate": "do_truncate"}.get(process.args[0], "")
     wait_until(lambda: waits_for_fuse(process.pid, call), what=f"{process.args} waits for an answer", alive=must_live)
 
 
-def park(process, path, inode):
-    """
-    Waits until it waits, and until its file has another inode: whoever has come to the old one meanwhile
-    is behind it, in the kernel.
-    """
-    wait_parked(process)
-    wait_until(lambda: nodeid(path) != inode, what=f"{path} has another inode")
-    return process
-
-
 def parked_sync(path):
-    """A sync that waits; who comes to the file from now on is not behind it."""
-    inode = nodeid(path)
-    return park(start("sync", path), path, inode)
+    """A sync that waits."""
+    process = start("sync", path)
+    wait_parked(process)
+    return process
 
 
 def errno_of(call, *args, **keys):

@@ -33,16 +33,3 @@ def uutils():
             if "GNU" not in said:
                 return path
     return None
-
-
-class FileHandle(ctypes.Structure):
-    _fields_ = [("size", ctypes.c_uint), ("type", ctypes.c_int), ("data", ctypes.c_ubyte * 128)]
-
-
-def nodeid(path):
-    """What identifies the inode for the daemon: name_to_handle_at(2) tells it, st_ino does not."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    handle, mount_id = FileHandle(size=128), ctypes.c_int()
-    if libc.name_to_handle_at(AT_FDCWD, os.fsencode(path), ctypes.byref(handle), ctypes.byref(mount_id), 0) < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
-    return bytes(handle.data[:handle.size])
