@@ -36,7 +36,4 @@ void attr_of_batch(const struct fs *fs, const struct node *n, const struct batch
 /* How long the kernel may keep them, in seconds: for ever for what it is told about, else not at all. */
 double attr_timeout(const struct node *n);
 
-/* Whether the caller of a request may write to a file of that mode. What root may do, no mode forbids. */
-bool attr_may_write(const struct fs *fs, fuse_req_t req, mode_t mode);
-
 #endif

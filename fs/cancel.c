@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/cancel.h"
 
-#include "fs/attr.h"
+#include "fs/access.h"
 #include "fs/fixed_names.h"
 #include "fs/lookup.h"
 #include "fs/name.h"
@@ -89,7 +89,7 @@ static int cancel(struct fs *fs, fuse_req_t req, const struct scope *scope, cons
 		return refuse_file(fs, req, file, EROFS,
 				   "The mount is read-only (-o ro): nothing is cancelled through it.");
 	/* default_permissions has asked the directory; it is a second fence. */
-	if (!attr_may_write(fs, req, 0666 & ~fs->umask))
+	if (!access_may_write(fs, req, 0666 & ~fs->umask))
 		return refuse_file(fs, req, file, EACCES,
 				   "The file's mode does not let this user cancel it.");
 	wait_mark_cancelled(fs, scope, true);

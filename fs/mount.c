@@ -86,6 +86,7 @@ int mount_session(struct fs *fs, const struct fs_config *config, struct error *e
 		return r;
 	if (add_options(config))
 		return error_set(err, ENOMEM, "out of memory");
+	fs->kernel_checks = !is_descriptor;
 	fs->session = fuse_session_new(config->args, &fs_ops, sizeof(fs_ops), fs);
 	if (!fs->session)
 		return error_set(err, EINVAL, "libfuse does not take these mount options");

@@ -25,6 +25,7 @@ struct fs {
 	gid_t gid;
 	mode_t umask;
 	bool sync;
+	bool kernel_checks; /* the mount has default_permissions */
 	int64_t timeout_us;
 	int64_t request_limit_us; /* the kernel aborts the mount over an older request; 0: it does not */
 	struct fuse_session *session;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/trigger.h"
 
+#include "fs/access.h"
 #include "fs/attr.h"
 #include "fs/freeze.h"
 #include "fs/lookup.h"
@@ -52,7 +53,7 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 	/* A directory keeps its own mode: touching it is EPERM, not a matter of rights. */
 	if (!t->dir && (protected || unrunnable || (!verb && !t->builds)))
 		mode = 0444;
-	if (!attr_may_write(fs, req, mode))
+	if (!access_may_write(fs, req, mode))
 		return refuse(fs, req, n, say, EACCES, "The file's mode does not let this user write to it.");
 	if (n->kind == NODE_FULL_REFRESH && !protected)
 		return refuse(fs, req, n, say, EOPNOTSUPP,

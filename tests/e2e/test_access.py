@@ -78,6 +78,36 @@ def test_a_group_may_build(ready, warehouse, mount, public):
     assert asked_for(warehouse) == {"2024-09-01": 1, "2024-09-02": 1}
 
 
+# Runs a command as the first process of a pid namespace, from which none of those outside is to be seen.
+ALONE = """#!/usr/bin/python3
+import ctypes, os, signal, sys
+assert ctypes.CDLL(None).unshare(0x20000000) == 0
+child = os.fork()
+if child == 0:
+    os.execv({binary!r}, [{binary!r}, *sys.argv[1:]])
+signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_group_of_another_pid_namespace_may_build(ready, warehouse, mount, public, binary, tmp_path):
+    """The daemon cannot look at the groups of who asks: the kernel has."""
+    need_root()
+    alone = tmp_path / "alone"
+    alone.write_text(ALONE.format(binary=str(binary)))
+    alone.chmod(0o755)
+    m = mount(ready, "allow_other", "umask=002", f"gid={GROUP}", now=NOW, at=public, binary=alone)
+    assert as_user(m, "touch sessions/2024-09-01", groups=[GROUP]) == (0, "")
+    assert as_user(m, "rm sessions/2024-09-02", groups=[GROUP])[1].count("not permitted") == 1
+    for command in ("touch sessions/2024-09-03", "rm sessions/2024-09-03"):
+        status, said = as_user(m, command)
+        assert status and "Permission denied" in said, command
+    # The mount may protect more than the mode says.
+    status, said = as_user(m, "touch sessions/.full-refresh", groups=[GROUP])
+    assert status and "Permission denied" in said
+    assert asked_for(warehouse) == {"2024-09-01": 1}
+
+
 def test_the_owner_may_build(ready, warehouse, mount, public):
     need_root()
     m = mount(ready, "allow_other", f"uid={NOBODY}", "umask=077", now=NOW, at=public)
