@@ -7,17 +7,13 @@
 
 #include "backend/backend.h"
 #include "backend/base/cleanup.h"
+#include "backend/base/hash.h"
 #include "fs/progress.h"
 
-/* So many of a file's handles are looked at, the newest: somebody may have opened it a hundred thousand
- * times. */
+/* So many of a file's handles are looked at, the newest: it may be open a hundred thousand times. */
 #define LATEST 16
-
 /* How long a reader through the page cache may pause. */
 #define PAGED_US 2000000
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 /* An inode that somebody has open. */
 struct open_file {
@@ -164,7 +160,7 @@ static struct open_file *join_file(struct handles *t, uint64_t ino)
 		f->ino = ino;
 		TAILQ_INIT(&f->sized);
 		HASH_ADD(hh, t->files, ino, sizeof(ino), f);
-		if (!f->hh.tbl) {
+		if (!hash_has(f->hh)) {
 			free(f);
 			return NULL;
 		}
@@ -358,20 +354,14 @@ struct backend_history *handle_history(struct handles *t, uint64_t fh)
 	return s ? s->history : NULL;
 }
 
-bool handle_is_open(struct handles *t, uint64_t ino)
-{
-	LOCKED(&t->lock);
-	return find_file(t, ino) != NULL;
-}
-
-bool handle_is_open_by(struct handles *t, uint64_t ino, pid_t pid)
+bool handle_is_open(struct handles *t, uint64_t ino, pid_t pid)
 {
 	LOCKED(&t->lock);
 	const struct open_file *f = find_file(t, ino);
-	for (size_t i = 0; f && i < t->n; i++)
-		if (t->slots[i]->used && t->slots[i]->file == f && t->slots[i]->pid == pid)
-			return true;
-	return false;
+	bool found = f && !pid;
+	for (size_t k = 0; f && k < t->n && !found; k++)
+		found = t->slots[k]->used && t->slots[k]->file == f && t->slots[k]->pid == pid;
+	return found;
 }
 
 bool handle_writes(struct handles *t, uint64_t fh, struct handle_writes *out)

@@ -46,11 +46,8 @@ void handles_fini(struct handles *t);
 uint64_t handle_new(struct handles *t, uint64_t ino, pid_t pid);
 void handle_drop(struct handles *t, uint64_t fh);
 
-/* Whether a file with that inode number is open. */
-bool handle_is_open(struct handles *t, uint64_t ino);
-
-/* The same of one that this process has opened. */
-bool handle_is_open_by(struct handles *t, uint64_t ino, pid_t pid);
+/* Whether a file with that inode number is open, by that process; 0: by anybody. */
+bool handle_is_open(struct handles *t, uint64_t ino, pid_t pid);
 
 /*
  * Who opens a file, asks for its size and reads so much of it gets what he was told about: so a text that its

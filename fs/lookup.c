@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/lookup.h"
 
-#include <string.h>
-#include <sys/statvfs.h>
-
 #include "fs/attr.h"
-#include "fs/document.h"
 #include "fs/fixed_names.h"
 #include "fs/name.h"
 #include "fs/refuse.h"
@@ -61,7 +57,7 @@ bool lookup_send_back(struct fs *fs, fuse_req_t req, const struct node *n)
 bool lookup_send_back_change(struct fs *fs, fuse_req_t req, const struct node *n, uint64_t fh)
 {
 	/* By an open file, nothing would look the name up again; futimens() brings no fh. */
-	if (!n->alias && (fh || handle_is_open_by(&fs->handles, node_id(n), fuse_req_ctx(req)->pid)))
+	if (!n->alias && (fh || handle_is_open(&fs->handles, node_id(n), fuse_req_ctx(req)->pid)))
 		return false;
 	return lookup_send_back(fs, req, n);
 }
@@ -295,129 +291,4 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 	for (size_t i = 0; i < count; i++)
 		forget_ino(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
-}
-
-/*
- * A name that no longer holds is still believed in until the announcer has come to it; its
- * attributes are not (announce_changed). So this is where [ -e X.failed ] is answered in the meantime: ESTALE
- * makes the kernel look the name up again. An open file keeps its attributes.
- */
-static bool is_outdated(struct fs *fs, fuse_ino_t ino, const struct node *n)
-{
-	struct batch_glance glance;
-	int64_t left_us;
-
-	if (n->kind != NODE_BATCH || !n->suffix || backend_glance(fs->backend, n->model, n->ordinal, &glance))
-		return false;
-	return !lookup_holds(fs, n, &glance, &left_us) && !handle_is_open(&fs->handles, ino);
-}
-
-/* Makes the document, for its size; and for the process that has it open and has not begun to read. */
-static void getattr_document(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n,
-			     const struct fuse_file_info *fi)
-{
-	const struct fuse_ctx *who = fuse_req_ctx(req);
-	const struct scope none = {.n = 0};
-	struct wait_for what = {
-		.req = req, .kind = WAIT_GETATTR, .node = *n, .scope = &none, .uid = who->uid};
-	auto_document struct document d;
-	struct stat st;
-
-	document_init(&d);
-	what.fi.fh = handle_unread(&fs->handles, ino, who->pid);
-	bool fixed = (fi && handle_size(&fs->handles, fi->fh, &d.size)) ||
-		     (!what.fi.fh && handle_paged_size(&fs->handles, ino, clock_monotonic_us(), &d.size));
-	if (!fixed && document_is_slow(fs, n)) {
-		wait_for_document(fs, &what);
-		return;
-	}
-	size_t size = d.size;
-	int r = fixed ? 0 : document_make_for(fs, n, what.fi.fh, who->uid, &size);
-	if (r == 0)
-		r = attr_of_made(fs, n, size, &st);
-	if (r)
-		fuse_reply_err(req, -r);
-	else
-		fuse_reply_attr(req, &st, 0);
-}
-
-static void getattr_batch(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n)
-{
-	const struct fuse_ctx *who = fuse_req_ctx(req);
-	uint64_t unread = handle_unread(&fs->handles, ino, who->pid);
-	struct stat st;
-	size_t size;
-
-	int r = is_outdated(fs, ino, n) ? -ESTALE : attr_of(fs, n, &st);
-	bool paged = !unread && handle_paged_size(&fs->handles, ino, clock_monotonic_us(), &size);
-	if (r == 0 && unread)
-		r = document_make_for(fs, n, unread, who->uid, &size);
-	if (r) {
-		fuse_reply_err(req, -r);
-		return;
-	}
-	if (unread || paged)
-		attr_set_size(&st, size);
-	/* When he has read it nobody tells the kernel that the size is another one. */
-	fuse_reply_attr(req, &st, paged ? 0 : attr_timeout(n));
-}
-
-void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct fs *fs = fuse_req_userdata(req);
-	struct node n;
-	struct stat st;
-	int r = fs_node(fs, ino, &n);
-
-	if (r == 0 && n.kind == NODE_BATCH) {
-		getattr_batch(fs, req, ino, &n);
-		return;
-	}
-	if (r == 0 && node_traits(&n)->document) {
-		getattr_document(fs, req, ino, &n, fi);
-		return;
-	}
-	if (r == 0)
-		r = attr_of(fs, &n, &st);
-	/* Whoever follows it reads where the size has grown. */
-	if (r == 0 && n.kind == NODE_HISTORY)
-		attr_set_size(&st, backend_history_size(fs->backend, n.model));
-	/* From an lseek to the end: tail would read back from there. */
-	if (r == 0 && n.kind == NODE_PROGRESS && fi)
-		attr_set_size(&st, 0);
-	if (r)
-		fuse_reply_err(req, -r);
-	else
-		fuse_reply_attr(req, &st, attr_timeout(&n));
-}
-
-void op_readlink(fuse_req_t req, fuse_ino_t ino)
-{
-	struct fs *fs = fuse_req_userdata(req);
-	auto_strbuf target = STRBUF_INIT;
-	struct node n;
-	int r = fs_node(fs, ino, &n);
-
-	if (r == 0 && n.kind != NODE_LINK)
-		r = -EINVAL;
-	if (r == 0)
-		strbuf_printf(&target, LINK_PREFIX "%s", backend_model_dir(fs->backend, n.model));
-	if (r == 0 && strbuf_broken(&target))
-		r = -ENOMEM;
-	if (r)
-		fuse_reply_err(req, -r);
-	else
-		fuse_reply_readlink(req, target.str);
-}
-
-void op_statfs(fuse_req_t req, fuse_ino_t ino)
-{
-	struct fs *fs = fuse_req_userdata(req);
-	struct statvfs st = {.f_bsize = 4096, .f_frsize = 512, .f_namemax = 255};
-
-	for (int m = 0; m < fs->models; m++) {
-		struct ordinal_range all = backend_existing(fs->backend, m);
-		st.f_files += all.end > all.first ? all.end - all.first : 0;
-	}
-	fuse_reply_statfs(req, &st);
 }

@@ -155,10 +155,10 @@ static void test_handles(void **state)
 	handle_undo(&t, a, true);
 	handle_writes(&t, a, &w);
 	assert_true(w.triggered && !w.reasoned);
-	assert_true(handle_is_open(&t, 11));
+	assert_true(handle_is_open(&t, 11, 0));
 	handle_drop(&t, a);
-	assert_false(handle_is_open(&t, 11));
-	assert_true(handle_is_open(&t, 12));
+	assert_false(handle_is_open(&t, 11, 0));
+	assert_true(handle_is_open(&t, 12, 0));
 	/* The slot is used again; the old number stays unknown, and nothing is left in it. */
 	uint64_t d = handle_new(&t, 13, 1);
 	assert_int_equal((uint32_t)d, (uint32_t)a);
