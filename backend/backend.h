@@ -206,9 +206,10 @@ ordinal backend_next_unsettled(const struct backend *b, slot model, struct ordin
 
 /*
  * What sync answers for what has settled: 0, -EIO (something failed or was skipped), -ENODATA (a single
- * batch that was never built, or a `.pending` set that is not empty).
+ * batch that was never built, or a `.pending` set that is not empty). single: they are one batch that was named by
+ * itself; a range that holds no more is a range.
  */
-int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts);
+int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts, bool single);
 
 /* Documents: JSON with a newline at the end, appended to out. 0 or -errno. */
 int backend_batch_document(const struct backend *b, slot model, ordinal batch, struct strbuf *out);

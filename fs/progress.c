@@ -101,7 +101,7 @@ static void add_line(const struct backend *b, struct progress *p)
 		return;
 	p->ended = true;
 	if (failure_snapshot_has_grown(p->failures_before, b) ||
-	    backend_verdict(b, scope_list(&p->scope), p->scope.n) == -EIO)
+	    backend_verdict(b, scope_list(&p->scope), p->scope.n, p->scope.single) == -EIO)
 		p->result = -EIO;
 }
 

@@ -227,8 +227,11 @@ int fs_scope(struct fs *fs, const struct node *n, struct scope *out)
 	struct range range = {.span = SPAN_EVERYTHING};
 
 	*out = (struct scope){.n = 0};
-	if (n->kind == NODE_BATCH || n->kind == NODE_BATCH_SQL)
-		return of_model(fs, n->model, (struct ordinal_range){n->ordinal, n->ordinal + 1}, 0, out);
+	if (n->kind == NODE_BATCH || n->kind == NODE_BATCH_SQL) {
+		int r = of_model(fs, n->model, (struct ordinal_range){n->ordinal, n->ordinal + 1}, 0, out);
+		out->single = r == 0;
+		return r;
+	}
 	if (node_traits(n)->range && !interned_get_range(&fs->interned, n->interned, &range))
 		return -ESTALE;
 	if (n->model >= 0)

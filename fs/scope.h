@@ -20,6 +20,7 @@ struct scope {
 	size_t n;	 /* parts */
 	unsigned states; /* of each */
 	bool selected;	 /* of a selection */
+	bool single;	 /* one batch, named by itself */
 	struct backend_part one;
 	struct backend_part *many; /* instead of `one`, of a selection: owned */
 };

@@ -272,7 +272,8 @@ void wait_until_settled(struct fs *fs, const struct wait_for *what)
 
 	if (!scope_unsettled(fs->backend, scope, &place)) {
 		announce_attributes(fs, scope);
-		fuse_reply_err(what->req, -backend_verdict(fs->backend, scope_list(scope), scope->n));
+		fuse_reply_err(what->req,
+			       -backend_verdict(fs->backend, scope_list(scope), scope->n, scope->single));
 		return;
 	}
 	struct parked *p = park(fs, what, true);

@@ -4,9 +4,9 @@
  * has not settled, so that a change costs only those who watch just that batch.
  */
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "backend/base/cleanup.h"
+#include "backend/base/hash.h"
 #include "fs/failure_snapshot.h"
 #include "fs/parked.h"
 
@@ -58,6 +58,10 @@ static bool attach(struct parked *p)
 		x->key = key;
 		TAILQ_INIT(&x->waiting);
 		HASH_ADD(hh, w->watches, key, sizeof(x->key), x);
+		if (!hash_has(x->hh)) {
+			free(x);
+			return false;
+		}
 	}
 	TAILQ_INSERT_TAIL(&x->waiting, p, watch_link);
 	p->watch = x;
@@ -72,7 +76,7 @@ static int verdict(const struct parked *p)
 		return -ECANCELED;
 	if (p->failures_before && failure_snapshot_has_grown(p->failures_before, b))
 		return -EIO;
-	return backend_verdict(b, scope_list(&p->scope), p->scope.n);
+	return backend_verdict(b, scope_list(&p->scope), p->scope.n, p->scope.single);
 }
 
 bool parked_watch(struct parked *p)

@@ -134,9 +134,8 @@ ordinal backend_next_unsettled(const struct backend *b, slot model, struct ordin
 	return ledger_next_unsettled(v->ledger, model, batches);
 }
 
-static int verdict_of(const struct snapshot *v, const struct backend_part *p, bool alone)
+static int verdict_of(const struct snapshot *v, const struct backend_part *p, bool single)
 {
-	bool single = alone && p->batches.end - p->batches.first == 1 && !p->states;
 	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
 		enum batch_state s = ledger_state(v->ledger, p->model, o);
 		if (p->states && !(p->states >> s & 1))
@@ -149,13 +148,13 @@ static int verdict_of(const struct snapshot *v, const struct backend_part *p, bo
 	return 0;
 }
 
-int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts)
+int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts, bool single)
 {
 	const struct snapshot *v = snapshot_of(b);
 	int worst = 0;
 	LOCKED(v->lock);
 	for (size_t i = 0; i < n_parts && worst != -EIO; i++) {
-		int one = verdict_of(v, &parts[i], n_parts == 1);
+		int one = verdict_of(v, &parts[i], single);
 		worst = one ? one : worst;
 	}
 	return worst;

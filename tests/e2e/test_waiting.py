@@ -53,11 +53,11 @@ def test_what_sync_answers(project, warehouse, mount):
     assert errno_of(m.build, "sessions", OTHER) == errno.EIO
     answers = {name: errno_of(m.sync, "sessions", name) for name in (
         DAY, OTHER, f"{OTHER}.failed", "2024-09-03", "2024-09-03.pending", "2024-09-01--2024-09-02", "2024-09",
-        "2024-09-03--2024-09-05")}
+        "2024-09-03--2024-09-04", "2024-09-03--2024-09-05")}
     assert answers == {
         DAY: 0, OTHER: errno.EIO, f"{OTHER}.failed": errno.EIO, "2024-09-03": errno.ENODATA,
         "2024-09-03.pending": errno.ENODATA, "2024-09-01--2024-09-02": 0, "2024-09": errno.EIO,
-        "2024-09-03--2024-09-05": 0}
+        "2024-09-03--2024-09-04": 0, "2024-09-03--2024-09-05": 0}
     assert [errno_of(m.sync, *path) for path in (("sessions",), ())] == [errno.EINVAL] * 2
     for command, words in ((f"sync {DAY}", ""), (f"sync -d {DAY}", ""), (f"sync {OTHER}", "Input/output error"),
                            ("sync 2024-09-03", "No data available"), ("sync .", "Invalid argument"),

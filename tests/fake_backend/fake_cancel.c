@@ -41,10 +41,9 @@ bool fake_meant(const struct backend_part *p, enum batch_state state)
 	return !p->states || (p->states >> state & 1) != 0;
 }
 
-int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts)
+int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts, bool single)
 {
 	const struct backend_part *p = &parts[0];
-	bool single = p->batches.end - p->batches.first == 1 && !p->states;
 	int verdict = 0;
 
 	LOCKED((pthread_mutex_t *)&b->lock);

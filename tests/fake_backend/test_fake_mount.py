@@ -83,7 +83,7 @@ class FakeMountTest(unittest.TestCase):
         m.tell("fail sessions 1")
         self.assertEqual(m.run("touch sessions/2024-01").returncode, 0)
         for name, code in (("2024-01", errno.EIO), ("2024-01-02", errno.EIO), ("2024-01-03", 0),
-                           ("2024-02-02", errno.ENODATA), ("2024-02", 0)):
+                           ("2024-02-02", errno.ENODATA), ("2024-02", 0), ("2024-02-02--2024-02-03", 0)):
             fd = os.open(m / f"sessions/{name}", os.O_RDONLY)
             try:
                 if code:

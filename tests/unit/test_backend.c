@@ -175,7 +175,7 @@ static int verdict(const struct fixture *f, ordinal from, ordinal to)
 {
 	struct backend_part part = {.batches = {f->first + from, f->first + to}};
 
-	return backend_verdict(f->b, &part, 1);
+	return backend_verdict(f->b, &part, 1, to == from + 1);
 }
 
 static void wait_for_answers(struct fixture *f, int n)
