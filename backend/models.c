@@ -5,12 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A table that cannot grow is no reason to abort a file system. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "backend/base/cleanup.h"
 #include "backend/base/count.h"
+#include "backend/base/hash.h"
 #include "backend/base/strbuf.h"
 #include "backend/verdict.h"
 
@@ -175,7 +172,7 @@ static struct identity *identity_new(struct models *ms, const struct model *m, c
 				.next_place = -1};
 	if (id->key && id->dir)
 		HASH_ADD_KEYPTR(hh, ms->by_key, id->key, strlen(id->key), id);
-	if (!id->key || !id->dir || !id->hh.tbl) {
+	if (!id->key || !id->dir || !hash_has(id->hh)) {
 		identity_free(id);
 		return NULL;
 	}

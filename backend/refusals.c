@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A table that cannot grow is no reason to abort a file system. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "backend/base/hash.h"
 
 struct refusal {
 	TAILQ_ENTRY(refusal) link;
@@ -70,7 +68,7 @@ static void point_batch(struct refusals *t, slot model, ordinal batch)
 			return;
 		entry->key = (struct batch_key){.model = model, .batch = batch};
 		HASH_ADD(hh, t->batches, key, sizeof entry->key, entry);
-		if (!entry->hh.tbl) {
+		if (!hash_has(entry->hh)) {
 			free(entry);
 			return;
 		}

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "backend/base/cleanup.h"
+#include "backend/base/hash.h"
 #include "fs/node.h"
 
 struct kernel_cache_key {
@@ -77,7 +77,10 @@ static struct kernel_cache_chunk *find_or_add(struct kernel_cache *k, slot model
 		return NULL;
 	c->key = (struct kernel_cache_key){model, base};
 	HASH_ADD(hh, k->chunks, key, sizeof(c->key), c);
-	return c;
+	if (hash_has(c->hh))
+		return c;
+	free(c);
+	return NULL;
 }
 
 /* Without memory the notices of this chunk are lost: NULL. */

@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "backend/base/cleanup.h"
+#include "backend/base/hash.h"
 #include "fs/node.h"
 
 struct name_grace_key {
@@ -78,6 +78,10 @@ static struct name_grace *touch(struct name_graces *c, slot model, ordinal batch
 		return NULL;
 	y->key = (struct name_grace_key){model, batch};
 	HASH_ADD(hh, c->by_batch, key, sizeof(y->key), y);
+	if (!hash_has(y->hh)) {
+		free(y);
+		return NULL;
+	}
 	TAILQ_INSERT_TAIL(&c->by_age, y, age);
 	c->count++;
 	return y;

@@ -6,9 +6,7 @@
 #include <sys/queue.h>
 
 #include "backend/base/cleanup.h"
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "backend/base/hash.h"
 
 struct text {
 	TAILQ_ENTRY(text) link;
@@ -50,7 +48,7 @@ static struct text_user *user_of(struct texts *t, uid_t uid)
 	u->uid = uid;
 	TAILQ_INIT(&u->list);
 	HASH_ADD(hh, t->users, uid, sizeof(uid), u);
-	if (u->hh.tbl)
+	if (hash_has(u->hh))
 		return u;
 	free(u);
 	return NULL;

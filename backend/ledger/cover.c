@@ -34,7 +34,7 @@ static int put(struct ledger *l, struct spot *s, const struct bucket_key *key)
 		b->key = *key;
 		LIST_INIT(&b->spots);
 		HASH_ADD(hh, l->buckets, key, sizeof b->key, b);
-		if (!b->hh.tbl) {
+		if (!hash_has(b->hh)) {
 			free(b);
 			return -ENOMEM;
 		}

@@ -30,7 +30,7 @@ struct detail *detail_make(struct ledger *l, slot model, ordinal batch, struct c
 	d->key = key_of(model, batch);
 	d->rows_inserted = d->rows_deleted = -1;
 	HASH_ADD(hh, l->details, key, sizeof d->key, d);
-	if (!d->hh.tbl) {
+	if (!hash_has(d->hh)) {
 		free(d);
 		return NULL;
 	}

@@ -31,7 +31,7 @@ struct known_request *known_make(struct ledger *l, const struct store_request_ro
 		k->foreign = r->code && strcmp(r->code, model_state_of(l, r->model)->code) != 0;
 		HASH_ADD(hh, l->known, id, sizeof k->id, k);
 	}
-	if (k && k->hh.tbl)
+	if (k && hash_has(k->hh))
 		return k;
 	requester_unref(l, by);
 	free(k);

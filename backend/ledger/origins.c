@@ -42,7 +42,7 @@ static struct origin *make(struct ledger *l, const struct origin_key *key)
 		return NULL;
 	o->key = *key;
 	HASH_ADD(hh, l->by_key, key, sizeof o->key, o);
-	if (!o->hh.tbl) {
+	if (!hash_has(o->hh)) {
 		free(o);
 		return NULL;
 	}

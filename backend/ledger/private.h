@@ -21,10 +21,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-/* A table that cannot grow is no reason to abort a file system. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
+#include "backend/base/hash.h"
 #include "backend/ledger.h"
 
 #define CELLS_A_CHUNK 32

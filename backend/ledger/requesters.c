@@ -53,7 +53,7 @@ const struct requester *requester_intern(struct ledger *l, uint32_t uid, const c
 	if (!e)
 		return NULL;
 	HASH_ADD_KEYPTR(hh, l->requesters, e->key, strlen(e->key), e);
-	if (e->hh.tbl)
+	if (hash_has(e->hh))
 		return &e->by;
 	entry_free(e);
 	return NULL;
@@ -93,7 +93,7 @@ struct code_entry *code_intern(struct ledger *l, const char *code)
 			return NULL;
 		memcpy(e->code, code, n);
 		HASH_ADD_KEYPTR(hh, l->codes, e->code, n, e);
-		if (!e->hh.tbl) {
+		if (!hash_has(e->hh)) {
 			free(e);
 			return NULL;
 		}

@@ -70,6 +70,12 @@ def test_there_is_something_to_check():
     assert {"backend/base", "backend", "fs", "mountopts", "tests"} <= rooms
 
 
+def test_uthash_comes_by_one_header():
+    """Whoever includes it otherwise calls exit() where memory runs out."""
+    assert [str(p.relative_to(ROOT)) for p in SOURCES
+            if ("<", "uthash.h") in INCLUDE.findall(p.read_text())] == ["backend/base/hash.h"]
+
+
 def test_arrows():
     faults = [f"{p.relative_to(ROOT)} includes {name}" for p in SOURCES if room_of(p) != "tests"
               for name in arrow_faults(room_of(p), p.read_text())]
