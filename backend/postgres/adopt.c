@@ -8,35 +8,6 @@
 #include "backend/postgres/batch.h"
 #include "backend/postgres/sql.h"
 
-#define LOCK "select coalesce(target_oid, 0) = $2::bigint from batchfs.model where id = $1::int for update"
-/*
- * What is put back to the queue (or runs elsewhere, and will find the table changed) has been asked for and
- * is still to be built; that a request is answered for a batch is kept as long as the request is open, or a
- * new mount would build the batch again. Nothing else of the other table's states stays.
- */
-#define FORGET                                                                                               \
-	"delete from batchfs.state s where s.model = $1::int and s.run = 0 and not exists"                   \
-	" (select from batchfs.request r where r.model = s.model and r.open"                                 \
-	" and r.first_start <= s.window_start and r.end_start > s.window_start and r.seq <= s.served)"
-#define BLANK                                                                                                \
-	"update batchfs.state set outcome = 0, adopted = false, started = null, finished = null, built = "   \
-	"null,"                                                                                              \
-	" rows_deleted = null, rows_inserted = null, rows_outside = null, code = '', sqlstate = '', "        \
-	"message = ''"                                                                                       \
-	" where model = $1::int"
-#define ADOPT                                                                                                \
-	"insert into batchfs.state (model, window_start, outcome, adopted, started, finished, built)"        \
-	" select $1::int, w, 1, true, $3::timestamptz, $3::timestamptz, $3::timestamptz"                     \
-	" from unnest($2::timestamptz[]) as w on conflict (model, window_start) do update set"               \
-	" outcome = 1, adopted = true, started = excluded.started, finished = excluded.finished,"            \
-	" built = excluded.built"
-#define RECORD                                                                                               \
-	"update batchfs.model set target_oid = nullif($2::bigint, 0)::oid, adopted_at = $3::timestamptz"     \
-	" where id = $1::int"
-#define TELL                                                                                                 \
-	"insert into batchfs.attempt (model, origin, outcome, at)"                                           \
-	" values ($1::int, $2::bigint, 'adopted', $3::timestamptz)"
-
 /* The start of the window that `x` lies in, as a timestamp in UTC. */
 static void put_truncated(struct strbuf *sql, const char *size, enum time_type type, const char *x)
 {
@@ -85,10 +56,7 @@ static int write_skip_scan(const struct store *s, const struct pg_model *m, enum
 		r = put_bounds(s, m, type, sql, err);
 	strbuf_printf(sql, " and %s >= ", m->model->event_time);
 	put_next(sql, size, type);
-	strbuf_puts(
-		sql,
-		") from batchfs_w where batchfs_w.t is not null)"
-		" select (extract(epoch from t) * 1000000)::bigint from batchfs_w where t is not null order by 1");
+	strbuf_puts(sql, SQL_SKIP_SCAN_END);
 	return r;
 }
 
@@ -202,11 +170,11 @@ static int write_down(struct worker *w, const struct pg_model *m, const struct p
 	pg_param_time(&feed, now);
 	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
 	p.broken = strbuf_broken(&starts);
-	pg_add(&p, FORGET, &model);
-	pg_add(&p, BLANK, &model);
-	pg_add(&p, ADOPT, &states);
-	pg_add(&p, RECORD, &known);
-	pg_add(&p, TELL, &feed);
+	pg_add(&p, SQL_ADOPT_FORGET, &model);
+	pg_add(&p, SQL_ADOPT_BLANK, &model);
+	pg_add(&p, SQL_ADOPT_STATES, &states);
+	pg_add(&p, SQL_ADOPT_RECORD, &known);
+	pg_add(&p, SQL_ADOPT_TELL, &feed);
 	pg_add(&p, "commit", NULL);
 	return pg_run(&p, err);
 }
@@ -220,7 +188,7 @@ static int lock_model(struct worker *w, const struct pg_model *m, const struct p
 	pg_param_int(&known, shape->oid);
 	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
 	store_begin(w->store, &p);
-	size_t locked = pg_add(&p, LOCK, &known);
+	size_t locked = pg_add(&p, SQL_ADOPT_LOCK, &known);
 	int r = store_run(w->store, &p, err);
 	if (!r)
 		*done = shape->oid && PQntuples(p.results[locked]) && pg_bool(p.results[locked], 0, 0);
@@ -230,13 +198,11 @@ static int lock_model(struct worker *w, const struct pg_model *m, const struct p
 static int report_recorded(struct worker *w, const struct pg_model *m, const struct store_sink *sink,
 			   struct error *err)
 {
-	auto_strbuf sql = STRBUF_INIT;
-	strbuf_printf(&sql, "select %s from batchfs.state s where s.model = %d", SQL_STATE_COLUMNS, pg_id(m));
-	if (strbuf_broken(&sql))
-		return error_set(err, ENOMEM, "no memory to adopt %s", m->target);
+	struct pg_params model = {0};
+	pg_param_int(&model, pg_id(m));
 	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
 	store_begin_snapshot(w->store, &p);
-	size_t states = pg_add(&p, sql.str, NULL);
+	size_t states = pg_add(&p, SQL_ADOPT_RECORDED, &model);
 	pg_add(&p, "commit", NULL);
 	int r = store_run(w->store, &p, err);
 	if (r)

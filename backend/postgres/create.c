@@ -7,25 +7,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
-
-#define LOCK "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('batchfs ' || $1, 0))"
-#define LOOK                                                                                                 \
-	"select ns.oid is not null, coalesce(has_schema_privilege(ns.oid, 'CREATE')"                         \
-	" and has_schema_privilege(ns.oid, 'USAGE'), false),"                                                \
-	" has_database_privilege(current_database(), 'CREATE'), quote_ident(current_user),"                  \
-	" quote_ident(current_database()), exists (select from pg_catalog.pg_class c"                        \
-	" where c.relnamespace = ns.oid and c.relname = $2)"                                                 \
-	" from (select $1::text as name) n left join pg_catalog.pg_namespace ns on ns.nspname = n.name"
-#define FIND                                                                                                 \
-	"select c.oid, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod) from "                    \
-	"pg_catalog.pg_class c"                                                                              \
-	" join pg_catalog.pg_namespace ns on ns.oid = c.relnamespace"                                        \
-	" left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = $3 and a.attnum > 0"     \
-	" where ns.nspname = $1 and c.relname = $2"
-/* Where another table was known, adopt() is to void its states, and records this one then. */
-#define RECORD                                                                                               \
-	"update batchfs.model set created_by_us = true, target_oid = coalesce(target_oid, $2::oid)"          \
-	" where id = $1::int"
+#include "backend/postgres/sql.h"
 
 static int roll_back(struct pg_conn *c, int64_t until, int r)
 {
@@ -35,8 +17,9 @@ static int roll_back(struct pg_conn *c, int64_t until, int r)
 	return r;
 }
 
-/* Opens the transaction. 1: somebody else has made it. *schema: it is to be made too. */
-static int look(struct worker *w, const struct pg_model *m, bool *schema, int64_t until, struct error *err)
+/* *timed_out: the lock was not to be had. */
+static int begin_and_look(struct worker *w, const struct pg_model *m, bool lock, PGresult **out,
+			  bool *timed_out, int64_t until, struct error *err)
 {
 	struct pg_params name = {0}, names = {0};
 	pg_param_text(&name, m->target);
@@ -44,12 +27,36 @@ static int look(struct worker *w, const struct pg_model *m, bool *schema, int64_
 	pg_param_text(&names, m->model->relation.identifier);
 	auto_pipe p = PG_PIPE(&w->conn, until);
 	pg_add(&p, "begin isolation level read committed read write", NULL);
-	pg_add(&p, LOCK, &name);
-	size_t found = pg_add(&p, LOOK, &names);
-	int r = pg_run(&p, err);
+	size_t locked = p.n;
+	if (lock)
+		pg_add(&p, SQL_CREATE_LOCK, &name);
+	size_t found = pg_add(&p, SQL_CREATE_LOOK, &names);
+	struct error why = {0};
+	int r = pg_run(&p, &why);
+	*timed_out = r && lock && !p.lost && p.failed == (int)locked && strcmp(why.sqlstate, "55P03") == 0;
+	if (r && err)
+		*err = why;
 	if (r)
 		return r;
-	const PGresult *f = p.results[found];
+	*out = p.results[found];
+	p.results[found] = NULL;
+	return 0;
+}
+
+/*
+ * Opens the transaction. 1: somebody else has made it. *schema: it is to be made too. The lock spares two
+ * mounts that make the same the failure of one; anybody who may connect can hold it, so that it is not waited
+ * for for ever.
+ */
+static int look(struct worker *w, const struct pg_model *m, bool *schema, int64_t until, struct error *err)
+{
+	auto_result *f = NULL;
+	bool timed_out;
+	int r = begin_and_look(w, m, true, &f, &timed_out, until, err);
+	if (timed_out)
+		r = begin_and_look(w, m, false, &f, &timed_out, until, err);
+	if (r)
+		return r;
 	const char *user = pg_text(f, 0, 3);
 	*schema = !pg_bool(f, 0, 0);
 	if (pg_bool(f, 0, 5))
@@ -139,7 +146,7 @@ static int check_made(struct worker *w, const struct pg_model *m, uint32_t *oid,
 	pg_param_text(&names, m->model->relation.identifier);
 	pg_param_text(&names, m->column);
 	auto_result *made = NULL;
-	int r = pg_query(&w->conn, until, FIND, &names, &made, err);
+	int r = pg_query(&w->conn, until, SQL_CREATE_FIND, &names, &made, err);
 	if (r)
 		return r;
 	*oid = (uint32_t)pg_int(made, 0, 0);
@@ -158,7 +165,7 @@ static int finish(struct worker *w, const struct pg_model *m, uint32_t oid, int6
 	pg_param_int(&params, pg_id(m));
 	pg_param_int(&params, oid);
 	auto_pipe p = PG_PIPE(&w->conn, until);
-	pg_add(&p, RECORD, &params);
+	pg_add(&p, SQL_CREATE_RECORD, &params);
 	pg_add(&p, "commit", NULL);
 	return pg_run(&p, err);
 }

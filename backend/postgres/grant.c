@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/postgres/pgstore.h"
-
-#define RIGHTS                                                                                               \
-	"select pg_catalog.concat_ws(', ',"                                                                  \
-	" case when not has_table_privilege($1::oid, 'SELECT') then 'SELECT' end,"                           \
-	" case when not has_table_privilege($1::oid, 'INSERT') then 'INSERT' end,"                           \
-	" case when not has_table_privilege($1::oid, 'DELETE') then 'DELETE' end),"                          \
-	" pg_catalog.quote_ident(current_user), pg_catalog.row_security_active($1::oid),"                    \
-	" has_schema_privilege(c.relnamespace, 'USAGE'), c.relnamespace::regnamespace::text"                 \
-	" from pg_catalog.pg_class c where c.oid = $1::oid"
+#include "backend/postgres/sql.h"
 
 int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int64_t deadline,
 		 struct error *err)
@@ -16,7 +8,7 @@ int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int6
 	struct pg_params params = {0};
 	pg_param_int(&params, oid);
 	auto_result *r = NULL;
-	int failed = pg_query(c, deadline, RIGHTS, &params, &r, err);
+	int failed = pg_query(c, deadline, SQL_GRANT_RIGHTS, &params, &r, err);
 	if (failed || PQntuples(r) == 0)
 		return failed;
 	const char *missing = pg_text(r, 0, 0), *user = pg_text(r, 0, 1);

@@ -4,14 +4,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
-
-/*
- * A row that the query yields outside its window (or without an event_time) is counted and left out,
- * in the same pass and without keeping the rows. The setting is the transaction's: it starts empty.
- */
-#define COUNT_OUTSIDE                                                                                        \
-	"pg_catalog.set_config('batchfs.rows_outside', (coalesce(nullif("                                    \
-	"pg_catalog.current_setting('batchfs.rows_outside', true), ''), '0')::bigint + 1)::text, true) is null"
+#include "backend/postgres/sql.h"
 
 const char *const render_unsecured = "set local row_security = off";
 const char *const render_secured = "set local row_security to default";
@@ -68,7 +61,7 @@ int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordina
 	r = render_batch_window(m, shape->type, batch, out, err);
 	if (r)
 		return r;
-	strbuf_puts(out, " then true else " COUNT_OUTSIDE " end");
+	strbuf_puts(out, " then true else " SQL_COUNT_OUTSIDE " end");
 	return strbuf_broken(out) ? error_set(err, ENOMEM, "no memory for the statements of %s", m->target)
 				  : 0;
 }

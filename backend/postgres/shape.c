@@ -4,25 +4,7 @@
 
 #include "backend/base/count.h"
 #include "backend/postgres/pgstore.h"
-
-/* By names and not by to_regclass(), which fails where a schema may not be used. An event_time is of
- * its domain's base type. Columns that an insert may not name are left out. */
-#define FIND                                                                                                 \
-	" from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as u (n, s, t, col)"                    \
-	" join pg_catalog.pg_namespace ns on ns.nspname = u.s"                                               \
-	" join pg_catalog.pg_class c on c.relnamespace = ns.oid and c.relname = u.t"                         \
-	" left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = u.col and a.attnum > 0"  \
-	" and not a.attisdropped"                                                                            \
-	" left join pg_catalog.pg_type ty on ty.oid = a.atttypid"
-#define TYPE " case when ty.typtype = 'd' then ty.typbasetype else a.atttypid end"
-#define TARGETS                                                                                              \
-	"select u.n, c.oid, c.relkind," TYPE ", pg_catalog.format_type(a.atttypid, a.atttypmod),"            \
-	" exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisvalid"               \
-	" and i.indkey[0] = a.attnum),"                                                                      \
-	" (select pg_catalog.string_agg(pg_catalog.quote_ident(l.attname), ', ' order by l.attnum)"          \
-	" from pg_catalog.pg_attribute l where l.attrelid = c.oid and l.attnum > 0"                          \
-	" and not l.attisdropped and l.attgenerated = '' and l.attidentity <> 'a'), c.relrowsecurity" FIND
-#define INPUTS "select u.n, c.oid," TYPE ", pg_catalog.format_type(a.atttypid, a.atttypmod)" FIND
+#include "backend/postgres/sql.h"
 
 enum { OID_DATE = 1082, OID_TIMESTAMP = 1114, OID_TIMESTAMPTZ = 1184 };
 
@@ -192,8 +174,8 @@ int shape_add(struct pg_pipe *p, struct pg_model *const *models, size_t n, struc
 				add_name(&inputs, number, &m->inputs[k].relation, column);
 		}
 	}
-	asked->targets = add_query(p, 0, TARGETS, &targets);
-	asked->inputs = add_query(p, 1, INPUTS, &inputs);
+	asked->targets = add_query(p, 0, SQL_SHAPE_TARGETS, &targets);
+	asked->inputs = add_query(p, 1, SQL_SHAPE_INPUTS, &inputs);
 	return failed ? error_set(err, ENOMEM, "no memory for %s",
 				  count_of((uint64_t)n, "model", "models").text)
 		      : 0;

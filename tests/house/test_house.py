@@ -193,13 +193,6 @@ def test_white_space():
 GOES_ON = re.compile(r'"(?:[^"\\\n]|\\.)*"(?:[\s\\]+(?:[A-Z_]+[\s\\]+)?"(?:[^"\\\n]|\\.)*")+')
 SQL = re.compile(r'\bselect\b.* from |\binsert (?:or \w+ )?into |\bupdate [\w.]+ set |\bdelete from |\bwith \w+ as |'
                  r'^"\s*create |\bset_config\(', re.I)
-# Files whose statements have not moved yet: whoever moves them takes the name out.
-SQL_IN_C_STILL = {
-    "backend/postgres": {
-        "adopt", "batch", "create", "grant", "render", "shape", "worker",
-    },
-}
-
 
 def staircases(text):
     """The lines on which SQL begins that goes on in further string literals."""
@@ -209,7 +202,6 @@ def staircases(text):
 
 def test_sql_stands_in_sql_files():
     faults = [f"{p.relative_to(ROOT)}:{line}" for p in SOURCES if str(p).startswith(str(ROOT / "backend"))
-              and p.stem not in SQL_IN_C_STILL.get(str(p.parent.relative_to(ROOT)), ())
               for line in staircases(p.read_text())]
     assert not faults, "SQL that belongs into a .sql file (backend/sql_header.py): " + " ".join(faults)
 

@@ -191,6 +191,20 @@ static void nobody_keeps_a_mount_from_coming_back(void **state)
 	stranger_end(waiter);
 }
 
+static void nobody_keeps_a_table_from_being_made(void **state)
+{
+	struct world *w = *state;
+	world_open(w);
+	struct stranger *holder =
+		stranger_session("select pg_advisory_lock(hashtextextended('batchfs \"out\".\"fct\"', 0))");
+	while (atoi(sql("select count(*) from pg_locks l join pg_stat_activity a using (pid)"
+			" where l.locktype = 'advisory' and a.usename = 'stranger'")) == 0)
+		;
+	world_prepare(w, 0);
+	assert_string_equal(sql("select count(*) from out.fct"), "0");
+	stranger_end(holder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +221,8 @@ int main(void)
 						world_gone),
 		cmocka_unit_test_setup_teardown(nobody_plays_a_dead_mount, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(nobody_keeps_a_mount_from_coming_back, world_fresh,
+						world_gone),
+		cmocka_unit_test_setup_teardown(nobody_keeps_a_table_from_being_made, world_fresh,
 						world_gone),
 	};
 	return server_run(tests);
