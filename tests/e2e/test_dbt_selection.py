@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Selections against a real dbt: the same models, expression by expression, on a project of forty nodes."""
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,9 @@ import pytest
 from conftest import ROOT, built, need
 
 PACKAGES = ("dbt-core==1.11.*", "dbt-postgres")
+
+# dbt is asked once for all of these tests, by one worker.
+pytestmark = pytest.mark.xdist_group("dbt_selection")
 
 # What dbt is asked: a --select, or (--select or None, --exclude).
 EXPRESSIONS = """
@@ -136,6 +140,32 @@ def dbt_python():
     return make_venv(Path(os.environ.get("BATCHFS_VENV_DIR") or ROOT / "build" / "venv-dbt").resolve())
 
 
+def dbt_answers(python, place, questions):
+    """
+    What dbt says, and its target/manifest.json in the project. Three hundred questions take a minute and more, so the answers are
+    kept beside dbt, under a digest of all that they depend on: dbt itself, the questions and the project.
+    """
+    helper = Path(__file__).parent / "lib" / "dbt_ls.py"
+    digest = hashlib.sha256(json.dumps(questions).encode() + helper.read_bytes())
+    digest.update("\n".join(sorted(p.name for p in python.parent.parent.glob("lib/*/site-packages/*.dist-info"))).encode())
+    for path in sorted(p for p in place.rglob("*") if p.is_file()):
+        digest.update(str(path.relative_to(place)).encode() + path.read_bytes())
+    kept, manifest = python.parent.parent / f"answers-{digest.hexdigest()}.json", place / "shop" / "target" / "manifest.json"
+    if kept.exists():
+        answers, text = json.loads(kept.read_text())
+        manifest.parent.mkdir()
+        manifest.write_text(text)
+        return answers
+    # -I: the modules beside the helper must not stand in for dbt's.
+    dbt = subprocess.run([python, "-I", helper], cwd=place / "shop", input=json.dumps(questions),
+                         capture_output=True, text=True, check=False)
+    assert dbt.returncode == 0, dbt.stderr[-2000:]
+    new = kept.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps([json.loads(dbt.stdout), manifest.read_text()]))
+    new.rename(kept)
+    return json.loads(dbt.stdout)
+
+
 @pytest.fixture(scope="module")
 def answers(dbt_python, tmp_path_factory):
     """expression -> (dbt's answer, the fields of ours), over one manifest."""
@@ -147,17 +177,13 @@ def answers(dbt_python, tmp_path_factory):
     (place / "shop" / "dbt_packages" / "kit").symlink_to(place / "kit")
     asked = EXPRESSIONS + WRONG
     questions = [e if isinstance(e, tuple) else (e, None) for e in asked]
-    helper = Path(__file__).parent / "lib" / "dbt_ls.py"
-    # -I: the modules beside the helper must not stand in for dbt's.
-    dbt = subprocess.run([dbt_python, "-I", helper], cwd=place / "shop", input=json.dumps(questions),
-                         capture_output=True, text=True, check=False)
-    assert dbt.returncode == 0, dbt.stderr[-2000:]
+    answered = dbt_answers(dbt_python, place, questions)
     said = subprocess.run([tool, place / "shop" / "target"], input="".join(f"{ours(e)}\n" for e in asked),
                           capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
     lines = said.stdout.split("\n")[:-1]
     assert len(lines) == len(asked)
-    return {e: (a, line.split("\t")) for e, a, line in zip(asked, json.loads(dbt.stdout), lines)}
+    return {e: (a, line.split("\t")) for e, a, line in zip(asked, answered, lines)}
 
 
 def test_the_same_models_as_dbt(answers):
