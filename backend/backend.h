@@ -196,6 +196,19 @@ void backend_protect(struct backend *b, slot model, const struct backend_freeze 
 /* Whether there are batches in the parts and all of them are frozen. */
 bool backend_frozen(const struct backend *b, const struct backend_part *parts, size_t n_parts);
 
+/* The first batches of the range that have failed or were skipped, neighbours with the same attempt number.
+ * False: none has. */
+struct backend_wrong {
+	struct ordinal_range batches;
+	uint32_t attempt;
+};
+bool backend_next_wrong(const struct backend *b, slot model, struct ordinal_range range,
+			struct backend_wrong *out);
+
+/* How many batches of the parts are in which state; of whole models it is remembered until something changes. */
+void backend_count_states(const struct backend *b, const struct backend_part *parts, size_t n_parts,
+			  size_t counts[BATCH_STATES]);
+
 /* How many batches the parts hold now. */
 size_t backend_count(const struct backend *b, const struct backend_part *parts, size_t n_parts);
 

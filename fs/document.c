@@ -3,6 +3,7 @@
 
 #include "fs/fixed_names.h"
 #include "fs/private.h"
+#include "fs/progress.h"
 #include "fs/refuse.h"
 
 void document_init(struct document *d)
@@ -15,6 +16,8 @@ void document_fini(struct document *d)
 	strbuf_fini(&d->text);
 	backend_sql_close(d->sql);
 	d->sql = NULL;
+	progress_free(d->progress);
+	d->progress = NULL;
 }
 
 static bool is_large(struct fs *fs, const struct node *n)
@@ -41,13 +44,13 @@ bool document_is_slow(struct fs *fs, const struct node *n)
 			return false;
 		return f->in == NODE_ROOT ? fs->models > 1 : is_large(fs, n);
 	case NODE_RANGE:
+	case NODE_PROGRESS:
 		return is_large(fs, n);
 	case NODE_BATCH_SQL:
 	case NODE_RANGE_SQL:
 		return true;
 	case NODE_BATCH:
 	case NODE_HISTORY:
-	case NODE_PROGRESS:
 	case NODE_ROOT:
 	case NODE_MODEL:
 	case NODE_SELECTION:
@@ -78,6 +81,14 @@ static int open_sql(struct fs *fs, const struct node *n, struct backend_sql **ou
 	return r ? r : backend_sql_open(fs->backend, n->model, scope.one.batches, out);
 }
 
+static int open_progress(struct fs *fs, const struct node *n, struct progress **out)
+{
+	auto_scope struct scope scope = {.n = 0};
+	int r = fs_scope(fs, n, &scope);
+
+	return r ? r : progress_new(fs->backend, &scope, out);
+}
+
 static int make(struct fs *fs, const struct node *n, struct document *d)
 {
 	switch (n->kind) {
@@ -92,8 +103,9 @@ static int make(struct fs *fs, const struct node *n, struct document *d)
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
 		return fixed_of(n)->render(fs, n, &d->text);
-	case NODE_HISTORY:
 	case NODE_PROGRESS:
+		return open_progress(fs, n, &d->progress);
+	case NODE_HISTORY:
 		return 0;
 	case NODE_ROOT:
 	case NODE_MODEL:
@@ -124,6 +136,11 @@ int document_fix(struct fs *fs, uint64_t fh, uid_t uid, struct document *d)
 	if (d->sql) {
 		handle_set_sql(&fs->handles, fh, d->sql);
 		d->sql = NULL;
+		return 0;
+	}
+	if (d->progress) {
+		handle_set_progress(&fs->handles, fh, d->progress);
+		d->progress = NULL;
 		return 0;
 	}
 	struct text *text = text_new(&fs->handles.texts, uid, &d->text);

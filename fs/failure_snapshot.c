@@ -3,76 +3,98 @@
 
 #include <stdlib.h>
 
-#define AT_ONCE 256
-/* No attempt has this number. */
-#define WELL UINT32_MAX
-
-struct failure_snapshot {
-	struct scope scope;
-	uint32_t failed[]; /* of each batch, one part after the other: the attempt that failed, or WELL */
+/* Neighbours that are wrong since attempts of the same number. */
+struct run {
+	size_t part; /* of the scope */
+	struct backend_wrong wrong;
 };
 
-static uint32_t failed_attempt(const struct batch_glance *g)
+/* What is well takes no room: the reader of a large set does not pay for it. */
+struct failure_snapshot {
+	struct scope scope;
+	struct run *runs; /* by part and batch */
+	size_t n, room;
+};
+
+static bool add(struct failure_snapshot *s, size_t part, const struct backend_wrong *wrong)
 {
-	return batch_state_traits(g->state)->wrong ? g->attempt : WELL;
+	if (s->n == s->room) {
+		size_t room = s->room ? 2 * s->room : 8;
+		struct run *more = realloc(s->runs, room * sizeof(*more));
+		if (!more)
+			return false;
+		s->runs = more;
+		s->room = room;
+	}
+	s->runs[s->n++] = (struct run){part, *wrong};
+	return true;
 }
 
-/* Goes on from part *i, batch *first of it; the next glances, of neighbours. 0: there are no more. */
-static size_t next(const struct backend *b, const struct scope *scope, size_t *i, ordinal *first,
-		   struct batch_glance glances[AT_ONCE])
+static bool take(struct failure_snapshot *s, const struct backend *b)
 {
-	for (; *i < scope->n; ++*i) {
-		const struct backend_part *p = &scope_list(scope)[*i];
-		ordinal at = *first > p->batches.first ? *first : p->batches.first;
-		if (at < p->batches.end) {
-			size_t left = p->batches.end - at;
-			size_t n = left < AT_ONCE ? left : AT_ONCE;
-			backend_glances(b, p->model, at, n, glances);
-			*first = at + (ordinal)n;
-			return n;
-		}
-		*first = 0;
+	for (size_t i = 0; i < s->scope.n; i++) {
+		const struct backend_part *p = &scope_list(&s->scope)[i];
+		struct backend_wrong wrong;
+		ordinal from = p->batches.first;
+		for (; backend_next_wrong(b, p->model, (struct ordinal_range){from, p->batches.end}, &wrong);
+		     from = wrong.batches.end)
+			if (!add(s, i, &wrong))
+				return false;
 	}
-	return 0;
+	return true;
 }
 
 struct failure_snapshot *failure_snapshot_take(const struct backend *b, const struct scope *scope)
 {
-	struct batch_glance glances[AT_ONCE];
-	size_t all = 0, at = 0, part = 0, n;
-	ordinal first = 0;
+	struct failure_snapshot *s = calloc(1, sizeof(*s));
 
-	for (size_t i = 0; i < scope->n; i++)
-		all += scope_list(scope)[i].batches.end - scope_list(scope)[i].batches.first;
-	struct failure_snapshot *s = malloc(sizeof(*s) + all * sizeof(s->failed[0]));
-	if (!s || scope_copy(&s->scope, scope)) {
-		free(s);
+	if (!s)
 		return NULL;
-	}
-	while ((n = next(b, scope, &part, &first, glances)))
-		for (size_t i = 0; i < n; i++)
-			s->failed[at++] = failed_attempt(&glances[i]);
-	return s;
+	if (scope_copy(&s->scope, scope) == 0 && take(s, b))
+		return s;
+	failure_snapshot_free(s);
+	return NULL;
 }
 
 void failure_snapshot_free(struct failure_snapshot *s)
 {
-	if (s)
-		scope_fini(&s->scope);
+	if (!s)
+		return;
+	scope_fini(&s->scope);
+	free(s->runs);
 	free(s);
+}
+
+/* Whether all of it was wrong then, since the same attempts. *at: the first run that may matter, moved on. */
+static bool was_wrong(const struct failure_snapshot *s, size_t part, const struct backend_wrong *now, size_t *at)
+{
+	ordinal from = now->batches.first;
+
+	for (; *at < s->n && from < now->batches.end; ++*at) {
+		const struct run *r = &s->runs[*at];
+		if (r->part < part || (r->part == part && r->wrong.batches.end <= from))
+			continue;
+		if (r->part > part || r->wrong.batches.first > from || r->wrong.attempt != now->attempt)
+			return false;
+		from = r->wrong.batches.end;
+		if (from >= now->batches.end)
+			return true;
+	}
+	return false;
 }
 
 bool failure_snapshot_has_grown(const struct failure_snapshot *s, const struct backend *b)
 {
-	struct batch_glance glances[AT_ONCE];
-	size_t at = 0, part = 0, n;
-	ordinal first = 0;
+	size_t at = 0;
 
-	while ((n = next(b, &s->scope, &part, &first, glances)))
-		for (size_t i = 0; i < n; i++, at++) {
-			uint32_t now = failed_attempt(&glances[i]);
-			if (now != WELL && now != s->failed[at])
+	for (size_t i = 0; i < s->scope.n; i++) {
+		const struct backend_part *p = &scope_list(&s->scope)[i];
+		struct backend_wrong now;
+		ordinal from = p->batches.first;
+		for (; backend_next_wrong(b, p->model, (struct ordinal_range){from, p->batches.end}, &now);
+		     from = now.batches.end)
+			if (!was_wrong(s, i, &now, &at))
 				return true;
-		}
+	}
 	return false;
 }

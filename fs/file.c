@@ -56,24 +56,6 @@ static void open_document(struct fs *fs, fuse_req_t req, const struct node *n, s
 	fuse_reply_err(req, -r);
 }
 
-static void open_progress(struct fs *fs, fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
-{
-	auto_scope struct scope scope = {.n = 0};
-	struct progress *p = NULL;
-	int r = fs_scope(fs, n, &scope);
-
-	if (r == 0)
-		r = progress_new(fs->backend, &scope, &p);
-	if (r) {
-		handle_drop(&fs->handles, fi->fh);
-		fuse_reply_err(req, -r);
-		return;
-	}
-	handle_set_progress(&fs->handles, fi->fh, p);
-	fi->direct_io = 1;
-	open_to_read(fs, req, fi);
-}
-
 /* Nothing is kept by the kernel: its size is that of now, and grows. */
 static void open_history(struct fs *fs, fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
 {
@@ -148,8 +130,6 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 	else if (to_write)
 		open_to_write(fs, req, &n, &scope, fi);
-	else if (n.kind == NODE_PROGRESS)
-		open_progress(fs, req, &n, fi);
 	else if (n.kind == NODE_HISTORY)
 		open_history(fs, req, &n, fi);
 	else

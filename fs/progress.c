@@ -24,28 +24,26 @@ struct progress {
 	int result;
 };
 
-static size_t count(const struct backend *b, const struct progress *p, unsigned states)
+/* Of all batches of the scope, whatever states it names: done, failed and left; and those never built. */
+static struct progress_line count(const struct backend *b, const struct scope *scope)
 {
-	size_t n = 0;
+	struct progress_line l = {.left = 0};
+	size_t counts[BATCH_STATES];
 
-	for (size_t i = 0; i < p->scope.n; i++) {
-		struct backend_part part = scope_list(&p->scope)[i];
-		part.states = states;
-		n += backend_count(b, &part, 1);
+	for (size_t i = 0; i < scope->n; i++) {
+		struct backend_part part = scope_list(scope)[i];
+		part.states = 0;
+		backend_count_states(b, &part, 1, counts);
+		for (int s = 0; s < BATCH_STATES; s++) {
+			const struct batch_state_traits *traits = batch_state_traits((enum batch_state)s);
+			l.done += traits->built ? counts[s] : 0;
+			l.failed += traits->wrong ? counts[s] : 0;
+			l.left += STATES_UNSETTLED >> s & 1 ? counts[s] : 0;
+		}
+		l.pending += counts[BATCH_PENDING];
 	}
-	return n;
-}
-
-/* The states that are built, or that went wrong. */
-static unsigned states_of(bool built)
-{
-	unsigned states = 0;
-
-	for (int s = 0; s < BATCH_STATES; s++) {
-		const struct batch_state_traits *traits = batch_state_traits((enum batch_state)s);
-		states |= (unsigned)(built ? traits->built : traits->wrong) << s;
-	}
-	return states;
+	l.total = l.done + l.failed + l.left;
+	return l;
 }
 
 int progress_new(const struct backend *b, const struct scope *scope, struct progress **out)
@@ -59,7 +57,7 @@ int progress_new(const struct backend *b, const struct scope *scope, struct prog
 	p->text = (struct strbuf)STRBUF_INIT;
 	p->begun_at = clock_monotonic_us();
 	if (scope_copy(&p->scope, scope) == 0) {
-		p->begun = count(b, p, STATES_UNSETTLED);
+		p->begun = count(b, &p->scope).left;
 		p->failures_before = failure_snapshot_take(b, scope);
 	}
 	if (p->failures_before)
@@ -84,12 +82,9 @@ void progress_free(struct progress *p)
 static void add_line(const struct backend *b, struct progress *p)
 {
 	int64_t now = clock_monotonic_us();
-	struct progress_line l = {.left = count(b, p, STATES_UNSETTLED), .us = now - p->begun_at};
+	struct progress_line l = count(b, &p->scope);
 
-	l.done = count(b, p, states_of(true));
-	l.failed = count(b, p, states_of(false));
-	l.pending = count(b, p, 1u << BATCH_PENDING);
-	l.total = l.done + l.failed + l.left;
+	l.us = now - p->begun_at;
 	l.ended = p->begun > l.left ? p->begun - l.left : 0;
 	if (p->text.len > KEEP_BYTES) {
 		p->base += (off_t)p->text.len;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The documents: facts are gathered under the lock, text is made by report/. */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backend/base/cleanup.h"
@@ -81,6 +82,28 @@ static bool is_whole(const struct snapshot *v, const struct backend_part *p, int
 {
 	struct ordinal_range all = plan_existing(models_at(v->models, p->model), now);
 	return !p->states && p->batches.first == all.first && p->batches.end == all.end;
+}
+
+void backend_count_states(const struct backend *b, const struct backend_part *parts, size_t n_parts,
+			  size_t counts[BATCH_STATES])
+{
+	const struct snapshot *v = snapshot_of(b);
+	int64_t now = clock_now_us(v->config->clock);
+	memset(counts, 0, BATCH_STATES * sizeof counts[0]);
+	for (size_t i = 0; i < n_parts; i++) {
+		struct backend_part whole = parts[i];
+		struct report_summary one = {0};
+		whole.states = 0;
+		LOCKED(v->lock);
+		const struct report_summary *s = &one;
+		if (is_whole(v, &whole, now))
+			s = &kept_of(v, whole.model, now)->summary;
+		else
+			count_part(v, &whole, false, now, &one, NULL);
+		for (int state = 0; state < BATCH_STATES; state++)
+			if (!parts[i].states || (parts[i].states >> state & 1) != 0)
+				counts[state] += s->states[state];
+	}
 }
 
 int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,

@@ -120,6 +120,40 @@ int64_t backend_oldest_build(const struct backend *b, slot model, struct ordinal
 	return oldest;
 }
 
+/* With the lock. */
+static bool is_wrong(const struct snapshot *v, slot model, ordinal batch, uint32_t *attempt)
+{
+	struct batch_info info;
+	if (!batch_state_traits(ledger_state(v->ledger, model, batch))->wrong)
+		return false;
+	ledger_info(v->ledger, model, batch, &info);
+	*attempt = info.attempt;
+	return true;
+}
+
+bool backend_next_wrong(const struct backend *b, slot model, struct ordinal_range range,
+			struct backend_wrong *out)
+{
+	const struct snapshot *v = snapshot_of(b);
+	bool found = false;
+	uint32_t attempt;
+	for (ordinal o = range.first; o < range.end;) {
+		ordinal stop = range.end - o > AT_ONCE ? o + AT_ONCE : range.end;
+		LOCKED(v->lock);
+		for (; o < stop; o++) {
+			bool wrong = is_wrong(v, model, o, &attempt);
+			if (found && (!wrong || attempt != out->attempt))
+				return true;
+			if (wrong && !found)
+				*out = (struct backend_wrong){.batches.first = o, .attempt = attempt};
+			found |= wrong;
+			if (wrong)
+				out->batches.end = o + 1;
+		}
+	}
+	return found;
+}
+
 int64_t backend_changed_at(const struct backend *b, slot model)
 {
 	const struct snapshot *v = snapshot_of(b);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * X.sql: seven years of hours are 60 MB, which nobody is to pay for but who reads them. The statements of a
- * batch are as long as those of another one, but where the number of a literal gains a digit: so the size, and
- * the place of an offset, are known from few batches. What is read is compared with that.
+ * batch are as long as those of another one at the same time of day (midnight may be written shorter), but
+ * where the number of a literal gains a digit: so the size, and the place of an offset, are known from few
+ * batches. What is read is compared with that.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,16 +12,26 @@
 #include "backend/base/cleanup.h"
 #include "backend/snapshot.h"
 
+#define HOURS 24
+
+/* Of the batches of a day by their time, or of the one that is as long or longer. */
+struct lengths {
+	size_t of[HOURS];
+};
+
+/* Days, or longer batches, of equal lengths. */
 struct stretch {
 	ordinal first; /* to the first of the next */
-	size_t length; /* of each batch */
-	size_t off;    /* of the first in the text */
+	struct lengths lengths;
+	size_t cycle; /* of a whole day */
+	size_t off;   /* of the first in the text */
 };
 
 struct backend_sql {
 	const struct snapshot *v;
 	slot model;
 	struct ordinal_range batches; /* empty: the head is all */
+	unsigned per_day;	      /* batches: as many lengths count */
 	char code[17];		      /* of the model then */
 	struct strbuf head;
 	struct stretch *stretches;
@@ -50,17 +61,35 @@ static int render_batch(const struct backend_sql *s, ordinal batch, struct strbu
 	return 0;
 }
 
-static int measure(const struct backend_sql *s, ordinal batch, size_t *length)
+/* Of the day that the batch is in: also of its batches that are not in the range. */
+static int measure(const struct backend_sql *s, ordinal batch, struct lengths *out)
 {
 	auto_strbuf text = STRBUF_INIT;
-	int r = render_batch(s, batch, &text);
-	*length = r < 0 ? 0 : text.len - s->head.len;
-	return r;
+	ordinal midnight = batch - batch % s->per_day;
+	*out = (struct lengths){{0}};
+	for (unsigned i = 0; i < s->per_day; i++) {
+		int r = render_batch(s, midnight + i, &text);
+		if (r < 0)
+			return r;
+		out->of[i] = text.len - s->head.len;
+	}
+	return 0;
 }
 
-static int add_stretch(struct backend_sql *s, ordinal first, ordinal last, size_t length)
+static bool equal(const struct lengths *a, const struct lengths *b)
 {
-	bool same = s->n && s->stretches[s->n - 1].length == length;
+	return memcmp(a, b, sizeof *a) == 0;
+}
+
+static size_t length_of(const struct backend_sql *s, const struct stretch *t, ordinal batch)
+{
+	return t->lengths.of[batch % s->per_day];
+}
+
+/* From the batch `first` on to the batch before `end`. */
+static int add_stretch(struct backend_sql *s, ordinal first, ordinal end, const struct lengths *lengths)
+{
+	bool same = s->n && equal(&s->stretches[s->n - 1].lengths, lengths);
 	if (!same && s->n == s->room) {
 		size_t room = s->room ? 2 * s->room : 4;
 		struct stretch *more = realloc(s->stretches, room * sizeof *more);
@@ -69,34 +98,40 @@ static int add_stretch(struct backend_sql *s, ordinal first, ordinal last, size_
 		s->stretches = more;
 		s->room = room;
 	}
-	if (!same)
-		s->stretches[s->n++] = (struct stretch){first, length, s->size};
-	s->size += length * (last - first + 1);
+	if (!same) {
+		struct stretch new = {.first = first, .lengths = *lengths, .off = s->size};
+		for (unsigned i = 0; i < s->per_day; i++)
+			new.cycle += lengths->of[i];
+		s->stretches[s->n++] = new;
+	}
+	const struct stretch *t = &s->stretches[s->n - 1];
+	s->size += (end - first) / s->per_day * t->cycle;
+	for (ordinal o = end - (end - first) % s->per_day; o < end; o++)
+		s->size += length_of(s, t, o);
 	return 0;
 }
 
-/* first and last are measured. */
-static int find_stretches(struct backend_sql *s, ordinal first, size_t first_length, ordinal last,
-			  size_t last_length)
+/* The days of [first, end), of which the first and the last are measured. */
+static int find_stretches(struct backend_sql *s, ordinal first, ordinal end, const struct lengths *at_first,
+			  const struct lengths *at_last)
 {
-	ordinal middle = first + (last - first) / 2;
-	size_t length, next;
-	int r = measure(s, middle, &length);
+	ordinal day = first / s->per_day, last = (end - 1) / s->per_day;
+	ordinal middle = day + (last - day) / 2, split = (middle + 1) * s->per_day;
+	struct lengths here, next;
+	int r = measure(s, middle * s->per_day, &here);
 	if (r < 0)
 		return r;
-	if (first_length == last_length && length == first_length)
-		return add_stretch(s, first, last, length);
-	if (first == last)
-		return add_stretch(s, first, first, first_length);
-	r = measure(s, middle + 1, &next);
+	if (day == last || (equal(at_first, at_last) && equal(at_first, &here)))
+		return add_stretch(s, first, end, at_first);
+	r = measure(s, split, &next);
 	if (r == 0)
-		r = find_stretches(s, first, first_length, middle, length);
-	return r < 0 ? r : find_stretches(s, middle + 1, next, last, last_length);
+		r = find_stretches(s, first, split, at_first, &here);
+	return r < 0 ? r : find_stretches(s, split, end, &next, at_last);
 }
 
 static int measure_all(struct backend_sql *s)
 {
-	size_t first = 0, last = 0;
+	struct lengths first, last;
 	int r = render(s, (struct ordinal_range){s->batches.first, s->batches.first}, &s->head);
 	if (r < 0)
 		return r;
@@ -104,7 +139,7 @@ static int measure_all(struct backend_sql *s)
 	r = measure(s, s->batches.first, &first);
 	if (r == 0)
 		r = measure(s, s->batches.end - 1, &last);
-	return r < 0 ? r : find_stretches(s, s->batches.first, first, s->batches.end - 1, last);
+	return r < 0 ? r : find_stretches(s, s->batches.first, s->batches.end, &first, &last);
 }
 
 int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches, struct backend_sql **out)
@@ -120,6 +155,7 @@ int backend_sql_open(const struct backend *b, slot model, struct ordinal_range b
 	{
 		LOCKED(v->lock);
 		const char *why_not = snapshot_model(v, model).why_not;
+		s->per_day = models_at(v->models, model)->batch_size == BATCH_HOUR ? HOURS : 1;
 		snprintf(s->code, sizeof s->code, "%s", models_at(v->models, model)->code);
 		if (why_not) {
 			strbuf_printf(&s->head, "-- %s\n", why_not);
@@ -172,6 +208,18 @@ static void add_slice(struct strbuf *out, const char *text, size_t len, size_t a
 		strbuf_add(out, text + from, to - from);
 }
 
+static int add_batch(const struct backend_sql *s, ordinal batch, size_t length, size_t at, size_t off, size_t end,
+		     struct strbuf *text, struct strbuf *out)
+{
+	int r = render_batch(s, batch, text);
+	if (r < 0)
+		return r;
+	if (text->len - s->head.len != length)
+		return -ESTALE;
+	add_slice(out, text->str + s->head.len, length, at, off, end);
+	return 0;
+}
+
 int backend_sql_read(const struct backend_sql *s, size_t off, size_t size, struct strbuf *out)
 {
 	auto_strbuf text = STRBUF_INIT;
@@ -180,15 +228,18 @@ int backend_sql_read(const struct backend_sql *s, size_t off, size_t size, struc
 		add_slice(out, s->head.str, s->head.len, 0, off, end);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct stretch *t = &s->stretches[i];
-		ordinal last = i + 1 < s->n ? s->stretches[i + 1].first : s->batches.end;
-		size_t skipped = off > t->off ? (off - t->off) / t->length : 0;
-		for (size_t k = skipped; k < last - t->first && t->off + k * t->length < end; k++) {
-			int r = render_batch(s, t->first + (ordinal)k, &text);
+		ordinal stop = i + 1 < s->n ? s->stretches[i + 1].first : s->batches.end;
+		size_t days = off > t->off ? (off - t->off) / t->cycle : 0;
+		size_t at = t->off + days * t->cycle;
+		/* Compared before it is a batch's number: the offset may be that of a later stretch. */
+		if (days > (stop - t->first) / s->per_day)
+			continue;
+		for (ordinal o = t->first + (ordinal)days * s->per_day; o < stop && at < end; o++) {
+			size_t length = length_of(s, t, o);
+			int r = at + length > off ? add_batch(s, o, length, at, off, end, &text, out) : 0;
 			if (r < 0)
 				return r;
-			if (text.len - s->head.len != t->length)
-				return -ESTALE;
-			add_slice(out, text.str + s->head.len, t->length, t->off + k * t->length, off, end);
+			at += length;
 		}
 	}
 	if (!is_current(s))

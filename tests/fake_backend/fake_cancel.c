@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sets of states, and cancelling. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "backend/base/cleanup.h"
 #include "tests/fake_backend/fake_private.h"
@@ -66,6 +67,31 @@ size_t backend_count(const struct backend *b, const struct backend_part *parts, 
 	for (ordinal o = p->batches.first; o < p->batches.end; o++)
 		n += fake_meant(p, fake_at(b, p->model, o)->state);
 	return n;
+}
+
+void backend_count_states(const struct backend *b, const struct backend_part *parts, size_t n_parts,
+			  size_t counts[BATCH_STATES])
+{
+	const struct backend_part *p = &parts[0];
+
+	memset(counts, 0, BATCH_STATES * sizeof counts[0]);
+	LOCKED((pthread_mutex_t *)&b->lock);
+	for (ordinal o = p->batches.first; o < p->batches.end; o++)
+		counts[fake_at(b, p->model, o)->state]++;
+}
+
+bool backend_next_wrong(const struct backend *b, slot model, struct ordinal_range range,
+			struct backend_wrong *out)
+{
+	LOCKED((pthread_mutex_t *)&b->lock);
+	for (ordinal o = range.first; o < range.end; o++) {
+		const struct fake_batch *x = fake_at(b, model, o);
+		if (!batch_state_traits(x->state)->wrong)
+			continue;
+		*out = (struct backend_wrong){.batches = {o, o + 1}, .attempt = x->attempt};
+		return true;
+	}
+	return false;
 }
 
 /* Under the lock. */
