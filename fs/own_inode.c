@@ -14,6 +14,7 @@ struct own_inode_key {
 
 struct own_inode_sent {
 	struct own_inode_key key;
+	unsigned count; /* threads; more than one only of those without a number */
 	int64_t at;
 	TAILQ_ENTRY(own_inode_sent) age;
 	UT_hash_handle hh;
@@ -75,6 +76,13 @@ bool own_inode_send_back(struct own_inodes *t, uint64_t file, pid_t thread, int6
 {
 	LOCKED(&t->lock);
 	struct own_inode_sent *s = find(t, file, thread);
+	if (s && !thread) {
+		s->count++;
+		s->at = now_us;
+		TAILQ_REMOVE(&t->by_age, s, age);
+		TAILQ_INSERT_TAIL(&t->by_age, s, age);
+		return true;
+	}
 	if (s) {
 		bool again = now_us - s->at < OWN_INODE_SENT_US;
 		drop(t, s);
@@ -89,6 +97,7 @@ bool own_inode_send_back(struct own_inodes *t, uint64_t file, pid_t thread, int6
 		return false;
 	s->key = (struct own_inode_key){file, thread};
 	s->at = now_us;
+	s->count = 1;
 	HASH_ADD(hh, t->sent, key, sizeof(s->key), s);
 	if (!hash_has(s->hh)) {
 		free(s);
@@ -109,7 +118,7 @@ void own_inode_arrived(struct own_inodes *t, uint64_t file, pid_t thread)
 {
 	LOCKED(&t->lock);
 	struct own_inode_sent *s = find(t, file, thread);
-	if (s)
+	if (s && --s->count == 0)
 		drop(t, s);
 }
 

@@ -41,7 +41,10 @@ struct own_inodes {
 void own_inodes_init(struct own_inodes *t);
 void own_inodes_fini(struct own_inodes *t);
 
-/* The thread asks with an inode of a name. True: it is to be answered ESTALE, and is expected to look again.
+/*
+ * The thread asks with an inode of a name. True: it is to be answered ESTALE, and is expected to look again.
+ * 0 is every thread of the pid namespaces that are not to be seen from here: none of them is taken for one
+ * that comes a second time, since it may be another.
  */
 bool own_inode_send_back(struct own_inodes *t, uint64_t file, pid_t thread, int64_t now_us);
 

@@ -210,6 +210,19 @@ static void test_who_is_sent_back_comes_again(void **state)
 	own_inodes_fini(&t);
 }
 
+static void test_those_without_a_number_are_sent_back_each(void **state)
+{
+	struct own_inodes t;
+
+	own_inodes_init(&t);
+	assert_true(own_inode_send_back(&t, 1, 0, 0) && own_inode_send_back(&t, 1, 0, 1));
+	own_inode_arrived(&t, 1, 0);
+	assert_true(own_inode_is_due(&t, 1, 0, 2));
+	own_inode_arrived(&t, 1, 0);
+	assert_false(own_inode_is_due(&t, 1, 0, 2));
+	own_inodes_fini(&t);
+}
+
 static void test_a_locked_inode_is_nobodys(void **state)
 {
 	struct own_inodes t;
@@ -231,10 +244,10 @@ static void test_those_sent_back_are_bounded(void **state)
 	struct own_inodes t;
 
 	own_inodes_init(&t);
-	for (pid_t thread = 0; thread <= OWN_INODE_SENT_MAX; thread++)
+	for (pid_t thread = 1; thread <= OWN_INODE_SENT_MAX + 1; thread++)
 		assert_true(own_inode_send_back(&t, 1, thread, 0));
-	assert_false(own_inode_is_due(&t, 1, 0, 0));
-	assert_true(own_inode_is_due(&t, 1, 1, 0));
+	assert_false(own_inode_is_due(&t, 1, 1, 0));
+	assert_true(own_inode_is_due(&t, 1, 2, 0));
 	own_inodes_fini(&t);
 }
 
@@ -247,6 +260,7 @@ int main(void)
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_what_is_looked_up_again_is_told_again),
 		cmocka_unit_test(test_who_is_sent_back_comes_again),
+		cmocka_unit_test(test_those_without_a_number_are_sent_back_each),
 		cmocka_unit_test(test_a_locked_inode_is_nobodys),
 		cmocka_unit_test(test_those_sent_back_are_bounded),
 	};
