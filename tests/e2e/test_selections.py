@@ -282,16 +282,20 @@ def test_a_model_that_cannot_run_stands_in_the_way(project, warehouse, mount):
     assert built(warehouse, "sessions") == dict.fromkeys(DAYS, 1)
 
 
-def test_more_selections_than_are_kept(m):
+def test_a_selection_lasts_while_somebody_is_in_it(m):
     wanted = ["sessions" + " sessions" * n for n in range(1, 21)] + [f"sessions d{'*' * n}" for n in range(300)]
     held = [os.open(m / text / "2024-09", os.O_RDONLY) for text in wanted[:5]]
+    inside = os.open(m / wanted[0], os.O_PATH)
+    number = os.stat(m / wanted[0]).st_ino
     assert {tuple(m.ls(text)) for text in wanted[:20]} == {("sessions",)}
     assert {os.stat(m / text / ".run").st_mode & 0o777 for text in wanted} == {0o644}
-    # The first have been forgotten meanwhile.
+    # As of a shell that has gone there: it is the same directory, and nobody has to go there again.
+    assert os.stat(".", dir_fd=inside).st_ino == os.stat(m / wanted[0]).st_ino == number
+    assert os.stat(".run", dir_fd=inside).st_mode & 0o777 == 0o644
     assert {m.document(text, ".status")["batches"] for text in wanted[:20]} == {7}
     m.build("sessions", DAYS[0])
     m.sync(wanted[0], DAYS[0])
-    for fd in held:
+    for fd in (inside, *held):
         os.close(fd)
 
 
