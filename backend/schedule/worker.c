@@ -133,6 +133,24 @@ static void build(struct job_worker *w)
 	refusal_after_build(b, w->run.model, r, &err);
 }
 
+/* Becomes idle. The catalog goes when nobody can look at the run's model any more. */
+static void end_job(struct job_worker *w)
+{
+	struct backend *b = w->b;
+	struct held_catalog *held = w->held;
+	{
+		LOCKED(&b->lock);
+		w->held = NULL;
+		w->facts = NULL;
+		w->kind = JOB_NONE;
+		w->interrupt = false;
+		b->woken = true;
+		control_wake(b);
+		pthread_cond_broadcast(&b->idle);
+	}
+	catalog_drop(held);
+}
+
 static bool wait_for_job(struct job_worker *w)
 {
 	LOCKED(&w->b->lock);
@@ -161,15 +179,7 @@ void *worker_main(void *arg)
 			build(w);
 		else
 			model_prepare(w, &err);
-		catalog_drop(w->held);
-		LOCKED(&b->lock);
-		w->held = NULL;
-		w->facts = NULL;
-		w->kind = JOB_NONE;
-		w->interrupt = false;
-		b->woken = true;
-		control_wake(b);
-		pthread_cond_broadcast(&b->idle);
+		end_job(w);
 	}
 	{
 		LOCKED(&b->lock);

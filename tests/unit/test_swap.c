@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A backend whose catalog is swapped: what it keeps a model grows, and what was known stays where it was. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/schedule/private.h"
+
+#define BEGIN INT64_C(1704067200000000) /* 2024-01-01 */
+#define DAY   INT64_C(86400000000)
+
+struct fixture {
+	char dir[64], manifest[96], database[96];
+	struct log log;
+	struct clock clock;
+	struct backend *b;
+};
+
+static const char head[] =
+	"{\"metadata\": {\"dbt_schema_version\": \"https://schemas.getdbt.com/dbt/manifest/v12.json\","
+	" \"project_name\": \"p\", \"adapter_type\": \"sqlite\", \"dbt_version\": \"1.9.0\"},"
+	" \"sources\": {}, \"parent_map\": {}, \"child_map\": {}, \"disabled\": {}, \"nodes\": {";
+
+static const char node[] =
+	"%s\"model.p.%s\": {\"resource_type\": \"model\", \"name\": \"%s\", \"package_name\": \"p\","
+	" \"unique_id\": \"model.p.%s\", \"language\": \"sql\", \"database\": null, \"schema\": \"main\","
+	" \"alias\": \"%s\", \"relation_name\": \"\\\"main\\\".\\\"%s\\\"\", \"fqn\": [\"p\", \"%s\"],"
+	" \"original_file_path\": \"models/%s.sql\", \"depends_on\": {\"nodes\": [], \"macros\": []},"
+	" \"raw_code\": \"select 1 as id, '2024-01-01' as ts\", \"compiled\": true,"
+	" \"compiled_code\": \"select 1 as id, '2024-01-01' as ts\","
+	" \"checksum\": {\"name\": \"x\", \"checksum\": \"2\"}, \"config\": {\"enabled\": true,"
+	" \"materialized\": \"incremental\", \"incremental_strategy\": \"microbatch\", \"event_time\": \"ts\","
+	" \"batch_size\": \"day\", \"begin\": \"2024-01-01T00:00:00\", \"lookback\": 1}}";
+
+/* Each letter is a model. */
+static struct catalog *catalog_of(const struct fixture *f, const char *letters)
+{
+	struct catalog *catalog = NULL;
+	struct error err = {0};
+	FILE *out = fopen(f->manifest, "w");
+	assert_non_null(out);
+	fputs(head, out);
+	for (size_t i = 0; letters[i]; i++) {
+		char n[] = {letters[i], '\0'};
+		fprintf(out, node, i ? ", " : "", n, n, n, n, n, n, n);
+	}
+	fputs("}}", out);
+	assert_int_equal(fclose(out), 0);
+	if (manifest_load(f->manifest, &f->log, &catalog, &err) < 0)
+		fail_msg("%s", err.text);
+	return catalog;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+	strcpy(f->dir, "/tmp/batchfs-test-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->manifest, sizeof f->manifest, "%s/manifest.json", f->dir);
+	snprintf(f->database, sizeof f->database, "%s/warehouse.db", f->dir);
+	FILE *empty = fopen(f->database, "w");
+	assert_non_null(empty);
+	fclose(empty);
+	f->log = (struct log){.level = LOG_LEVEL_ERROR};
+	f->clock = clock_starting_at(BEGIN + 3 * DAY + DAY / 2);
+	struct backend_config config = {.log = &f->log,
+					.clock = &f->clock,
+					.engine = &engine_sqlite,
+					.database = f->database,
+					.timeout_s = 10,
+					.jobs = 1,
+					.drain_s = 5,
+					.version = "test"};
+	struct error err = {0};
+	if (backend_open(&config, catalog_of(f, "bm"), &f->b, &err) < 0)
+		fail_msg("%s", err.text);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	char command[128];
+	backend_close(f->b);
+	snprintf(command, sizeof command, "rm -rf %s", f->dir);
+	int r = system(command);
+	free(f);
+	return r;
+}
+
+static void swap(struct fixture *f, const char *letters)
+{
+	struct error err = {0};
+	struct catalog *catalog = catalog_of(f, letters);
+	LOCKED(&f->b->lock);
+	if (backend_swap(f->b, catalog, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static enum batch_state state_of(const struct backend *b, slot model, ordinal batch)
+{
+	struct batch_glance g;
+	assert_int_equal(backend_glance(b, model, batch, &g), 0);
+	return g.state;
+}
+
+/* The names in the root's .status, in their order. */
+static void shows(const struct backend *b, const char *letters, const char * not )
+{
+	struct strbuf out = STRBUF_INIT;
+	assert_int_equal(backend_root_status(b, &out), 0);
+	const char *at = strstr(out.str, "\"models\"");
+	assert_non_null(at);
+	for (size_t i = 0; letters[i]; i++) {
+		char key[] = {'"', letters[i], '"', ':', '\0'};
+		at = strstr(at, key);
+		assert_non_null(at);
+	}
+	for (size_t i = 0; not [i]; i++) {
+		char key[] = {'"', not [i], '"', ':', '\0'};
+		assert_null(strstr(out.str, key));
+	}
+	strbuf_fini(&out);
+}
+
+static void a_model_that_comes_has_a_place(void **state)
+{
+	struct fixture *f = *state;
+	struct backend *b = f->b;
+	slot m = backend_find(b, "m");
+	ordinal first = backend_existing(b, m).first;
+	struct store_request_row row = {.kind = REQUEST_BUILD,
+					.id = 1,
+					.seq = 1,
+					.model = m,
+					.batches = {first, first + 2},
+					.command = "",
+					.open = true};
+	{
+		LOCKED(&b->lock);
+		assert_int_equal(ledger_put_request(b->ledger, &row), 0);
+	}
+	swap(f, "abkmz");
+	assert_int_equal(backend_models(b), 5);
+	assert_int_equal(backend_find(b, "m"), m);
+	assert_int_equal(state_of(b, m, first + 1), BATCH_QUEUED);
+	assert_int_equal(state_of(b, m, first + 2), BATCH_PENDING);
+	for (const char *letter = "akz"; *letter; letter++) {
+		char dir[] = {*letter, '\0'};
+		slot s = backend_find(b, dir);
+		assert_in_range(s, 2, 4);
+		assert_string_equal(backend_model_dir(b, s), dir);
+		assert_int_equal(state_of(b, s, first), BATCH_PENDING);
+		assert_true(backend_changed_at(b, s) > 0);
+	}
+	shows(b, "abkmz", "");
+}
+
+static void a_model_that_goes_is_not_found(void **state)
+{
+	struct fixture *f = *state;
+	struct backend *b = f->b;
+	slot m = backend_find(b, "m");
+	assert_true(backend_runnable(b, m));
+	shows(b, "bm", "");
+	swap(f, "b");
+	assert_int_equal(backend_find(b, "m"), SLOT_NONE);
+	assert_string_equal(backend_model_dir(b, m), "m");
+	assert_false(backend_runnable(b, m));
+	shows(b, "b", "m");
+	swap(f, "bm");
+	assert_int_equal(backend_find(b, "m"), m);
+	assert_true(backend_runnable(b, m));
+	assert_int_equal(backend_models(b), 2);
+	shows(b, "bm", "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_model_that_comes_has_a_place, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_model_that_goes_is_not_found, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
