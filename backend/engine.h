@@ -46,6 +46,7 @@ enum engine_op {
 	OP_CLAIM,
 	OP_SETTLE,
 	OP_RETIRE,
+	OP_FORGET_ANSWERS,
 	OP_PREPARE,
 	OP_ADOPT,
 	OP_BUILD,
@@ -82,6 +83,7 @@ int store_request(struct open_store *s, struct store_request *requests, size_t n
 int store_claim(struct open_store *s, struct store_claim *claims, size_t n, struct error *err);
 int store_settle(struct open_store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
+int store_forget_answers(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
 
 /* The worker belongs to the calling thread. */
 int builder_worker_open(struct open_store *s, struct open_worker **out, struct error *err);

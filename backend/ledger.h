@@ -118,10 +118,20 @@ void ledger_requeued(struct ledger *l, slot model, ordinal batch);
 void ledger_released(struct ledger *l, slot model, ordinal batch);
 
 /*
- * A queued batch was skipped, or a batch was cancelled: every request up to o->wanted is answered for it.
+ * Queued batches were skipped, or a batch was cancelled, or several that were queued: every request up to
+ * o->wanted is answered for them.
  */
 int ledger_skipped(struct ledger *l, const struct store_outcome *o);
 void ledger_cancelled(struct ledger *l, const struct store_outcome *o);
+
+/*
+ * A cancel with this seq takes what waits in the range out of the queue: what was asked for before it, and
+ * what was put back. INT64_MAX: everything that is known. What runs is not ended by that.
+ */
+void ledger_withdraw(struct ledger *l, slot model, struct ordinal_range batches, int64_t seq);
+
+/* Whether it is skipped, in a range that was recorded as one. */
+bool ledger_in_answer(const struct ledger *l, slot model, ordinal batch);
 
 /* A range was answered without being built, here or by another mount. What runs of it is left alone. -ENOMEM.
  */

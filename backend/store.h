@@ -140,6 +140,22 @@ struct store_freeze {
 	int64_t at;
 };
 
+/*
+ * A range that was answered without being built, as one row. It is in force for the batches whose own row is
+ * served less: they are answered up to `served`, and skipped ones show that. Strings are valid during the
+ * call.
+ */
+struct store_answer {
+	bool skipped; /* else cancelled: the outcomes stay what they were */
+	int64_t id;   /* permanent */
+	slot model;
+	struct ordinal_range batches;
+	int64_t served;
+	int64_t request; /* one that it answers; 0: not known */
+	int64_t at;
+	const char *message; /* "" where there is none */
+};
+
 /* Where load, follow and adopt put what they find. A request comes before the states that name it. */
 struct store_sink {
 	void *ctx;
@@ -148,6 +164,8 @@ struct store_sink {
 	/* Requests that were just reported, up to this seq, are answered for the batch by a build they were
 	 * not known for. Only by follow. */
 	void (*answered)(void *ctx, slot model, ordinal batch, uint32_t attempt, int64_t served);
+	/* A range was answered. It comes after the requests it answers, and before the states. */
+	void (*answer)(void *ctx, const struct store_answer *a);
 	void (*forget)(void *ctx, slot model); /* everything known of the model's batches is void */
 	/*
 	 * Only by follow. What is recorded is not what it was: the server has begun another life, from an
@@ -182,7 +200,8 @@ struct store_claim {
 	 * other code.
 	 */
 	int64_t wanted;
-	int64_t started;	     /* our clock */
+	int64_t started; /* our clock */
+	bool skipped;	 /* some show a skip that was recorded as a range: it goes into their rows */
 	uint32_t attempt[CLAIM_MAX]; /* out: the attempt number, 0: not granted (held or built by another) */
 	int64_t served; /* out: the model's seq at the claim: what the granted batches now answer */
 };
@@ -195,40 +214,38 @@ enum settle_kind {
 	SETTLE_UNSTARTED,   /* claimed and never begun: back to the queue, no attempt counts */
 	SETTLE_SKIPPED,	    /* only queued, and not built because what it reads has failed */
 	SETTLE_CANCELLED,   /* taken out of the queue, or ended: the outcome stays what it was */
-	SETTLE_DONE,	    /* it is built: its rows are where this store is not, and its builder has committed them */
+	SETTLE_DONE, /* it is built: its rows are where this store is not, and its builder has committed them
+		      */
 };
 
-/* An outcome that is not recorded with the rows. Where a builder commits both together, done is none of these. */
+/* An outcome that is not recorded with the rows. Where a builder commits both together, done is none of
+ * these. */
 struct store_outcome {
 	enum settle_kind kind;
 	slot model;
 	ordinal batch;
+	/*
+	 * Of what was only queued: so many neighbours from `batch` on, alike in all that follows, become one
+	 * row, whatever their number. out: so many were recorded from `batch` on, 0: none; the one behind
+	 * them has been claimed or answered by another meanwhile, and `next` is the first one that is to be
+	 * settled again (the end of what was given: none is). Everything else is about one batch.
+	 */
+	uint32_t count;
+	ordinal next;
 	uint32_t attempt; /* SKIPPED and CANCELLED: 0: it was only queued, no attempt is ended; out: the row's
 			   */
+	uint32_t last;	  /* of more than one: the number of the last attempt of each, for the history */
+	int64_t lowest;	  /* of more than one: every one of them waits for a request with this seq or a higher
+			   */
+	int64_t id;	  /* out, of more than one: of the answer */
 	int64_t wanted;	  /* with attempt 0: every request up to this seq is answered for the batch */
 	int64_t before;	  /* CANCELLED with attempt 0: of the cancel. It answers every request before it, and
 			     what was put back only if it was claimed before it; 0: none is recorded */
 	int64_t request;  /* with attempt 0: the one that is answered, for the history; 0: not known */
 	int64_t started, finished;
 	int64_t rows_deleted, rows_inserted, rows_outside; /* DONE; -1: not known */
-	const char *sqlstate, *message; /* "" where there is none */
-	int result;			/* out: 0, -ESTALE: another attempt has taken over, nothing written */
-};
-
-/*
- * A range that was answered without being built, as one row. It is in force for the batches whose own row is
- * served less: they are answered up to `served`, and skipped ones show that. Strings are valid during the
- * call.
- */
-struct store_answer {
-	enum settle_kind kind; /* SKIPPED or CANCELLED */
-	int64_t id;	       /* permanent */
-	slot model;
-	struct ordinal_range batches;
-	int64_t served;
-	int64_t request; /* one that it answers; 0: not known */
-	int64_t at;
-	const char *message; /* "" where there is none */
+	const char *sqlstate, *message;			   /* "" where there is none */
+	int result; /* out: 0, -ESTALE: another attempt has taken over, nothing written */
 };
 
 struct store_ops {
@@ -284,6 +301,9 @@ struct store_ops {
 
 	/* These requests have nothing left to build: they are kept only for who asked and why. */
 	int (*retire)(struct store *s, const int64_t *ids, size_t n, struct error *err);
+
+	/* No batch shows these answers any more: each was built, or answered otherwise, since. */
+	int (*forget_answers)(struct store *s, const int64_t *ids, size_t n, struct error *err);
 };
 
 #endif

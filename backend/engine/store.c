@@ -193,3 +193,13 @@ int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct erro
 		r = s->engine->store->retire(s->store, ids, n, err);
 	return call_leave(&call, r, err);
 }
+
+int store_forget_answers(struct open_store *s, const int64_t *ids, size_t n, struct error *err)
+{
+	struct engine_call call;
+	int r = store_enter(s, &call, OP_FORGET_ANSWERS, PHASE_LOADED, err);
+	call_about(&call, "%zu answers", n);
+	if (r == 0)
+		r = s->engine->store->forget_answers(s->store, ids, n, err);
+	return call_leave(&call, r, err);
+}

@@ -13,18 +13,33 @@ void answer_unref(struct ledger *l, struct answer *a)
 		TAILQ_REMOVE(&l->answers, a, with_text);
 		l->n_texts--;
 	}
-	ids_add(&l->unseen, a->id);
+	ids_add(&l->unseen, a->key.id);
+	HASH_DELETE(hh, l->shown, a);
 	free(a->message);
 	free(a);
 }
 
-/* With a reference for the caller. */
-static struct answer *answer_new(struct ledger *l, const struct store_answer *row)
+/* With a reference for the caller. *known: batches show it already. */
+static struct answer *answer_of(struct ledger *l, const struct store_answer *row, bool *known)
 {
-	struct answer *a = calloc(1, sizeof *a);
+	const struct answer_key key = {.id = row->id, .served = row->served, .at = row->at};
+	struct answer *a;
+	HASH_FIND(hh, l->shown, &key, sizeof key, a);
+	*known = a != NULL;
+	if (a) {
+		a->refs++;
+		return a;
+	}
+	a = calloc(1, sizeof *a);
 	if (!a)
 		return NULL;
-	*a = (struct answer){.id = row->id, .served = row->served, .at = row->at, .refs = 1};
+	a->key = key;
+	a->refs = 1;
+	HASH_ADD(hh, l->shown, key, sizeof a->key, a);
+	if (!a->hh.tbl) {
+		free(a);
+		return NULL;
+	}
 	a->message = *row->message ? strdup(row->message) : NULL;
 	if (!a->message)
 		return a;
@@ -64,13 +79,19 @@ static int skip(struct ledger *l, const struct store_answer *row)
 	for (ordinal b = row->batches.first; b < row->batches.end; b++)
 		if (!cell_make(m, b))
 			return -ENOMEM;
-	struct answer *a = answer_new(l, row);
+	bool known;
+	struct answer *a = answer_of(l, row, &known);
 	if (!a)
 		return -ENOMEM;
-	/* What runs was claimed for a newer request. */
-	for (ordinal b = row->batches.first; b < row->batches.end; b++)
-		if (!marked(m, MARK_ACTIVE, b))
-			skip_cell(l, row, b, a, k ? k->by : NULL);
+	for (ordinal b = row->batches.first; b < row->batches.end; b++) {
+		/* What runs was claimed for a newer request. What shows it no more has gone on since. */
+		if (marked(m, MARK_ACTIVE, b) || (known && !unsure(m, b)))
+			continue;
+		if (unsure(m, b))
+			flags_requeue(m, b, false);
+		make_sure(m, b);
+		skip_cell(l, row, b, a, k ? k->by : NULL);
+	}
 	answer_unref(l, a);
 	return 0;
 }
@@ -83,7 +104,7 @@ int ledger_put_answer(struct ledger *l, const struct store_answer *row)
 		r.batches.first = m->begin;
 	if (r.batches.first >= r.batches.end)
 		return 0;
-	int err = r.kind == SETTLE_SKIPPED ? skip(l, &r) : 0;
+	int err = r.skipped ? skip(l, &r) : 0;
 	if (err == 0)
 		request_serve_range(l, r.model, r.batches, r.served);
 	return err;
@@ -103,6 +124,15 @@ void ledger_untake_unseen(struct ledger *l, const int64_t *ids, size_t n)
 int ledger_skipped(struct ledger *l, const struct store_outcome *o)
 {
 	struct batch_info was;
+	if (o->count > 1)
+		return ledger_put_answer(l, &(struct store_answer){.skipped = true,
+								   .id = o->id,
+								   .model = o->model,
+								   .batches = {o->batch, o->batch + o->count},
+								   .served = o->wanted,
+								   .request = o->request,
+								   .at = o->finished,
+								   .message = o->message});
 	ledger_info(l, o->model, o->batch, &was);
 	struct store_state s = {.model = o->model,
 				.batch = o->batch,
@@ -119,18 +149,45 @@ int ledger_skipped(struct ledger *l, const struct store_outcome *o)
 				.code = was.code,
 				.sqlstate = "",
 				.message = o->message};
-	return ledger_put_state(l, &s);
+	return state_put(l, &s);
 }
 
 void ledger_cancelled(struct ledger *l, const struct store_outcome *o)
 {
 	struct model_state *m = model_state_of(l, o->model);
+	int64_t served = o->wanted > o->before ? o->wanted : o->before;
+	if (o->count > 1) {
+		request_serve_range(l, o->model, (struct ordinal_range){o->batch, o->batch + o->count},
+				    served);
+		return;
+	}
 	struct cell *c = cell_make(m, o->batch);
 	if (!c)
 		return;
-	request_serve(l, o->model, o->batch, o->wanted > o->before ? o->wanted : o->before);
+	request_serve(l, o->model, o->batch, served);
 	flags_requeue(m, o->batch, false);
 	if (o->attempt)
 		c->attempt = o->attempt;
 	ledger_released(l, o->model, o->batch);
+}
+
+void ledger_withdraw(struct ledger *l, slot model, struct ordinal_range batches, int64_t seq)
+{
+	struct model_state *m = model_state_of(l, model);
+	ordinal b = batches.first;
+	request_serve_range(l, model, batches, seq - 1);
+	/* What was put back was claimed before the cancel, unless something newer wants it. */
+	while ((b = mark_next(l, m, MARK_REQUEUED, b, batches.end)) < batches.end) {
+		if (ledger_newest_wanting(l, model, b) == 0) {
+			flags_requeue(m, b, false);
+			ledger_released(l, model, b);
+		}
+		b++;
+	}
+}
+
+bool ledger_in_answer(const struct ledger *l, slot model, ordinal batch)
+{
+	const struct cell *c = cell_find(model_state_of(l, model), batch);
+	return c && c->outcome == OUTCOME_SKIPPED && origin_of(l, c)->answer;
 }

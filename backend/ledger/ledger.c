@@ -159,7 +159,7 @@ static bool before_skip(struct ledger *l, struct model_state *m, struct cell *c,
 {
 	const struct origin_key *o = origin_of(l, c);
 	if (c->outcome != OUTCOME_SKIPPED || !o->answer || s->run != ROW_IDLE ||
-	    s->served >= o->answer->served)
+	    s->served >= o->answer->key.served)
 		return false;
 	c->attempt = s->attempt;
 	cell_set_built(m, c, s->batch, s->built);
@@ -170,13 +170,18 @@ static bool before_skip(struct ledger *l, struct model_state *m, struct cell *c,
 int ledger_put_state(struct ledger *l, const struct store_state *s)
 {
 	struct model_state *m = model_state_of(l, s->model);
+	struct cell *c = cell_find(m, s->batch);
+	return c && !unsure(m, s->batch) && before_skip(l, m, c, s) ? 0 : state_put(l, s);
+}
+
+int state_put(struct ledger *l, const struct store_state *s)
+{
+	struct model_state *m = model_state_of(l, s->model);
 	if (s->batch < m->begin)
 		return 0;
 	struct cell *c = cell_make(m, s->batch);
 	if (!c)
 		return -ENOMEM;
-	if (!unsure(m, s->batch) && before_skip(l, m, c, s))
-		return 0;
 	int r = set_detail(l, c, s);
 	if (r < 0)
 		return r;
@@ -209,7 +214,7 @@ int ledger_settled(struct ledger *l, const struct store_state *s)
 	const struct cell *before = cell_find(m, s->batch);
 	const struct detail *d = before && before->detail ? detail_find(l, s->model, s->batch) : NULL;
 	const struct requester *by = requester_ref(d ? d->by : NULL);
-	int r = ledger_put_state(l, s);
+	int r = state_put(l, s);
 	struct cell *c = r == 0 ? cell_find(m, s->batch) : NULL;
 	if (c && by)
 		cell_set_origin(l, c, by, s->code, NULL);

@@ -75,12 +75,18 @@ enum mark {
 	MARK_ACTIVE, /* claimed or running */
 };
 
-/* A range that was answered without being built, as long as one of its batches shows that. */
-struct answer {
+/* A range that was answered without being built, as long as one of its batches shows that. Read anew, after
+ * recorded commits were lost, an id may be another's: the times tell. */
+struct answer_key {
 	int64_t id, served, at;
+};
+
+struct answer {
+	struct answer_key key;
 	char *message; /* NULL: none, or it was dropped */
 	unsigned refs; /* origins */
 	TAILQ_ENTRY(answer) with_text;
+	UT_hash_handle hh;
 };
 
 /* Shared by requesters' and codes' users; refs says how many there are. */
@@ -237,6 +243,7 @@ struct ledger {
 	size_t n_free, free_size;
 	uint32_t last_origin;
 	struct bucket *buckets;
+	struct answer *shown; /* answers that batches show, by their keys */
 	struct detail *details;
 	/* Oldest first. Texts in memory are bounded, of both kinds together. */
 	struct detail_list texts;
@@ -251,6 +258,9 @@ static inline struct model_state *model_state_of(const struct ledger *l, slot mo
 {
 	return l->models[model];
 }
+
+/* ledger.c: what this mount knows to be the last that happened to the batch. */
+int state_put(struct ledger *l, const struct store_state *s);
 
 /* cells.c */
 struct cell *cell_find(const struct model_state *m, ordinal batch); /* NULL: nothing known */

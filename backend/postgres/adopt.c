@@ -172,6 +172,7 @@ static int write_down(struct worker *w, const struct pg_model *m, const struct p
 	p.broken = strbuf_broken(&starts);
 	pg_add(&p, SQL_ADOPT_FORGET, &model);
 	pg_add(&p, SQL_ADOPT_BLANK, &model);
+	pg_add(&p, SQL_ADOPT_UNSKIP, &model);
 	pg_add(&p, SQL_ADOPT_STATES, &states);
 	pg_add(&p, SQL_ADOPT_RECORD, &known);
 	pg_add(&p, SQL_ADOPT_TELL, &feed);

@@ -19,6 +19,10 @@ update batchfs.state set outcome = 0, adopted = false, started = null, finished 
 	rows_deleted = null, rows_inserted = null, rows_outside = null, code = '', sqlstate = '', message = ''
 where model = $1::int
 
+-- What was skipped as a range was so in the other table; that requests are answered by that stays.
+-- name: adopt_unskip
+update batchfs.answer set skipped = false where model = $1::int and skipped
+
 -- name: adopt_states
 insert into batchfs.state (model, window_start, outcome, adopted, started, finished, built)
 select $1::int, w, 1, true, $3::timestamptz, $3::timestamptz, $3::timestamptz

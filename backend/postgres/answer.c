@@ -43,6 +43,7 @@ void answers_send(const struct store *s, struct answers *a, struct pg_pipe *p)
 	for (int i = 1; i <= 3; i++)
 		pg_param_text(&a->rows, a->columns[i].str);
 	pg_param_int(&a->answer, s->session);
+	pg_add(p, SQL_ANSWER_UNFOLD, &a->rows);
 	pg_add(p, SQL_ANSWER_MAKE_ROWS, &a->rows);
 	a->at = pg_add(p, SQL_ANSWER, &a->answer);
 }
@@ -60,4 +61,63 @@ void answers_fini(struct answers *a)
 {
 	for (int i = 0; i < ANSWER_COLUMNS; i++)
 		strbuf_fini(&a->columns[i]);
+}
+
+size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_outcome *o)
+{
+	static const char *const steps[] = {[BATCH_HOUR] = "1 hour",
+					    [BATCH_DAY] = "1 day",
+					    [BATCH_MONTH] = "1 month",
+					    [BATCH_YEAR] = "1 year"};
+	const struct pg_model *m = &s->models[o->model];
+	enum batch_size size = m->model->batch_size;
+	auto_free char *message = clean_text(o->message, MESSAGE_MAX, s->plain);
+	struct pg_params v = {0};
+	pg_param_int(&v, m->id);
+	pg_param_time(&v, calendar_start(size, o->batch));
+	pg_param_time(&v, calendar_start(size, o->batch + o->count));
+	pg_param_int(&v, o->lowest);
+	pg_param_int(&v, o->wanted > o->before ? o->wanted : o->before);
+	pg_param_text(&v, o->kind == SETTLE_SKIPPED ? "t" : "f");
+	pg_param_time(&v, o->finished);
+	pg_param_int(&v, o->request);
+	pg_param_text(&v, message ? message : "");
+	pg_param_int(&v, s->session);
+	pg_param_int(&v, o->last);
+	pg_param_text(&v, steps[size]);
+	return pg_add(p, SQL_ANSWER_RANGE, &v);
+}
+
+void range_take(const struct store *s, const PGresult *r, struct store_outcome *o)
+{
+	enum batch_size size = s->models[o->model].model->batch_size;
+	ordinal end = o->batch + o->count, recorded = calendar_ordinal(size, pg_time(r, 0, 1));
+	o->id = pg_int(r, 0, 0);
+	o->next = calendar_ceil(size, pg_time(r, 0, 2));
+	if (o->next > end || recorded >= end)
+		o->next = end;
+	o->count = recorded - o->batch;
+	o->result = o->count ? 0 : -ESTALE;
+}
+
+int pg_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err)
+{
+	if (s->config->read_only || !s->schema)
+		return error_set(err, EROFS, "this mount writes nothing to the warehouse");
+	int r = store_connect(s, false, err);
+	if (r || n == 0)
+		return r;
+	auto_strbuf list = STRBUF_INIT;
+	for (size_t i = 0; i < n; i++)
+		pg_array_int(&list, ids[i]);
+	pg_array_end(&list);
+	if (strbuf_broken(&list))
+		return error_set(err, ENOMEM, "no memory to forget answers");
+	struct pg_params params = {0};
+	pg_param_text(&params, list.str);
+	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
+	pg_add_begin(&p);
+	pg_add(&p, SQL_ANSWERS_FORGET, &params);
+	pg_add(&p, "commit", NULL);
+	return pg_run(&p, err);
 }

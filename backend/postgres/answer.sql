@@ -51,3 +51,61 @@ told as (
 		finished, seconds, request, case when skipped then message end
 	from done)
 select n, attempt from done
+
+-- Neighbours that were only queued: $1 model, from $2 to $3, alike in the rest. One row, up to the first batch that
+-- another has claimed, put back or answered meanwhile. Of those served up to $4 or more it is one that still waits
+-- for a request that is answered by this ($5). $12: how long a batch is.
+-- name: answer_range
+with taken as materialized (
+	select min(e.first) as first from (
+		select s.window_start as first from batchfs.state s
+		where s.model = $1::int and s.window_start >= $2::timestamptz and s.window_start < $3::timestamptz
+		and (s.run <> 0 or s.served >= $4::bigint and not exists (
+			select from batchfs.request r
+			where r.open and r.kind = 'build' and r.model = s.model
+			and pg_catalog.tstzrange(r.first_start, r.end_start) @> s.window_start
+			and r.seq > s.served and r.seq <= $5::bigint))
+		union all
+		select greatest(k.first_start, $2::timestamptz) from batchfs.answer k
+		where k.model = $1::int and k.served >= $4::bigint
+		and pg_catalog.tstzrange(k.first_start, k.end_start)
+			&& pg_catalog.tstzrange($2::timestamptz, $3::timestamptz)) e),
+piece as (
+	select coalesce(first, $3::timestamptz) as end_start from taken),
+new as (
+	insert into batchfs.answer (model, skipped, first_start, end_start, served, at, request, message, origin)
+	select $1::int, $6::boolean, $2::timestamptz, end_start, $5::bigint, $7::timestamptz, $8::bigint, $9,
+		$10::bigint
+	from piece where end_start > $2::timestamptz
+	returning id, end_start),
+told as (
+	insert into batchfs.attempt (model, window_start, last_start, attempt, origin, outcome, at, request, message)
+	select $1::int, $2::timestamptz, ((end_start at time zone 'UTC') - $12::interval) at time zone 'UTC',
+		$11::int, $10::bigint, case when $6::boolean then 'skipped' else 'cancelled' end, $7::timestamptz,
+		nullif($8::bigint, 0), case when $6::boolean then $9 end
+	from new)
+select coalesce((select id from new), 0), piece.end_start, greatest(
+	((piece.end_start at time zone 'UTC') + $12::interval) at time zone 'UTC',
+	(select max(k.end_start) from batchfs.answer k, taken
+	where k.model = $1::int and k.served >= $4::bigint
+	and pg_catalog.tstzrange(k.first_start, k.end_start) @> taken.first))
+from piece
+
+-- What was skipped in a range and is claimed or answered again shows that by its own row from then on.
+-- name: answer_unfold
+insert into batchfs.state as s (model, window_start, outcome, started, finished, request, served, message)
+select distinct on (k.model, w.start) k.model, w.start, 3, k.at, k.at, k.request, k.served, k.message
+from unnest($1::int[], $2::timestamptz[], $3::int[]) as w (model, start, attempt)
+join batchfs.answer k on k.model = w.model and k.skipped
+	and pg_catalog.tstzrange(k.first_start, k.end_start) @> w.start
+where w.attempt = 0
+order by k.model, w.start, k.served desc
+on conflict (model, window_start) do update set outcome = 3, started = excluded.started,
+	finished = excluded.finished, rows_deleted = null, rows_inserted = null, rows_outside = null, adopted = false,
+	request = case when excluded.request <> 0 then excluded.request else s.request end,
+	served = excluded.served, sqlstate = '', message = excluded.message
+where s.run = 0 and s.served < excluded.served
+
+-- name: answers_forget
+delete from batchfs.answer where id = any (array(
+	select k.id from batchfs.answer k where k.id = any ($1::bigint[]) order by k.id for update skip locked))

@@ -15,13 +15,21 @@ static int add_claim(struct store *s, struct pg_pipe *p, const struct store_clai
 		     struct error *err)
 {
 	const struct pg_model *m = &s->models[c->model];
-	auto_strbuf windows = STRBUF_INIT;
-	for (uint32_t i = 0; i < c->count; i++)
+	auto_strbuf windows = STRBUF_INIT, models = STRBUF_INIT, attempts = STRBUF_INIT;
+	for (uint32_t i = 0; i < c->count; i++) {
 		pg_array_time(&windows, calendar_start(m->model->batch_size, c->first + i));
+		pg_array_int(&models, m->id);
+		pg_array_int(&attempts, 0);
+	}
 	pg_array_end(&windows);
-	if (strbuf_broken(&windows))
+	pg_array_end(&models);
+	pg_array_end(&attempts);
+	if (strbuf_broken(&windows) || strbuf_broken(&models) || strbuf_broken(&attempts))
 		return error_set(err, ENOMEM, "no memory for a claim");
-	struct pg_params rows = {0}, grant = {0};
+	struct pg_params rows = {0}, grant = {0}, skipped = {0};
+	pg_param_text(&skipped, models.str);
+	pg_param_text(&skipped, windows.str);
+	pg_param_text(&skipped, attempts.str);
 	pg_param_int(&rows, m->id);
 	pg_param_text(&rows, windows.str);
 	pg_param_int(&grant, m->id);
@@ -32,6 +40,8 @@ static int add_claim(struct store *s, struct pg_pipe *p, const struct store_clai
 	pg_param_time(&grant, started);
 	pg_param_int(&grant, s->session);
 	pg_param_text(&grant, m->model->code);
+	if (c->skipped)
+		pg_add(p, SQL_ANSWER_UNFOLD, &skipped);
 	pg_add(p, SQL_CLAIM_MAKE_ROWS, &rows);
 	pg_add(p, SQL_CLAIM, &grant);
 	return 0;
@@ -119,8 +129,11 @@ int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error
 			*err = why;
 		return r;
 	}
-	for (size_t i = 0; i < n; i++)
-		take_grant(&s->models[claims[i].model], &claims[i], p.results[2 + 2 * i + 1]);
+	size_t at = 2;
+	for (size_t i = 0; i < n; i++, at += 2) {
+		at += claims[i].skipped;
+		take_grant(&s->models[claims[i].model], &claims[i], p.results[at + 1]);
+	}
 	store_changed(s);
 	return 0;
 }

@@ -10,7 +10,7 @@ on conflict do nothing
 -- everything else is read as it was when the statement began: where `seq` or `freezes` differ, a request or a
 -- freeze was committed in between, which this statement cannot see, and nothing is granted.
 -- What keeps a batch from being claimed for requests up to $3 with the code $8 (store.h): a newer request of
--- other code, a newer cancel; and where it was put back and nothing newer wants it, other code.
+-- other code, a newer cancel, an answer of a range; and where it was put back and nothing newer wants it, other code.
 -- A row whose attempt cannot be counted up is damaged: its batch fails, as news from nobody (origin 0), and no other.
 -- name: claim
 with locked as materialized (
@@ -31,6 +31,10 @@ free as materialized (
 		where r.open and pg_catalog.tstzrange(r.first_start, r.end_start) @> s.window_start
 		and r.model = $1::int and r.seq > greatest($3::bigint, s.served)
 		and (r.kind = 'cancel' or r.kind = 'build' and r.code <> $8))
+	and not exists (
+		select from batchfs.answer k
+		where k.model = $1::int and pg_catalog.tstzrange(k.first_start, k.end_start) @> s.window_start
+		and k.served >= $3::bigint and k.served > s.served)
 	and ($3::bigint > s.served or not exists (
 		select from batchfs.request r where r.id = s.request and r.code <> $8))
 	order by s.window_start for update skip locked),

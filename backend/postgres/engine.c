@@ -31,6 +31,7 @@ static const struct store_ops store_ops = {
 	.claim = pg_claim,
 	.settle = pg_settle,
 	.retire = pg_retire,
+	.forget_answers = pg_forget_answers,
 };
 
 static const struct builder_ops builder_ops = {

@@ -77,6 +77,18 @@ static void report_answered(struct store *s, const PGresult *r, const struct sto
 	}
 }
 
+static void report_answered_ranges(struct store *s, const PGresult *r, const struct store_sink *sink)
+{
+	for (int row = 0; row < PQntuples(r); row++) {
+		const struct pg_model *m = store_model(s, (int)pg_int(r, row, 0));
+		if (!m)
+			continue;
+		ordinal end = calendar_ceil(m->model->batch_size, pg_time(r, row, 2));
+		for (ordinal b = calendar_ordinal(m->model->batch_size, pg_time(r, row, 1)); b < end; b++)
+			sink->answered(sink->ctx, m->index, b, 0, pg_int(r, row, 3));
+	}
+}
+
 static int read_news(struct store *s, const struct store_sink *sink, struct error *err)
 {
 	struct pg_params params = {0};
@@ -89,6 +101,8 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	size_t frozen = pg_add(&p, SQL_FOLLOW_FREEZES, &params);
 	size_t asked = pg_add(&p, SQL_FOLLOW_REQUESTS, &params);
 	size_t answered = pg_add(&p, SQL_FOLLOW_ANSWERED, &params);
+	size_t ranges = pg_add(&p, SQL_FOLLOW_ANSWERED_RANGES, &params);
+	size_t answers = pg_add(&p, SQL_FOLLOW_ANSWERS, &params);
 	size_t touched = pg_add(&p, SQL_FOLLOW_STATES, &params);
 	size_t adopted = pg_add(&p, SQL_FOLLOW_ADOPTED, &params);
 	pg_add(&p, "commit", NULL);
@@ -101,6 +115,8 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	r = report_freezes(s, p.results[frozen], sink, err);
 	report_requests(s, p.results[asked], sink);
 	report_answered(s, p.results[answered], sink);
+	report_answered_ranges(s, p.results[ranges], sink);
+	report_answers(s, p.results[answers], sink);
 	report_states(s, p.results[touched], sink, true);
 	if (!r)
 		r = report_adopted(s, p.results[adopted], sink, err);

@@ -5,7 +5,7 @@
 -- name: snapshot
 select pg_catalog.pg_current_snapshot()::text
 
--- Of batchfs.attempt or batchfs.request x.
+-- Of batchfs.attempt, batchfs.request or batchfs.answer x.
 -- name: news
 {news_since} and {news_of_others}
 
@@ -16,13 +16,19 @@ and not pg_catalog.pg_visible_in_snapshot(x.xid, $1::pg_snapshot)
 -- name: news_of_others
 x.origin <> $2::bigint and x.origin <> $3::bigint
 
--- The states that the news are about.
+-- The states that the news are about; of a range that was answered those that are newer.
 -- name: news_touched
 from (
 	select x.model, x.window_start, coalesce(x.last_start, x.window_start) as last,
-		bool_or(x.outcome = 'cancelled') as cancelled
-	from batchfs.attempt x where x.window_start is not null and {news} group by 1, 2, 3) a
+		bool_or(x.outcome = 'cancelled') as cancelled, 0 as served
+	from batchfs.attempt x
+	where x.window_start is not null and (x.last_start is null or x.outcome = 'started') and {news}
+	group by 1, 2, 3
+	union all
+	select x.model, x.first_start, x.end_start - interval '1 microsecond', false, x.served
+	from batchfs.answer x where {news}) a
 join batchfs.state s on s.model = a.model and s.window_start >= a.window_start and s.window_start <= a.last
+	and s.served >= a.served
 
 -- name: follow_states
 select {state_columns}, a.cancelled {news_touched}
@@ -45,8 +51,12 @@ select {request_columns} from batchfs.request r
 where r.id in (
 	select x.id from batchfs.request x
 	where x.kind in ('build', 'cancel') and {news_since} and (x.kind = 'cancel' or {news_of_others})
-	union all select s.request {news_touched})
+	union all select s.request {news_touched}
+	union all select x.request from batchfs.answer x where {news})
 order by r.id
+
+-- name: follow_answers
+select {answer_columns} from batchfs.answer x where {news} order by x.id
 
 -- A claim answers every request committed before it, those too that had not come to its mount yet. Of what
 -- still runs or was put back the end tells.
@@ -55,6 +65,14 @@ select s.model, s.window_start, s.served, s.attempt
 from batchfs.request x
 join batchfs.state s on s.model = x.model and s.window_start >= x.first_start and s.window_start < x.end_start
 where x.open and x.kind = 'build' and s.served >= x.seq and {news}
+
+-- The same by answers of ranges that the request was not known for.
+-- name: follow_answered_ranges
+select k.model, greatest(k.first_start, x.first_start), least(k.end_start, x.end_start), k.served
+from batchfs.request x
+join batchfs.answer k on k.model = x.model and k.served >= x.seq
+	and pg_catalog.tstzrange(k.first_start, k.end_start) && pg_catalog.tstzrange(x.first_start, x.end_start)
+where x.open and x.kind = 'build' and {news}
 
 -- name: adopted_states
 select {state_columns} from batchfs.state s where s.model = any ($1::int[])

@@ -27,7 +27,11 @@ static void tell_row(struct store *s, const PGresult *r, int row, ended_attempt_
 		.sqlstate = pg_text(r, row, 11),
 		.message = pg_text(r, row, 12),
 	};
-	tell(ctx, &a);
+	/* What was skipped or cancelled as a range is a line for each batch. */
+	ordinal last =
+		pg_null(r, row, 13) ? a.batch : calendar_ordinal(m->model->batch_size, pg_time(r, row, 13));
+	for (; a.batch <= last; a.batch++)
+		tell(ctx, &a);
 }
 
 int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,

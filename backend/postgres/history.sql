@@ -15,7 +15,7 @@
 
 -- name: history_begin
 select a.model, a.window_start, a.attempt, a.outcome, a.at, a.seconds, a.rows_deleted, a.rows_inserted,
-	r.uid, r.command, r.reason, a.sqlstate, a.message
+	r.uid, r.command, r.reason, a.sqlstate, a.message, a.last_start
 from (
 	select x.* from batchfs.attempt x where
 
@@ -26,7 +26,7 @@ order by a.at, a.xid, a.window_start
 
 -- Which rows of `batchfs.attempt x` are lines of .history; the others only feed follow().
 -- name: history_rows
-x.last_start is null and x.window_start is not null
+x.window_start is not null
 and x.outcome in ('done', 'failed', 'cancelled', 'interrupted', 'skipped')
 
 -- name: history_new

@@ -69,6 +69,8 @@ int load_all(struct store *s, const struct store_sink *sink, report_states_fn *r
 	if (!r)
 		r = stream(s, SQL_LOAD_REQUESTS, &params, report_requests, sink, err);
 	if (!r)
+		r = stream(s, SQL_LOAD_ANSWERS, &params, report_answers, sink, err);
+	if (!r)
 		r = stream(s, SQL_LOAD_STATES, &params, report, sink, err);
 	auto_result *done = NULL;
 	return r ? r : pg_query(&s->control, pg_deadline(s), "commit", NULL, &done, err);

@@ -109,9 +109,6 @@ struct pg_model *store_model(struct store *s, int id); /* NULL: not enlisted her
 void store_begin(struct store *s, struct pg_pipe *p);
 void store_begin_snapshot(struct store *s, struct pg_pipe *p);
 int store_run(struct store *s, struct pg_pipe *p, struct error *err);
-/* A statement on the control connection, alone, of the schema: it may be gone. */
-int store_query(struct store *s, const char *sql, const struct pg_params *params, PGresult **out,
-		struct error *err);
 
 /* enlist.c */
 int enlist_again(struct store *s, struct error *err); /* in another schema; fills s->met */
@@ -174,6 +171,7 @@ bool state_read(struct store *s, const PGresult *r, int row, struct store_state 
 bool request_read(struct store *s, const PGresult *r, int row, struct store_request_row *out);
 void report_states(struct store *s, const PGresult *r, const struct store_sink *sink, bool skip_own);
 void report_requests(struct store *s, const PGresult *r, const struct store_sink *sink);
+void report_answers(struct store *s, const PGresult *r, const struct store_sink *sink);
 
 /* freeze.c: requests that freeze, thaw, protect; and what is frozen, by model */
 void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
@@ -237,6 +235,11 @@ void answers_add(const struct store *s, struct answers *a, size_t number, const 
 void answers_send(const struct store *s, struct answers *a, struct pg_pipe *p);
 void answers_take(const struct answers *a, const struct pg_pipe *p, struct store_outcome *outcomes);
 void answers_fini(struct answers *a);
+
+/* Neighbours that become one row; returns the statement's number. range_take() after the pipe has run. */
+size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_outcome *o);
+void range_take(const struct store *s, const PGresult *r, struct store_outcome *o);
+int pg_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err);
 
 /* create.c: makes the target, its schema and its indexes, unless somebody else has. shape: the types of the
  * inputs. */

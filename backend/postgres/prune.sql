@@ -18,3 +18,4 @@ delete from batchfs.request r
 where r.model = $1::int and not r.open and r.kind = 'build' and r.at < $2::timestamptz
 and not exists (select from batchfs.state s where s.model = $1::int and s.request = r.id)
 and not exists (select from batchfs.attempt a where a.model = $1::int and a.request = r.id)
+and not exists (select from batchfs.answer k where k.model = $1::int and k.request = r.id)

@@ -10,15 +10,20 @@ select from batchfs.model where id = any ($1::int[]) order by id for update
 -- name: request_record
 with old as (
 	select r.id, r.seq from batchfs.request r where r.uuid = $1::uuid),
+answered as (
+	select coalesce(max(k.served), 0) as served, coalesce(max(k.served) filter (where k.skipped), 0) as skipped
+	from batchfs.answer k
+	where k.model = $2::int and pg_catalog.tstzrange(k.first_start, k.end_start) @> $3::timestamptz),
 now as (
-	select coalesce(s.run, 0) as run, coalesce(s.outcome, 0) as outcome, coalesce(s.attempt, 0) as attempt,
+	select coalesce(s.run, 0) as run, coalesce(s.attempt, 0) as attempt,
+		case when a.skipped > coalesce(s.served, 0) then 3 else coalesce(s.outcome, 0) end as outcome,
 		coalesce(s.run, 0) = 2 or exists (
 			select from batchfs.request r
 			where r.model = $2::int and r.open
 			and r.first_start <= $3::timestamptz and r.end_start > $3::timestamptz
-			and r.kind = 'build' and r.seq > coalesce(s.served, 0)) as queued
+			and r.kind = 'build' and r.seq > greatest(s.served, a.served)) as queued
 	from (select $2::int as model, $3::timestamptz as window_start) w
-	left join batchfs.state s using (model, window_start)),
+	left join batchfs.state s using (model, window_start) cross join answered a),
 frozen as (
 	select f.uid, f.command, f.at from batchfs.freeze f
 	where $14::boolean and f.model = $2::int

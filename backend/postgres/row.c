@@ -80,3 +80,25 @@ void report_states(struct store *s, const PGresult *r, const struct store_sink *
 		sink->state(sink->ctx, &state);
 	}
 }
+
+void report_answers(struct store *s, const PGresult *r, const struct store_sink *sink)
+{
+	for (int row = 0; row < PQntuples(r); row++) {
+		const struct pg_model *m = store_model(s, (int)pg_int(r, row, 1));
+		if (!m)
+			continue;
+		enum batch_size size = m->model->batch_size;
+		struct store_answer a = {
+			.id = pg_int(r, row, 0),
+			.model = m->index,
+			.skipped = pg_bool(r, row, 2),
+			.batches = {calendar_ordinal(size, pg_time(r, row, 3)),
+				    calendar_ceil(size, pg_time(r, row, 4))},
+			.served = pg_int(r, row, 5),
+			.request = pg_int(r, row, 6),
+			.at = pg_time(r, row, 7),
+			.message = pg_text(r, row, 8),
+		};
+		sink->answer(sink->ctx, &a);
+	}
+}

@@ -28,9 +28,16 @@ static void add_outcome(const struct store *s, struct strbuf *a, size_t number, 
 	pg_array_int(&a[12], o->rows_outside);
 }
 
-static int run_settle(struct store *s, struct strbuf *a, struct answers *answers,
-		      struct store_outcome *outcomes, struct error *err)
+/* Of neighbours that were only queued: they become one row. */
+static bool is_range(const struct store_outcome *o)
 {
+	return o->count > 1 && settle_traits(o->kind)->of_queued;
+}
+
+static int run_settle(struct store *s, struct strbuf *a, struct answers *answers,
+		      struct store_outcome *outcomes, size_t n, struct error *err)
+{
+	size_t ranges;
 	struct pg_params params = {0};
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	for (int i = 0; i < N_COLUMNS; i++) {
@@ -42,12 +49,19 @@ static int run_settle(struct store *s, struct strbuf *a, struct answers *answers
 	store_begin(s, &p);
 	size_t settled = pg_add(&p, SQL_SETTLE, &params);
 	answers_send(s, answers, &p);
+	ranges = p.n;
+	for (size_t i = 0; i < n; i++)
+		if (is_range(&outcomes[i]))
+			range_add(s, &p, &outcomes[i]);
 	pg_add(&p, "commit", NULL);
 	int r = store_run(s, &p, err);
 	for (int row = 0; !r && row < PQntuples(p.results[settled]); row++)
 		outcomes[pg_int(p.results[settled], row, 0)].result = 0;
 	if (!r)
 		answers_take(answers, &p, outcomes);
+	for (size_t i = 0; i < n && !r; i++)
+		if (is_range(&outcomes[i]))
+			range_take(s, p.results[ranges++], &outcomes[i]);
 	return r;
 }
 
@@ -60,12 +74,14 @@ static int settle_all(struct store *s, struct store_outcome *outcomes, size_t n,
 		arrays[i] = (struct strbuf)STRBUF_INIT;
 	for (size_t i = 0; i < n; i++) {
 		outcomes[i].result = -ESTALE;
+		if (is_range(&outcomes[i]))
+			continue;
 		if (settle_traits(outcomes[i].kind)->of_queued)
 			answers_add(s, &answers, i, &outcomes[i]);
 		else
 			add_outcome(s, arrays, i, &outcomes[i]);
 	}
-	int r = run_settle(s, arrays, &answers, outcomes, err);
+	int r = run_settle(s, arrays, &answers, outcomes, n, err);
 	for (int i = 0; i < N_COLUMNS; i++)
 		strbuf_fini(&arrays[i]);
 	return r;

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 
+-- What was cancelled as a range needs no row of its own any more when the requests it answers are closed.
 -- A cancel is skipped where another mount is at it. It is needed as long as something older than it runs or
 -- may be claimed.
 -- name: withdraw
@@ -12,7 +13,11 @@ hit as materialized (
 		select from batchfs.request r
 		where r.open and r.kind = 'build'
 		and pg_catalog.tstzrange(r.first_start, r.end_start) @> s.window_start
-		and r.model = s.model and r.seq > s.served and r.seq < c.seq)
+		and r.model = s.model and r.seq > s.served and r.seq < c.seq
+		and not exists (
+			select from batchfs.answer k
+			where k.model = s.model and k.served >= r.seq
+			and pg_catalog.tstzrange(k.first_start, k.end_start) @> s.window_start))
 	order by 1, 2 for update of s skip locked),
 s as (
 	update batchfs.state t set run = 0, interruptions = 0, served = h.seq
@@ -31,7 +36,16 @@ closed as (
 		where r.open and r.kind = 'build'
 		and pg_catalog.tstzrange(r.first_start, r.end_start)
 			&& pg_catalog.tstzrange(c.first_start, c.end_start)
-		and r.model = c.model and r.seq < c.seq))
+		and r.model = c.model and r.seq < c.seq)),
+over as (
+	delete from batchfs.answer where id = any (array(
+		select k.id from batchfs.answer k
+		where not k.skipped and not exists (
+			select from batchfs.request r
+			where r.open and r.kind = 'build' and r.model = k.model and r.seq <= k.served
+			and pg_catalog.tstzrange(r.first_start, r.end_start)
+				&& pg_catalog.tstzrange(k.first_start, k.end_start))
+		order by k.id for update skip locked)))
 select {state_columns}, true from s
 
 -- name: withdraw_covered

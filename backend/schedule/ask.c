@@ -48,6 +48,11 @@ static void ask_end(struct backend *b, struct ask *a, int result)
 		b->runtime[a->request.model].cancels--;
 	}
 	group_leave(a->group, result);
+	struct outcome *o;
+	while ((o = STAILQ_FIRST(&a->cancelled))) {
+		STAILQ_REMOVE_HEAD(&a->cancelled, link);
+		free(o);
+	}
 	free(a->reason);
 	free(a);
 }
@@ -69,6 +74,7 @@ struct ask *ask_new(const struct backend *b, struct ask_group *g, slot model, co
 	}
 	a->group = g;
 	STAILQ_INIT(&a->then);
+	STAILQ_INIT(&a->cancelled);
 	__atomic_add_fetch(&g->members, 1, __ATOMIC_RELAXED);
 	a->request.reason = a->reason;
 	a->request.model = model;
@@ -283,7 +289,7 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 		int result = err < 0 ? err : r->result;
 		const struct request_traits *traits = request_traits(r->kind);
 		if (traits->stops)
-			cancel_apply(b, r->model, r->batches, result == 0 ? r->seq : INT64_MAX);
+			cancel_recorded(b, a, result == 0 ? r->seq : INT64_MAX);
 		if (result == 0) {
 			record(b, a, r);
 			changed(b, r->model, r->batches);

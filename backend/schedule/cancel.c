@@ -75,32 +75,120 @@ static void end_attempt(struct job_worker *w, ordinal batch, int64_t answered)
 	pthread_cond_signal(&w->b->cancel_wake);
 }
 
-/* With the lock. */
-static void apply_one(struct backend *b, slot model, ordinal batch, int64_t seq, int64_t now)
+/* With the lock. Whoever asks for it from now on, or after the cancel (seq), gets it built; seq 0: it is not
+ * recorded yet. */
+static void end_running(struct backend *b, slot model, struct ordinal_range batches, int64_t seq)
 {
-	struct job_worker *w = worker_of(b, model, batch);
-	struct store_outcome out = {.kind = SETTLE_CANCELLED,
-				    .model = model,
-				    .batch = batch,
-				    .before = seq == INT64_MAX ? 0 : seq,
-				    .started = now,
-				    .finished = now};
-	if (w && seq != INT64_MAX && w->served < seq)
-		end_attempt(w, batch, seq);
-	if (!w && ledger_waits(b->ledger, model, batch, &out.request, &out.wanted) && out.wanted < seq)
-		outcome_queue(b, &out, NULL);
+	for (int i = 0; i < b->config.jobs; i++) {
+		struct job_worker *w = &b->workers[i];
+		for (uint32_t k = 0; w->kind == JOB_BUILD && w->run.model == model && k < w->run.count; k++) {
+			ordinal batch = w->run.first + k;
+			if (batch < batches.first || batch >= batches.end || !w->run.attempt[k] ||
+			    w->ended >> k & 1 || (seq && w->served >= seq))
+				continue;
+			end_attempt(w, batch, seq ? seq : ledger_newest_wanting(b->ledger, model, batch));
+		}
+	}
+}
+
+/* Lengthens the last outcome by what is asked for by the same person and stands beside it. */
+static bool join(struct outcome *last, const struct requester *by, const struct ledger_waiting *w)
+{
+	struct store_outcome *o = last ? &last->out : NULL;
+	if (!o || w->put_back || !o->wanted || by != w->by || o->last != w->attempt ||
+	    o->batch + o->count != w->batches.first)
+		return false;
+	o->count += w->batches.end - w->batches.first;
+	if (w->wanted < o->lowest)
+		o->lowest = w->wanted;
+	if (w->wanted > o->wanted)
+		o->wanted = w->wanted;
+	return true;
+}
+
+/* With the lock. What waits in the range and was asked for before the cancel goes out of the queue at once,
+ * and is still to be recorded. */
+static void withdraw(struct backend *b, slot model, struct ordinal_range batches, int64_t seq,
+		     struct outcome_queue *to)
+{
+	struct store_outcome out = {.kind = SETTLE_CANCELLED, .model = model};
+	struct ordinal_range rest = batches;
+	struct outcome *last = NULL;
+	const struct requester *by = NULL;
+	out.started = out.finished = clock_now_us(b->config.clock);
+	while (rest.first < rest.end) {
+		struct ledger_waiting w = ledger_next_waiting(b->ledger, model, rest, false);
+		rest.first = w.batches.end;
+		if (w.batches.first >= w.batches.end || w.wanted >= seq || join(last, by, &w))
+			continue;
+		out.batch = w.batches.first;
+		out.count = w.batches.end - w.batches.first;
+		out.request = w.request;
+		out.wanted = out.lowest = w.wanted;
+		out.last = w.attempt;
+		last = outcome_new(b, &out, NULL);
+		by = w.by;
+		if (!last)
+			continue;
+		last->shown = true;
+		STAILQ_INSERT_TAIL(to, last, link);
+	}
+	ledger_withdraw(b->ledger, model, batches, seq);
+	touch_model(b, model);
+}
+
+/* Without the lock. */
+static void tell_waiters(struct backend *b, const struct outcome_queue *withdrawn)
+{
+	const struct outcome *o;
+	STAILQ_FOREACH(o, withdrawn, link)
+	{
+		struct ordinal_range batches = {o->out.batch, o->out.batch + o->out.count};
+		if (b->listener.cancelled)
+			b->listener.cancelled(b->listener.ctx, o->out.model, batches);
+		changed(b, o->out.model, batches);
+	}
+}
+
+void cancel_recorded(struct backend *b, struct ask *a, int64_t seq)
+{
+	const struct store_request *r = &a->request;
+	{
+		LOCKED(&b->lock);
+		withdraw(b, r->model, r->batches, seq, &a->cancelled);
+		if (seq != INT64_MAX)
+			end_running(b, r->model, r->batches, seq);
+	}
+	tell_waiters(b, &a->cancelled);
+	LOCKED(&b->lock);
+	struct outcome *o;
+	STAILQ_FOREACH(o, &a->cancelled, link)
+	{
+		o->out.before = seq == INT64_MAX ? 0 : seq;
+	}
+	STAILQ_CONCAT(&b->outcomes, &a->cancelled);
 }
 
 void cancel_apply(struct backend *b, slot model, struct ordinal_range batches, int64_t seq)
 {
-	int64_t now = clock_now_us(b->config.clock);
-	if (b->config.read_only)
-		return;
+	struct outcome_queue withdrawn = STAILQ_HEAD_INITIALIZER(withdrawn);
+	{
+		LOCKED(&b->lock);
+		withdraw(b, model, batches, seq, &withdrawn);
+		if (!b->config.read_only)
+			end_running(b, model, batches, seq);
+	}
+	tell_waiters(b, &withdrawn);
+	struct outcome *o;
 	LOCKED(&b->lock);
-	struct ordinal_range known = ledger_known(b->ledger, model);
-	ordinal end = batches.end < known.end ? batches.end : known.end;
-	for (ordinal o = batches.first < known.first ? known.first : batches.first; o < end; o++)
-		apply_one(b, model, o, seq, now);
+	while ((o = STAILQ_FIRST(&withdrawn))) {
+		STAILQ_REMOVE_HEAD(&withdrawn, link);
+		o->out.before = seq;
+		if (b->config.read_only)
+			free(o);
+		else
+			STAILQ_INSERT_TAIL(&b->outcomes, o, link);
+	}
 }
 
 struct canceller {
@@ -112,7 +200,7 @@ struct canceller {
 	int err;
 };
 
-/* With the lock. What is recorded is the stretch; what runs here ends now. */
+/* With the lock. What is recorded is the stretch; what waits goes now, and what runs here ends. */
 static void send_stretch(struct canceller *c, slot model, struct ordinal_range batches)
 {
 	struct ask *a = ask_new(c->b, c->group, model, NULL);
@@ -133,28 +221,27 @@ static void send_stretch(struct canceller *c, slot model, struct ordinal_range b
 		return;
 	}
 	c->any = true;
-	for (ordinal o = batches.first; o < batches.end; o++) {
-		struct job_worker *w = worker_of(c->b, model, o);
-		/* Who asks for it from now on gets it built. */
-		if (w)
-			end_attempt(w, o, ledger_newest_wanting(c->b->ledger, model, o));
-	}
+	end_running(c->b, model, batches, 0);
+	withdraw(c->b, model, batches, INT64_MAX, &a->cancelled);
 }
 
-/* With the lock. */
+/* With the lock. What has settled between two that are meant does not part them: a cancel does nothing to it.
+ */
 static void cancel_part(struct canceller *c, const struct backend_part *p)
 {
-	struct ordinal_range stretch = {p->batches.first, p->batches.first};
-	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
-		enum batch_state s = ledger_state(c->b->ledger, p->model, o);
+	struct ordinal_range stretch = {p->batches.first, p->batches.first}, rest = p->batches;
+	while ((rest.first = ledger_next_unsettled(c->b->ledger, p->model, rest)) < rest.end) {
+		enum batch_state s = ledger_state(c->b->ledger, p->model, rest.first);
 		bool meant = !p->states || (p->states >> s & 1) != 0;
-		if (meant && batch_state_traits(s)->unsettled) {
-			stretch.end = o + 1;
-			continue;
-		}
-		if (stretch.first < stretch.end)
+		if (meant && stretch.first == stretch.end)
+			stretch.first = rest.first;
+		if (meant)
+			stretch.end = rest.first + 1;
+		else if (stretch.first < stretch.end)
 			send_stretch(c, p->model, stretch);
-		stretch.first = stretch.end = o + 1;
+		rest.first++;
+		if (!meant)
+			stretch.first = stretch.end = rest.first;
 	}
 	if (stretch.first < stretch.end)
 		send_stretch(c, p->model, stretch);

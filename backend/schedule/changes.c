@@ -113,6 +113,28 @@ static void sink_state(void *ctx, const struct store_state *s)
 		changed_readers(b, s->model, s->batch);
 }
 
+static void sink_answer(void *ctx, const struct store_answer *a)
+{
+	struct backend *b = ctx;
+	struct store_outcome o = {.kind = a->skipped ? SETTLE_SKIPPED : SETTLE_CANCELLED,
+				  .model = a->model,
+				  .batch = a->batches.first,
+				  .count = a->batches.end - a->batches.first,
+				  .finished = a->at};
+	clock_follow(b->config.clock, a->at);
+	{
+		LOCKED(&b->lock);
+		if (ledger_put_answer(b->ledger, a) < 0)
+			log_error(b->config.log, "no memory for batches of %s", dir_of(b, a->model));
+		if (a->skipped && !b->config.read_only)
+			skip_readers(b, &o, a->at);
+		touch_model(b, a->model);
+	}
+	if (!a->skipped && b->listener.cancelled)
+		b->listener.cancelled(b->listener.ctx, a->model, a->batches);
+	changed(b, a->model, a->batches);
+}
+
 static void sink_answered(void *ctx, slot model, ordinal batch, uint32_t attempt, int64_t served)
 {
 	struct backend *b = ctx;
@@ -153,6 +175,7 @@ const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink
 	*sink = (struct store_sink){.ctx = b,
 				    .request = sink_request,
 				    .state = sink_state,
+				    .answer = sink_answer,
 				    .answered = sink_answered,
 				    .forget = sink_forget,
 				    .freezes = sink_freezes,

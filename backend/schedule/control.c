@@ -26,25 +26,41 @@ static void heard(struct backend *b, int r, const struct error *err)
 		b->warehouse.err = -r;
 }
 
-/* Retires requests that have nothing left to build. */
-static int retire(struct backend *b, struct error *err)
+/* What the ledger hands over, and takes back where the store could not be told. */
+struct handover {
+	size_t (*take)(struct ledger *l, int64_t *ids, size_t n);
+	void (*untake)(struct ledger *l, const int64_t *ids, size_t n);
+	int (*tell)(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
+};
+
+static int hand_over(struct backend *b, const struct handover *h, struct error *err)
 {
 	int64_t ids[256];
 	size_t n;
 	for (;;) {
 		{
 			LOCKED(&b->lock);
-			n = ledger_take_finished(b->ledger, ids, sizeof ids / sizeof *ids);
+			n = h->take(b->ledger, ids, sizeof ids / sizeof *ids);
 		}
 		if (n == 0)
 			return 0;
-		int r = store_retire(b->store, ids, n, err);
+		int r = h->tell(b->store, ids, n, err);
 		if (r < 0) {
 			LOCKED(&b->lock);
-			ledger_untake_finished(b->ledger, ids, n);
+			h->untake(b->ledger, ids, n);
 			return r;
 		}
 	}
+}
+
+/* Requests that have nothing left to build, answers that no batch shows any more. */
+static int retire(struct backend *b, struct error *err)
+{
+	static const struct handover requests = {ledger_take_finished, ledger_untake_finished, store_retire};
+	static const struct handover answers = {ledger_take_unseen, ledger_untake_unseen,
+						store_forget_answers};
+	int r = hand_over(b, &requests, err);
+	return r < 0 ? r : hand_over(b, &answers, err);
 }
 
 /* How long to listen: not at all when something is to be done, shortly when a model backs off. */

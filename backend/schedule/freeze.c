@@ -142,24 +142,27 @@ void freeze_recorded(struct backend *b, const struct store_request *r)
 static bool cancel_frozen_of(struct backend *b, slot model, int64_t now)
 {
 	struct ordinal_range rest = ledger_known(b->ledger, model);
+	struct store_outcome out = {
+		.kind = SETTLE_CANCELLED, .model = model, .started = now, .finished = now};
 	bool any = false;
 	for (;;) {
 		struct ordinal_range frozen = ledger_next_frozen(b->ledger, model, rest);
-		for (ordinal o = frozen.first; o < frozen.end; o++) {
-			struct store_outcome out = {.kind = SETTLE_CANCELLED,
-						    .model = model,
-						    .batch = o,
-						    .started = now,
-						    .finished = now};
-			if (ledger_state(b->ledger, model, o) != BATCH_QUEUED ||
-			    !ledger_waits(b->ledger, model, o, &out.request, &out.wanted))
+		rest.first = frozen.end;
+		while (frozen.first < frozen.end) {
+			struct ledger_waiting w = ledger_next_waiting(b->ledger, model, frozen, false);
+			frozen.first = w.batches.end;
+			if (w.batches.first >= w.batches.end)
 				continue;
+			out.batch = w.batches.first;
+			out.count = w.batches.end - w.batches.first;
+			out.request = w.request;
+			out.wanted = out.lowest = w.wanted;
+			out.last = w.attempt;
 			outcome_queue(b, &out, NULL);
 			any = true;
 		}
-		if (frozen.first >= rest.end)
+		if (rest.first >= rest.end)
 			return any;
-		rest.first = frozen.end;
 	}
 }
 

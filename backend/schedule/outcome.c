@@ -7,19 +7,28 @@
 
 #define OUTCOMES_AT_ONCE 256
 
-void outcome_queue(struct backend *b, const struct store_outcome *out, const struct error *err)
+struct outcome *outcome_new(const struct backend *b, const struct store_outcome *out, const struct error *err)
 {
 	struct outcome *o = calloc(1, sizeof *o);
 	if (!o) {
 		/* The row stays as it is: whoever looks next finds it interrupted, or queued. */
 		log_error(b->config.log, "no memory for an outcome of %s", dir_of(b, out->model));
-		return;
+		return NULL;
 	}
 	if (err)
 		o->err = *err;
 	o->out = *out;
+	o->out.count = out->count ? out->count : 1;
 	o->out.sqlstate = o->err.sqlstate;
 	o->out.message = o->err.text;
+	return o;
+}
+
+void outcome_queue(struct backend *b, const struct store_outcome *out, const struct error *err)
+{
+	struct outcome *o = outcome_new(b, out, err);
+	if (!o)
+		return;
 	STAILQ_INSERT_TAIL(&b->outcomes, o, link);
 	b->woken = true;
 	control_wake(b);
@@ -122,24 +131,47 @@ static void show_recorded(struct backend *b, const struct store_outcome *o)
 		skip_hopeless(b, o);
 }
 
-static void show(struct backend *b, const struct store_outcome *o)
+static void show(struct backend *b, const struct outcome *taken, const struct store_outcome *o)
 {
+	struct ordinal_range given = {taken->out.batch, taken->out.batch + taken->out.count};
+	struct ordinal_range batches = {o->batch, o->batch + o->count};
 	{
 		LOCKED(&b->lock);
 		if (o->kind == SETTLE_SKIPPED)
-			ledger_mark_skipping(b->ledger, o->model,
-					     (struct ordinal_range){o->batch, o->batch + 1}, false);
+			ledger_mark_skipping(b->ledger, o->model, given, false);
 		/* Of what was only queued, -ESTALE means that it is queued no more: its claim must stay. */
-		if (o->result == 0)
+		if (o->result == 0 && taken->shown)
+			attempt_ended(b, o->model);
+		else if (o->result == 0)
 			show_recorded(b, o);
 		else if (o->attempt)
 			ledger_released(b->ledger, o->model, o->batch);
 		touch_model(b, o->model);
 	}
-	struct ordinal_range batches = {o->batch, o->batch + 1};
+	if (taken->shown)
+		return;
 	if (o->result == 0 && o->kind == SETTLE_CANCELLED && b->listener.cancelled)
 		b->listener.cancelled(b->listener.ctx, o->model, batches);
-	changed(b, o->model, batches);
+	changed(b, o->model, given);
+}
+
+/* Between what was recorded and the rest another has been faster with a batch. */
+static void settle_rest(struct backend *b, const struct outcome *taken, const struct store_outcome *o)
+{
+	struct store_outcome rest = taken->out;
+	if (taken->out.count == 1 || o->next >= rest.batch + rest.count)
+		return;
+	rest.count = rest.batch + rest.count - o->next;
+	rest.batch = o->next;
+	LOCKED(&b->lock);
+	struct outcome *again = outcome_new(b, &rest, &taken->err);
+	if (!again)
+		return;
+	again->shown = taken->shown;
+	if (o->kind == SETTLE_SKIPPED)
+		ledger_mark_skipping(b->ledger, o->model,
+				     (struct ordinal_range){rest.batch, rest.batch + rest.count}, true);
+	STAILQ_INSERT_TAIL(&b->outcomes, again, link);
 }
 
 int outcomes_settle(struct backend *b, struct error *err)
@@ -156,7 +188,8 @@ int outcomes_settle(struct backend *b, struct error *err)
 			return r;
 		}
 		for (size_t i = 0; i < n; i++) {
-			show(b, &outs[i]);
+			show(b, taken[i], &outs[i]);
+			settle_rest(b, taken[i], &outs[i]);
 			free(taken[i]);
 		}
 	}

@@ -34,6 +34,15 @@ struct ask_group {
 	void *ctx;
 };
 
+/* An outcome on its way to the store. */
+struct outcome {
+	STAILQ_ENTRY(outcome) link;
+	struct store_outcome out;
+	struct error err; /* what out's texts point to */
+	bool shown;	  /* the ledger has it, and who waits for it was told */
+};
+STAILQ_HEAD(outcome_queue, outcome);
+
 /* A request on its way to the store. */
 STAILQ_HEAD(ask_queue, ask);
 struct ask {
@@ -46,15 +55,9 @@ struct ask {
 	pid_t pid;
 	char *reason; /* owns request.reason */
 	bool cleared; /* traits.clears_queue: what this mount had claimed in its range was taken back */
+	struct outcome_queue
+		cancelled; /* of a cancel: what waited, and is shown in its former state already */
 };
-
-/* An outcome on its way to the store. */
-struct outcome {
-	STAILQ_ENTRY(outcome) link;
-	struct store_outcome out;
-	struct error err; /* what out's texts point to */
-};
-STAILQ_HEAD(outcome_queue, outcome);
 
 /* A remembered ticket: backend_reason() comes soon after its request. */
 struct ticket {
@@ -131,6 +134,7 @@ struct model_runtime {
 	bool prune;	       /* they may be too many now */
 	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */
 	unsigned cancels;	  /* asked for and not recorded yet: nothing is claimed over them */
+	int64_t spoiled_at; /* us: the latest failure that its readers without a window were skipped for */
 	int64_t changed_at;
 	uint64_t generation; /* rises with every change */
 	struct report_kept kept;
@@ -261,7 +265,9 @@ bool take_back_range(struct job_worker *w, struct ordinal_range batches);
  * next run is late, us; INT64_MAX: none will be. */
 int64_t take_back_late(struct backend *b);
 
-/* outcome.c */
+/* outcome.c. NULL: no memory, which was logged. err may be NULL: no texts. */
+struct outcome *outcome_new(const struct backend *b, const struct store_outcome *out,
+			    const struct error *err);
 void outcome_add(struct backend *b, const struct build_report *r, const struct build_run *run,
 		 enum settle_kind kind);
 void outcome_add_locked(struct backend *b, const struct build_report *r, const struct build_run *run,
@@ -284,6 +290,8 @@ void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at);
 void cancel_over(struct backend *b, slot model, ordinal batch); /* with the lock: its attempt has ended */
 /* With the lock: a cancel of this batch is on its way to the store. */
 bool cancel_asked(const struct backend *b, slot model, ordinal batch);
+/* Without the lock: the cancel is recorded with this seq, or (INT64_MAX) could not be. */
+void cancel_recorded(struct backend *b, struct ask *a, int64_t seq);
 /*
  * Without the lock: carries out a cancel that is recorded, here or by another mount: ends our attempts that
  * were claimed before it, takes what waits out of the queue. seq INT64_MAX: it could not be recorded, so only

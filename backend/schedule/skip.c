@@ -28,38 +28,49 @@ static void skip(void *ctx, slot model, struct ordinal_range batches)
 	while (ledger_queued(b->ledger, model) > 0 && batches.first < batches.end) {
 		struct ledger_waiting w = ledger_next_waiting(b->ledger, model, batches, true);
 		batches.first = w.batches.end;
-		if ((s->only && w.request != s->only) ||
+		if (w.batches.first >= w.batches.end || (s->only && w.request != s->only) ||
 		    (s->before && ledger_asked_at(b->ledger, w.request) >= s->before))
 			continue;
 		ledger_mark_skipping(b->ledger, model, w.batches, true);
+		out.batch = w.batches.first;
+		out.count = w.batches.end - w.batches.first;
 		out.request = w.request;
-		out.wanted = w.wanted;
-		for (out.batch = w.batches.first; out.batch < w.batches.end; out.batch++)
-			outcome_queue(b, &out, &s->why);
+		out.wanted = out.lowest = w.wanted;
+		out.last = w.attempt;
+		outcome_queue(b, &out, &s->why);
 	}
 }
 
 static void skip_reading(void *ctx, slot model, struct ordinal_range batches, bool windowed)
 {
-	(void)windowed;
+	const struct skipping *s = ctx;
+	/* Without a window a failure concerns all of them alike: of many that are loaded the latest decides.
+	 */
+	if (!windowed && !s->b->threads && s->before <= s->b->runtime[s->cause->model].spoiled_at)
+		return;
 	skip(ctx, model, batches);
 }
 
 void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t before)
 {
 	const struct model *m = facts_of(b, failed->model);
-	char name[CALENDAR_NAME_MAX];
-	calendar_name(m->batch_size, failed->batch, name);
+	struct ordinal_range batches = {failed->batch,
+					failed->batch + (failed->count > 1 ? failed->count : 1)};
+	char first[CALENDAR_NAME_MAX], end[CALENDAR_NAME_MAX];
+	calendar_name(m->batch_size, batches.first, first);
+	calendar_name(m->batch_size, batches.end, end);
 	struct skipping s = {.b = b, .cause = failed, .before = before};
-	error_set(&s.why, ECANCELED, "it reads %s/%s, which %s", m->dir, name,
+	error_set(&s.why, ECANCELED, "it reads %s/%s%s%s, which %s", m->dir, first,
+		  failed->count > 1 ? "--" : "", failed->count > 1 ? end : "",
 		  failed->kind == SETTLE_SKIPPED ? "was skipped" : "failed");
-	plan_readers(b->ledger, b->models, failed->model,
-		     (struct ordinal_range){failed->batch, failed->batch + 1}, skip_reading, &s);
+	plan_readers(b->ledger, b->models, failed->model, batches, skip_reading, &s);
+	if (before > b->runtime[failed->model].spoiled_at)
+		b->runtime[failed->model].spoiled_at = before;
 	if (before || failed->kind != SETTLE_FAILED ||
 	    ledger_equal_failures(b->ledger, failed->request, failed->sqlstate) < EQUAL_FAILURES)
 		return;
 	error_set(&s.why, ECANCELED, "the same error %d times in a row, last in %s/%s: %.300s",
-		  EQUAL_FAILURES, m->dir, name, failed->message);
+		  EQUAL_FAILURES, m->dir, first, failed->message);
 	s.only = failed->request;
 	ledger_remaining(b->ledger, failed->request, skip, &s);
 }

@@ -91,6 +91,15 @@ static void grant(struct backend *b, struct job_worker *w, const struct store_cl
 	changed(b, c->model, (struct ordinal_range){c->first, c->first + c->count});
 }
 
+/* With the lock. */
+static bool shows_answer(const struct backend *b, slot model, const struct ledger_run *run)
+{
+	for (uint32_t i = 0; i < run->count; i++)
+		if (ledger_in_answer(b->ledger, model, run->first + i))
+			return true;
+	return false;
+}
+
 /* The next piece of work and a worker for it: 1; 0: there is none, or it was only a prepare; -ENOMEM. */
 static int next_claim(struct backend *b, struct store_claim *claim, struct job_worker **w)
 {
@@ -113,6 +122,7 @@ static int next_claim(struct backend *b, struct store_claim *claim, struct job_w
 						      .count = next.run.count,
 						      .request = next.run.request,
 						      .wanted = next.run.wanted,
+						      .skipped = shows_answer(b, next.model, &next.run),
 						      .started = clock_now_us(b->config.clock)};
 			return 1;
 		}

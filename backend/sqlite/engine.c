@@ -14,6 +14,7 @@ static const struct store_ops store_ops = {
 	.claim = queue_claim,
 	.settle = queue_settle,
 	.retire = queue_retire,
+	.forget_answers = queue_forget_answers,
 };
 
 static const struct builder_ops builder_ops = {

@@ -137,6 +137,14 @@ static void see_answered(void *ctx, slot model, ordinal batch, uint32_t attempt,
 	w->answered = served;
 }
 
+static void see_answer(void *ctx, const struct store_answer *a)
+{
+	struct world *w = ctx;
+	w->last_answer = *a;
+	snprintf(w->why, sizeof w->why, "%s", a->message);
+	w->n_answers++;
+}
+
 void world_init(struct world *w)
 {
 	*w = (struct world){.clock = clock_starting_at(BEGIN + 5 * DAY + DAY / 2),
@@ -145,6 +153,7 @@ void world_init(struct world *w)
 	w->sink = (struct store_sink){.ctx = w,
 				      .request = see_request,
 				      .state = see_state,
+				      .answer = see_answer,
 				      .answered = see_answered,
 				      .forget = see_forget,
 				      .freezes = see_freezes,

@@ -44,6 +44,9 @@ struct world {
 	struct store_freeze freezes[FREEZES]; /* as last reported, of whichever model */
 	char freezers[FREEZES][16];
 	size_t n_freezes;
+	struct store_answer last_answer;
+	char why[100];
+	int n_answers;
 	enum build_outcome outcomes[BATCHES];
 	struct build_report reports[BATCHES];
 	struct error errors[BATCHES];

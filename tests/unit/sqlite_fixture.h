@@ -31,6 +31,9 @@ struct seen {
 	struct store_freeze freeze[FREEZES_MAX]; /* as last reported */
 	char freezer[FREEZES_MAX][16];
 	size_t freezes;
+	struct store_answer answers[8];
+	char why[8][64];
+	size_t n_answers;
 };
 
 struct reports {
@@ -74,6 +77,14 @@ static inline void put_state(void *ctx, const struct store_state *s)
 	seen->states[seen->n++] = *s;
 }
 
+static inline void put_answer(void *ctx, const struct store_answer *a)
+{
+	struct seen *seen = ctx;
+	assert_true(seen->n_answers < 8);
+	snprintf(seen->why[seen->n_answers], sizeof seen->why[0], "%s", a->message);
+	seen->answers[seen->n_answers++] = *a;
+}
+
 static inline void put_forget(void *ctx, slot model)
 {
 	struct seen *seen = ctx;
@@ -99,6 +110,7 @@ static inline struct store_sink sink_of(struct fixture *f)
 	return (struct store_sink){.ctx = &f->seen,
 				   .request = put_request,
 				   .state = put_state,
+				   .answer = put_answer,
 				   .forget = put_forget,
 				   .freezes = put_freezes};
 }

@@ -54,7 +54,7 @@ static void all_is_kept(void **state)
 	assert_int_equal(f->target[0].why_not.err, 0);
 	assert_false(f->target[0].adopt);
 	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 2);
-	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 2);
+	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 3);
 	assert_int_equal(queue(f, "SELECT count(*) FROM q.batchfs_meta AS a, main.batchfs_meta AS b WHERE a.key = 'identity'"
 				  " AND b.key = 'identity' AND length(a.value) = 32 AND length(b.value) = 32"
 				  " AND a.value <> b.value"),
@@ -116,15 +116,15 @@ static void newer_is_refused(void **state)
 	refused(f, f->file, "version 9, and this batchfs knows them up to version 2");
 	f->config.read_only = false;
 	shell(f, "UPDATE batchfs_meta SET value = 2 WHERE key = 'version'");
-	queue(f, "UPDATE q.batchfs_meta SET value = 3 WHERE key = 'version'");
-	refused(f, "-queue", "version 3, and this batchfs knows them up to version 2");
+	queue(f, "UPDATE q.batchfs_meta SET value = 4 WHERE key = 'version'");
+	refused(f, "-queue", "version 4, and this batchfs knows them up to version 3");
 }
 
 static void older_is_refused_by_who_only_reads(void **state)
 {
 	struct fixture *f = *state;
 	f->config.read_only = true;
-	refused(f, "-queue", "version 1, and this batchfs reads version 2: mount it once without -o ro");
+	refused(f, "-queue", "version 1, and this batchfs reads version 3: mount it once without -o ro");
 	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 1);
 }
 

@@ -89,4 +89,5 @@ const struct store_ops queue_store = {
 	.claim = queue_claim,
 	.settle = queue_settle,
 	.retire = queue_retire,
+	.forget_answers = queue_forget_answers,
 };

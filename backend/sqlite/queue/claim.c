@@ -52,6 +52,9 @@ static int grant(struct claims *c, struct store_claim *claim, uint32_t i, const 
 		if (r < 0)
 			return r;
 	}
+	r = answer_unfold(&c->reader.answers, qm, start, &row, err);
+	if (r < 0)
+		return r;
 	r = db_bind(c->put, err, "iiiiiiiii", qm->queue_id, start, qm->table_id, (int64_t)attempt,
 		    claim->started, c->s->owner, claim->request ? claim->request : st->request, claim->served,
 		    (int64_t)row.interruptions);

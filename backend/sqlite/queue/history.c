@@ -92,7 +92,11 @@ static int tell_row(struct reading *h, const struct side *side, struct error *er
 		.message = db_text(row, 11),
 	};
 	int r = look_up(h, row, &a, err);
-	if (r == 0)
+	/* What was skipped or cancelled as a range is a line for each batch. */
+	ordinal last = a.batch;
+	if (row_start_fits(h->s->models[model].model->batch_size, row, 12))
+		last = calendar_ordinal(h->s->models[model].model->batch_size, sqlite3_column_int64(row, 12));
+	for (; r == 0 && a.batch <= last; a.batch++)
 		h->tell(h->ctx, &a);
 	if (h->who)
 		sqlite3_reset(h->who);

@@ -142,6 +142,8 @@ int queue_load(struct store *s, sqlite3 *db, const struct done_rows *done, const
 			r = load_freezes(s, db, i, qm.queue_id, sink, err);
 		if (r == 0 && qm.enlisted && qm.queue_id)
 			r = load_requests(s, db, i, qm.queue_id, sink, err);
+		if (r == 0 && qm.enlisted && qm.queue_id)
+			r = load_answers(s, db, i, sink, err);
 	}
 	for (slot i = 0; i < n && r == 0; i++)
 		if (queue_model_of(s, i).enlisted)

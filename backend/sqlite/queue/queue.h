@@ -129,6 +129,7 @@ void queue_wake(struct store *s);
 void queue_abandon(struct store *s);
 int queue_request(struct store *s, struct store_request *requests, size_t n, struct error *err);
 int queue_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);
+int queue_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err);
 int queue_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err);
 int queue_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 

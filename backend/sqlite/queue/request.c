@@ -243,6 +243,8 @@ int queue_retire(struct store *s, const int64_t *ids, size_t n, struct error *er
 			r = db_run(stmt, err);
 	}
 	if (r == 0)
+		r = db_exec(s->db, SQL_ANSWERS_OVER, err);
+	if (r == 0)
 		r = queue_commit(s, err);
 	if (s->db)
 		db_rollback(s->db);

@@ -220,7 +220,8 @@ int done_get(const struct done_rows *done, int64_t table_id, int64_t start, stru
 int reader_open(struct row_reader *r, const struct done_rows *done, sqlite3 *db, struct error *err)
 {
 	*r = (struct row_reader){.done = done};
-	return db_prepare(db, SQL_TRIED_ONE, &r->tried, err);
+	int e = db_prepare(db, SQL_TRIED_ONE, &r->tried, err);
+	return e == 0 ? answer_reader_open(&r->answers, db, err) : e;
 }
 
 /* A statement that is not reset would hold its snapshot. */
@@ -229,6 +230,7 @@ void reader_close(struct row_reader *r)
 	if (r->done && r->done->one)
 		sqlite3_reset(r->done->one);
 	sqlite3_finalize(r->tried);
+	answer_reader_close(&r->answers);
 }
 
 int reader_get(struct row_reader *r, const struct queue_model *m, int64_t start, struct batch_row *out,
@@ -246,5 +248,5 @@ int reader_get(struct row_reader *r, const struct queue_model *m, int64_t start,
 	if (has_tried)
 		tried_read(r->tried, &tried);
 	merge_rows(m, has_done ? &done : NULL, has_tried ? &tried : NULL, out);
-	return 0;
+	return out->damage[0] ? 0 : answer_put(&r->answers, m, start, out, err);
 }

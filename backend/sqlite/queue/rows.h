@@ -34,6 +34,7 @@ struct batch_row {
 	struct store_state state; /* but for model and batch */
 	uint32_t last_attempt;	  /* the highest ever given, void or not */
 	int interruptions;
+	bool in_answer;		  /* it shows a skip that was recorded as a range */
 	char damage[160]; /* state.message, where a row is damaged: the batch counts as failed for that reason */
 };
 
@@ -45,10 +46,23 @@ void tried_read(sqlite3_stmt *stmt, struct tried_row *row); /* columns: tried_co
 void merge_rows(const struct queue_model *m, const struct done_row *done, const struct tried_row *tried,
 		struct batch_row *out);
 
-/* Looks single batches up; its statement stays prepared between two. */
+/* What answers of ranges make of a batch (answer.c). */
+struct answer_reader {
+	sqlite3_stmt *served, *skipped, *unfold;
+};
+int answer_reader_open(struct answer_reader *a, sqlite3 *db, struct error *err);
+void answer_reader_close(struct answer_reader *a);
+int answer_put(struct answer_reader *a, const struct queue_model *m, int64_t start, struct batch_row *out,
+	       struct error *err);
+/* What is claimed or answered again shows a skip by its own row from then on. */
+int answer_unfold(struct answer_reader *a, const struct queue_model *m, int64_t start, const struct batch_row *row,
+		  struct error *err);
+
+/* Looks single batches up; its statements stay prepared between two. */
 struct row_reader {
 	const struct done_rows *done;
 	sqlite3_stmt *tried;
+	struct answer_reader answers;
 };
 int reader_open(struct row_reader *r, const struct done_rows *done, sqlite3 *db, struct error *err);
 void reader_close(struct row_reader *r);

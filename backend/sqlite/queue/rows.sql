@@ -14,5 +14,6 @@ SELECT {tried_columns} FROM state WHERE model = ? ORDER BY start
 -- name: requests_of
 -- What is open, and what a state names: who asked for it.
 SELECT id, seq, range_start, range_end, uid, command, reason, code, at, open FROM request
-WHERE model = ?1 AND kind = 'build' AND (open OR id IN (SELECT request FROM state WHERE model = ?1))
+WHERE model = ?1 AND kind = 'build' AND (open OR id IN (SELECT request FROM state WHERE model = ?1)
+	OR id IN (SELECT request FROM answer WHERE model = ?1))
 ORDER BY seq

@@ -38,6 +38,15 @@ ALTER TABLE state ADD COLUMN rows_outside INTEGER;
 ALTER TABLE attempt ADD COLUMN rows_deleted INTEGER;
 ALTER TABLE attempt ADD COLUMN rows_inserted INTEGER;
 
+-- name: queue_version_3
+-- Ranges that were answered without being built, skipped or cancelled, as one row each; their lines in the history
+-- are ranges, too. table_id: of the table of then.
+CREATE TABLE answer(id INTEGER PRIMARY KEY AUTOINCREMENT, model INTEGER NOT NULL, range_start INTEGER NOT NULL,
+	range_end INTEGER NOT NULL, table_id INTEGER NOT NULL, skipped INTEGER NOT NULL, served INTEGER NOT NULL,
+	at INTEGER NOT NULL, request INTEGER NOT NULL, message TEXT NOT NULL);
+CREATE INDEX answer_model ON answer(model, range_start);
+ALTER TABLE attempt ADD COLUMN last INTEGER;
+
 -- name: mount_put
 -- Whose commits count: who finds another number here is not the mount that writes any more.
 INSERT INTO batchfs_meta VALUES ('mount', ?) ON CONFLICT DO UPDATE SET value = excluded.value

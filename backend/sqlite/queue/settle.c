@@ -104,7 +104,9 @@ static int one_outcome(struct settling *g, struct store_outcome *o, struct error
 		return 0;
 	}
 	uint32_t attempt = o->attempt ? o->attempt : row.last_attempt;
-	r = put_outcome(g, o, &qm, start, attempt, err);
+	r = answer_unfold(&g->reader.answers, &qm, start, &row, err);
+	if (r == 0)
+		r = put_outcome(g, o, &qm, start, attempt, err);
 	if (o->result == 0)
 		o->attempt = attempt;
 	return r;
@@ -120,7 +122,9 @@ int queue_settle(struct store *s, struct store_outcome *outcomes, size_t n, stru
 	if (r == 0)
 		r = settling_open(&g, s, err);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = one_outcome(&g, &outcomes[i], err);
+		r = outcomes[i].count > 1 && settle_traits(outcomes[i].kind)->of_queued
+			    ? answer_range(s, &outcomes[i], err)
+			    : one_outcome(&g, &outcomes[i], err);
 	settling_close(&g);
 	if (r == 0)
 		r = queue_commit(s, err);
