@@ -22,3 +22,8 @@ SELECT 1 FROM batchfs_state WHERE model = ? AND start = ? AND attempt = ?
 -- name: batch_mend
 -- For a person to say.
 DELETE FROM batchfs_state WHERE model = %lld AND start = %lld
+
+-- name: batch_stands
+-- Between two batches of a run: the table carries its marker (?1) still, and FILE is FILE.
+SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?1 AND tbl_name = ?2 COLLATE NOCASE),
+	(SELECT value FROM batchfs_meta WHERE key = 'identity')

@@ -131,24 +131,33 @@ static int check_inputs(struct worker *w, slot model, ordinal batch, struct erro
 	return 0;
 }
 
-/* FILE is the one that was mounted. contents: looked into, within a transaction. */
-static int check_file(struct worker *w, bool contents, struct error *err)
+/* FILE is the one that was mounted. */
+static int check_file(struct worker *w, struct error *err)
 {
 	struct file_watch watch = warehouse_watch(w->store);
-	int r = watch_check(&watch, err);
-	return r == 0 && contents ? watch_contents(&watch, w->db, err) : r;
+	return watch_check(&watch, err);
 }
 
-/* Between two batches of a run the table may have been replaced by another program. */
+/* Between two batches of a run another program may have replaced the table, or the contents of FILE. */
 static int check_target(struct worker *w, slot model, struct error *err)
 {
-	const struct model *m = w->store->models[model].model;
-	bool known;
-	int r = target_is_known(w->db, m, queue_model_of(w->store, model).table_id, &known, err);
-	if (r == 0 && !known)
-		r = error_set(err, EBUSY, "the table %s was replaced by another program",
-			      m->relation.identifier);
-	return r;
+	struct queue_model qm = queue_model_of(w->store, model);
+	struct file_watch watch = warehouse_watch(w->store);
+	const char *table = qm.model->relation.identifier;
+	char marker[MARKER_MAX];
+	auto_stmt *stmt = NULL;
+	target_marker(qm.table_id, marker);
+	int r = db_prepare(w->db, SQL_BATCH_STANDS, &stmt, err);
+	if (r == 0)
+		r = db_bind(stmt, err, "tt", marker, table);
+	if (r == 0)
+		r = db_step(stmt, err);
+	/* Tables of ours that are not there say the same as another identity. */
+	if (r == -EINVAL || (r == 1 && strcmp(db_text(stmt, 1), watch.identity) != 0))
+		return watch_contents(&watch, w->db, err);
+	if (r == 1 && !sqlite3_column_int(stmt, 0))
+		return error_set(err, EBUSY, "the table %s was replaced by another program", table);
+	return r < 0 ? r : 0;
 }
 
 /* The state row was not taken: by a later attempt, or it holds what is no attempt. */
@@ -178,8 +187,6 @@ static int transact(struct worker *w, const struct build_run *run, const struct 
 		    struct build_report *b, struct error *err)
 {
 	int r = run_own(w, GUARD_OFF, sql->text[STATEMENT_BEGIN].str, run, b, err);
-	if (r == 0)
-		r = check_file(w, true, err);
 	if (r == 0)
 		r = check_target(w, run->model, err);
 	if (r == 0)
@@ -254,13 +261,13 @@ static int build_batch(struct building *g, struct build_report *b, struct error 
 	if (r == 0 && !build_wanted(g->run, b->batch))
 		r = error_set(err, ECANCELED, "it was cancelled");
 	if (r == 0)
-		r = check_file(w, false, err);
+		r = check_file(w, err);
 	if (r == 0) {
 		r = db_exec(w->db, sql.text[STATEMENT_COMMIT].str, err);
 		if (r < 0 && was_committed(w, g->run, b))
 			r = 0;
 		if (r == 0)
-			r = check_file(w, false, err);
+			r = check_file(w, err);
 	}
 	db_rollback(w->db);
 	batch_sql_fini(&sql);

@@ -115,6 +115,12 @@ int query_check(struct worker *w, slot model, int64_t at, struct error *err)
 		r = db_prepare(w->db, query.str, &stmt, err);
 	if (r == 0 && (!sqlite3_stmt_readonly(stmt) || sqlite3_column_count(stmt) == 0))
 		r = error_sql(err, EINVAL, "42601", "the compiled SQL of %s is no query", w->store->models[model].model->name);
+	if (r == 0 && sqlite3_bind_parameter_count(stmt) > 0) {
+		const char *name = sqlite3_bind_parameter_name(stmt, 1);
+		r = error_sql(err, EINVAL, "42P02",
+			      "the compiled SQL of %s holds the parameter %s, and nobody gives it a value",
+			      w->store->models[model].model->name, name ? name : "?");
+	}
 	return guard_explain(w, r, err);
 }
 

@@ -90,11 +90,16 @@ static int look_at_table(sqlite3 *db, const struct model *model, struct target_v
 	return r < 0 ? r : 0;
 }
 
+void target_marker(int64_t table_id, char *out)
+{
+	snprintf(out, MARKER_MAX, "batchfs_known_%" PRId64, table_id);
+}
+
 int target_is_known(sqlite3 *db, const struct model *model, int64_t table_id, bool *known, struct error *err)
 {
 	auto_stmt *stmt = NULL;
-	char name[64];
-	snprintf(name, sizeof name, "batchfs_known_%" PRId64, table_id);
+	char name[MARKER_MAX];
+	target_marker(table_id, name);
 	int r = db_prepare(db, SQL_TABLE_MARKER, &stmt, err);
 	if (r == 0)
 		r = db_bind(stmt, err, "tt", name, model->relation.identifier);

@@ -27,6 +27,9 @@ struct target_view {
 /* registered_tables: FILE has batchfs_model. */
 int target_look(sqlite3 *db, const struct model *model, bool registered_tables, struct target_view *out,
 		struct error *err);
+/* The name of the trigger that marks the table of this id. out: of MARKER_MAX bytes. */
+#define MARKER_MAX 64
+void target_marker(int64_t table_id, char *out);
 /* Whether the table carries this id's marker. */
 int target_is_known(sqlite3 *db, const struct model *model, int64_t table_id, bool *known, struct error *err);
 void target_view_fini(struct target_view *v);

@@ -97,6 +97,8 @@ static void queries(void **state)
 		{"select id, ts from " EVENTS ", pragma_integrity_check", "use the pragma integrity_check"},
 		{"select id, ts from " EVENTS ") limit -1) as m where 1 /*", ""},
 		{"select id, ts from (select * from " EVENTS ")) union all select 9, '2024-09-01' from (select 1", ""},
+		{"select id, ts from " EVENTS " where id <> $1", "the parameter $1"},
+		{"select id, ts from " EVENTS " where id <> ?", "the parameter ?"},
 		{"insert into out select id, ts from " EVENTS, ""},
 		{"pragma journal_mode = delete; select id, ts from " EVENTS, ""},
 		{"select id, ts from " EVENTS "; attach 'x.db' as x", ""},

@@ -70,7 +70,7 @@ int db_open(const char *path, int flags, struct patience *p, sqlite3 **out, stru
 {
 	auto_db *db = NULL;
 	*out = NULL;
-	if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE, NULL) !=
+	if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) !=
 	    SQLITE_OK)
 		return db ? error_set(err, to_errno(sqlite3_errcode(db)), "%s: %s", path, sqlite3_errmsg(db))
 			  : error_set(err, ENOMEM, "%s: no memory", path);
