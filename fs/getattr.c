@@ -72,6 +72,22 @@ static void getattr_batch(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const s
 	fuse_reply_attr(req, &st, paged ? 0 : attr_timeout(n));
 }
 
+/*
+ * Whoever follows it reads where the size has grown. Before it is opened it has not been read, so its size is
+ * not known: more than nothing, which busybox would take for an empty file.
+ */
+static void getattr_history(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n, struct stat *st)
+{
+	uint64_t opened = handle_unread(&fs->handles, ino, fuse_req_ctx(req)->pid);
+	bool open = handle_is_open(&fs->handles, ino, 0);
+	size_t size = backend_history_size(fs->backend, n->model);
+
+	attr_set_size(st, size || open ? size : 1);
+	/* From now on the kernel knows where it ends, for this reader. */
+	if (opened)
+		handle_note_read(&fs->handles, opened, 0, false, 0);
+}
+
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
@@ -89,9 +105,8 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	if (r == 0)
 		r = attr_of(fs, &n, &st);
-	/* Whoever follows it reads where the size has grown. */
 	if (r == 0 && n.kind == NODE_HISTORY)
-		attr_set_size(&st, backend_history_size(fs->backend, n.model));
+		getattr_history(fs, req, ino, &n, &st);
 	/* From an lseek to the end: tail would read back from there. */
 	if (r == 0 && n.kind == NODE_PROGRESS && fi)
 		attr_set_size(&st, 0);

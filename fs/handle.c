@@ -125,8 +125,7 @@ static struct handle_slot *add(struct handles *t)
 {
 	/* Grown by doubling: the table is full where n is a power of two. */
 	if ((t->n & (t->n - 1)) == 0) {
-		struct handle_slot **slots =
-			realloc(t->slots, (t->n ? 2 * t->n : 1) * sizeof(struct handle_slot *));
+		struct handle_slot **slots = realloc(t->slots, (t->n ? 2 * t->n : 1) * sizeof(*slots));
 		if (!slots)
 			return NULL;
 		t->slots = slots;
@@ -301,10 +300,10 @@ void handle_note_read(struct handles *t, uint64_t fh, size_t end, bool paged, in
 {
 	LOCKED(&t->lock);
 	struct handle_slot *s = find(t, fh);
-	if (!s)
-		return;
-	s->read = true;
-	s->paged_at = paged && end < s->size ? now_us : 0;
+	if (s) {
+		s->read = true;
+		s->paged_at = paged && end < s->size ? now_us : 0;
+	}
 }
 
 bool handle_size(struct handles *t, uint64_t fh, size_t *size)
@@ -341,6 +340,7 @@ void handle_set_history(struct handles *t, uint64_t fh, struct backend_history *
 		struct handle_slot *s = find(t, fh);
 		if (s) {
 			s->history = h;
+			set_size(s, 0); /* it grows: backend_history_size() */
 			return;
 		}
 	}

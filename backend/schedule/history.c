@@ -78,13 +78,29 @@ void backend_history_read(const struct backend_history *h, size_t off, size_t si
 	strbuf_add(out, h->text.str + start, size < left ? size : left);
 }
 
+/* With the lock. What one may hold, so that all that are open hold HISTORIES_BYTES at most. */
+static size_t share(const struct backend *b)
+{
+	const struct backend_history *h;
+	size_t open = 0;
+	LIST_FOREACH(h, &b->histories, link)
+	{
+		open++;
+	}
+	size_t each = HISTORIES_BYTES / (open ? open : 1);
+	each = each > HISTORY_LEAST ? each : HISTORY_LEAST;
+	return each < HISTORY_BYTES ? each : HISTORY_BYTES;
+}
+
 /* Whole lines, down to half of what may be kept: so it happens seldom, and a reader that follows can see it.
  */
-static void drop_old(struct strbuf *text)
+static void drop_old(struct strbuf *text, size_t most)
 {
-	if (text->len <= HISTORY_BYTES)
+	if (text->len <= most)
 		return;
-	const char *from = memchr(text->str + text->len - HISTORY_BYTES / 2, '\n', HISTORY_BYTES / 2);
+	const char *from = memchr(text->str + text->len - most / 2, '\n', most / 2);
+	if (!from)
+		return;
 	size_t left = text->len - (size_t)(from + 1 - text->str);
 	memmove(text->str, from + 1, left + 1);
 	text->len = left;
@@ -100,6 +116,6 @@ int history_append(struct backend_history *h, const struct strbuf *lines)
 		h->cursor = NULL;
 		return -ENOMEM;
 	}
-	drop_old(&h->text);
+	drop_old(&h->text, share(h->b));
 	return 0;
 }

@@ -307,7 +307,9 @@ void historian_wake(struct backend *b);		   /* with the lock */
 void attempt_ended(struct backend *b, slot model); /* with the lock: its history has one line more */
 
 /* history.c */
-#define HISTORY_BYTES (8 << 20) /* of text; beyond it the older half goes */
+#define HISTORY_BYTES	(8u << 20)  /* of text; beyond it the older half goes */
+#define HISTORIES_BYTES (64u << 20) /* of all that are open: each has its share */
+#define HISTORY_LEAST	(64u << 10)
 struct backend_history *history_find(const struct backend *b, slot model); /* with the lock; NULL: not open */
 int history_append(struct backend_history *h, const struct strbuf *lines); /* with the lock; -ENOMEM */
 

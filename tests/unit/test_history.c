@@ -12,7 +12,8 @@
 
 static void the_older_half_goes(void **state)
 {
-	struct backend_history h = {.text = STRBUF_INIT};
+	static struct backend b;
+	struct backend_history h = {.b = &b, .text = STRBUF_INIT};
 	auto_strbuf line = STRBUF_INIT;
 	size_t most = 0, dropped = 0;
 	for (unsigned i = 0; i < 200000; i++) {
@@ -34,6 +35,30 @@ static void the_older_half_goes(void **state)
 	assert_int_equal(dropped, 2);
 	assert_true(most <= HISTORY_BYTES);
 	strbuf_fini(&h.text);
+}
+
+static void all_that_are_open_share(void **state)
+{
+	static struct backend b;
+	static struct backend_history open[1000];
+	auto_strbuf lines = STRBUF_INIT;
+
+	for (size_t i = 0; i < 1000; i++) {
+		open[i] = (struct backend_history){.b = &b, .text = STRBUF_INIT};
+		LIST_INSERT_HEAD(&b.histories, &open[i], link);
+	}
+	while (lines.len < HISTORY_BYTES)
+		strbuf_puts(&lines, "{\"line\": 1}\n");
+	size_t all = 0;
+	for (size_t i = 0; i < 1000; i++) {
+		assert_int_equal(history_append(&open[i], &lines), 0);
+		assert_true(open[i].text.len > 0 && open[i].text.str[0] == '{');
+		all += open[i].text.len;
+	}
+	assert_true(all <= HISTORIES_BYTES);
+	for (size_t i = 0; i < 1000; i++)
+		strbuf_fini(&open[i].text);
+	(void)state;
 }
 
 static void a_line(void **state)
@@ -64,6 +89,7 @@ static void a_line(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(the_older_half_goes), cmocka_unit_test(a_line)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(the_older_half_goes),
+		cmocka_unit_test(all_that_are_open_share), cmocka_unit_test(a_line)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
