@@ -42,8 +42,8 @@ struct backend_listener {
 	void *ctx;
 	void (*changed)(void *ctx, slot model, struct ordinal_range batches);
 	/* What was queued or running in [first, end) was cancelled: those who wait for it get ECANCELED.
-	 * Before changed(). */
-	void (*cancelled)(void *ctx, slot model, struct ordinal_range batches);
+	 * Before changed(). ran: an attempt was ended, or may have been; else all of it only waited. */
+	void (*cancelled)(void *ctx, slot model, struct ordinal_range batches, bool ran);
 };
 
 struct catalog;

@@ -57,6 +57,11 @@ bool scope_meet(const struct scope *p, slot model, struct ordinal_range batches)
 	return false;
 }
 
+bool scope_only_runs(const struct scope *p)
+{
+	return (p->states & STATES_UNSETTLED) == 1u << BATCH_RUNNING;
+}
+
 bool scope_share_unsettled(const struct backend *b, const struct scope *p, const struct scope *others)
 {
 	for (size_t i = 0; i < p->n * others->n; i++) {
@@ -68,6 +73,8 @@ bool scope_share_unsettled(const struct backend *b, const struct scope *p, const
 			.batches.end = min_ordinal(one->batches.end, other->batches.end),
 			.states = STATES_UNSETTLED & (other->states ? other->states : ~0u),
 		};
+		if (scope_only_runs(p))
+			both.states &= ~(1u << BATCH_QUEUED);
 		if (one->model == other->model && both.states && backend_count(b, &both, 1) > 0)
 			return true;
 	}

@@ -39,6 +39,9 @@ int scope_copy(struct scope *out, const struct scope *p);
 bool scope_empty(const struct scope *p); /* there is no batch in it, in whatever state */
 bool scope_meet(const struct scope *p, slot model, struct ordinal_range batches);
 
+/* What runs is meant and not what only waits: that is nothing to who waits for `.running`. */
+bool scope_only_runs(const struct scope *p);
+
 /* Whether something of p is queued or running that is in one of the others' states, too. */
 bool scope_share_unsettled(const struct backend *b, const struct scope *p, const struct scope *others);
 

@@ -84,9 +84,9 @@ static void on_changed(void *ctx, slot model, struct ordinal_range batches)
 }
 
 /* Before on_changed() of the same batches, which answers those for whom nothing else is left. */
-static void on_cancelled(void *ctx, slot model, struct ordinal_range batches)
+static void on_cancelled(void *ctx, slot model, struct ordinal_range batches, bool ran)
 {
-	wait_cancelled(ctx, model, batches);
+	wait_cancelled(ctx, model, batches, ran);
 }
 
 void fs_listener(struct fs *fs, struct backend_listener *out)

@@ -120,11 +120,12 @@ void wait_mark_cancelled(struct fs *fs, const struct scope *scope, bool cancelle
 void wait_note_freeze(struct fs *fs, const struct scope *scope);
 
 /*
- * What was queued or running in the batches was cancelled: who waits for one of them gets ECANCELED when all
+ * What was queued or running in the batches was cancelled (ran: backend.h): who waits for one of them gets
+ * ECANCELED when all
  * that he waits for has settled; not who came after the rm that did it, if it was this mount's. Before
  * wait_changed() of the same batches.
  */
-void wait_cancelled(struct fs *fs, slot model, struct ordinal_range batches);
+void wait_cancelled(struct fs *fs, slot model, struct ordinal_range batches, bool ran);
 
 /* The batches may have settled: answers who waited for that. After announce_changed(), without any lock. */
 void wait_changed(struct fs *fs, slot model, struct ordinal_range batches);

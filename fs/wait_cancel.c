@@ -72,7 +72,7 @@ void wait_mark_cancelled(struct fs *fs, const struct scope *scope, bool cancelle
 	}
 }
 
-void wait_cancelled(struct fs *fs, slot model, struct ordinal_range batches)
+void wait_cancelled(struct fs *fs, slot model, struct ordinal_range batches, bool ran)
 {
 	struct parked *p;
 
@@ -83,7 +83,8 @@ void wait_cancelled(struct fs *fs, slot model, struct ordinal_range batches)
 	int64_t before = rm_of(&fs->waits, model, batches.first);
 	TAILQ_FOREACH(p, &fs->waits.list, link)
 	{
-		if (waits(p) && p->since < before && scope_meet(&p->scope, model, batches)) {
+		if (waits(p) && p->since < before && scope_meet(&p->scope, model, batches) &&
+		    (ran || !scope_only_runs(&p->scope))) {
 			p->cancelled = true;
 			p->doubtful = false;
 		}

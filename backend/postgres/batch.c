@@ -69,20 +69,20 @@ int batch_session(struct worker *w, slot model, struct error *err)
 }
 
 bool batch_init(struct batch *x, struct worker *w, struct pg_model *m, const struct pg_shape *shape,
-		ordinal day, uint32_t attempt)
+		ordinal batch, uint32_t attempt)
 {
 	*x = (struct batch){.w = w, .m = m, .shape = shape, .remove = STRBUF_INIT, .insert = STRBUF_INIT};
 	x->rows = (struct pg_pipe)PG_PIPE(&w->conn, PG_NO_DEADLINE);
 	x->end = (struct pg_pipe)PG_PIPE(&w->conn, PG_NO_DEADLINE);
 	x->report = (struct build_report){.outcome = BUILD_STARTED,
-					  .batch = day,
+					  .batch = batch,
 					  .attempt = attempt,
 					  .started = clock_now_us(w->store->config->clock),
 					  .rows_deleted = -1,
 					  .rows_inserted = -1,
 					  .rows_outside = -1};
-	return !render_delete(m, shape, day, &x->remove, &x->err) &&
-	       !render_insert(m, shape, day, &x->insert, &x->err);
+	return !render_delete(m, shape, batch, &x->remove, &x->err) &&
+	       !render_insert(m, shape, batch, &x->insert, &x->err);
 }
 
 void batch_fini(struct batch *x)

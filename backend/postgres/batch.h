@@ -37,7 +37,7 @@ int batch_session(struct worker *w, slot model, struct error *err);
 
 /* report: its batch and attempt. False: the statements cannot be written, batch.err says why. */
 bool batch_init(struct batch *x, struct worker *w, struct pg_model *m, const struct pg_shape *shape,
-		ordinal day, uint32_t attempt);
+		ordinal batch, uint32_t attempt);
 void batch_fini(struct batch *x);
 
 /* Queue and send; a failure shows when the answer is read. */

@@ -145,7 +145,7 @@ static void tell_waiters(struct backend *b, const struct outcome_queue *withdraw
 	{
 		struct ordinal_range batches = {o->out.batch, o->out.batch + o->out.count};
 		if (b->listener.cancelled)
-			b->listener.cancelled(b->listener.ctx, o->out.model, batches);
+			b->listener.cancelled(b->listener.ctx, o->out.model, batches, false);
 		changed(b, o->out.model, batches);
 	}
 }

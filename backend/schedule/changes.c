@@ -107,7 +107,7 @@ static void sink_state(void *ctx, const struct store_state *s)
 	}
 	struct ordinal_range batches = {s->batch, s->batch + 1};
 	if (s->cancelled && b->listener.cancelled)
-		b->listener.cancelled(b->listener.ctx, s->model, batches);
+		b->listener.cancelled(b->listener.ctx, s->model, batches, true);
 	changed(b, s->model, batches);
 	if (built && threads)
 		changed_readers(b, s->model, s->batch);
@@ -131,7 +131,7 @@ static void sink_answer(void *ctx, const struct store_answer *a)
 		touch_model(b, a->model);
 	}
 	if (!a->skipped && b->listener.cancelled)
-		b->listener.cancelled(b->listener.ctx, a->model, a->batches);
+		b->listener.cancelled(b->listener.ctx, a->model, a->batches, false);
 	changed(b, a->model, a->batches);
 }
 

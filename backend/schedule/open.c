@@ -239,6 +239,24 @@ static void end_threads(struct backend *b)
 			pthread_join(b->workers[i].thread, NULL);
 }
 
+/* What is left is found by the next mount: what runs as interrupted, the rest as it was before. */
+static void warn_unsettled(struct backend *b)
+{
+	struct outcome *o;
+	size_t left = 0;
+	LOCKED(&b->lock);
+	STAILQ_FOREACH(o, &b->outcomes, link)
+	{
+		left++;
+	}
+	left += b->settling;
+	if (all_idle(b))
+		log_warning(b->config.log, "%zu outcome%s could not be recorded in time%s%s", left,
+			    left == 1 ? "" : "s", b->warehouse.err ? ": " : "", b->warehouse.err ? b->warehouse.text : "");
+	else
+		log_warning(b->config.log, "a batch does not end: it will be found interrupted");
+}
+
 void backend_stop(struct backend *b)
 {
 	if (!b->threads)
@@ -257,8 +275,7 @@ void backend_stop(struct backend *b)
 		interrupt_all(b);
 	}
 	if (!wait_idle(b, SETTLE_US, false))
-		log_warning(b->config.log,
-			    "the warehouse does not answer: what was running will be found interrupted");
+		warn_unsettled(b);
 	store_abandon(b->store);
 	end_threads(b);
 	set_threads(b, false);

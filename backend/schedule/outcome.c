@@ -151,7 +151,7 @@ static void show(struct backend *b, const struct outcome *taken, const struct st
 	if (taken->shown)
 		return;
 	if (o->result == 0 && o->kind == SETTLE_CANCELLED && b->listener.cancelled)
-		b->listener.cancelled(b->listener.ctx, o->model, batches);
+		b->listener.cancelled(b->listener.ctx, o->model, batches, taken->out.attempt != 0);
 	changed(b, o->model, given);
 }
 

@@ -134,6 +134,18 @@ def test_rm_of_the_others(m, fault):
     assert states(m)[DAYS[0]] == "done"
 
 
+def test_what_runs_is_waited_for_whatever_is_taken_out_of_the_queue(m, fault):
+    with fault.holding("build"):
+        os.utime(m / "sessions" / RANGE)
+        wait_until(lambda: states(m)[DAYS[0]] == "running", what="the first is held")
+        waiting = parked_sync(m / "sessions" / ".running")
+        os.unlink(m / "sessions" / ".queued")
+        # As soon as rm has returned.
+        assert [states(m)[day] for day in DAYS[1:]] == ["pending"] * len(DAYS[1:])
+    assert finish(waiting).returncode == 0
+    assert states(m)[DAYS[0]] == "done"
+
+
 def test_rm_inside_a_range_that_is_waited_for(m, warehouse, fault):
     with fault.holding("build"):
         os.utime(m / "sessions" / RANGE)

@@ -95,10 +95,11 @@ static inline void told(void *ctx, slot model, struct ordinal_range batches)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static inline void told_cancelled(void *ctx, slot model, struct ordinal_range batches)
+static inline void told_cancelled(void *ctx, slot model, struct ordinal_range batches, bool ran)
 {
 	struct fixture *f = ctx;
 	(void)model;
+	(void)ran;
 	pthread_mutex_lock(&f->lock);
 	f->cancelled++;
 	f->last_cancelled = batches;
