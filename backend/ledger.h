@@ -219,6 +219,8 @@ int64_t ledger_newest_wanting(const struct ledger *l, slot model, ordinal batch)
 ordinal ledger_next_unsettled(const struct ledger *l, slot model, struct ordinal_range range);
 /* The first one that is neither, or range.end. */
 ordinal ledger_next_settled(const struct ledger *l, slot model, struct ordinal_range range);
+/* The first one that failed or was skipped, and is not asked for again, or range.end. */
+ordinal ledger_next_wrong(const struct ledger *l, slot model, struct ordinal_range range);
 /* Whether nothing of the model is queued or running. */
 bool ledger_all_settled(const struct ledger *l, slot model);
 

@@ -63,7 +63,7 @@ static void skip_cell(struct ledger *l, const struct store_answer *row, ordinal 
 		d->rows_outside = 0;
 		detail_drop_empty(l, d, c);
 	}
-	c->outcome = OUTCOME_SKIPPED;
+	cell_set_outcome(m, c, batch, OUTCOME_SKIPPED);
 	c->adopted = c->partial = 0;
 	c->duration_ms = 0;
 	cell_set_finished(c, row->at);

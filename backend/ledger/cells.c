@@ -29,7 +29,7 @@ bool cells_reach(struct model_state *m, ordinal end)
 	size_t n = end > m->begin ? chunk_index(m, end - 1) + 1 : 0;
 	if (n <= m->n_chunks)
 		return true;
-	size_t size = n < 16 ? n : n + n / 2;
+	size_t size = n < 16 ? n : n + n / 8;
 	/* What has become longer before the memory ran out is no longer counted, and becomes so once more. */
 	if (!lengthen((void **)&m->chunks, sizeof *m->chunks, m->n_chunks, size) ||
 	    !lengthen((void **)&m->flags, sizeof *m->flags, m->n_chunks, size) ||
@@ -85,4 +85,13 @@ void chunk_built(struct model_state *m, ordinal batch, int64_t us)
 		*latest = us;
 	if (us > m->latest_build)
 		m->latest_build = us;
+}
+
+void cell_set_outcome(struct model_state *m, struct cell *c, ordinal batch, enum row_outcome outcome)
+{
+	uint32_t *wrong = &m->flags[chunk_index(m, batch)].wrong;
+	uint32_t bit = UINT32_C(1) << (batch - m->begin) % CELLS_A_CHUNK;
+	bool set = outcome == OUTCOME_FAILED || outcome == OUTCOME_SKIPPED;
+	c->outcome = (unsigned)outcome & 3;
+	*wrong = set ? *wrong | bit : *wrong & ~bit;
 }

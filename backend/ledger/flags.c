@@ -21,6 +21,8 @@ static uint32_t bits(const struct flags *f, enum mark mark)
 		return f->claimed;
 	case MARK_RUNNING:
 		return f->running;
+	case MARK_WRONG:
+		return f->wrong & ~(f->queued | f->claimed | f->running);
 	case MARK_ACTIVE:
 		return f->claimed | f->running;
 	}

@@ -94,7 +94,7 @@ static void set_outcome(struct ledger *l, struct model_state *m, struct cell *c,
 	int64_t window_end = calendar_start(m->size, s->batch + 1);
 	bool timed = s->run == ROW_IDLE && s->started > 0 && s->finished > s->started;
 	int64_t duration = timed ? (s->finished - s->started) / 1000 : 0;
-	c->outcome = (unsigned)s->outcome & 3;
+	cell_set_outcome(m, c, s->batch, s->outcome);
 	cell_set_finished(c, s->finished);
 	c->adopted = s->adopted;
 	c->duration_ms = duration > UINT32_MAX ? UINT32_MAX : (uint32_t)duration;

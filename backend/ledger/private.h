@@ -61,6 +61,7 @@ struct flags {
 	uint32_t claimed; /* by this mount, not begun */
 	uint32_t running;
 	uint32_t skipping; /* an outcome is on its way to the store */
+	uint32_t wrong;	   /* the outcome is failed or skipped */
 	uint32_t unsure;   /* between ledger_restart() and ledger_restarted(): not reported again yet */
 };
 
@@ -73,6 +74,7 @@ enum mark {
 	MARK_CLAIMED,
 	MARK_RUNNING,
 	MARK_ACTIVE, /* claimed or running */
+	MARK_WRONG,  /* failed or skipped, and not asked for again */
 };
 
 /* A range that was answered without being built, as long as one of its batches shows that. Read anew, after
@@ -271,6 +273,7 @@ void cell_set_finished(struct cell *c, int64_t us);
 int64_t cell_built(const struct cell *c); /* the end of the last build, whatever came after; 0: none */
 void cell_set_built(struct model_state *m, struct cell *c, ordinal batch, int64_t us); /* not of a done one */
 void chunk_built(struct model_state *m, ordinal batch, int64_t us);
+void cell_set_outcome(struct model_state *m, struct cell *c, ordinal batch, enum row_outcome outcome);
 
 /* flags.c */
 bool marked(const struct model_state *m, enum mark mark, ordinal batch);

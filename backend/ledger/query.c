@@ -133,6 +133,11 @@ ordinal ledger_next_settled(const struct ledger *l, slot model, struct ordinal_r
 	return mark_gap(l, model_state_of(l, model), MARK_UNSETTLED, range.first, range.end);
 }
 
+ordinal ledger_next_wrong(const struct ledger *l, slot model, struct ordinal_range range)
+{
+	return mark_next(l, model_state_of(l, model), MARK_WRONG, range.first, range.end);
+}
+
 bool ledger_all_settled(const struct ledger *l, slot model)
 {
 	const struct model_state *m = model_state_of(l, model);

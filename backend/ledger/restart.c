@@ -54,6 +54,7 @@ static void forget_batch(struct ledger *l, slot model, ordinal batch)
 	if (c->detail)
 		detail_drop(l, detail_find(l, model, batch), c);
 	cell_drop_origin(l, c);
+	cell_set_outcome(m, c, batch, OUTCOME_NONE);
 	*c = (struct cell){0};
 }
 

@@ -252,7 +252,8 @@ static void warn_unsettled(struct backend *b)
 	left += b->settling;
 	if (all_idle(b))
 		log_warning(b->config.log, "%zu outcome%s could not be recorded in time%s%s", left,
-			    left == 1 ? "" : "s", b->warehouse.err ? ": " : "", b->warehouse.err ? b->warehouse.text : "");
+			    left == 1 ? "" : "s", b->warehouse.err ? ": " : "",
+			    b->warehouse.err ? b->warehouse.text : "");
 	else
 		log_warning(b->config.log, "a batch does not end: it will be found interrupted");
 }

@@ -21,9 +21,12 @@ static void add(void *ctx, slot model, ordinal batch)
 	c->list[c->n++] = (struct report_cause){models_at(c->v->models, model), batch};
 }
 
-static bool went_wrong(const struct ledger *l, slot model, ordinal batch)
+static void add_wrong(struct causes *c, slot model, struct ordinal_range batches)
 {
-	return batch_state_traits(ledger_state(l, model, batch))->wrong;
+	const struct ledger *l = c->v->ledger;
+	for (; c->n < CAUSES_MAX && (batches.first = ledger_next_wrong(l, model, batches)) < batches.end;
+	     batches.first++)
+		add(c, model, batches.first);
 }
 
 void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state state)
@@ -34,15 +37,11 @@ void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state sta
 	const struct model_read *reads = models_reads(ms, model, &n);
 	if (state == BATCH_STALE)
 		plan_stale(l, ms, model, batch, add, c);
-	for (size_t i = 0; state == BATCH_SKIPPED && i < n; i++) {
-		struct ordinal_range read = plan_reads(l, ms, model, batch, &reads[i]);
-		for (ordinal o = read.first; reads[i].model != model && o < read.end; o++)
-			if (went_wrong(l, reads[i].model, o))
-				add(c, reads[i].model, o);
-	}
-	bool reads_itself = models_at(c->v->models, model)->reads_itself;
-	ordinal end = state == BATCH_SKIPPED && reads_itself ? batch : 0;
-	for (ordinal o = ledger_known(l, model).first; o < end && c->n < CAUSES_MAX; o++)
-		if (went_wrong(l, model, o))
-			add(c, model, o);
+	if (state != BATCH_SKIPPED)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (reads[i].model != model)
+			add_wrong(c, reads[i].model, plan_reads(l, ms, model, batch, &reads[i]));
+	if (models_at(ms, model)->reads_itself)
+		add_wrong(c, model, (struct ordinal_range){ledger_known(l, model).first, batch});
 }

@@ -130,6 +130,32 @@ static void stale_is_found_where_something_was_built(void **state)
 	read_by_second(NULL);
 }
 
+/* The cause of a skip, which a listing asks for of each skipped batch. */
+static void what_went_wrong_is_found_at_once(void **state)
+{
+	struct ledger *l = *state;
+	struct store_state s = done(MANY - 1, 1);
+	s.outcome = OUTCOME_FAILED;
+	assert_int_equal(ledger_put_state(l, &s), 0);
+	uint64_t before = l->looked_at;
+	assert_int_equal(ledger_next_wrong(l, 0, days(0, MANY)), first_day + MANY - 1);
+	assert_true(l->looked_at - before < WORDS);
+	/* Asked for again it is wrong no more, and built even less. */
+	ask(l, 0, 1, MANY - 1, MANY);
+	assert_int_equal(ledger_next_wrong(l, 0, days(0, MANY)), first_day + MANY);
+	struct store_state built = done(MANY - 1, 2);
+	built.served = 1;
+	assert_int_equal(ledger_put_state(l, &built), 0);
+	assert_int_equal(ledger_next_wrong(l, 0, days(0, MANY)), first_day + MANY);
+	ask(l, 0, 2, 0, 40);
+	struct store_answer a = {
+		.id = 1, .skipped = true, .batches = days(3, 40), .served = 2, .message = ""};
+	assert_int_equal(ledger_put_answer(l, &a), 0);
+	assert_int_equal(ledger_next_wrong(l, 0, days(0, MANY)), first_day + 3);
+	ledger_forget(l, 0);
+	assert_int_equal(ledger_next_wrong(l, 0, days(0, MANY)), first_day + MANY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +165,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_asked_for_one_by_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_frozen_or_made_for_other_code, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stale_is_found_where_something_was_built, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_went_wrong_is_found_at_once, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
