@@ -75,7 +75,7 @@ struct store {
 	bool plain;		  /* messages go in ASCII: the database does not know a character of one */
 	bool schema;		  /* there is a schema batchfs (without it, read only: nothing is known) */
 	char identity[37];	  /* which it is, as meta says. Under lock */
-	int version;		  /* of it and of the program */
+	int version;		  /* of it and of the program. Under lock */
 	char *cursor;		  /* pg_snapshot up to which everything was reported; NULL: nothing */
 	bool notified;		  /* another mount has said that there is news */
 	int64_t polled_at, swept_at, noticed_at; /* us, monotonic */

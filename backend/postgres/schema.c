@@ -199,7 +199,8 @@ int schema_open(struct store *s, struct error *err)
 	auto_result *identity = NULL;
 	bool made;
 	int r = make(s, &made, err);
-	if (!r)
+	/* Workers read it: it is written where it changes only. */
+	if (!r && s->schema != made)
 		s->schema = made;
 	if (r || !made)
 		return r;
@@ -207,7 +208,7 @@ int schema_open(struct store *s, struct error *err)
 	if (r)
 		return r;
 	LOCKED(&s->lock);
-	snprintf(s->identity, sizeof s->identity, "%s", pg_text(identity, 0, 0));
 	s->version = VERSION;
+	snprintf(s->identity, sizeof s->identity, "%s", pg_text(identity, 0, 0));
 	return 0;
 }
