@@ -22,6 +22,7 @@
 
 #define DEAD_MOUNTS_MAX 16 /* how many dead mounts on one path are detached before we give up */
 #define BIND_TRIES	200
+#define CALLERS_MAX	8 /* how many may wait at the door */
 
 extern char **environ;
 
@@ -215,7 +216,7 @@ void mountpoint_announce(struct mountpoint *m, const struct log *log)
 	if (m->passed_in || !mountinfo_top(m->path, &top))
 		return;
 	m->door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (m->door >= 0 && !bind_soon(m->door, &top) && !listen(m->door, 8))
+	if (m->door >= 0 && !bind_soon(m->door, &top) && !listen(m->door, CALLERS_MAX))
 		return;
 	log_debug(log, "%s: a second daemon will not see this one's pid: %s", m->path, strerror(errno));
 	mountpoint_withdraw(m);
@@ -230,9 +231,14 @@ void mountpoint_withdraw(struct mountpoint *m)
 
 void mountpoint_greet(struct mountpoint *m)
 {
-	int fd;
-	while ((fd = accept4(m->door, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+	/* No more than may wait at once: somebody who calls without end must not keep the main thread here.
+	 */
+	for (int i = 0; i < CALLERS_MAX; i++) {
+		int fd = accept4(m->door, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
 		close(fd);
+	}
 }
 
 void mountpoint_fini(struct mountpoint *m)
