@@ -79,7 +79,8 @@ int store_load(struct open_store *s, const struct store_sink *sink, struct error
 int store_follow(struct open_store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
 void store_wake(struct open_store *s);
 void store_abandon(struct open_store *s);
-int store_request(struct open_store *s, struct store_request *requests, size_t n, struct error *err);
+int store_request(struct open_store *s, struct store_request *requests, size_t n, struct store_claim *claim,
+		  struct error *err);
 int store_claim(struct open_store *s, struct store_claim *claims, size_t n, struct error *err);
 int store_settle(struct open_store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct error *err);

@@ -3,7 +3,7 @@
 
 /* A run is claimed with one commit and ends with one look at the queue: as much work as makes that cheap,
  * and not so much that another model, or a cancel, waits long for its turn. */
-#define RUN_TARGET_US 250000
+#define RUN_TARGET_US 600000
 
 struct scope {
 	const struct ledger *ledger;

@@ -285,9 +285,12 @@ struct store_ops {
 	void (*abandon)(struct store *s);
 
 	/* All n in one commit, in this order, durable when it returns 0; each is answered alone in its
-	 * result.
+	 * result. claim: NULL, or one for batches of the last of them, which names neither its request nor
+	 * what it wants: both are filled in. A store may grant it on the same way, in a commit of its own
+	 * behind theirs; where it does not, or cannot, nothing is granted and nothing is said.
 	 */
-	int (*request)(struct store *s, struct store_request *requests, size_t n, struct error *err);
+	int (*request)(struct store *s, struct store_request *requests, size_t n, struct store_claim *claim,
+		       struct error *err);
 
 	/* Grants what nobody holds and is not frozen, and raises its attempt. One commit for all n. */
 	int (*claim)(struct store *s, struct store_claim *claims, size_t n, struct error *err);

@@ -130,7 +130,8 @@ static int requests_good(const struct open_store *s, const struct store_request 
 	return 0;
 }
 
-int store_request(struct open_store *s, struct store_request *requests, size_t n, struct error *err)
+int store_request(struct open_store *s, struct store_request *requests, size_t n, struct store_claim *claim,
+		  struct error *err)
 {
 	struct engine_call call;
 	int r = requests_good(s, requests, n, err);
@@ -140,7 +141,8 @@ int store_request(struct open_store *s, struct store_request *requests, size_t n
 	call_about(&call, "%zu, the first to %s model %d", n, n ? request_traits(requests[0].kind)->word : "",
 		   n ? requests[0].model : -1);
 	if (r == 0)
-		r = s->engine->store->request(s->store, requests, n, err);
+		/* Under a layer a claim comes alone, so that it can be held up alone. */
+		r = s->engine->store->request(s->store, requests, n, s->engine->layer ? NULL : claim, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (requests[i].result > 0)
 			r = broken_contract(s->log, err, "request %zu was answered %d", i,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Claims: nobody is waited for. What another holds is not granted this time. */
+#include <string.h>
+
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
@@ -11,8 +13,8 @@ static int64_t unique_start(struct store *s, int64_t started)
 	return s->last_started = started;
 }
 
-static int add_claim(struct store *s, struct pg_pipe *p, const struct store_claim *c, int64_t started,
-		     struct error *err)
+static int add_claim(struct store *s, struct pg_pipe *p, const struct store_claim *c, const char *uuid,
+		     int64_t started, struct error *err)
 {
 	const struct pg_model *m = &s->models[c->model];
 	auto_strbuf windows = STRBUF_INIT, models = STRBUF_INIT, attempts = STRBUF_INIT;
@@ -34,12 +36,19 @@ static int add_claim(struct store *s, struct pg_pipe *p, const struct store_clai
 	pg_param_text(&rows, windows.str);
 	pg_param_int(&grant, m->id);
 	pg_param_text(&grant, windows.str);
-	pg_param_int(&grant, c->wanted);
+	if (uuid)
+		pg_param_text(&grant, NULL);
+	else
+		pg_param_int(&grant, c->wanted);
 	pg_param_int(&grant, s->owner);
-	pg_param_int(&grant, c->request);
+	if (uuid)
+		pg_param_text(&grant, NULL);
+	else
+		pg_param_int(&grant, c->request);
 	pg_param_time(&grant, started);
 	pg_param_int(&grant, s->session);
 	pg_param_text(&grant, m->model->code);
+	pg_param_text(&grant, uuid);
 	if (c->skipped)
 		pg_add(p, SQL_ANSWER_UNFOLD, &skipped);
 	pg_add(p, SQL_CLAIM_MAKE_ROWS, &rows);
@@ -66,7 +75,7 @@ static struct pg_doubt *doubt_new(const struct store *s, const struct store_clai
 	return d;
 }
 
-static void keep_doubts(struct store *s, struct pg_doubt *list, bool lost)
+void claim_doubts(struct store *s, struct pg_doubt *list, bool lost)
 {
 	while (list) {
 		struct pg_doubt *d = list;
@@ -80,18 +89,41 @@ static void keep_doubts(struct store *s, struct pg_doubt *list, bool lost)
 	}
 }
 
+static void nothing_granted(struct store_claim *c)
+{
+	memset(c->attempt, 0, sizeof c->attempt);
+	c->served = 0;
+}
+
+int claim_add(struct store *s, struct pg_pipe *p, struct store_claim *c, const char *uuid,
+	      struct pg_doubt **doubts, size_t *at, struct error *err)
+{
+	nothing_granted(c);
+	int64_t started = unique_start(s, c->started);
+	struct pg_doubt *d = doubt_new(s, c, started);
+	if (!d)
+		return error_set(err, ENOMEM, "no memory for a claim");
+	d->next = *doubts;
+	*doubts = d;
+	s->claimed = true;
+	int r = add_claim(s, p, c, uuid, started, err);
+	*at = p->n - 1;
+	return r;
+}
+
+void claim_take(const struct store *s, const struct pg_pipe *p, size_t at, struct store_claim *c)
+{
+	if (PQresultStatus(p->results[at]) == PGRES_TUPLES_OK)
+		take_grant(&s->models[c->model], c, p->results[at]);
+}
+
 static int send_claims(struct store *s, struct pg_pipe *p, struct store_claim *claims, size_t n,
 		       struct pg_doubt **doubts, struct error *err)
 {
-	store_begin(s, p);
+	store_begin_claim(s, p);
 	for (size_t i = 0; i < n; i++) {
-		int64_t started = unique_start(s, claims[i].started);
-		struct pg_doubt *d = doubt_new(s, &claims[i], started);
-		if (!d)
-			return error_set(err, ENOMEM, "no memory for a claim");
-		d->next = *doubts;
-		*doubts = d;
-		int r = add_claim(s, p, &claims[i], started, err);
+		size_t at;
+		int r = claim_add(s, p, &claims[i], NULL, doubts, &at, err);
 		if (r)
 			return r;
 	}
@@ -103,11 +135,8 @@ int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error
 {
 	if (s->config->read_only || !s->schema)
 		return error_set(err, EROFS, "this mount writes nothing to the warehouse");
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < CLAIM_MAX; k++)
-			claims[i].attempt[k] = 0;
-		claims[i].served = 0;
-	}
+	for (size_t i = 0; i < n; i++)
+		nothing_granted(&claims[i]);
 	int r = store_connect(s, false, err);
 	if (r)
 		return r;
@@ -116,12 +145,11 @@ int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error
 		return 0;
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	struct pg_doubt *doubts = NULL;
-	s->claimed = true;
 	struct error why = {0};
 	r = send_claims(s, &p, claims, n, &doubts, &why);
 	if (r && !p.lost && p.syncs == 0)
 		pg_disconnect(&s->control); /* half of it is queued */
-	keep_doubts(s, doubts, r && p.lost);
+	claim_doubts(s, doubts, r && p.lost);
 	if (r && !p.lost && passing_state(why.sqlstate))
 		return 0; /* another mount was at it just now: nothing is granted this time */
 	if (r) {
@@ -132,7 +160,7 @@ int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error
 	size_t at = 2;
 	for (size_t i = 0; i < n; i++, at += 2) {
 		at += claims[i].skipped;
-		take_grant(&s->models[claims[i].model], &claims[i], p.results[at + 1]);
+		claim_take(s, &p, at + 1, &claims[i]);
 	}
 	store_changed(s);
 	return 0;

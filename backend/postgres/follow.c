@@ -164,6 +164,20 @@ static int give_notice(struct store *s, int64_t now, int64_t *next, struct error
 	return pg_query(&s->control, pg_deadline(s), "notify batchfs", NULL, &sent, err);
 }
 
+void add_notice(struct store *s, struct pg_pipe *p)
+{
+	int64_t now = clock_monotonic_us();
+	if (now < s->noticed_at + NOTICE_US)
+		return;
+	{
+		LOCKED(&s->lock);
+		s->changed = false;
+	}
+	s->noticed_at = now;
+	pg_add_sync(p);
+	pg_add(p, "notify batchfs", NULL);
+}
+
 /* Does what is due; *next: when something will be. *reported: others may have done something. */
 static int do_due(struct store *s, const struct store_sink *sink, int64_t *next, bool *reported,
 		  struct error *err)

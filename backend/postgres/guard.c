@@ -12,7 +12,7 @@
 /* After BEGIN. */
 #define GUARD 1
 
-static void add_guard(struct store *s, struct pg_pipe *p)
+static void add_guard(struct store *s, struct pg_pipe *p, const char *settings)
 {
 	char identity[sizeof s->identity];
 	struct pg_params params = {0};
@@ -22,19 +22,25 @@ static void add_guard(struct store *s, struct pg_pipe *p)
 		pg_param_text(&params, identity);
 		pg_param_int(&params, s->version);
 	}
-	pg_add(p, SQL_SETTINGS_IN_SCHEMA, &params);
+	pg_add(p, settings, &params);
 }
 
 void store_begin(struct store *s, struct pg_pipe *p)
 {
 	pg_add(p, "begin isolation level read committed read write", NULL);
-	add_guard(s, p);
+	add_guard(s, p, SQL_SETTINGS_IN_SCHEMA);
+}
+
+void store_begin_claim(struct store *s, struct pg_pipe *p)
+{
+	pg_add(p, "begin isolation level read committed read write", NULL);
+	add_guard(s, p, SQL_SETTINGS_OF_CLAIM);
 }
 
 void store_begin_snapshot(struct store *s, struct pg_pipe *p)
 {
 	pg_add(p, "begin isolation level repeatable read read only", NULL);
-	add_guard(s, p);
+	add_guard(s, p, SQL_SETTINGS_IN_SCHEMA);
 }
 
 /* The comparison divides by zero; or the schema, the table, the column is not there. */

@@ -107,8 +107,22 @@ struct pg_model *store_model(struct store *s, int id); /* NULL: not enlisted her
 
 /* guard.c: transactions that make sure of the schema; -EAGAIN: it is another one, nothing was done */
 void store_begin(struct store *s, struct pg_pipe *p);
+void store_begin_claim(struct store *s, struct pg_pipe *p);
 void store_begin_snapshot(struct store *s, struct pg_pipe *p);
 int store_run(struct store *s, struct pg_pipe *p, struct error *err);
+
+/*
+ * claim.c: a claim as a part of a pipe. uuid: of the request that it is for, where that travels before it;
+ * NULL: the claim names it. *at: the number of what grants it. After the pipe has run, claim_doubts() once:
+ * what may have been granted by a commit without a known fate goes back.
+ */
+int claim_add(struct store *s, struct pg_pipe *p, struct store_claim *c, const char *uuid,
+	      struct pg_doubt **doubts, size_t *at, struct error *err);
+void claim_take(const struct store *s, const struct pg_pipe *p, size_t at, struct store_claim *c);
+void claim_doubts(struct store *s, struct pg_doubt *list, bool lost);
+
+/* follow.c: queues the notice that is due, in a segment of its own behind everything else. */
+void add_notice(struct store *s, struct pg_pipe *p);
 
 /* enlist.c */
 int enlist_again(struct store *s, struct error *err); /* in another schema; fills s->met */
@@ -262,7 +276,8 @@ int pg_enlist(struct store *s, const struct model *const *models, struct store_t
 	      struct error *err);
 int pg_load(struct store *s, const struct store_sink *sink, struct error *err);
 int pg_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
-int pg_request(struct store *s, struct store_request *requests, size_t n, struct error *err);
+int pg_request(struct store *s, struct store_request *requests, size_t n, struct store_claim *claim,
+	       struct error *err);
 int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err);
 int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);

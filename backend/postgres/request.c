@@ -126,7 +126,60 @@ struct sending {
 	size_t n;
 	bool *plain; /* of each: its texts go in ASCII */
 	bool sent;   /* out: it may have been recorded all the same */
+	struct store_claim *claim; /* for the last of them; NULL: none */
 };
+
+/* A claim that travels behind the requests: neither waits for the other's answer. */
+struct follower {
+	struct store_claim *claim; /* NULL: none does */
+	struct pg_doubt *doubts;
+	size_t begin, at; /* numbers of its first statement and of its grant */
+};
+
+static int add_follower(struct store *s, struct pg_pipe *p, const struct store_request *q, struct follower *f,
+			struct error *err)
+{
+	char uuid[33];
+	format_uuid(q->uuid, uuid);
+	pg_add_sync(p);
+	f->begin = p->n;
+	store_begin_claim(s, p);
+	int r = claim_add(s, p, f->claim, uuid, &f->doubts, &f->at, err);
+	pg_add(p, "commit", NULL);
+	return r;
+}
+
+static int add_all(struct sending *x, struct pg_pipe *p, struct follower *f, struct error *err)
+{
+	struct store *s = x->s;
+	int r = 0;
+	for (size_t i = 0; i < x->n && !r; i++)
+		r = possible(s, &x->q[i]) ? add_one(s, p, &x->q[i], x->plain[i], err) : 0;
+	pg_add(p, "commit", NULL);
+	struct store_request *last = &x->q[x->n - 1];
+	*f = (struct follower){.claim = s->anew || !possible(s, last) ? NULL : x->claim};
+	if (!r && f->claim)
+		r = add_follower(s, p, last, f, err);
+	add_notice(s, p);
+	return r;
+}
+
+/* What was recorded stands, whatever became of the claim behind it. */
+static bool recorded(const struct pg_pipe *p, const struct follower *f, int r)
+{
+	return !r || (!p->lost && f->claim && p->failed >= (int)f->begin);
+}
+
+static void take_follower(struct sending *x, const struct pg_pipe *p, struct follower *f, int r)
+{
+	claim_doubts(x->s, f->doubts, r && p->lost);
+	if (!f->claim || !recorded(p, f, r))
+		return;
+	if (!r)
+		claim_take(x->s, p, f->at, f->claim);
+	f->claim->request = x->q[x->n - 1].id;
+	f->claim->wanted = x->q[x->n - 1].seq;
+}
 
 /*
  * A text that the database's encoding cannot hold is one user's, and the others' requests are no worse for
@@ -167,30 +220,33 @@ static int send_once(struct sending *x, bool *again, struct error *err)
 	store_begin(s, &p);
 	pg_add(&p, SQL_REQUEST_LOCK_MODELS, &models);
 	size_t first = p.n, at = first;
-	for (size_t i = 0; i < x->n; i++) {
-		int r = possible(s, &x->q[i]) ? add_one(s, &p, &x->q[i], x->plain[i], err) : 0;
-		if (r) {
-			pg_disconnect(&s->control);
-			return r;
-		}
+	struct follower f;
+	int r = add_all(x, &p, &f, err);
+	if (r) {
+		claim_doubts(s, f.doubts, false);
+		pg_disconnect(&s->control);
+		return r;
 	}
-	pg_add(&p, "commit", NULL);
 	p.broken |= strbuf_broken(&ids);
-	int r = store_run(s, &p, err);
-	for (size_t i = 0; i < x->n && !r; i++)
+	r = store_run(s, &p, err);
+	for (size_t i = 0; i < x->n && recorded(&p, &f, r); i++)
 		if (possible(s, &x->q[i]))
 			answer(s, &x->q[i], p.results[at++]);
+	take_follower(x, &p, &f, r);
+	if (recorded(&p, &f, r))
+		return 0;
 	x->sent |= p.lost;
 	*again = r && !p.lost && err && simplify(x, &p, first, err);
 	return r;
 }
 
-static int send_all(struct store *s, struct store_request *q, size_t n, bool *sent, struct error *err)
+static int send_all(struct store *s, struct store_request *q, size_t n, struct store_claim *claim, bool *sent,
+		    struct error *err)
 {
 	auto_free bool *plain = calloc(n + 1, sizeof *plain);
 	if (!plain)
 		return error_set(err, ENOMEM, "no memory for %s", count_of(n, "request", "requests").text);
-	struct sending x = {.s = s, .q = q, .n = n, .plain = plain};
+	struct sending x = {.s = s, .q = q, .n = n, .plain = plain, .claim = claim};
 	bool again;
 	int r;
 	do
@@ -207,7 +263,8 @@ static bool passing(const struct error *e)
 	       strcmp(e->sqlstate, "40001") == 0 || strncmp(e->sqlstate, "57P", 3) == 0;
 }
 
-int pg_request(struct store *s, struct store_request *requests, size_t n, struct error *err)
+int pg_request(struct store *s, struct store_request *requests, size_t n, struct store_claim *claim,
+	       struct error *err)
 {
 	if (s->config->read_only || !s->schema)
 		return error_set(err, EROFS, "this mount writes nothing to the warehouse");
@@ -219,7 +276,7 @@ int pg_request(struct store *s, struct store_request *requests, size_t n, struct
 		int r = store_connect(s, true, &why);
 		bool connected = !r;
 		if (connected)
-			r = send_all(s, requests, n, &sent, &why);
+			r = send_all(s, requests, n, claim, &sent, &why);
 		maybe |= sent;
 		if (!r) {
 			store_changed(s);

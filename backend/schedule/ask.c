@@ -336,8 +336,13 @@ void asks_send(struct backend *b)
 		read_command(a);
 		requests[i++] = a->request;
 	}
-	int err = store_request(b->store, requests, n, &e);
+	struct store_claim claim;
+	struct job_worker *w = n == 1 ? work_ahead(b, &requests[0], &claim) : NULL;
+	int err = store_request(b->store, requests, n, w ? &claim : NULL, &e);
+	bool granted = w && err == 0 && requests[0].result == 0 && claim.attempt[0];
 	answer(b, &taken, requests, err, &e);
+	if (granted)
+		work_grant(b, w, &claim);
 }
 
 void asks_fail(struct backend *b, int err)

@@ -4,6 +4,7 @@
 
 #define FOLLOW_MS	 1000
 #define SOON_MS		 20
+#define RETIRE_US	 1000000
 #define PAUSE_FIRST_US	 100000
 #define PAUSE_LONGEST_US 1000000
 
@@ -82,10 +83,13 @@ static int follow_ms(struct backend *b)
 static int turn(struct backend *b, struct error *err)
 {
 	struct store_sink sink;
-	int r = store_follow(b->store, follow_ms(b), backend_sink(b, &sink), err);
+	int ms = follow_ms(b);
+	int r = store_follow(b->store, ms, backend_sink(b, &sink), err);
+	bool idle;
 	{
 		LOCKED(&b->lock);
 		ledger_forget_closed(b->ledger);
+		idle = ms > 0 && !b->woken;
 	}
 	if (r == 0 && asks_clear(b))
 		r = outcomes_settle(b, err);
@@ -100,7 +104,12 @@ static int turn(struct backend *b, struct error *err)
 	asks_frozen(b);
 	if (r == 0)
 		r = work_hand_out(b, err);
-	return r < 0 ? r : retire(b, err);
+	/* Nobody waits for that: it is done where nothing else is, or now and then. */
+	int64_t now = clock_monotonic_us();
+	if (r < 0 || (!idle && now - b->retired_at < RETIRE_US))
+		return r;
+	b->retired_at = now;
+	return retire(b, err);
 }
 
 /* While the warehouse is away a request is answered at once all the same: the store tries and says why not.

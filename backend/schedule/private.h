@@ -159,6 +159,7 @@ struct backend {
 	struct ask_queue
 		frozen; /* the control thread's: recorded, answered once what was queued is cancelled */
 	struct outcome_queue outcomes;
+	int64_t retired_at;	    /* the control thread's, monotonic */
 	size_t settling;	    /* outcomes that the control thread has taken and not shown yet */
 	struct job_worker *workers; /* config.jobs */
 	size_t turn;
@@ -317,6 +318,12 @@ int outcomes_settle(struct backend *b, struct error *err); /* on the control thr
 
 /* work.c, on the control thread */
 int work_hand_out(struct backend *b, struct error *err);
+/*
+ * Where nothing else waits and a worker is idle, the one batch that is about to be asked for can be claimed
+ * on the same way: fills *claim and returns the worker, which stays idle until then; NULL: it takes its turn.
+ */
+struct job_worker *work_ahead(struct backend *b, const struct store_request *r, struct store_claim *claim);
+void work_grant(struct backend *b, struct job_worker *w, const struct store_claim *c);
 /* worker.c, slow.c, control.c: thread mains; the argument is a job_worker or the backend */
 void *worker_main(void *arg);
 void *slow_main(void *arg);

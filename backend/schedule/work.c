@@ -60,7 +60,7 @@ static bool cancelled_meanwhile(struct backend *b, const struct store_claim *c, 
 }
 
 /* Puts what was granted into the ledger and down for the worker; what was not is another mount's. */
-static void grant(struct backend *b, struct job_worker *w, const struct store_claim *c)
+void work_grant(struct backend *b, struct job_worker *w, const struct store_claim *c)
 {
 	struct build_run run = {.model = c->model,
 				.first = c->first,
@@ -131,6 +131,28 @@ static int next_claim(struct backend *b, struct store_claim *claim, struct job_w
 	}
 }
 
+struct job_worker *work_ahead(struct backend *b, const struct store_request *r, struct store_claim *claim)
+{
+	LOCKED(&b->lock);
+	slot model = r->model;
+	ordinal batch = r->batches.first;
+	struct job_worker *w = b->stopping || !STAILQ_EMPTY(&b->outcomes) ? NULL : idle_worker(b);
+	auto_free struct plan_gate *gate = w ? gates(b) : NULL;
+	if (!gate || r->kind != REQUEST_BUILD || r->batches.end != batch + 1 || b->config.read_only)
+		return NULL;
+	for (slot i = 0; i < models_end(b->models); i++)
+		if (ledger_queued(b->ledger, i) > 0 || (gate[i].missing && ledger_running(b->ledger, i) > 0))
+			return NULL;
+	bool alone = plan_serial(models_at(b->models, model)) && ledger_running(b->ledger, model) > 0;
+	if (!gate[model].open || gate[model].unprepared || !model_runs(b, model) || alone ||
+	    ledger_state(b->ledger, model, batch) == BATCH_RUNNING ||
+	    !plan_ready(b->ledger, b->models, model, batch))
+		return NULL;
+	*claim = (struct store_claim){
+		.model = model, .first = batch, .count = 1, .started = clock_now_us(b->config.clock)};
+	return w;
+}
+
 int work_hand_out(struct backend *b, struct error *err)
 {
 	struct store_claim claim;
@@ -140,7 +162,7 @@ int work_hand_out(struct backend *b, struct error *err)
 		int r = store_claim(b->store, &claim, 1, err);
 		if (r < 0)
 			return r;
-		grant(b, w, &claim);
+		work_grant(b, w, &claim);
 	}
 	return found < 0 ? error_set(err, -found, "no memory to plan") : 0;
 }

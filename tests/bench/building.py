@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 
-from kit import (FIRST_DAY, Project, build_range, event_project, make_events, make_plain, plain_loop, seconds)
+from kit import (FIRST_DAY, Project, SlowLink, build_range, event_project, make_events, make_plain, plain_loop, seconds)
 
 
 def bench_days(bench):
@@ -63,7 +63,27 @@ def bench_single(bench):
         for _ in range(20 * bench.rounds):
             ours.append(build_range(mount, "tiny", FIRST_DAY))
             plain.append(plain_loop(bench, 1))
-    bench.row("one touch until it is done / BEGIN .. COMMIT by hand", ours, plain)
+    bench.row("one touch until it is done / BEGIN .. COMMIT by hand", ours, plain, 2.2)
+
+
+def bench_link(bench):
+    """Over a link with a round trip of 20 ms, against a query's round trip there: a batch of a run of 100 neighbours, and
+    a single touch."""
+    warehouse = bench.warehouse()
+    make_events(warehouse, 120, 1)
+    run, one, trips = [], [], []
+    with SlowLink(bench.pg, 0.01) as link:
+        with bench.mount(event_project(bench, warehouse, "tiny"), "jobs=1", env=link.env()) as mount:
+            with contextlib.closing(link.connect()) as plain, plain.cursor() as cursor:
+                for _ in range(3):
+                    build_range(mount, "tiny", FIRST_DAY)
+                for _ in range(bench.rounds):
+                    run.append(build_range(mount, "tiny", "2023-01-01--2023-04-11") / 100)
+                    for _ in range(5):
+                        one.append(build_range(mount, "tiny", FIRST_DAY))
+                        trips += [seconds(lambda: cursor.execute("SELECT")) for _ in range(5)]
+    bench.row("a batch of 100 neighbours over 20 ms / a round trip", run, trips, 1.1)
+    bench.row("one touch until it is done over 20 ms / a round trip", one, trips, 3.3)
 
 
 def bench_levels(bench):

@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from lib.mount import Mount  # noqa: E402
 from lib.pg import Postgres, find_binaries  # noqa: E402
 from lib.project import Project  # noqa: E402
+from lib.slow_link import SlowLink  # noqa: E402, F401
 from lib.warehouse import PostgresWarehouse  # noqa: E402
 
 FIRST_DAY = "2023-01-01"
@@ -32,10 +33,11 @@ class Bench:
         return PostgresWarehouse(self.pg)
 
     @contextlib.contextmanager
-    def mount(self, project, *options, at="mnt"):
+    def mount(self, project, *options, at="mnt", env=None):
         project.write()
         mount = Mount(self.build / "mountopts" / "batchfs", project.target, self.home / at,
-                      [*project.warehouse.options(), *options], project.warehouse.env(), self.home / f"{at}.log")
+                      [*project.warehouse.options(), *options], {**project.warehouse.env(), **(env or {})},
+                      self.home / f"{at}.log")
         mount.start()
         # What is slow is measured, not ended.
         mount.watchdog.cancel()

@@ -215,7 +215,7 @@ int request_days(struct world *w, slot model, int first, int end, int expected, 
 				  .at = clock_now_us(&w->clock)};
 	assert_int_equal(getrandom(q.uuid, sizeof q.uuid, 0), sizeof q.uuid);
 	struct error err = {0};
-	if (engine_postgres.store->request(w->store, &q, 1, &err))
+	if (engine_postgres.store->request(w->store, &q, 1, NULL, &err))
 		fail_msg("%s", err.text);
 	if (seq)
 		*seq = q.seq;

@@ -252,7 +252,7 @@ static inline struct store_request ask(struct fixture *f, unsigned char uuid, or
 				  .reason = "because",
 				  .at = DAY_2024_09_01};
 	r.uuid[0] = uuid;
-	GOOD(f->engine->store->request(f->store, &r, 1, &f->err));
+	GOOD(f->engine->store->request(f->store, &r, 1, NULL, &f->err));
 	return r;
 }
 

@@ -55,7 +55,7 @@ static struct build_run claim_days(struct behind *x, unsigned char uuid, int n)
 {
 	struct fixture *f = x->f;
 	struct store_request r = {.batches = {day(f, 0), day(f, n)}, .expected = -1, .uuid = {uuid}};
-	GOOD(store_request(x->store, &r, 1, &f->err));
+	GOOD(store_request(x->store, &r, 1, NULL, &f->err));
 	struct store_claim c = {
 		.first = day(f, 0), .count = (uint32_t)n, .request = r.id, .wanted = r.seq, .started = 1};
 	GOOD(store_claim(x->store, &c, 1, &f->err));
@@ -135,13 +135,13 @@ static void errors_before_and_after(void **state)
 	struct store_request r = {.batches = {day(f, 0), day(f, 1)}, .expected = -1, .uuid = {5}};
 	rules("request:error=EHOSTUNREACH*2");
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(store_request(x->store, &r, 1, &f->err), -EHOSTUNREACH);
+		assert_int_equal(store_request(x->store, &r, 1, NULL, &f->err), -EHOSTUNREACH);
 	assert_non_null(strstr(f->err.text, "injected into request"));
 	rules("request:lose=ETIMEDOUT*1");
-	assert_int_equal(store_request(x->store, &r, 1, &f->err), -ETIMEDOUT);
+	assert_int_equal(store_request(x->store, &r, 1, NULL, &f->err), -ETIMEDOUT);
 	int64_t id = r.id;
 	assert_true(id > 0); /* it was recorded; sent again, it is counted once */
-	GOOD(store_request(x->store, &r, 1, &f->err));
+	GOOD(store_request(x->store, &r, 1, NULL, &f->err));
 	assert_int_equal(r.id, id);
 	rules("open:error=ECONNREFUSED");
 	leave(x);
@@ -187,7 +187,7 @@ static void *request_main(void *arg)
 	struct caller *c = arg;
 	struct store_request r = {.batches = {day(c->x->f, 0), day(c->x->f, 1)}, .expected = -1, .uuid = {7}};
 	store_take_control(c->x->store);
-	c->result = store_request(c->x->store, &r, 1, &c->err);
+	c->result = store_request(c->x->store, &r, 1, NULL, &c->err);
 	return NULL;
 }
 

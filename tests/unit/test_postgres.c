@@ -64,18 +64,18 @@ static void same_uuid_counts_once(void **state)
 				  .command = "a\xff",
 				  .reason = "\xc3"};
 	struct store_request again = q;
-	assert_int_equal(store()->request(w->store, &q, 1, &err), 0);
-	assert_int_equal(store()->request(w->store, &again, 1, &err), 0);
+	assert_int_equal(store()->request(w->store, &q, 1, NULL, &err), 0);
+	assert_int_equal(store()->request(w->store, &again, 1, NULL, &err), 0);
 	assert_int_equal(q.id, again.id);
 	assert_int_equal(q.seq, again.seq);
 	assert_string_equal(sql("select count(*) from batchfs.request"), "1");
 	assert_string_equal(sql("select command || reason from batchfs.request"), "a??");
 	struct store_request reason = {.uuid = {1, 2, 3}, .kind = REQUEST_REASON, .reason = "late data"};
-	assert_int_equal(store()->request(w->store, &reason, 1, &err), 0);
+	assert_int_equal(store()->request(w->store, &reason, 1, NULL, &err), 0);
 	assert_int_equal(reason.result, 0);
 	assert_string_equal(sql("select reason from batchfs.request"), "late data");
 	reason.uuid[0] = 9;
-	assert_int_equal(store()->request(w->store, &reason, 1, &err), 0);
+	assert_int_equal(store()->request(w->store, &reason, 1, NULL, &err), 0);
 	assert_int_equal(reason.result, -ENOENT);
 }
 
@@ -246,13 +246,13 @@ static void a_server_that_hangs_is_given_up(void **state)
 	assert_int_equal(kill(pid, SIGSTOP), 0);
 	struct store_request q = {.uuid = {5}, .batches = {day(0), day(1)}, .expected = -1, .at = 1};
 	struct error err = {0};
-	assert_int_equal(store()->request(w->store, &q, 1, &err), -ETIMEDOUT);
+	assert_int_equal(store()->request(w->store, &q, 1, NULL, &err), -ETIMEDOUT);
 	assert_int_equal(kill(pid, SIGCONT), 0);
-	assert_int_equal(store()->request(w->store, &q, 1, &err), 0);
+	assert_int_equal(store()->request(w->store, &q, 1, NULL, &err), 0);
 	assert_string_equal(sql("select count(*) from batchfs.request"), "1");
 	assert_string_equal(sql("select seq from batchfs.model"), "1");
 	store()->abandon(w->store);
-	assert_int_equal(store()->request(w->store, &q, 1, &err), -ECANCELED);
+	assert_int_equal(store()->request(w->store, &q, 1, NULL, &err), -ECANCELED);
 	assert_int_equal(store()->follow(w->store, 60000, &w->sink, &err), -ECANCELED);
 }
 
@@ -283,7 +283,7 @@ static void read_only_writes_nothing(void **state)
 	assert_int_equal(state_of(w, 0, 4)->s.outcome, OUTCOME_DONE);
 	follow(w, 1);
 	struct store_request q = {.batches = {day(0), day(1)}, .expected = -1};
-	assert_int_equal(store()->request(w->store, &q, 1, &err), -EROFS);
+	assert_int_equal(store()->request(w->store, &q, 1, NULL, &err), -EROFS);
 	world_close(w);
 	assert_string_equal(sql("select count(*) from pg_namespace where nspname = 'batchfs'"), "0");
 }

@@ -115,7 +115,7 @@ static void a_newer_program_is_named(void **state)
 	sql("update batchfs.meta set version = 9000");
 	struct store_request q = {.uuid = {5}, .batches = {day(0), day(1)}, .expected = -1, .at = 1};
 	struct error err = {0};
-	assert_int_equal(store()->request(w->store, &q, 1, &err), -EINVAL);
+	assert_int_equal(store()->request(w->store, &q, 1, NULL, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "version 9000"));
 	assert_string_equal(sql("select count(*) from batchfs.request"), "0");
 }
@@ -130,6 +130,7 @@ static void what_a_crash_has_taken_goes_back(void **state)
 	struct store_claim c;
 	assert_int_equal(build_days(w, 0, 0, 2, &c), 2);
 	assert_int_equal(claim_days(w, 0, 2, 2, &c), 2);
+	sql("checkpoint"); /* a claim's commit waits for no disk */
 	server_flushes_no_more();
 	assert_int_equal(build_claim(w, &c), 0);
 	assert_int_equal(w->outcomes[3], BUILD_DONE);
@@ -156,6 +157,7 @@ static void what_still_runs_is_left_alone(void **state)
 	struct error err = {0};
 	assert_int_equal(claim_days(w, 0, 2, 1, &c), 1);
 	w->running = true;
+	sql("checkpoint");
 	server_crashes();
 	until_restarted(w, 1);
 	assert_string_equal(sql("select run from batchfs.state"), "1");
@@ -164,6 +166,29 @@ static void what_still_runs_is_left_alone(void **state)
 		assert_int_equal(store()->follow(w->store, 1000, &w->sink, &err), 0);
 	assert_int_equal(state_of(w, 0, 2)->s.run, ROW_REQUEUED);
 	assert_string_equal(sql("select run from batchfs.state"), "2");
+}
+
+/* The crash has taken the claim as well: nothing can be built with it, and the batch is free. */
+static void a_claim_that_a_crash_has_taken_is_nothing(void **state)
+{
+	struct world *w = *state;
+	world_open(w);
+	world_prepare(w, 0);
+	struct store_claim c;
+	assert_int_equal(request_days(w, 0, 2, 3, -1, 0, NULL), 0);
+	server_flushes_no_more();
+	assert_int_equal(claim_days(w, 0, 2, 1, &c), 1);
+	server_crashes();
+	assert_string_equal(sql("select count(*) from batchfs.state where run = 1"), "0");
+	until_restarted(w, 1);
+	/* The first time the connection has gone, too. */
+	do
+		assert_int_equal(build_claim(w, &c), 0);
+	while (w->outcomes[2] == BUILD_PASSING);
+	assert_int_equal(w->outcomes[2], BUILD_STALE);
+	assert_string_equal(sql("select count(*) from out.fct"), "0");
+	assert_int_equal(build_days(w, 0, 2, 1, &c), 1);
+	assert_int_equal(w->outcomes[2], BUILD_DONE);
 }
 
 static void a_lost_connection_alone_is_no_other_life(void **state)
@@ -189,6 +214,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_newer_program_is_named, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(what_a_crash_has_taken_goes_back, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(what_still_runs_is_left_alone, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(a_claim_that_a_crash_has_taken_is_nothing, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(a_lost_connection_alone_is_no_other_life, world_fresh,
 						world_gone),
 	};

@@ -82,7 +82,7 @@ static void a_model_that_is_gone_refuses_its_requests(void **state)
 					  .command = "touch",
 					  .at = 1};
 		struct error err = {0};
-		assert_int_equal(store()->request(w->store, &q, 1, &err), 0);
+		assert_int_equal(store()->request(w->store, &q, 1, NULL, &err), 0);
 		assert_int_equal(q.result, expected < 0 ? -EIO : -ENOENT);
 	}
 	assert_int_equal(claim_days(w, 0, 0, 1, &c), 0);
@@ -114,7 +114,7 @@ static void each_request_is_answered_for_itself(void **state)
 					      .reason = reasons[i],
 					      .at = 1};
 	snprintf(q[2].command, sizeof q[2].command, SNOWMAN);
-	assert_int_equal(store()->request(w->store, q, 5, &err), 0);
+	assert_int_equal(store()->request(w->store, q, 5, NULL, &err), 0);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(q[i].result, 0);
 	assert_string_equal(
@@ -122,7 +122,7 @@ static void each_request_is_answered_for_itself(void **state)
 		"plain touch,? x touch,? ?,bad ? touch,?? touch");
 	struct store_request later = {.uuid = {9}, .kind = REQUEST_REASON, .expected = -1, .reason = E_ACUTE};
 	memcpy(later.uuid, q[0].uuid, sizeof later.uuid);
-	assert_int_equal(store()->request(w->store, &later, 1, &err), 0);
+	assert_int_equal(store()->request(w->store, &later, 1, NULL, &err), 0);
 	assert_string_equal(sql("select reason from batchfs.request where id = %lld", (long long)q[0].id),
 			    E_ACUTE);
 }

@@ -26,7 +26,7 @@ static int change(struct world *w, enum request_kind kind, int first, int end, u
 				  .at = BEGIN + uid};
 	if (getrandom(q.uuid, sizeof q.uuid, 0) != sizeof q.uuid)
 		return -EIO;
-	int r = engine_postgres.store->request(w->store, &q, 1, err);
+	int r = engine_postgres.store->request(w->store, &q, 1, NULL, err);
 	if (r == 0 && q.result && err)
 		*err = q.err;
 	return r ? r : q.result;
@@ -111,7 +111,7 @@ static void asked_for_by_its_name(void **state)
 					  .command = "touch",
 					  .uuid = {(unsigned char)named + 1},
 					  .at = BEGIN};
-		assert_int_equal(engine_postgres.store->request(w->store, &q, 1, &err), 0);
+		assert_int_equal(engine_postgres.store->request(w->store, &q, 1, NULL, &err), 0);
 		assert_int_equal(q.result, named ? -EPERM : 0);
 		if (named)
 			assert_string_equal(q.err.text,

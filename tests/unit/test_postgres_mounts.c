@@ -58,7 +58,7 @@ static int64_t cancel_days(struct world *w, int first, int end)
 				  .at = 1};
 	struct error err = {0};
 	assert_int_equal(getrandom(q.uuid, sizeof q.uuid, 0), sizeof q.uuid);
-	if (engine_postgres.store->request(w->store, &q, 1, &err))
+	if (engine_postgres.store->request(w->store, &q, 1, NULL, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(q.result, 0);
 	return q.seq;

@@ -101,7 +101,7 @@ static void failure_and_its_repair(void **state)
 					  .expected = BATCH_FAILED,
 					  .expected_attempt = 1,
 					  .uuid = {4}}};
-	GOOD(f->engine->store->request(f->store, retry, 2, &f->err));
+	GOOD(f->engine->store->request(f->store, retry, 2, NULL, &f->err));
 	assert_int_equal(retry[0].result, 0);
 	assert_int_equal(retry[1].result, -ENOENT);
 	shell(f, "ALTER TABLE events RENAME COLUMN gone TO id");
@@ -133,7 +133,7 @@ static void expected_states(void **state)
 					  .expected = cases[i].expected,
 					  .expected_attempt = cases[i].attempt,
 					  .uuid = {(unsigned char)(20 + i)}};
-		GOOD(f->engine->store->request(f->store, &r, 1, &f->err));
+		GOOD(f->engine->store->request(f->store, &r, 1, NULL, &f->err));
 		if (r.result != cases[i].result)
 			fail_msg("case %zu: %d", i, r.result);
 	}
@@ -150,10 +150,10 @@ static void uuid_twice_and_reason(void **state)
 	struct store_request c = ask(f, 10, day(f, 0), day(f, 1));
 	assert_true(c.id > a.id && c.seq > a.seq);
 	struct store_request why = {.kind = REQUEST_REASON, .uuid = {9}, .reason = "late data"};
-	GOOD(f->engine->store->request(f->store, &why, 1, &f->err));
+	GOOD(f->engine->store->request(f->store, &why, 1, NULL, &f->err));
 	assert_int_equal(why.id, a.id);
 	why.uuid[0] = 99;
-	GOOD(f->engine->store->request(f->store, &why, 1, &f->err));
+	GOOD(f->engine->store->request(f->store, &why, 1, NULL, &f->err));
 	assert_int_equal(why.result, -ENOENT);
 	GOOD(f->engine->store->retire(f->store, &c.id, 1, &f->err));
 	connect_all(f);

@@ -74,10 +74,10 @@ static void what_was_skipped_is_asked_for_again(void **state)
 	answer(f, 0, 4, SETTLE_SKIPPED, &r);
 	struct store_request again = {
 		.batches = {day(f, 2), day(f, 3)}, .expected = BATCH_PENDING, .uuid = {8}, .command = ""};
-	GOOD(f->engine->store->request(f->store, &again, 1, &f->err));
+	GOOD(f->engine->store->request(f->store, &again, 1, NULL, &f->err));
 	assert_int_equal(again.result, -ENOENT);
 	again.expected = BATCH_SKIPPED;
-	GOOD(f->engine->store->request(f->store, &again, 1, &f->err));
+	GOOD(f->engine->store->request(f->store, &again, 1, NULL, &f->err));
 	assert_int_equal(again.result, 0);
 	struct build_run run = claim(f, &again);
 	assert_int_equal(run.attempt[0], 1);
@@ -132,7 +132,7 @@ static void what_was_cancelled_goes_with_its_request(void **state)
 	assert_false(f->seen.answers[0].skipped);
 	struct store_request again = {
 		.batches = {day(f, 2), day(f, 3)}, .expected = BATCH_PENDING, .uuid = {8}, .command = ""};
-	GOOD(f->engine->store->request(f->store, &again, 1, &f->err));
+	GOOD(f->engine->store->request(f->store, &again, 1, NULL, &f->err));
 	assert_int_equal(again.result, 0);
 	assert_int_equal(claim(f, &again).attempt[0], 1);
 	GOOD(f->engine->store->retire(f->store, &r.id, 1, &f->err));

@@ -254,7 +254,7 @@ static void abandon_ends_everything(void **state)
 	assert_int_equal(f->reports.list[1].outcome, BUILD_INTERRUPTED);
 	struct store_sink sink = sink_of(f);
 	assert_int_equal(f->engine->store->follow(f->store, 60000, &sink, &f->err), -ECANCELED);
-	assert_int_equal(f->engine->store->request(f->store, &r, 1, &f->err), -ECANCELED);
+	assert_int_equal(f->engine->store->request(f->store, &r, 1, NULL, &f->err), -ECANCELED);
 	assert_int_equal(build(f, &run), -ECANCELED);
 	connect_all(f); /* what ran is back in the queue, in order */
 	assert_int_equal(state_of(f, day(f, 0))->run, ROW_REQUEUED);

@@ -10,7 +10,7 @@ static int change(struct fixture *f, enum request_kind kind, int first, int end,
 				  .uid = uid,
 				  .command = "chmod",
 				  .at = DAY_2024_09_01 + uid};
-	GOOD(f->engine->store->request(f->store, &r, 1, &f->err));
+	GOOD(f->engine->store->request(f->store, &r, 1, NULL, &f->err));
 	if (r.result)
 		f->err = r.err;
 	return r.result;
@@ -79,7 +79,7 @@ static void asked_for_by_its_name(void **state)
 				      .named = true,
 				      .command = "touch"};
 	named.uuid[0] = 3;
-	GOOD(f->engine->store->request(f->store, &named, 1, &f->err));
+	GOOD(f->engine->store->request(f->store, &named, 1, NULL, &f->err));
 	assert_int_equal(named.result, -EPERM);
 	assert_string_equal(named.err.text, "out/2024-09-02 was frozen by uid 5 (chmod) at "
 					    "2024-09-01T00:00:00.000005Z: chmod u+w 2024-09-02 thaws it");

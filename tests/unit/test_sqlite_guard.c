@@ -44,13 +44,19 @@ static void triggers_of_the_table(void **state)
 	static const struct {
 		const char *trigger, *why;
 	} all[] = {
-		{"AFTER INSERT ON out BEGIN DELETE FROM batchfs_state; END", "write the table batchfs_state, by way of bad"},
-		{"BEFORE INSERT ON out BEGIN UPDATE batchfs_state SET attempt = 9; END", "write the table batchfs_state"},
+		{"AFTER INSERT ON out BEGIN DELETE FROM batchfs_state; END",
+		 "write the table batchfs_state, by way of bad"},
+		{"BEFORE INSERT ON out BEGIN UPDATE batchfs_state SET attempt = 9; END",
+		 "write the table batchfs_state"},
 		{"AFTER INSERT ON out BEGIN DELETE FROM batchfs_model; END", "write the table batchfs_model"},
-		{"AFTER DELETE ON out BEGIN DELETE FROM batchfs_attempt; END", "write the table batchfs_attempt"},
-		{"AFTER INSERT ON out BEGIN UPDATE batchfs_meta SET value = 9; END", "write the table batchfs_meta"},
-		{"AFTER UPDATE ON batchfs_state BEGIN DELETE FROM batchfs_state; END", "a trigger must not change"},
-		{"AFTER INSERT ON batchfs_attempt BEGIN DELETE FROM batchfs_state; END", "a trigger must not change"},
+		{"AFTER DELETE ON out BEGIN DELETE FROM batchfs_attempt; END",
+		 "write the table batchfs_attempt"},
+		{"AFTER INSERT ON out BEGIN UPDATE batchfs_meta SET value = 9; END",
+		 "write the table batchfs_meta"},
+		{"AFTER UPDATE ON batchfs_state BEGIN DELETE FROM batchfs_state; END",
+		 "a trigger must not change"},
+		{"AFTER INSERT ON batchfs_attempt BEGIN DELETE FROM batchfs_state; END",
+		 "a trigger must not change"},
 	};
 	struct fixture *f = *state;
 	events(f);
@@ -89,14 +95,18 @@ static void queries(void **state)
 	static const struct {
 		const char *sql, *why;
 	} all[] = {
-		{"select id, ts from " EVENTS " where batchfs_outside(ts) = 0", "call the function batchfs_outside"},
-		{"select id, ts from " EVENTS " where batchfs_start(ts, 1) > 0", "call the function batchfs_start"},
+		{"select id, ts from " EVENTS " where batchfs_outside(ts) = 0",
+		 "call the function batchfs_outside"},
+		{"select id, ts from " EVENTS " where batchfs_start(ts, 1) > 0",
+		 "call the function batchfs_start"},
 		{"select load_extension('x') as id, ts from " EVENTS, "call the function load_extension"},
 		{"select id, ts from " EVENTS ", pragma_optimize", "use the pragma optimize"},
 		{"select id, ts from " EVENTS ", pragma_journal_mode", "use the pragma journal_mode"},
 		{"select id, ts from " EVENTS ", pragma_integrity_check", "use the pragma integrity_check"},
 		{"select id, ts from " EVENTS ") limit -1) as m where 1 /*", ""},
-		{"select id, ts from (select * from " EVENTS ")) union all select 9, '2024-09-01' from (select 1", ""},
+		{"select id, ts from (select * from " EVENTS
+		 ")) union all select 9, '2024-09-01' from (select 1",
+		 ""},
 		{"select id, ts from " EVENTS " where id <> $1", "the parameter $1"},
 		{"select id, ts from " EVENTS " where id <> ?", "the parameter ?"},
 		{"insert into out select id, ts from " EVENTS, ""},
@@ -115,18 +125,24 @@ static void queries(void **state)
 		f->model[1].compiled = all[i].sql;
 		connect_all(f);
 		if (f->target[1].why_not.err) {
-			assert_string_equal(all[i].why, ""); /* the template's lexer is stricter than SQLite */
+			assert_string_equal(all[i].why,
+					    ""); /* the template's lexer is stricter than SQLite */
 			continue;
 		}
 		struct store_sink sink = sink_of(f);
 		if (f->target[1].adopt)
 			GOOD(f->engine->builder->adopt(f->worker, 1, &sink, &f->err));
 		unsigned char uuid[16] = {200, (unsigned char)i};
-		struct store_request r = {.kind = REQUEST_BUILD, .model = 1, .batches = {day(f, 0), day(f, 1)}, .expected = -1,
-					  .command = "", .at = DAY_2024_09_01};
+		struct store_request r = {.kind = REQUEST_BUILD,
+					  .model = 1,
+					  .batches = {day(f, 0), day(f, 1)},
+					  .expected = -1,
+					  .command = "",
+					  .at = DAY_2024_09_01};
 		memcpy(r.uuid, uuid, sizeof uuid);
-		GOOD(f->engine->store->request(f->store, &r, 1, &f->err));
-		struct store_claim c = {.model = 1, .first = day(f, 0), .count = 1, .request = r.id, .wanted = r.seq};
+		GOOD(f->engine->store->request(f->store, &r, 1, NULL, &f->err));
+		struct store_claim c = {
+			.model = 1, .first = day(f, 0), .count = 1, .request = r.id, .wanted = r.seq};
 		GOOD(f->engine->store->claim(f->store, &c, 1, &f->err));
 		struct build_run run = {.model = 1, .first = c.first, .count = 1, .request = r.id};
 		memcpy(run.attempt, c.attempt, sizeof run.attempt);
@@ -146,8 +162,9 @@ static void a_query_may_read_the_schema(void **state)
 {
 	struct fixture *f = *state;
 	events(f);
-	f->model[0].compiled = "select id, ts from " EVENTS " where (select count(*) from pragma_table_info('events')) = 2"
-			       " and (select count(*) from sqlite_master) > 0 and exists (select 1 from pragma_user_version)";
+	f->model[0].compiled =
+		"select id, ts from " EVENTS " where (select count(*) from pragma_table_info('events')) = 2"
+		" and (select count(*) from sqlite_master) > 0 and exists (select 1 from pragma_user_version)";
 	build_days(f, 1);
 	assert_int_equal(shell(f, "SELECT count(*) FROM out"), 2);
 }
@@ -161,8 +178,8 @@ static void a_damaged_row_of_what_is_done(void **state)
 	build_days(f, 2);
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
 		char sql[128];
-		snprintf(sql, sizeof sql, "UPDATE batchfs_state SET attempt = %s WHERE start = %lld", values[i],
-			 (long long)DAY_2024_09_01);
+		snprintf(sql, sizeof sql, "UPDATE batchfs_state SET attempt = %s WHERE start = %lld",
+			 values[i], (long long)DAY_2024_09_01);
 		shell(f, sql);
 		connect_all(f);
 		assert_int_equal(f->seen.n, 2);
@@ -176,7 +193,8 @@ static void a_damaged_row_of_what_is_done(void **state)
 	shell(f, "DELETE FROM batchfs_state WHERE start = 1725148800000000");
 	assert_null(build_day(f, 0));
 	/* Any other column is written anew with the next build. */
-	shell(f, "UPDATE batchfs_state SET finished = 'yesterday', code = x'00' WHERE start = 1725148800000000");
+	shell(f,
+	      "UPDATE batchfs_state SET finished = 'yesterday', code = x'00' WHERE start = 1725148800000000");
 	connect_all(f);
 	assert_int_equal(state_of(f, day(f, 0))->outcome, OUTCOME_FAILED);
 	assert_null(build_day(f, 0));
@@ -187,15 +205,16 @@ static void a_damaged_row_of_what_is_done(void **state)
 /* In FILE-queue: it shows as failed, and asking again mends it. */
 static void a_damaged_row_of_the_queue(void **state)
 {
-	static const char *const columns[] = {"attempt = 2147483647", "attempt = 'x'", "run = 7",    "run = 'x'",
-					      "outcome = 9",	      "served = 'x'",  "table_id = 'x'", "started = 1.5",
-					      "message = x'00'",      "owner = 'x'"};
+	static const char *const columns[] = {
+		"attempt = 2147483647", "attempt = 'x'",  "run = 7",	   "run = 'x'",	      "outcome = 9",
+		"served = 'x'",		"table_id = 'x'", "started = 1.5", "message = x'00'", "owner = 'x'"};
 	struct fixture *f = *state;
 	events(f);
 	build_days(f, 2);
 	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
 		char sql[160];
-		snprintf(sql, sizeof sql, "UPDATE q.state SET %s WHERE start = %lld", columns[i], (long long)DAY_2024_09_01);
+		snprintf(sql, sizeof sql, "UPDATE q.state SET %s WHERE start = %lld", columns[i],
+			 (long long)DAY_2024_09_01);
 		queue(f, sql);
 		connect_all(f);
 		assert_int_equal(f->seen.n, 2);
@@ -216,13 +235,15 @@ static void rows_of_no_batch(void **state)
 	struct fixture *f = *state;
 	events(f);
 	build_days(f, 1);
-	shell(f, "INSERT INTO batchfs_state SELECT model, s, attempt, 1, 1, 1, 1, 1, 0, '' FROM batchfs_state,"
-		 " (SELECT 'x' AS s UNION ALL SELECT 5)");
-	queue(f, "UPDATE q.request SET open = 1, range_end = 'x';"
-		 "INSERT INTO q.state SELECT model, start + 1, table_id, 1, 1, 1, 5, 1, 1, 0, 0, 0, 0, 0, '', '', 0, '', 0, 0, 0"
-		 " FROM q.state;"
-		 "INSERT INTO q.state SELECT model, 'x', table_id, 1, 1, 1, 5, 1, 1, 0, 0, 0, 0, 0, '', '', 0, '', 0, 0, 0"
-		 " FROM q.state LIMIT 1");
+	shell(f,
+	      "INSERT INTO batchfs_state SELECT model, s, attempt, 1, 1, 1, 1, 1, 0, '' FROM batchfs_state,"
+	      " (SELECT 'x' AS s UNION ALL SELECT 5)");
+	queue(f,
+	      "UPDATE q.request SET open = 1, range_end = 'x';"
+	      "INSERT INTO q.state SELECT model, start + 1, table_id, 1, 1, 1, 5, 1, 1, 0, 0, 0, 0, 0, '', '', 0, '', 0, 0, 0"
+	      " FROM q.state;"
+	      "INSERT INTO q.state SELECT model, 'x', table_id, 1, 1, 1, 5, 1, 1, 0, 0, 0, 0, 0, '', '', 0, '', 0, 0, 0"
+	      " FROM q.state LIMIT 1");
 	connect_all(f);
 	assert_int_equal(f->seen.n, 1);
 	assert_int_equal(f->seen.requests, 0);
@@ -235,9 +256,12 @@ static void rows_of_no_batch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(triggers_of_the_table),	     TEST(a_trigger_may_write_other_tables),
-		TEST(queries),			     TEST(a_query_may_read_the_schema),
-		TEST(a_damaged_row_of_what_is_done), TEST(a_damaged_row_of_the_queue),
+		TEST(triggers_of_the_table),
+		TEST(a_trigger_may_write_other_tables),
+		TEST(queries),
+		TEST(a_query_may_read_the_schema),
+		TEST(a_damaged_row_of_what_is_done),
+		TEST(a_damaged_row_of_the_queue),
 		TEST(rows_of_no_batch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

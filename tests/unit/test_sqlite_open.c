@@ -113,7 +113,7 @@ static void read_only_leaves_no_trace(void **state)
 	assert_false(f->target[0].adopt);
 	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	struct store_request r = {.batches = {day(f, 0), day(f, 1)}, .expected = -1};
-	assert_int_equal(f->engine->store->request(f->store, &r, 1, &f->err), -EROFS);
+	assert_int_equal(f->engine->store->request(f->store, &r, 1, NULL, &f->err), -EROFS);
 	struct build_run run = {.first = day(f, 0), .count = 1, .attempt = {9}};
 	assert_int_equal(build(f, &run), -EROFS);
 	assert_int_equal(last(f)->outcome, BUILD_UNSTARTED);
@@ -359,12 +359,17 @@ static void a_view_is_no_target(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(second_open_names_the_first),   TEST(no_database),
+		TEST(second_open_names_the_first),
+		TEST(no_database),
 		TEST(read_only_leaves_no_trace),
-		TEST(read_only_beside_a_writer),     TEST(adoption),
-		TEST(read_only_adoption_only_tells), TEST(which_table_it_is),
-		TEST(dropped_table_is_made_again),   TEST(prepared_table),
-		TEST(two_models_one_table),	     TEST(a_view_is_no_target),
+		TEST(read_only_beside_a_writer),
+		TEST(adoption),
+		TEST(read_only_adoption_only_tells),
+		TEST(which_table_it_is),
+		TEST(dropped_table_is_made_again),
+		TEST(prepared_table),
+		TEST(two_models_one_table),
+		TEST(a_view_is_no_target),
 		TEST(other_schemas_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,7 +93,7 @@ static void failed_after_it_was_done(void **state)
 				      .expected_attempt = 2,
 				      .uuid = {9},
 				      .command = ""};
-	GOOD(queue_store.request(f->store, &retry, 1, &f->err));
+	GOOD(queue_store.request(f->store, &retry, 1, NULL, &f->err));
 	assert_int_equal(retry.result, 0);
 	run = claim(f, &retry);
 	assert_int_equal(settle_done(f, day(f, 0), run.attempt[0]), 0);

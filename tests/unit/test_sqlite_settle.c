@@ -59,7 +59,7 @@ static void skipped_without_a_row(void **state)
 	assert_int_equal(run.attempt[1], 0); /* answered */
 	struct store_request retry = {
 		.batches = {day(f, 1), day(f, 2)}, .expected = BATCH_SKIPPED, .uuid = {9}, .command = ""};
-	GOOD(f->engine->store->request(f->store, &retry, 1, &f->err));
+	GOOD(f->engine->store->request(f->store, &retry, 1, NULL, &f->err));
 	assert_int_equal(retry.result, 0);
 	run = claim(f, &retry);
 	assert_int_equal(run.attempt[0], 1);

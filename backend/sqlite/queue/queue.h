@@ -2,15 +2,15 @@
 /*
  * The queue: a store in an SQLite file of its own. It keeps what was asked for and tried: requests, claims,
  * outcomes, freezes. Nobody holds that file for longer than a moment, so a touch, a claim or an outcome never
- * waits for a batch. Of tables it knows what store.h says: a model has a target, and a batch of it may be done.
+ * waits for a batch. Of tables it knows what store.h says: a model has a target, and a batch of it may be
+ * done.
  *
  * Two kinds of owners use it:
  *
- *   queue_store    a store by itself, for a builder whose rows are elsewhere (another warehouse). What is done is
- *                  settled here, as every other outcome is.
- *   an engine      that keeps the rows in SQLite, too, has a struct store within a struct of its own (warehouse.h
- *                  is one). Its builder records what is done in its own file, in the transaction of the
- *                  rows, and gives the queue statements that read it: struct done_rows.
+ *   queue_store    a store by itself, for a builder whose rows are elsewhere (another warehouse). What is
+ * done is settled here, as every other outcome is. an engine      that keeps the rows in SQLite, too, has a
+ * struct store within a struct of its own (warehouse.h is one). Its builder records what is done in its own
+ * file, in the transaction of the rows, and gives the queue statements that read it: struct done_rows.
  *
  * PATH.lock beside the file is locked for the store's life: one writer a file. Should that be got round (by removing
  * it), the mount that wrote its number into the file last is the one that writes: a former one notices.
@@ -75,7 +75,7 @@ struct queue_hooks {
 };
 
 struct store {
-	struct engine_config config; /* immutable */
+	struct engine_config config;	 /* immutable */
 	const struct queue_hooks *hooks; /* immutable */
 	char *path, *lock_path;
 	int lock_fd;		    /* -1: read-only */
@@ -110,7 +110,8 @@ struct done_row {
 /* The store by itself; config.database is its file. */
 extern const struct store_ops queue_store;
 
-/* `s` is zeroed, a part of the caller's own. Nothing is opened yet. queue_fini() comes after a failure, too. */
+/* `s` is zeroed, a part of the caller's own. Nothing is opened yet. queue_fini() comes after a failure, too.
+ */
 int queue_init(struct store *s, const struct engine_config *config, const char *path,
 	       const struct queue_hooks *hooks, struct error *err);
 /* Makes or checks the file and takes its lock; with read_only only looks. */
@@ -127,7 +128,8 @@ int queue_connect(struct store *s, struct patience *p, sqlite3 **out, struct err
 int queue_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
 void queue_wake(struct store *s);
 void queue_abandon(struct store *s);
-int queue_request(struct store *s, struct store_request *requests, size_t n, struct error *err);
+int queue_request(struct store *s, struct store_request *requests, size_t n, struct store_claim *claim,
+		  struct error *err);
 int queue_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);
 int queue_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err);
 int queue_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err);
@@ -139,8 +141,8 @@ int queue_settle(struct store *s, struct store_outcome *outcomes, size_t n, stru
 int queue_schema_check(sqlite3 *db, bool *present, struct error *err);
 
 /*
- * model.c: finds the model of that target or enters it, inside a transaction. queue_id 0: `db` is read-only and
- * does not have it. table_id is that of the last time, or a new one.
+ * model.c: finds the model of that target or enters it, inside a transaction. queue_id 0: `db` is read-only
+ * and does not have it. table_id is that of the last time, or a new one.
  */
 int queue_model_find(sqlite3 *db, const char *target, enum batch_size size, struct queue_model *out,
 		     struct error *err);
@@ -164,11 +166,11 @@ int queue_load_states(struct store *s, sqlite3 *db, const struct done_rows *done
 
 /*
  * history.c: attempts as builder.history tells them. An engine that records some of them elsewhere gives a
- * statement for those: ?1 the last id that was read, ?2 table_id (0: of all), ?3 how many at most; columns as in
- * history.sql. db NULL: there is no queue.
+ * statement for those: ?1 the last id that was read, ?2 table_id (0: of all), ?3 how many at most; columns as
+ * in history.sql. db NULL: there is no queue.
  */
-int queue_history(struct store *s, sqlite3 *db, sqlite3_stmt *elsewhere, slot model, size_t most, char **cursor,
-		  ended_attempt_fn *tell, void *ctx, struct error *err);
+int queue_history(struct store *s, sqlite3 *db, sqlite3_stmt *elsewhere, slot model, size_t most,
+		  char **cursor, ended_attempt_fn *tell, void *ctx, struct error *err);
 
 /*
  * prune.c: forgets old attempts as builder.prune does, then requests that nothing names. first_named: the
@@ -176,7 +178,8 @@ int queue_history(struct store *s, sqlite3 *db, sqlite3_stmt *elsewhere, slot mo
  */
 int queue_prune(sqlite3 *db, int64_t queue_id, size_t keep, int64_t before, int64_t first_named,
 		struct error *err);
-/* Deletes in short transactions what `sql` finds too old: ?1 id, ?2 keep less one, ?3 before, ?4 how many at once. */
+/* Deletes in short transactions what `sql` finds too old: ?1 id, ?2 keep less one, ?3 before, ?4 how many at
+ * once. */
 int delete_old(sqlite3 *db, const char *sql, int64_t id, size_t keep, int64_t before, struct error *err);
 
 #endif

@@ -19,8 +19,9 @@ static int requests_open(struct requests *q, struct store *s, struct error *err)
 		sqlite3_stmt **stmt;
 		const char *sql;
 	} all[] = {
-		{&q->find, SQL_REQUEST_KNOWN}, {&q->raise, SQL_NEXT_SEQ},	    {&q->add, SQL_REQUEST_ADD},
-		{&q->reason, SQL_REQUEST_REASON}, {&q->covered, SQL_REQUEST_COVERS}, {&q->frozen, SQL_FREEZE_FIND},
+		{&q->find, SQL_REQUEST_KNOWN},	   {&q->raise, SQL_NEXT_SEQ},
+		{&q->add, SQL_REQUEST_ADD},	   {&q->reason, SQL_REQUEST_REASON},
+		{&q->covered, SQL_REQUEST_COVERS}, {&q->frozen, SQL_FREEZE_FIND},
 	};
 	q->s = s;
 	int r = reader_open(&q->reader, &s->done, s->db, err);
@@ -75,8 +76,8 @@ static bool is_expected(const struct store_request *rq, const struct store_state
 	return false;
 }
 
-static int check_expected(struct requests *q, struct store_request *rq, const struct queue_model *qm, int64_t start,
-			  struct error *err)
+static int check_expected(struct requests *q, struct store_request *rq, const struct queue_model *qm,
+			  int64_t start, struct error *err)
 {
 	struct batch_row row;
 	int r = reader_get(&q->reader, qm, start, &row, err);
@@ -91,7 +92,8 @@ static int check_expected(struct requests *q, struct store_request *rq, const st
 	return r < 0 ? r : 0;
 }
 
-static int next_seq(struct requests *q, struct store_request *rq, const struct queue_model *qm, struct error *err)
+static int next_seq(struct requests *q, struct store_request *rq, const struct queue_model *qm,
+		    struct error *err)
 {
 	int r = db_bind(q->raise, err, "i", qm->queue_id);
 	if (r == 0)
@@ -119,8 +121,8 @@ static int add(struct requests *q, struct store_request *rq, const struct queue_
 	return r;
 }
 
-static int check_frozen(struct requests *q, struct store_request *rq, const struct queue_model *qm, int64_t start,
-			struct error *err)
+static int check_frozen(struct requests *q, struct store_request *rq, const struct queue_model *qm,
+			int64_t start, struct error *err)
 {
 	const struct model *m = q->s->models[rq->model].model;
 	struct store_freeze f;
@@ -222,7 +224,9 @@ static int run(struct store *s, struct requests *q, struct store_request *reques
 	return r;
 }
 
-int queue_request(struct store *s, struct store_request *requests, size_t n, struct error *err)
+/* Here a claim costs no way of its own: it comes by itself. */
+int queue_request(struct store *s, struct store_request *requests, size_t n, struct store_claim *claim,
+		  struct error *err)
 {
 	struct requests q = {0};
 	int r = connect_control(s, err);
