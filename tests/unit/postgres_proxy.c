@@ -20,9 +20,10 @@ struct pair {
 
 static struct {
 	pthread_t thread;
-	pthread_mutex_t lock; /* protects when and cuts */
+	pthread_mutex_t lock; /* protects when, cuts and pooled */
 	enum cut when;
 	unsigned cuts;
+	bool pooled;
 	int listener, end[2];
 	char real[108], dir[100];
 	struct pair pairs[PAIRS];
@@ -83,6 +84,16 @@ static void send_all(int fd, const char *data, size_t len)
 	}
 }
 
+/* BackendKeyData: the pid that the client is told is the pooler's invention. */
+static void invent_pid(char *data, size_t len)
+{
+	pthread_mutex_lock(&proxy.lock);
+	char *key = proxy.pooled ? memmem(data, len, "K\0\0\0\014", 5) : NULL;
+	pthread_mutex_unlock(&proxy.lock);
+	if (key && key + 9 <= data + len)
+		key[8] ^= 1;
+}
+
 static void pass(struct pair *p, bool from_client)
 {
 	char data[65536];
@@ -96,6 +107,8 @@ static void pass(struct pair *p, bool from_client)
 		close_pair(p);
 		return;
 	}
+	if (!from_client)
+		invent_pid(data, (size_t)n);
 	send_all(from_client ? p->server : p->client, data, (size_t)n);
 	if (when == CUT_AFTER) {
 		n = recv(p->server, data, sizeof data, 0);
@@ -133,6 +146,7 @@ void proxy_start(void)
 	snprintf(proxy.dir, sizeof proxy.dir, "%.80s/proxy", proxy.real);
 	proxy.when = CUT_NEVER;
 	proxy.cuts = 0;
+	proxy.pooled = false;
 	for (int i = 0; i < PAIRS; i++)
 		proxy.pairs[i] = (struct pair){-1, -1};
 	proxy.listener = unix_socket(proxy.dir, &address);
@@ -174,4 +188,11 @@ unsigned proxy_cuts(void)
 	unsigned n = proxy.cuts;
 	pthread_mutex_unlock(&proxy.lock);
 	return n;
+}
+
+void proxy_pooled(void)
+{
+	pthread_mutex_lock(&proxy.lock);
+	proxy.pooled = true;
+	pthread_mutex_unlock(&proxy.lock);
 }

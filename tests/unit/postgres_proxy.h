@@ -15,6 +15,9 @@ void proxy_stop(void);
 
 /* The next COMMIT that passes is cut, once. */
 void proxy_cut(enum cut when);
+/* From now on it is a pooler: a client is told another pid than its session has. */
+void proxy_pooled(void);
+
 /* How many were. */
 unsigned proxy_cuts(void);
 

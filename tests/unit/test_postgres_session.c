@@ -9,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include "backend/postgres/sql.h"
 #include "tests/unit/postgres_fixture.h"
+#include "tests/unit/postgres_proxy.h"
 #include "tests/unit/postgres_world.h"
 
 /* What a session can be told, and what can be left in it. */
@@ -262,6 +264,51 @@ static void a_trigger_that_deletes_the_state_fails_the_batch(void **state)
 	assert_int_equal(settle_day(w, 0, 0, c.attempt[0], SETTLE_FAILED), 0);
 }
 
+static void refuses(struct world *w, const char *words)
+{
+	struct error err = {0};
+	assert_int_equal(engine_postgres.store->open(&w->config, &w->store, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, words));
+	engine_postgres.store->close(w->store);
+	w->store = NULL;
+}
+
+/* Whoever gets its session next would have what was set there. */
+static void a_pooler_is_refused_and_nothing_is_set_through_it(void **state)
+{
+	struct world *w = *state;
+	proxy_start();
+	proxy_pooled();
+	refuses(w, "pooler");
+	proxy_stop();
+	static const char alive[] = SQL_SESSION_ALIVE, checks[] = SQL_SESSION_CHECKS_CLIENT;
+	static const char seen[] =
+		"select concat_ws(' ', current_setting('idle_in_transaction_session_timeout'),"
+		" current_setting('client_connection_check_interval', true))";
+	char unset[64], after[64];
+	snprintf(unset, sizeof unset, "%s", sql("reset all; %s", seen));
+	snprintf(after, sizeof after, "%s",
+		 sql("prepare a (int) as %s; prepare c (int) as %s; execute a(0); execute c(0); %s", alive,
+		     checks, seen));
+	assert_string_equal(after, unset);
+	snprintf(after, sizeof after, "%s",
+		 sql("execute a(pg_backend_pid()); execute c(pg_backend_pid()); %s", seen));
+	assert_string_not_equal(after, unset);
+	sql("deallocate all; reset all");
+}
+
+/* As Citus has it on each of its nodes. */
+static void a_worker_node_of_citus_is_refused(void **state)
+{
+	struct world *w = *state;
+	sql("set allow_system_table_mods = on; create table pg_catalog.pg_dist_local_group (groupid int);"
+	    "insert into pg_catalog.pg_dist_local_group values (3); reset allow_system_table_mods");
+	refuses(w, "worker node");
+	sql("set allow_system_table_mods = on; update pg_catalog.pg_dist_local_group set groupid = 0;"
+	    " reset allow_system_table_mods");
+	world_open(w);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_fresh, world_gone)
 
 int main(void)
@@ -277,6 +324,8 @@ int main(void)
 		TEST(row_level_security_is_the_roles),
 		TEST(a_table_that_has_changed_between_two_runs),
 		TEST(a_trigger_that_deletes_the_state_fails_the_batch),
+		TEST(a_pooler_is_refused_and_nothing_is_set_through_it),
+		TEST(a_worker_node_of_citus_is_refused),
 	};
 	return server_run(tests);
 }
