@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "backend/postgres/batch.h"
-
-#define KNOWN "select coalesce(target_oid, 0) from batchfs.model where id = $1::int"
+#include "backend/postgres/sql.h"
 
 /* Readers never queue behind us for longer than the lock timeout; then again. */
 #define TRIES	 20
@@ -27,7 +26,7 @@ static int read_known(struct worker *w, const struct pg_model *m, struct pg_know
 	struct pg_params params = {0};
 	pg_param_int(&params, pg_id(m));
 	auto_result *r = NULL;
-	int failed = pg_query(&w->conn, pg_deadline(w->store), KNOWN, &params, &r, err);
+	int failed = pg_query(&w->conn, pg_deadline(w->store), SQL_PREPARE_KNOWN, &params, &r, err);
 	if (failed)
 		return failed;
 	known->oid = PQntuples(r) ? (uint32_t)pg_int(r, 0, 0) : 0;
