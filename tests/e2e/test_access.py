@@ -213,3 +213,20 @@ def test_sync_makes_every_write_wait(project, warehouse, mount):
         assert done.returncode and "rror" in done.stderr, command
     set_days(warehouse, 7)
     assert shell(m, "touch sessions/*.failed && ls sessions").stdout.split()[2] == "2024-09-03"
+
+
+def test_nobody_pushes_another_users_refusal_away(ready, mount, public):
+    need_root()
+    m = mount(ready, "allow_other", "umask=000", now=NOW, at=public)
+    with pytest.raises(PermissionError):
+        os.chmod(m / "sessions" / "2024-09-01", 0o755)
+    refusal = m.document("sessions", "2024-09-01")["last_refusal"]
+    assert as_user(m, "for i in 1 2 3 4 5 6 7 8 9; do for j in 1 2 3 4 5; do stat \"a$i$j,,b\"; done; done")[0]
+    assert m.document(".status")["last_refusal"] == m.document("sessions", ".status")["last_refusal"] == refusal
+    assert ",,b" not in m.log_text()
+    status, said = as_user(m, "touch sessions")
+    assert status and "not permitted" in said
+    assert m.document("sessions", "2024-09-01")["last_refusal"] == refusal
+    # What was refused of the directory stands in its own documents, not in its batches'.
+    assert m.document("sessions", ".status")["last_refusal"]["message"] != refusal["message"]
+    assert m.document("sessions", "2024-09-04")["last_refusal"] is None
