@@ -51,7 +51,8 @@ static void drop_answers(struct backend *b)
 			continue;
 		}
 		ledger_mark_skipping(b->ledger, o->out.model,
-				     (struct ordinal_range){o->out.batch, o->out.batch + 1}, false);
+				     (struct ordinal_range){o->out.batch, o->out.batch + o->out.count},
+				     false);
 		free(o);
 	}
 	STAILQ_CONCAT(&b->outcomes, &kept);
