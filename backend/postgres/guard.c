@@ -44,23 +44,18 @@ void store_begin_snapshot(struct store *s, struct pg_pipe *p)
 }
 
 /* The comparison divides by zero; or the schema, the table, the column is not there. */
-static bool is_another(const struct pg_pipe *p)
+static bool is_another(const char *sqlstate)
 {
 	static const char *const states[] = {"22012", "3F000", "42P01", "42703"};
-	const char *state =
-		p->failed == GUARD ? PQresultErrorField(p->results[GUARD], PG_DIAG_SQLSTATE) : NULL;
-	for (size_t i = 0; state && i < sizeof states / sizeof *states; i++)
-		if (strcmp(state, states[i]) == 0)
+	for (size_t i = 0; sqlstate && i < sizeof states / sizeof *states; i++)
+		if (strcmp(sqlstate, states[i]) == 0)
 			return true;
 	return false;
 }
 
-int store_run(struct store *s, struct pg_pipe *p, struct error *err)
+static int another(struct store *s, const struct pg_conn *c, struct error *err)
 {
-	int r = pg_run(p, err);
-	if (!r || p->lost || !is_another(p))
-		return r;
-	if (p->conn == &s->control) {
+	if (c == &s->control) {
 		s->strange = true;
 		pg_disconnect(&s->control);
 	}
@@ -68,4 +63,25 @@ int store_run(struct store *s, struct pg_pipe *p, struct error *err)
 		err, EAGAIN,
 		"the schema batchfs is not the one that this mount has read: it was dropped and made anew, or "
 		"brought up to date; nothing was recorded in it");
+}
+
+int store_run(struct store *s, struct pg_pipe *p, struct error *err)
+{
+	int r = pg_run(p, err);
+	if (!r || p->lost || p->failed != GUARD ||
+	    !is_another(PQresultErrorField(p->results[GUARD], PG_DIAG_SQLSTATE)))
+		return r;
+	return another(s, p->conn, err);
+}
+
+int store_query(struct store *s, const char *sql, const struct pg_params *params, PGresult **out,
+		struct error *err)
+{
+	struct error why = {0};
+	int r = pg_query(&s->control, pg_deadline(s), sql, params, out, &why);
+	if (r && s->control.pq && is_another(why.sqlstate))
+		return another(s, &s->control, err);
+	if (r && err)
+		*err = why;
+	return r;
 }

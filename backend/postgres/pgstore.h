@@ -110,6 +110,9 @@ void store_begin(struct store *s, struct pg_pipe *p);
 void store_begin_claim(struct store *s, struct pg_pipe *p);
 void store_begin_snapshot(struct store *s, struct pg_pipe *p);
 int store_run(struct store *s, struct pg_pipe *p, struct error *err);
+/* A statement on the control connection, alone, of the schema: it may be gone. */
+int store_query(struct store *s, const char *sql, const struct pg_params *params, PGresult **out,
+		struct error *err);
 
 /*
  * claim.c: a claim as a part of a pipe. uuid: of the request that it is for, where that travels before it;

@@ -42,7 +42,7 @@ int sweep(struct store *s, const struct store_sink *sink, bool *found, struct er
 	auto_result *dead = NULL;
 	struct pg_params params = {0};
 	pg_param_int(&params, s->owner);
-	int r = pg_query(&s->control, pg_deadline(s), SQL_SWEEP_DEAD, &params, &dead, err);
+	int r = store_query(s, SQL_SWEEP_DEAD, &params, &dead, err);
 	if (r)
 		return r;
 	auto_strbuf ids = STRBUF_INIT;
