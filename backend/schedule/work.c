@@ -148,8 +148,11 @@ struct job_worker *work_ahead(struct backend *b, const struct store_request *r, 
 	    ledger_state(b->ledger, model, batch) == BATCH_RUNNING ||
 	    !plan_ready(b->ledger, b->models, model, batch))
 		return NULL;
-	*claim = (struct store_claim){
-		.model = model, .first = batch, .count = 1, .started = clock_now_us(b->config.clock)};
+	*claim = (struct store_claim){.model = model,
+				      .first = batch,
+				      .count = 1,
+				      .skipped = ledger_in_answer(b->ledger, model, batch),
+				      .started = clock_now_us(b->config.clock)};
 	return w;
 }
 
