@@ -149,9 +149,10 @@ struct backend_file {
 struct backend_request {
 	const struct backend_part *parts; /* copied */
 	size_t n_parts;
-	const struct backend_file *file; /* that it was made by, for what is refused at once; NULL: the parts */
-	bool run;     /* of the parts only what bringing the models up to date builds (`dbt run`) */
-	int expected; /* enum batch_state that a suffixed name claimed, single batches only; -1: none */
+	const struct backend_file
+		*file; /* that it was made by, for what is refused at once; NULL: the parts */
+	bool run;      /* of the parts only what bringing the models up to date builds (`dbt run`) */
+	int expected;  /* enum batch_state that a suffixed name claimed, single batches only; -1: none */
 	uid_t uid;
 	pid_t pid;	    /* who asks: /proc/PID/comm is read later; 0: unknown */
 	const char *reason; /* copied; NULL: none */
@@ -181,7 +182,7 @@ struct backend_freeze {
 	const struct backend_part *parts; /* copied; no sets of states */
 	size_t n_parts;
 	const struct backend_file *file; /* as in backend_request */
-	bool freeze; /* false: thaw */
+	bool freeze;			 /* false: thaw */
 	uid_t uid;
 	pid_t pid;
 	void (*done)(void *ctx, int result);
@@ -205,7 +206,8 @@ struct backend_wrong {
 bool backend_next_wrong(const struct backend *b, slot model, struct ordinal_range range,
 			struct backend_wrong *out);
 
-/* How many batches of the parts are in which state; of whole models it is remembered until something changes. */
+/* How many batches of the parts are in which state; of whole models it is remembered until something changes.
+ */
 void backend_count_states(const struct backend *b, const struct backend_part *parts, size_t n_parts,
 			  size_t counts[BATCH_STATES]);
 
@@ -219,8 +221,8 @@ ordinal backend_next_unsettled(const struct backend *b, slot model, struct ordin
 
 /*
  * What sync answers for what has settled: 0, -EIO (something failed or was skipped), -ENODATA (a single
- * batch that was never built, or a `.pending` set that is not empty). single: they are one batch that was named by
- * itself; a range that holds no more is a range.
+ * batch that was never built, or a `.pending` set that is not empty). single: they are one batch that was
+ * named by itself; a range that holds no more is a range.
  */
 int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts, bool single);
 
@@ -243,7 +245,8 @@ int backend_full_refresh_document(const struct backend *b, slot model, struct st
  * says why in a comment.
  */
 struct backend_sql;
-int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches, struct backend_sql **out);
+int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches,
+		     struct backend_sql **out);
 struct backend_sql *backend_sql_hold(struct backend_sql *s); /* one more to be closed */
 void backend_sql_close(struct backend_sql *s);		     /* NULL is fine */
 
@@ -274,10 +277,10 @@ size_t backend_history_size(const struct backend *b, slot model);
 void backend_history_read(const struct backend_history *h, size_t off, size_t size, struct strbuf *out);
 
 /*
- * Keeps a refusal that fs/ decided, of what the user asked of the file, as its last_refusal, and logs it; of a
- * look-up at the debug level only. Returns -err.
+ * Keeps a refusal that fs/ decided, of what the user asked of the file, as its last_refusal, and logs it; of
+ * a look-up at the debug level only. Returns -err.
  */
-int backend_refuse(struct backend *b, const struct backend_file *file, uid_t uid, int err, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+int backend_refuse(struct backend *b, const struct backend_file *file, uid_t uid, int err, const char *fmt,
+		   ...) __attribute__((format(printf, 5, 6)));
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What was refused of late: of each user and file the newest. A file's document shows what was refused of the
- * file itself and of what lies in it, never what was refused of a directory or a range that it lies in. Bounded
- * a user, so that nobody pushes another user's refusal away: of a user who has been refused more, the oldest is
- * forgotten. Memory only, and not locked: the owner (the backend) serialises.
+ * file itself and of what lies in it, never what was refused of a directory or a range that it lies in.
+ * Bounded a user, so that nobody pushes another user's refusal away: of a user who has been refused more, the
+ * oldest is forgotten. Memory only, and not locked: the owner (the backend) serialises.
  */
 #ifndef BATCHFS_REFUSALS_H
 #define BATCHFS_REFUSALS_H

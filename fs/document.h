@@ -21,7 +21,7 @@ struct progress;
 
 struct document {
 	struct strbuf text;
-	struct backend_sql *sql; /* instead of the text: rendered by pieces, as it is read */
+	struct backend_sql *sql;   /* instead of the text: rendered by pieces, as it is read */
 	struct progress *progress; /* of a .progress, which has no text of its own */
 	size_t size;
 };

@@ -66,7 +66,8 @@ void failure_snapshot_free(struct failure_snapshot *s)
 }
 
 /* Whether all of it was wrong then, since the same attempts. *at: the first run that may matter, moved on. */
-static bool was_wrong(const struct failure_snapshot *s, size_t part, const struct backend_wrong *now, size_t *at)
+static bool was_wrong(const struct failure_snapshot *s, size_t part, const struct backend_wrong *now,
+		      size_t *at)
 {
 	ordinal from = now->batches.first;
 

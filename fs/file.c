@@ -188,8 +188,10 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	} else if (what.progress) {
 		what.kind = WAIT_READ;
 		progress_read(fs, &what, fi->flags & O_NONBLOCK);
-	} else if (history && what.paged && handle_unread(&fs->handles, ino, fuse_req_ctx(req)->pid) == fi->fh) {
-		/* He has not asked for its size since it was opened: the kernel's is older, and would cut it. */
+	} else if (history && what.paged &&
+		   handle_unread(&fs->handles, ino, fuse_req_ctx(req)->pid) == fi->fh) {
+		/* He has not asked for its size since it was opened: the kernel's is older, and would cut it.
+		 */
 		fuse_reply_err(req, EINVAL);
 	} else if (history) {
 		auto_strbuf lines = STRBUF_INIT;

@@ -76,7 +76,8 @@ static void getattr_batch(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const s
  * Whoever follows it reads where the size has grown. Before it is opened it has not been read, so its size is
  * not known: more than nothing, which busybox would take for an empty file.
  */
-static void getattr_history(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n, struct stat *st)
+static void getattr_history(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n,
+			    struct stat *st)
 {
 	uint64_t opened = handle_unread(&fs->handles, ino, fuse_req_ctx(req)->pid);
 	bool open = handle_is_open(&fs->handles, ino, 0);

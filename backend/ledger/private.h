@@ -360,7 +360,8 @@ struct open_request *request_newest(const struct ledger *l, slot model, ordinal 
 void request_serve(struct ledger *l, slot model, ordinal batch, int64_t served);
 /* The same for all of the range; its flags follow. */
 void request_serve_range(struct ledger *l, slot model, struct ordinal_range batches, int64_t served);
-void request_void(struct ledger *l, struct known_request *k); /* it waits for nothing more; it may wait for nothing */
+void request_void(struct ledger *l,
+		  struct known_request *k); /* it waits for nothing more; it may wait for nothing */
 void requests_free(struct ledger *l, struct model_state *m);
 
 /* restart.c. Of a batch before cells_reach(). */

@@ -124,8 +124,8 @@ struct sending {
 	struct store *s;
 	struct store_request *q;
 	size_t n;
-	bool *plain; /* of each: its texts go in ASCII */
-	bool sent;   /* out: it may have been recorded all the same */
+	bool *plain;		   /* of each: its texts go in ASCII */
+	bool sent;		   /* out: it may have been recorded all the same */
 	struct store_claim *claim; /* for the last of them; NULL: none */
 };
 

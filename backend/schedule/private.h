@@ -243,8 +243,8 @@ void asks_frozen(struct backend *b);	    /* answers what has been frozen */
 void asks_fail(struct backend *b, int err); /* answers everything that is still queued */
 
 /* refuse.c, without the lock. What cannot be sent at once: why->err with the sentence; returns -why->err. */
-int refuse_part(struct backend *b, const struct backend_file *file, const struct backend_part *part, uid_t uid,
-		const struct error *why);
+int refuse_part(struct backend *b, const struct backend_file *file, const struct backend_part *part,
+		uid_t uid, const struct error *why);
 /* On the control thread: what the store has not taken; tells the listener. */
 void refuse_request(struct backend *b, const struct store_request *r, int err, const char *text);
 

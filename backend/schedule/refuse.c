@@ -15,13 +15,14 @@ static void keep(struct backend *b, const struct backend_file *file, uid_t uid, 
 {
 	const char *where = file->selection ? file->selection : file->model < 0 ? "" : dir_of(b, file->model);
 	r->at = clock_now_us(b->config.clock);
-	log_write(b->config.log, file->lookup ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s%srefused (%s): %s", where,
-		  *where ? ": " : "", error_name(r->err), r->message);
+	log_write(b->config.log, file->lookup ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s%srefused (%s): %s",
+		  where, *where ? ": " : "", error_name(r->err), r->message);
 	LOCKED(&b->lock);
 	refusals_add(&b->refusals, file, uid, r);
 }
 
-int backend_refuse(struct backend *b, const struct backend_file *file, uid_t uid, int err, const char *fmt, ...)
+int backend_refuse(struct backend *b, const struct backend_file *file, uid_t uid, int err, const char *fmt,
+		   ...)
 {
 	struct report_refusal r = {.err = err};
 	va_list ap;
@@ -32,8 +33,8 @@ int backend_refuse(struct backend *b, const struct backend_file *file, uid_t uid
 	return -err;
 }
 
-int refuse_part(struct backend *b, const struct backend_file *file, const struct backend_part *part, uid_t uid,
-		const struct error *why)
+int refuse_part(struct backend *b, const struct backend_file *file, const struct backend_part *part,
+		uid_t uid, const struct error *why)
 {
 	const struct backend_file of_part = file_of(part->model, part->batches);
 	return backend_refuse(b, file ? file : &of_part, uid, why->err, "%s", why->text);

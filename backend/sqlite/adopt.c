@@ -24,7 +24,8 @@ static int of_windows(struct strbuf *out, bool ordered, const struct model *m, s
 	return strbuf_broken(out) ? error_set(err, ENOMEM, "no memory") : 0;
 }
 
-/* What the last runs finished is idle from here on: its `served` outlives the old id (queue.h, invariant 4). */
+/* What the last runs finished is idle from here on: its `served` outlives the old id (queue.h, invariant 4).
+ */
 static int settle_queue(struct worker *w, sqlite3 *queue, slot model, struct error *err)
 {
 	struct done_rows done = {0};
@@ -37,8 +38,7 @@ static int settle_queue(struct worker *w, sqlite3 *queue, slot model, struct err
 	return r == 0 ? db_exec(queue, "COMMIT", err) : r;
 }
 
-static int record(struct worker *w, const struct model *m, int64_t was, int64_t id,
-		  struct error *err)
+static int record(struct worker *w, const struct model *m, int64_t was, int64_t id, struct error *err)
 {
 	auto_stmt *forget = NULL, *keep = NULL, *adopt = NULL;
 	auto_strbuf sql = STRBUF_INIT;

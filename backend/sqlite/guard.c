@@ -21,12 +21,12 @@ static bool is_reserved(const char *table)
  */
 static bool pragma_reads(const char *name, const char *value)
 {
-	static const char *const schema[] = {"table_info",  "table_xinfo", "table_list",       "index_list",
-					     "index_info",  "index_xinfo", "foreign_key_list", "database_list",
-					     "module_list", "pragma_list", "function_list",    "collation_list",
-					     "compile_options"};
-	static const char *const number[] = {"data_version", "page_size", "page_count", "encoding", "user_version",
-					     "application_id", "schema_version"};
+	static const char *const schema[] = {
+		"table_info",	 "table_xinfo",	     "table_list",     "index_list",  "index_info",
+		"index_xinfo",	 "foreign_key_list", "database_list",  "module_list", "pragma_list",
+		"function_list", "collation_list",   "compile_options"};
+	static const char *const number[] = {"data_version", "page_size",      "page_count",	"encoding",
+					     "user_version", "application_id", "schema_version"};
 	for (size_t i = 0; i < sizeof schema / sizeof *schema; i++)
 		if (sqlite3_stricmp(name, schema[i]) == 0)
 			return true;
@@ -53,7 +53,8 @@ static int authorize_model(struct worker *w, int action, const char *a, const ch
 	case SQLITE_RECURSIVE:
 		return SQLITE_OK;
 	case SQLITE_FUNCTION:
-		if (sqlite3_stricmp(b, "load_extension") == 0 || (w->guard == GUARD_QUERY && begins(b, "batchfs_")))
+		if (sqlite3_stricmp(b, "load_extension") == 0 ||
+		    (w->guard == GUARD_QUERY && begins(b, "batchfs_")))
 			return deny(w, "call the function", b, trigger);
 		return SQLITE_OK;
 	case SQLITE_PRAGMA:
@@ -122,5 +123,6 @@ int guard_explain(struct worker *w, int r, struct error *err)
 	if (r >= 0 || r == -ECANCELED || !w->denied[0])
 		return r;
 	return error_sql(err, EACCES, "42501", "%s must not %s",
-			 w->guard == GUARD_OWN ? "a trigger" : "the model's SQL, or a trigger on its table,", w->denied);
+			 w->guard == GUARD_OWN ? "a trigger" : "the model's SQL, or a trigger on its table,",
+			 w->denied);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was done is recorded in FILE, everything else in the queue. FILE's lock is only tried when old attempts go: a
- * batch may hold it for as long as it takes.
+ * What was done is recorded in FILE, everything else in the queue. FILE's lock is only tried when old
+ * attempts go: a batch may hold it for as long as it takes.
  */
 #include "backend/sqlite/sql.h"
 #include "backend/sqlite/warehouse.h"
@@ -16,8 +16,8 @@ static int prepare_done(struct worker *w, sqlite3_stmt **out, struct error *err)
 	return r;
 }
 
-int sqlite_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
-		   struct error *err)
+int sqlite_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
+		   void *ctx, struct error *err)
 {
 	struct store *s = w->store;
 	auto_db *queue = NULL;

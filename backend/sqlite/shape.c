@@ -114,7 +114,8 @@ int query_check(struct worker *w, slot model, int64_t at, struct error *err)
 	if (r == 0)
 		r = db_prepare(w->db, query.str, &stmt, err);
 	if (r == 0 && (!sqlite3_stmt_readonly(stmt) || sqlite3_column_count(stmt) == 0))
-		r = error_sql(err, EINVAL, "42601", "the compiled SQL of %s is no query", w->store->models[model].model->name);
+		r = error_sql(err, EINVAL, "42601", "the compiled SQL of %s is no query",
+			      w->store->models[model].model->name);
 	if (r == 0 && sqlite3_bind_parameter_count(stmt) > 0) {
 		const char *name = sqlite3_bind_parameter_name(stmt, 1);
 		r = error_sql(err, EINVAL, "42P02",

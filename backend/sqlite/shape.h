@@ -16,8 +16,8 @@ struct query_shape {
  */
 int query_shape(struct worker *w, slot model, int64_t at, struct query_shape *out, struct error *err);
 /*
- * Whether the query over that batch can be compiled by itself, where it may only read: within a statement of ours it
- * could otherwise close our brackets, or use functions that are ours.
+ * Whether the query over that batch can be compiled by itself, where it may only read: within a statement of
+ * ours it could otherwise close our brackets, or use functions that are ours.
  */
 int query_check(struct worker *w, slot model, int64_t at, struct error *err);
 

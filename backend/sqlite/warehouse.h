@@ -39,8 +39,8 @@ struct target {
 struct warehouse {
 	struct store store;
 	char *file;
-	struct target *targets; /* by slot */
-	sqlite3 *db;		/* FILE, the control thread's */
+	struct target *targets;	 /* by slot */
+	sqlite3 *db;		 /* FILE, the control thread's */
 	struct file_watch watch; /* of FILE; store.lock; changed at open and by the control thread alone */
 };
 

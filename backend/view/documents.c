@@ -199,8 +199,7 @@ int backend_selection_document(const struct backend *b, const struct backend_sel
 			report_merge(&all, &one->summary);
 	}
 	struct report_source source = source_of(v, now);
-	int r = report_selection(&all, status ? &standing : NULL, only, &frozen,
-				 refusal, &source,
+	int r = report_selection(&all, status ? &standing : NULL, only, &frozen, refusal, &source,
 				 (const char *const *)s->not_rebuilt, out);
 	report_frozen_fini(&frozen);
 	return r;
@@ -240,9 +239,7 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 				     .pid = getpid(),
 				     .since = v->since,
 				     .loaded_at = v->since};
-	int r = report_root(models, n, &frozen,
-			    refusals_of_root(v->refusals), &mount,
-			    &source, out);
+	int r = report_root(models, n, &frozen, refusals_of_root(v->refusals), &mount, &source, out);
 	report_frozen_fini(&frozen);
 	return r;
 }
@@ -275,6 +272,5 @@ int backend_full_refresh_document(const struct backend *b, slot model, struct st
 	LOCKED(v->lock);
 	const struct model *m = models_at(v->models, model);
 	struct report_protection protection = protection_of(v, model);
-	return report_full_refresh(m, &protection,
-				   refusals_of_full_refresh(v->refusals, model), out);
+	return report_full_refresh(m, &protection, refusals_of_full_refresh(v->refusals, model), out);
 }

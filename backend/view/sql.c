@@ -142,7 +142,8 @@ static int measure_all(struct backend_sql *s)
 	return r < 0 ? r : find_stretches(s, s->batches.first, s->batches.end, &first, &last);
 }
 
-int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches, struct backend_sql **out)
+int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches,
+		     struct backend_sql **out)
 {
 	const struct snapshot *v = snapshot_of(b);
 	struct backend_sql *s = calloc(1, sizeof *s);
@@ -208,8 +209,8 @@ static void add_slice(struct strbuf *out, const char *text, size_t len, size_t a
 		strbuf_add(out, text + from, to - from);
 }
 
-static int add_batch(const struct backend_sql *s, ordinal batch, size_t length, size_t at, size_t off, size_t end,
-		     struct strbuf *text, struct strbuf *out)
+static int add_batch(const struct backend_sql *s, ordinal batch, size_t length, size_t at, size_t off,
+		     size_t end, struct strbuf *text, struct strbuf *out)
 {
 	int r = render_batch(s, batch, text);
 	if (r < 0)

@@ -131,7 +131,8 @@ struct backend_sql {
 	struct strbuf text;
 };
 
-int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches, struct backend_sql **out)
+int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches,
+		     struct backend_sql **out)
 {
 	struct backend_sql *s = calloc(1, sizeof *s);
 
@@ -202,7 +203,8 @@ void backend_history_read(const struct backend_history *h, size_t off, size_t si
 {
 }
 
-int backend_refuse(struct backend *b, const struct backend_file *file, uid_t uid, int err, const char *fmt, ...)
+int backend_refuse(struct backend *b, const struct backend_file *file, uid_t uid, int err, const char *fmt,
+		   ...)
 {
 	char *text = NULL;
 	va_list ap;

@@ -189,8 +189,11 @@ static void test_log_makes_visible(void **state)
 	assert_string_equal(line, "batchfs: info: M\xc3\xbcller's \\ \xe2\x9c\x93\n");
 	logged("a\nbatchfs: info: forged\tb\x1b[2J\x7f", line, sizeof line);
 	assert_string_equal(line, "batchfs: info: a\\nbatchfs: info: forged\\tb\\x1b[2J\\x7f\n");
-	logged("\xc2\x9b" "1m \xff \xc3", line, sizeof line);
-	assert_string_equal(line, "batchfs: info: \\xc2\\x9b" "1m \\xff \\xc3\n");
+	logged("\xc2\x9b"
+	       "1m \xff \xc3",
+	       line, sizeof line);
+	assert_string_equal(line, "batchfs: info: \\xc2\\x9b"
+				  "1m \\xff \\xc3\n");
 	memset(message, '\n', sizeof message - 1);
 	message[sizeof message - 1] = '\0';
 	logged(message, line, sizeof line);
@@ -205,10 +208,20 @@ static void test_utf8(void **state)
 		const char *text;
 		unsigned length;
 	} cases[] = {
-		{"", 0},	 {"a", 1},	      {"\xc3\xbc", 2},	       {"\xe2\x9c\x93", 3},
-		{"\xf0\x9f\x98\x80", 4}, {"\x80", 0}, {"\xc0\xaf", 0}, {"\xe0\x80\xaf", 0},
-		{"\xed\xa0\x80", 0}, {"\xf0\x80\x80\xaf", 0}, {"\xf4\x90\x80\x80", 0}, {"\xf5\x80\x80\x80", 0},
-		{"\xe2\x9c", 0}, {"\xc3", 0},
+		{"", 0},
+		{"a", 1},
+		{"\xc3\xbc", 2},
+		{"\xe2\x9c\x93", 3},
+		{"\xf0\x9f\x98\x80", 4},
+		{"\x80", 0},
+		{"\xc0\xaf", 0},
+		{"\xe0\x80\xaf", 0},
+		{"\xed\xa0\x80", 0},
+		{"\xf0\x80\x80\xaf", 0},
+		{"\xf4\x90\x80\x80", 0},
+		{"\xf5\x80\x80\x80", 0},
+		{"\xe2\x9c", 0},
+		{"\xc3", 0},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

@@ -17,8 +17,8 @@ static void test_lines_are_found_by_name_and_by_node(void **state)
 	const struct fixed_name *f;
 
 	for (unsigned i = 0; (f = fixed_name(i)); i++) {
-		struct node out, n = {
-			.kind = f->kind, .model = f->in == NODE_MODEL ? 7 : -1, .fixed = (uint8_t)i};
+		struct node out,
+			n = {.kind = f->kind, .model = f->in == NODE_MODEL ? 7 : -1, .fixed = (uint8_t)i};
 		unsigned number = UINT32_MAX;
 		assert_ptr_equal(fixed_find(f->in, f->text, &number), f);
 		assert_int_equal(number, i);

@@ -90,6 +90,7 @@ static void a_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(the_older_half_goes),
-		cmocka_unit_test(all_that_are_open_share), cmocka_unit_test(a_line)};
+					   cmocka_unit_test(all_that_are_open_share),
+					   cmocka_unit_test(a_line)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

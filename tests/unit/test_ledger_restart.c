@@ -47,7 +47,8 @@ static void requests_are_those_of_the_new_life(void **state)
 	assert_int_equal(ledger_queued(l, 0), 3);
 	ledger_restart(l);
 	ask(l, 0, 8, 0, 1);
-	assert_int_equal(ledger_queued(l, 0), 2); /* the first, and that of 9, of which nothing is known yet */
+	assert_int_equal(ledger_queued(l, 0),
+			 2); /* the first, and that of 9, of which nothing is known yet */
 	put_done(l, 0, 1, 7);
 	ledger_restarted(l, none_is_ours, NULL);
 	assert_int_equal(ledger_queued(l, 0), 1);
@@ -60,7 +61,8 @@ static void requests_are_those_of_the_new_life(void **state)
 	assert_int_equal(ids[0], 8);
 }
 
-/* What had been finished, and is open again in the new life, is built again; nothing is retired by an old id. */
+/* What had been finished, and is open again in the new life, is built again; nothing is retired by an old id.
+ */
 static void what_is_open_again_is_wanted_again(void **state)
 {
 	struct ledger *l = *state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A slot is one model's for ever, whatever becomes of the manifest; a catalog lives as long as it is needed. */
+/* A slot is one model's for ever, whatever becomes of the manifest; a catalog lives as long as it is needed.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -214,7 +214,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_newer_program_is_named, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(what_a_crash_has_taken_goes_back, world_fresh, world_gone),
 		cmocka_unit_test_setup_teardown(what_still_runs_is_left_alone, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(a_claim_that_a_crash_has_taken_is_nothing, world_fresh, world_gone),
+		cmocka_unit_test_setup_teardown(a_claim_that_a_crash_has_taken_is_nothing, world_fresh,
+						world_gone),
 		cmocka_unit_test_setup_teardown(a_lost_connection_alone_is_no_other_life, world_fresh,
 						world_gone),
 	};

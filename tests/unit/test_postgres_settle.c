@@ -80,8 +80,9 @@ static void done_elsewhere(void **state)
 	assert_int_equal(s->s.rows_deleted, -1);
 	assert_int_equal(s->s.rows_inserted, 7);
 	assert_int_equal(s->s.rows_outside, 1);
-	assert_string_equal(sql("select concat(outcome, rows_inserted, coalesce(sqlstate, 'null'), seconds) from batchfs.attempt where outcome = 'done'"),
-			    "done7null2");
+	assert_string_equal(
+		sql("select concat(outcome, rows_inserted, coalesce(sqlstate, 'null'), seconds) from batchfs.attempt where outcome = 'done'"),
+		"done7null2");
 }
 
 static void skipped_without_a_row(void **state)

@@ -136,7 +136,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_document_shows_what_lies_in_its_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_selection_is_not_its_first_model, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_pushes_another_users_away, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_look_up_stands_behind_requests_of_others, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_look_up_stands_behind_requests_of_others, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(the_newest_of_a_file_is_kept, set_up, tear_down),
 	};
 

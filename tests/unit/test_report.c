@@ -21,7 +21,9 @@ static void write_everything(struct writer *w)
 	write_int(w, "zero", 0);
 	write_count(w, "unknown", -1);
 	write_text(w, "text", "\"q\" \\ \n\t\x01\x7f \xc3\xbc \xe2\x9c\x93");
-	write_text(w, "broken", "a\xff" "b\xc3");
+	write_text(w, "broken",
+		   "a\xff"
+		   "b\xc3");
 	write_text(w, "none", "");
 	write_instant(w, "start", INT64_C(1725148800000000));
 	write_time(w, "at", INT64_C(1725148800000001));

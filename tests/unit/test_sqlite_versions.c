@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that another batchfs has made. tests/fixtures/sqlite has what version 1 left behind: three days built, one of
- * them twice; one failed; one that ran when the mount was killed; one that waits; a day frozen, the model protected.
+ * Files that another batchfs has made. tests/fixtures/sqlite has what version 1 left behind: three days
+ * built, one of them twice; one failed; one that ran when the mount was killed; one that waits; a day frozen,
+ * the model protected.
  */
 #include "tests/unit/sqlite_fixture.h"
 
@@ -55,10 +56,12 @@ static void all_is_kept(void **state)
 	assert_false(f->target[0].adopt);
 	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 2);
 	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 3);
-	assert_int_equal(queue(f, "SELECT count(*) FROM q.batchfs_meta AS a, main.batchfs_meta AS b WHERE a.key = 'identity'"
-				  " AND b.key = 'identity' AND length(a.value) = 32 AND length(b.value) = 32"
-				  " AND a.value <> b.value"),
-			 1);
+	assert_int_equal(
+		queue(f,
+		      "SELECT count(*) FROM q.batchfs_meta AS a, main.batchfs_meta AS b WHERE a.key = 'identity'"
+		      " AND b.key = 'identity' AND length(a.value) = 32 AND length(b.value) = 32"
+		      " AND a.value <> b.value"),
+		1);
 	for (int i = 0; i < 3; i++) {
 		const struct store_state *st = state_of(f, day(f, i));
 		assert_int_equal(st->outcome, OUTCOME_DONE);
@@ -93,7 +96,8 @@ static void half_a_step_is_none(void **state)
 	assert_true(f->engine->store->open(&f->config, &f->store, &f->err) < 0);
 	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 1);
 	assert_int_equal(queue(f, "SELECT count(*) FROM q.batchfs_meta"), 1);
-	assert_int_equal(queue(f, "SELECT count(*) FROM pragma_table_info('state', 'q') WHERE name = 'built'"), 0);
+	assert_int_equal(
+		queue(f, "SELECT count(*) FROM pragma_table_info('state', 'q') WHERE name = 'built'"), 0);
 }
 
 static void refused(struct fixture *f, const char *name, const char *why)

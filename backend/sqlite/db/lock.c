@@ -34,12 +34,14 @@ static int refused(int fd, const char *path, struct error *err)
 	if (strbuf_broken(&who))
 		return error_set(err, ENOMEM, "no memory");
 	if (mount || pid <= 0)
-		return error_set(err, EBUSY,
-				 "%s: the warehouse is mounted already, by %s; unmount that first, or mount with -o ro", path,
-				 who.str);
-	return error_set(err, EBUSY,
-			 "%s is locked by %s: a mount that starts, or another program; end that first, or mount with -o ro",
-			 path, who.str);
+		return error_set(
+			err, EBUSY,
+			"%s: the warehouse is mounted already, by %s; unmount that first, or mount with -o ro",
+			path, who.str);
+	return error_set(
+		err, EBUSY,
+		"%s is locked by %s: a mount that starts, or another program; end that first, or mount with -o ro",
+		path, who.str);
 }
 
 /* Who may write the database may lock it. */
@@ -83,8 +85,8 @@ static int check(int fd, const char *path, const char *name, const struct stat *
 	if (st.st_uid != 0 && st.st_uid != geteuid() && !(database && st.st_uid == database->st_uid) &&
 	    !(database && database->st_mode & (S_IWGRP | S_IWOTH)))
 		return error_set(err, EPERM,
-				 "%s belongs to uid %lu, who neither owns %s nor may write it; remove it", path,
-				 (unsigned long)st.st_uid, name);
+				 "%s belongs to uid %lu, who neither owns %s nor may write it; remove it",
+				 path, (unsigned long)st.st_uid, name);
 	/* An older batchfs has let everybody open it. */
 	if (database && st.st_mode & 0777 & ~mode_of(database))
 		fchmod(fd, st.st_mode & mode_of(database));

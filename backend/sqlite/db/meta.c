@@ -25,14 +25,16 @@ static int find_version(sqlite3 *db, int64_t *version, struct error *err)
 		return r;
 	if (r == 1 && sqlite3_column_type(get, 0) == SQLITE_INTEGER)
 		*version = sqlite3_column_int64(get, 0);
-	return *version > 0 ? 0
-			    : error_set(err, EINVAL, "its table batchfs_meta is damaged: it holds no version");
+	return *version > 0
+		       ? 0
+		       : error_set(err, EINVAL, "its table batchfs_meta is damaged: it holds no version");
 }
 
 static int too_new(const struct schema *schema, int64_t found, struct error *err)
 {
 	return error_set(err, EINVAL,
-			 "its batchfs tables have version %" PRId64 ", and this batchfs knows them up to version %d: "
+			 "its batchfs tables have version %" PRId64
+			 ", and this batchfs knows them up to version %d: "
 			 "mount it with a newer batchfs",
 			 found, schema->version);
 }
@@ -45,7 +47,8 @@ int meta_check(sqlite3 *db, const struct schema *schema, bool *present, struct e
 		r = too_new(schema, found, err);
 	else if (r == 0 && found && found < schema->version)
 		r = error_set(err, EINVAL,
-			      "its batchfs tables have version %" PRId64 ", and this batchfs reads version %d: mount it "
+			      "its batchfs tables have version %" PRId64
+			      ", and this batchfs reads version %d: mount it "
 			      "once without -o ro, which brings them up to date",
 			      found, schema->version);
 	*present = r == 0 && found;
@@ -98,5 +101,6 @@ int meta_identity(sqlite3 *db, char *out, size_t size, struct error *err)
 		snprintf(out, size, "%s", db_text(get, 0));
 	if (r < 0 || *out)
 		return r < 0 ? r : 0;
-	return error_set(err, EINVAL, "%s: its table batchfs_meta holds no identity", sqlite3_db_filename(db, "main"));
+	return error_set(err, EINVAL, "%s: its table batchfs_meta holds no identity",
+			 sqlite3_db_filename(db, "main"));
 }

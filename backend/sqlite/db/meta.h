@@ -6,8 +6,8 @@
 #include "backend/sqlite/db/db.h"
 
 struct schema {
-	int version;		      /* the present one */
-	const char *const *steps;     /* steps[i] makes version i + 1 of version i; `version` of them */
+	int version;		  /* the present one */
+	const char *const *steps; /* steps[i] makes version i + 1 of version i; `version` of them */
 };
 
 /*

@@ -41,15 +41,16 @@ int watch_check(const struct file_watch *w, struct error *err)
 		if (!all[i].was->ino)
 			continue;
 		if (!find(w->path, suffix, &now))
-			return error_set(err, EHOSTUNREACH,
-					 "%s%s was deleted or moved away while it was mounted, and nothing is recorded: move "
-					 "it back, or " REMOUNT,
-					 w->path, suffix);
+			return error_set(
+				err, EHOSTUNREACH,
+				"%s%s was deleted or moved away while it was mounted, and nothing is recorded: move "
+				"it back, or " REMOUNT,
+				w->path, suffix);
 		if (!same(all[i].was, &now))
-			return error_set(err, EHOSTUNREACH,
-					 "%s%s was replaced by another file while it was mounted, and nothing is recorded: "
-					 REMOUNT,
-					 w->path, suffix);
+			return error_set(
+				err, EHOSTUNREACH,
+				"%s%s was replaced by another file while it was mounted, and nothing is recorded: " REMOUNT,
+				w->path, suffix);
 	}
 	return 0;
 }
@@ -107,8 +108,9 @@ int watch_contents(const struct file_watch *w, sqlite3 *db, struct error *err)
 		return r;
 	}
 	if (r < 0 || strcmp(now, w->identity) != 0)
-		return error_set(err, EHOSTUNREACH,
-				 "the contents of %s were replaced while it was mounted, and nothing is recorded: " REMOUNT,
-				 w->path);
+		return error_set(
+			err, EHOSTUNREACH,
+			"the contents of %s were replaced while it was mounted, and nothing is recorded: " REMOUNT,
+			w->path);
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether a database is still the file that was mounted. A connection goes on writing into a file that was deleted or
- * replaced by its name, and nobody ever finds what it wrote; the same with the write-ahead log (-wal) and its index
+ * Whether a database is still the file that was mounted. A connection goes on writing into a file that was
+ * deleted or replaced by its name, and nobody ever finds what it wrote; the same with the write-ahead log
+ * (-wal) and its index
  * (-shm), which a second program would make anew and not share.
  *
  * A file that was moved away and comes back, itself and not a copy, is the file that was mounted.
@@ -29,8 +30,8 @@ struct file_watch {
 int watch_open(const struct file_watch *w, struct patience *p, sqlite3 **out, struct error *err);
 
 /*
- * Of a connection that was just opened for writing: that it is on the file that is watched. The first one decides which
- * that is, and the tables of ours are there by then.
+ * Of a connection that was just opened for writing: that it is on the file that is watched. The first one
+ * decides which that is, and the tables of ours are there by then.
  */
 int watch_connection(struct file_watch *w, sqlite3 *db, struct error *err);
 /* From here on until `db` is closed its log and index stay as they are. */

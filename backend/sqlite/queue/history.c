@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What .history shows: attempts that are recorded here and, in an engine, those that are recorded with the rows;
- * with who asked for either; merged by the time of their end. The cursor is the last row of each, as two numbers.
+ * What .history shows: attempts that are recorded here and, in an engine, those that are recorded with the
+ * rows; with who asked for either; merged by the time of their end. The cursor is the last row of each, as
+ * two numbers.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -78,8 +79,8 @@ static int tell_row(struct reading *h, const struct side *side, struct error *er
 		return 0;
 	struct ended_attempt a = {
 		.model = model,
-		.batch = calendar_ordinal(h->s->models[model].model->batch_size,
-					  sqlite3_column_int64(row, 2)),
+		.batch =
+			calendar_ordinal(h->s->models[model].model->batch_size, sqlite3_column_int64(row, 2)),
 		.attempt = (uint32_t)sqlite3_column_int64(row, 3),
 		.outcome = db_text(row, 4),
 		.at = sqlite3_column_int64(row, 5),
@@ -109,7 +110,7 @@ static int merge(struct reading *h, struct error *err)
 	int r = 0;
 	while (r == 0 && (other->row || tried->row)) {
 		bool first = other->row && (!tried->row || sqlite3_column_int64(other->rows, 5) <=
-								  sqlite3_column_int64(tried->rows, 5));
+								   sqlite3_column_int64(tried->rows, 5));
 		struct side *next = first ? other : tried;
 		next->last = sqlite3_column_int64(next->rows, 0);
 		r = tell_row(h, next, err);
@@ -145,10 +146,11 @@ static int read_both(struct reading *h, sqlite3 *db, slot model, size_t most, st
 	return r;
 }
 
-int queue_history(struct store *s, sqlite3 *db, sqlite3_stmt *elsewhere, slot model, size_t most, char **cursor,
-		  ended_attempt_fn *tell, void *ctx, struct error *err)
+int queue_history(struct store *s, sqlite3 *db, sqlite3_stmt *elsewhere, slot model, size_t most,
+		  char **cursor, ended_attempt_fn *tell, void *ctx, struct error *err)
 {
-	struct reading h = {.s = s, .tell = tell, .ctx = ctx, .sides[0] = {.rows = elsewhere, .elsewhere = true}};
+	struct reading h = {
+		.s = s, .tell = tell, .ctx = ctx, .sides[0] = {.rows = elsewhere, .elsewhere = true}};
 	char *next = NULL;
 	if (*cursor && sscanf(*cursor, "%" SCNd64 " %" SCNd64, &h.sides[0].last, &h.sides[1].last) != 2)
 		return error_set(err, EINVAL, "no such place in the history: %s", *cursor);

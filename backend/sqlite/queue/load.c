@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything recorded, streamed: two cursors, what was tried and what is done, merged by the start of the batch. */
+/* Everything recorded, streamed: two cursors, what was tried and what is done, merged by the start of the
+ * batch. */
 #include "backend/sqlite/queue/private.h"
 
 static struct ordinal_range touched(const struct model *m, int64_t start, int64_t end)
@@ -42,8 +43,8 @@ static int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue
 		if (request_fits(stmt))
 			sink->request(sink->ctx, &row);
 		else
-			log_warning(s->config.log, "%s: the request %lld of %s is damaged and left out", s->path,
-				    (long long)row.id, m->dir);
+			log_warning(s->config.log, "%s: the request %lld of %s is damaged and left out",
+				    s->path, (long long)row.id, m->dir);
 	}
 	return r;
 }

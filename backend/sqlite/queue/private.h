@@ -13,7 +13,8 @@ int queue_schema(sqlite3 *db, struct error *err);
 int connect_control(struct store *s, struct error *err);
 /* Of the control thread's transactions: in the file that was mounted, by the mount that writes it. */
 int queue_begin(struct store *s, struct error *err);
-int queue_commit(struct store *s, struct error *err); /* -ETIMEDOUT: committed, into a file that was replaced */
+int queue_commit(struct store *s,
+		 struct error *err); /* -ETIMEDOUT: committed, into a file that was replaced */
 
 /*
  * freeze.c. freeze_of(): 1, and what the statement SQL_FREEZE_FIND has of a window (its strings are the
@@ -26,7 +27,8 @@ int freeze_change(struct store *s, struct row_reader *reader, struct store_reque
 int load_freezes(struct store *s, sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
 		 struct error *err);
 
-/* answer.c. answer_range(): settles neighbours that were only queued, as a part of the transaction of outcomes. */
+/* answer.c. answer_range(): settles neighbours that were only queued, as a part of the transaction of
+ * outcomes. */
 int answer_range(struct store *s, struct store_outcome *o, struct error *err);
 int load_answers(struct store *s, sqlite3 *db, slot model, const struct store_sink *sink, struct error *err);
 

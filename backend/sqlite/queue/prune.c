@@ -23,8 +23,7 @@ static int delete_some(sqlite3 *db, const char *sql, int64_t id, size_t keep, in
 	return r < 0 ? r : gone;
 }
 
-int delete_old(sqlite3 *db, const char *sql, int64_t id, size_t keep, int64_t before,
-		      struct error *err)
+int delete_old(sqlite3 *db, const char *sql, int64_t id, size_t keep, int64_t before, struct error *err)
 {
 	int gone;
 	do

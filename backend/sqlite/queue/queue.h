@@ -12,12 +12,14 @@
  * struct store within a struct of its own (warehouse.h is one). Its builder records what is done in its own
  * file, in the transaction of the rows, and gives the queue statements that read it: struct done_rows.
  *
- * PATH.lock beside the file is locked for the store's life: one writer a file. Should that be got round (by removing
- * it), the mount that wrote its number into the file last is the one that writes: a former one notices.
+ * PATH.lock beside the file is locked for the store's life: one writer a file. Should that be got round (by
+ * removing it), the mount that wrote its number into the file last is the one that writes: a former one
+ * notices.
  *
- * A file that is deleted or replaced while it is mounted is noticed (db/watch.h) before anything is written, and once
- * more before it is acknowledged. Nothing is recorded any more then, until the very file is back; what another file
- * in its place says is another mount's business, because all that this one shows was in the former.
+ * A file that is deleted or replaced while it is mounted is noticed (db/watch.h) before anything is written,
+ * and once more before it is acknowledged. Nothing is recorded any more then, until the very file is back;
+ * what another file in its place says is another mount's business, because all that this one shows was in the
+ * former.
  *
  * Invariants
  *   1. Attempt numbers of a batch rise with every claim, and are first written to the queue.

@@ -13,7 +13,7 @@ static const char *misfit(sqlite3_stmt *stmt, const char *types)
 {
 	for (int i = 0; types[i]; i++) {
 		int type = sqlite3_column_type(stmt, i);
-		bool fits = types[i] == 't'   ? type == SQLITE_TEXT
+		bool fits = types[i] == 't'	  ? type == SQLITE_TEXT
 			    : type == SQLITE_NULL ? types[i] == 'c'
 						  : type == SQLITE_INTEGER;
 		if (!fits)
@@ -140,10 +140,10 @@ static void put_tried(struct batch_row *out, const struct done_row *done, const 
 static void put_damage(struct batch_row *out, const char *whose, const char *column)
 {
 	struct store_state *st = &out->state;
-	snprintf(out->damage, sizeof out->damage, "its row in %s is damaged: %.40s holds no such thing", whose,
-		 column);
-	/* A done batch goes on to be called running here (queue.h, invariant 2), and whether it is done is what nobody can
-	 * read. What really runs the mount knows itself. */
+	snprintf(out->damage, sizeof out->damage, "its row in %s is damaged: %.40s holds no such thing",
+		 whose, column);
+	/* A done batch goes on to be called running here (queue.h, invariant 2), and whether it is done is
+	 * what nobody can read. What really runs the mount knows itself. */
 	if (st->run == ROW_RUNNING)
 		st->run = ROW_IDLE;
 	st->outcome = OUTCOME_FAILED;

@@ -34,8 +34,9 @@ struct batch_row {
 	struct store_state state; /* but for model and batch */
 	uint32_t last_attempt;	  /* the highest ever given, void or not */
 	int interruptions;
-	bool in_answer;		  /* it shows a skip that was recorded as a range */
-	char damage[160]; /* state.message, where a row is damaged: the batch counts as failed for that reason */
+	bool in_answer;	  /* it shows a skip that was recorded as a range */
+	char damage[160]; /* state.message, where a row is damaged: the batch counts as failed for that reason
+			   */
 };
 
 /* Whether a batch of that size starts there: what no batch can have, no batch is shown for. */
@@ -55,8 +56,8 @@ void answer_reader_close(struct answer_reader *a);
 int answer_put(struct answer_reader *a, const struct queue_model *m, int64_t start, struct batch_row *out,
 	       struct error *err);
 /* What is claimed or answered again shows a skip by its own row from then on. */
-int answer_unfold(struct answer_reader *a, const struct queue_model *m, int64_t start, const struct batch_row *row,
-		  struct error *err);
+int answer_unfold(struct answer_reader *a, const struct queue_model *m, int64_t start,
+		  const struct batch_row *row, struct error *err);
 
 /* Looks single batches up; its statements stay prepared between two. */
 struct row_reader {

@@ -12,9 +12,12 @@ struct settling {
 };
 
 static const char *const settle_sql[SETTLE_KINDS] = {
-	[SETTLE_FAILED] = SQL_SETTLE_FAILED,	       [SETTLE_REQUEUED] = SQL_SETTLE_REQUEUED,
-	[SETTLE_INTERRUPTED] = SQL_SETTLE_INTERRUPTED, [SETTLE_UNSTARTED] = SQL_SETTLE_UNSTARTED,
-	[SETTLE_SKIPPED] = SQL_SETTLE_SKIPPED,	       [SETTLE_CANCELLED] = SQL_SETTLE_CANCELLED,
+	[SETTLE_FAILED] = SQL_SETTLE_FAILED,
+	[SETTLE_REQUEUED] = SQL_SETTLE_REQUEUED,
+	[SETTLE_INTERRUPTED] = SQL_SETTLE_INTERRUPTED,
+	[SETTLE_UNSTARTED] = SQL_SETTLE_UNSTARTED,
+	[SETTLE_SKIPPED] = SQL_SETTLE_SKIPPED,
+	[SETTLE_CANCELLED] = SQL_SETTLE_CANCELLED,
 	[SETTLE_DONE] = SQL_SETTLE_DONE,
 };
 
@@ -67,8 +70,8 @@ static int put_outcome(struct settling *g, struct store_outcome *o, const struct
 	char bound[sizeof types];
 	snprintf(bound, sizeof bound, "%.*s", sqlite3_bind_parameter_count(stmt), types);
 	int r = db_bind(stmt, err, bound, qm->queue_id, start, (int64_t)attempt, qm->table_id, o->started,
-			o->finished, text(o->sqlstate), text(o->message), o->wanted, o->request, o->rows_deleted,
-			o->rows_inserted, o->rows_outside, qm->model->code);
+			o->finished, text(o->sqlstate), text(o->message), o->wanted, o->request,
+			o->rows_deleted, o->rows_inserted, o->rows_outside, qm->model->code);
 	if (r == 0)
 		r = db_run(stmt, err);
 	if (r == 0 && sqlite3_changes(g->s->db) == 0)

@@ -138,10 +138,11 @@ static int check_mount(struct store *s, struct error *err)
 	if (r == 0)
 		r = db_step(stmt, err);
 	if (r == 0)
-		r = error_set(err, EHOSTUNREACH,
-			      "%s has been mounted once more, although this mount holds %s: somebody has removed that file, "
-			      "and nothing is recorded here any more. Unmount",
-			      s->path, s->lock_path);
+		r = error_set(
+			err, EHOSTUNREACH,
+			"%s has been mounted once more, although this mount holds %s: somebody has removed that file, "
+			"and nothing is recorded here any more. Unmount",
+			s->path, s->lock_path);
 	return r < 0 ? r : 0;
 }
 
@@ -232,7 +233,8 @@ static void wait_for_wake(struct store *s, int timeout_ms)
 	s->woken = false;
 }
 
-/* The lock makes this mount the only writer: there is nobody whose news could come, but that the files are others. */
+/* The lock makes this mount the only writer: there is nobody whose news could come, but that the files are
+ * others. */
 int queue_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err)
 {
 	wait_for_wake(s, timeout_ms);
