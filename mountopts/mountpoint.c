@@ -118,8 +118,9 @@ static int detach(const char *path, struct error *err)
 
 /*
  * The door is asked first: a daemon that hangs has one, and would not answer the question whether its mount
- * is dead. Who listens there and is no batchfs of ours says nothing, so a stranger keeps no dead mount in its
- * place.
+ * is dead. A daemon that has just mounted opens its door before it answers that question, so the door is
+ * asked once more behind it. Who listens there and is no batchfs of ours says nothing, so a stranger keeps no
+ * dead mount in its place.
  */
 static int clear_mounts(const char *path, const struct log *log, struct error *err)
 {
@@ -128,12 +129,15 @@ static int clear_mounts(const char *path, const struct log *log, struct error *e
 		if (strcmp(top.type, "fuse") != 0 && strncmp(top.type, "fuse.", 5) != 0)
 			return 0;
 		pid_t pid = listens(&top);
+		bool alive = pid || !is_dead(path);
+		if (alive && !pid)
+			pid = listens(&top);
 		if (pid)
 			return error_set(
 				err, EBUSY,
 				"%s: batchfs is mounted there already, process %ld: fusermount3 -u %s", path,
 				(long)pid, path);
-		if (!is_dead(path)) {
+		if (alive) {
 			if (strcmp(top.type, "fuse.batchfs") != 0)
 				return 0;
 			return error_set(

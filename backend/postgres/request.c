@@ -292,6 +292,9 @@ int pg_request(struct store *s, struct store_request *requests, size_t n, struct
 	}
 	if (maybe && why.err != ECANCELED)
 		why.err = ETIMEDOUT;
+	/* The schema that this mount knows is not there, and the one that is could not be read in time. */
+	if (why.err == EAGAIN)
+		why.err = EHOSTUNREACH;
 	if (err)
 		*err = why;
 	return -why.err;

@@ -5,14 +5,20 @@ import ctypes
 import os
 from pathlib import Path
 
+from .wait import wait_until
+
 PTRACE_ATTACH, PTRACE_DETACH, WALL = 16, 17, 0x40000000
 
 
 def announcer_of(m):
     """The thread of a mount that was started right behind the one that serves it."""
     tasks = sorted(int(t.name) for t in Path(f"/proc/{m.pid}/task").iterdir())
-    serving = next(t for t in tasks if "fuse_dev_do_read" in Path(f"/proc/{m.pid}/task/{t}/stack").read_text())
-    return tasks[tasks.index(serving) + 1]
+
+    def serving():
+        return [t for t in tasks if "fuse_dev_do_read" in Path(f"/proc/{m.pid}/task/{t}/stack").read_text()]
+
+    found = wait_until(serving, what="the thread that serves waits for the kernel")
+    return tasks[tasks.index(found[0]) + 1]
 
 
 @contextlib.contextmanager
