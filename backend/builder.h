@@ -94,8 +94,9 @@ struct builder_ops {
 	 * Builds a run, oldest first, and reports STARTED and then one outcome for each batch that has
 	 * an attempt; the fate of a commit that was in doubt is resolved before it is reported. After a
 	 * FAILED, PASSING or INTERRUPTED batch the rest is UNSTARTED: what reads a failed one is skipped
-	 * before it starts. The first may be UNSTARTED after STARTED: it was begun before the target was
-	 * looked at, and rolled back. 0, or -EAGAIN: the target is missing or not the one that was prepared:
+	 * before it starts. The first may be UNSTARTED after STARTED, where the target is not the one
+	 * that was prepared or the batch is not wanted any more: it was begun before the target was looked
+	 * at, and rolled back. 0, or -EAGAIN: the target is missing or not the one that was prepared:
 	 * nothing was begun (every batch UNSTARTED), call prepare() first.
 	 */
 	int (*build)(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,

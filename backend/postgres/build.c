@@ -185,6 +185,16 @@ static void leave(const struct build *b, uint32_t i, enum build_outcome outcome,
 	leave_some(b, i, b->run->count, outcome, err);
 }
 
+/* The run ends before batch i. What was sent ahead of it has begun for everybody who looks, and was rolled
+ * back. */
+static void end_before_batch(const struct build *b, uint32_t i)
+{
+	while (i < b->run->count && !b->run->attempt[i])
+		i++;
+	bool begun = i < b->run->count && b->started >> i & 1;
+	leave(b, i, begun ? BUILD_INTERRUPTED : BUILD_UNSTARTED, NULL);
+}
+
 /* What was sent ahead is not built, or not so. */
 static void take_back_ahead(struct build *b)
 {
@@ -229,7 +239,7 @@ static void build_all(struct build *b)
 	take_back_ahead(b);
 	/* Interrupted between two batches: what is complete is not thrown away. */
 	end_alone(b);
-	leave(b, i, BUILD_UNSTARTED, NULL);
+	end_before_batch(b, i);
 }
 
 static uint32_t accepted(const struct build *b)
@@ -324,7 +334,7 @@ int pg_build(struct worker *w, const struct build_run *run, build_report_fn *rep
 		if (err)
 			*err = why;
 	} else if (r == -ECANCELED) {
-		leave(&b, 0, BUILD_UNSTARTED, NULL);
+		end_before_batch(&b, 0);
 	} else if (r) {
 		leave(&b, 0, BUILD_PASSING, &why);
 	} else if (b.shape->why_not.err) {

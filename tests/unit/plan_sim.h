@@ -43,7 +43,7 @@ struct sim {
 	uint64_t seed, random;
 	struct model models[MODELS];
 	struct upstream upstreams[MODELS][MODELS];
-	char dirs[MODELS][8];
+	char dirs[MODELS][24];
 	struct catalog catalog;
 	struct models *known;
 	struct ledger *ledger;
