@@ -79,6 +79,25 @@ def test_kill_after_acknowledged_touches(project, warehouse, mount, tmp_path):
     assert check_rows(warehouse, "sessions") == dict.fromkeys(touched, 1)
 
 
+@pytest.mark.parametrize("name", ["2024-09-02", "2024-09-02--2024-09-05"])
+def test_what_history_calls_cancelled_stays_so(project, warehouse, mount, fault_binary, fault, name):
+    """A cancel is only handed over when rm returns; with its line it is recorded."""
+    make_events(warehouse)
+    add_sessions(project)
+    m = mount(project, "jobs=1", now=NOW, binary=fault_binary, env=fault.env())
+    m.build("sessions", "2024")
+    with fault.holding("build"):
+        os.utime(m / "sessions" / "2024-09-06")
+        wait_running(m)
+        os.utime(m / "sessions" / name)
+        os.unlink(m / "sessions" / name)
+        wait_until(lambda: '"cancelled"' in (m / "sessions" / ".history").read_text(), what="it is recorded")
+        m.kill()
+    again = mount(project, now=NOW, at=m.path)
+    again.sync("sessions", "2024")
+    assert built(warehouse, "sessions") == {**dict.fromkeys(DAYS, 1), "2024-09-06": 2}
+
+
 def test_what_the_drain_interrupts_is_queued_again(project, warehouse, hold, mount):
     m = mount(project, "drain=1", now=NOW)
     m.build("sessions", "2024-09-01")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from time import monotonic
 
 from lib.command import errno_of
+from lib.mount import Mount
 from lib.wait import wait_until
 
 from .graph import GATES, MODELS, NOW, PLAYED, stored
@@ -55,9 +56,20 @@ class World:
 
     def leave(self, m, how):
         """It is unmounted or killed."""
+        if how is Mount.kill:
+            self.wait_recorded(m)
         how(m)
         self.mounts.remove(m)
         self.last = None
+
+    def wait_recorded(self, m):
+        """
+        Until what was cancelled through the mount is recorded. rm returns when the cancel is handed over: a kill may
+        lose it, and what was queued is built. A freeze is answered after what was handed over before it.
+        """
+        batch = next(b for gate in GATES for b in self.oracle.batches[gate.name] if not b.queued)
+        for mode in (0o444, 0o644):
+            os.chmod(m / batch.model.name / batch.name, mode)
 
     def use(self):
         """One of the mounts; what was done through another has come to it."""
