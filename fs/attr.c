@@ -198,6 +198,16 @@ int attr_of_made(struct fs *fs, const struct node *n, size_t size, struct stat *
 	return 0;
 }
 
+double attr_timeout_of_batch(struct fs *fs, const struct node *n, const struct batch_glance *glance)
+{
+	bool changes_soon = !n->suffix && batch_state_traits(glance->state)->unsettled;
+
+	if (n->alias || changes_soon ||
+	    kernel_cache_is_changing(&fs->kernel_cache, n->model, n->ordinal, n->suffix))
+		return 0;
+	return ATTR_FOREVER_S;
+}
+
 double attr_timeout(const struct node *n)
 {
 	return node_traits(n)->kept && !n->alias ? ATTR_FOREVER_S : 0;

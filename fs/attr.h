@@ -36,4 +36,12 @@ void attr_of_batch(const struct fs *fs, const struct node *n, const struct batch
 /* How long the kernel may keep them, in seconds: for ever for what it is told about, else not at all. */
 double attr_timeout(const struct node *n);
 
+/*
+ * The same of a batch that looked like that. Not at all: of one that has just changed (kernel_cache.h),
+ * whoever asks; of an alias; and by its bare name, of one that waits or runs, since a reply that the kernel
+ * applies after the notice of its end would show a size and an mtime that no text has. Listings name that one
+ * by its state, so that theirs are kept.
+ */
+double attr_timeout_of_batch(struct fs *fs, const struct node *n, const struct batch_glance *glance);
+
 #endif

@@ -126,7 +126,7 @@ static bool emit_batch(struct listing *l, struct node *n, const struct batch_gla
 {
 	struct fs *fs = l->fs;
 	char name[BATCH_FILE_NAME_MAX];
-	struct fuse_entry_param e = {.attr_timeout = ATTR_FOREVER_S, .entry_timeout = ATTR_FOREVER_S};
+	struct fuse_entry_param e = {.entry_timeout = ATTR_FOREVER_S};
 
 	n->suffix = suffix_of(glance->state);
 	name_format(backend_batch_size(fs->backend, n->model), n->ordinal, n->suffix, name);
@@ -135,8 +135,7 @@ static bool emit_batch(struct listing *l, struct node *n, const struct batch_gla
 		int r = kernel_cache_mark(&fs->kernel_cache, n->model, n->ordinal, n->suffix);
 		if (r == 0 && !(l->some_locked && own_inode_is_locked(&fs->own_inodes, node_ino(n)))) {
 			e.ino = node_id(n);
-			if (kernel_cache_is_changing(&fs->kernel_cache, n->model, n->ordinal, n->suffix))
-				e.attr_timeout = 0;
+			e.attr_timeout = attr_timeout_of_batch(fs, n, glance);
 			l->told[l->n_told++] = (struct told){n->ordinal, *glance};
 		}
 	}

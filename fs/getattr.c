@@ -55,10 +55,14 @@ static void getattr_batch(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const s
 {
 	const struct fuse_ctx *who = fuse_req_ctx(req);
 	uint64_t unread = handle_unread(&fs->handles, ino, who->pid);
+	struct batch_glance glance;
 	struct stat st;
 	size_t size;
 
-	int r = is_outdated(fs, ino, n) ? -ESTALE : attr_of(fs, n, &st);
+	int r = is_outdated(fs, ino, n) ? -ESTALE
+					: backend_glance(fs->backend, n->model, n->ordinal, &glance);
+	if (r == 0)
+		attr_of_batch(fs, n, &glance, &st);
 	bool paged = !unread && handle_paged_size(&fs->handles, ino, clock_monotonic_us(), &size);
 	if (r == 0 && unread)
 		r = document_make_for(fs, n, unread, who->uid, &size);
@@ -69,7 +73,7 @@ static void getattr_batch(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const s
 	if (unread || paged)
 		attr_set_size(&st, size);
 	/* When he has read it nobody tells the kernel that the size is another one. */
-	fuse_reply_attr(req, &st, paged ? 0 : attr_timeout(n));
+	fuse_reply_attr(req, &st, paged ? 0 : attr_timeout_of_batch(fs, n, &glance));
 }
 
 /*

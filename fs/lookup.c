@@ -102,10 +102,9 @@ static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
 	}
 	struct fuse_entry_param e = {.ino = node_id(n)};
 	if (!n->alias)
-		e.entry_timeout = e.attr_timeout =
-			left_us == INT64_MAX ? ATTR_FOREVER_S : (double)left_us / 1e6;
-	if (kernel_cache_is_changing(&fs->kernel_cache, n->model, n->ordinal, n->suffix))
-		e.attr_timeout = 0;
+		e.entry_timeout = left_us == INT64_MAX ? ATTR_FOREVER_S : (double)left_us / 1e6;
+	if (attr_timeout_of_batch(fs, n, &glance) > 0)
+		e.attr_timeout = e.entry_timeout;
 	attr_of_batch(fs, n, &glance, &e.attr);
 	if (fuse_reply_entry(req, &e))
 		forget(fs, n, 1);
