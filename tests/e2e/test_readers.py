@@ -14,6 +14,7 @@ import pytest
 
 from lib.command import errno_of, finish, run, shell, start, wait_parked
 from lib.trouble import FAILS, add_troubled, set_days
+from lib.wait import SLOWER
 
 NOW = "2024-09-07T12:00:00"
 HOURS = "2019--2025"
@@ -186,6 +187,11 @@ def resident(m):
     raise AssertionError("no VmRSS")
 
 
+def grew_less(m, before, limit):
+    """Under a sanitizer, which keeps what is freed and shadows all, the resident memory is not the daemon's own."""
+    return SLOWER > 1 or resident(m) - before < limit
+
+
 def test_the_sql_of_a_range_is_that_of_its_batches(hourly):
     path = hourly / "hours" / f"{HOURS}.sql"
     size = os.stat(path).st_size
@@ -222,9 +228,9 @@ def test_who_opens_much_pays_for_himself(hourly):
         for i, fd in enumerate(held):
             assert len(os.pread(fd, 4096, i * size // 50)) == 4096
             assert os.fstat(fd).st_size == size
-        assert resident(m) - before < 16 << 20
+        assert grew_less(m, before, 16 << 20)
         with many_open(m / "hours" / f"{HOURS}.progress", 200):
-            assert resident(m) - before < 24 << 20
+            assert grew_less(m, before, 24 << 20)
         assert m.document("days", "2024-09-01")["state"] == "pending"
 
 
@@ -233,7 +239,7 @@ def test_texts_that_nobody_reads_are_bounded(m):
     with many_open(m / "sessions" / "2024-09-01", 1) as first, many_open(m / ".status", 12000) as held:
         size = os.fstat(held[-1]).st_size
         assert len(held) * size > 16 << 20
-        assert resident(m) - before < 40 << 20
+        assert grew_less(m, before, 40 << 20)
         # The first one has lost its text, and says so; whoever opens anew reads all of it.
         assert errno_of(os.read, first[0], 100) == errno.ESTALE
         assert len(os.read(held[-1], 1 << 20)) == size
