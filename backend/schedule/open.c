@@ -237,6 +237,12 @@ static void end_threads(struct backend *b)
 	for (int i = 0; i < b->config.jobs; i++)
 		if (b->workers[i].started)
 			pthread_join(b->workers[i].thread, NULL);
+	/* A claim that came back when its worker had ended already: the store puts its batches back when it
+	 * closes. */
+	for (int i = 0; i < b->config.jobs; i++) {
+		catalog_drop(b->workers[i].held);
+		b->workers[i].held = NULL;
+	}
 }
 
 /* What is left is found by the next mount: what runs as interrupted, the rest as it was before. */
