@@ -13,6 +13,8 @@ from lib.mount import is_mounted, unmount_lazily
 from lib.wait import LIMIT, wait_until
 
 NOW = "2024-09-04T12:00:00"
+# One after another: a stranger of one test takes the names of all doors, which another test asks for.
+pytestmark = pytest.mark.xdist_group("doors")
 USAGE, MANIFEST, WAREHOUSE, MOUNTPOINT, FUSE = 2, 3, 4, 5, 6
 
 

@@ -47,7 +47,8 @@ static void all_that_are_open_share(void **state)
 		open[i] = (struct backend_history){.b = &b, .text = STRBUF_INIT};
 		LIST_INSERT_HEAD(&b.histories, &open[i], link);
 	}
-	while (lines.len < HISTORY_BYTES)
+	/* More than the share of each. */
+	while (lines.len < 4 * HISTORY_LEAST)
 		strbuf_puts(&lines, "{\"line\": 1}\n");
 	size_t all = 0;
 	for (size_t i = 0; i < 1000; i++) {
