@@ -68,6 +68,26 @@ struct ended_attempt {
 };
 typedef void ended_attempt_fn(void *ctx, const struct ended_attempt *a);
 
+/* Why a target is looked at, and so what is done with that. */
+enum look_kind {
+	/*
+	 * The target is met for the first time, or is not the table that was known. The batches whose window
+	 * holds rows become done, adopted; everything else that was known of the model's batches is void.
+	 */
+	LOOK_FIRST,
+	/*
+	 * Compared with what is known: pending batches whose window holds rows become done, adopted; those
+	 * that were built with rows and hold none any more become pending. Frozen ones, too: the table is the
+	 * truth.
+	 */
+	LOOK_ASKED,
+	/*
+	 * The same, but returns at once where nobody but batchfs has written to the table since this store's
+	 * last look, or where no index leads with event_time (a pass over all of it is not for every minute).
+	 */
+	LOOK_CLOCK,
+};
+
 struct builder_ops {
 	/* On the worker's own thread. Connects lazily: a warehouse that is down is no failure here. */
 	int (*worker_open)(struct store *s, struct worker **out, struct error *err);
@@ -76,19 +96,25 @@ struct builder_ops {
 	/*
 	 * Makes the model buildable: creates the target where it is missing (columns from the query,
 	 * the config's indexes, one led by event_time), finds the real types. In its own transaction;
-	 * no batch of the model is in flight on this mount. Fills *target. target->adopt: adopt() must come
-	 * next. make false: only looks whether what has refused the model still does, and creates nothing.
+	 * no batch of the model is in flight on this mount. Fills *target. target->look: look(LOOK_FIRST)
+	 * must come next. make false: only looks whether what has refused the model still does, and creates
+	 * nothing.
 	 */
 	int (*prepare)(struct worker *w, slot model, bool make, struct store_target *target,
 		       struct error *err);
 
 	/*
-	 * The target was built by somebody else: the batches whose window holds rows become done,
-	 * adopted; everything else known of the model is void. Reports through sink (forget, then states).
-	 * -EAGAIN: the target has gone; -EBUSY: somebody is in its way, later. With read_only it only
-	 * reports. No batch of the model is in flight; takes as long as one pass may take.
+	 * Looks which windows of the target hold rows, and records and reports (sink) what that changes;
+	 * enum look_kind says what is compared. -EAGAIN: the target has gone; LOOK_ASKED and LOOK_CLOCK also
+	 * where it is not the one that was known: nothing was changed, LOOK_FIRST comes first. -EBUSY:
+	 * somebody is in the way, and was waited for a second at most; later. With read_only it only reports.
+	 * Takes as long as one pass over the table may take, and holds no lock for longer than a moment.
+	 * LOOK_FIRST: no batch of the model is in flight on this mount; forget, then states are reported.
+	 * LOOK_ASKED, LOOK_CLOCK: batches may run and be claimed meanwhile, here and elsewhere: those are
+	 * left alone. Only the states that have changed are reported.
 	 */
-	int (*adopt)(struct worker *w, slot model, const struct store_sink *sink, struct error *err);
+	int (*look)(struct worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
+		    struct error *err);
 
 	/*
 	 * Builds a run, oldest first, and reports STARTED and then one outcome for each batch that has

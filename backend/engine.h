@@ -48,7 +48,7 @@ enum engine_op {
 	OP_RETIRE,
 	OP_FORGET_ANSWERS,
 	OP_PREPARE,
-	OP_ADOPT,
+	OP_LOOK,
 	OP_BUILD,
 	OP_HISTORY,
 	OP_PRUNE,
@@ -91,7 +91,8 @@ int builder_worker_open(struct open_store *s, struct open_worker **out, struct e
 void builder_worker_close(struct open_worker *w); /* NULL is fine */
 int builder_prepare(struct open_worker *w, slot model, bool make, struct store_target *target,
 		    struct error *err);
-int builder_adopt(struct open_worker *w, slot model, const struct store_sink *sink, struct error *err);
+int builder_look(struct open_worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
+		 struct error *err);
 
 /* Every batch that has an attempt is reported once, whatever the engine does: one that the engine has
  * forgotten is BUILD_UNSTARTED. */

@@ -44,7 +44,7 @@ struct engine_config {
 /* What the store found out about a model's target. */
 struct store_target {
 	bool exists; /* the target table is there */
-	bool adopt;  /* it is there and not the one that was known: builder.adopt() comes first */
+	bool look;   /* it is there and not the one that was known: builder.look(LOOK_FIRST) comes first */
 	enum time_type event_time_type; /* TIME_UNKNOWN while it is not there */
 	struct error why_not;		/* err != 0: cannot run on this warehouse; the sentence says why */
 	bool lasting;	/* why_not stays as long as the mount lives, whatever is done to the warehouse */
@@ -156,7 +156,7 @@ struct store_answer {
 	const char *message; /* "" where there is none */
 };
 
-/* Where load, follow and adopt put what they find. A request comes before the states that name it. */
+/* Where load, follow and look put what they find. A request comes before the states that name it. */
 struct store_sink {
 	void *ctx;
 	void (*request)(void *ctx, const struct store_request_row *r);

@@ -52,13 +52,17 @@ int builder_prepare(struct open_worker *w, slot model, bool make, struct store_t
 	return call_leave(&call, r, err);
 }
 
-int builder_adopt(struct open_worker *w, slot model, const struct store_sink *sink, struct error *err)
+int builder_look(struct open_worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
+		 struct error *err)
 {
 	struct engine_call call;
-	int r = builder_enter(w, &call, OP_ADOPT, err);
-	call_about(&call, "of model %d", model);
+	int r = builder_enter(w, &call, OP_LOOK, err);
+	call_about(&call, "of model %d, %s", model,
+		   kind == LOOK_FIRST	? "first"
+		   : kind == LOOK_ASKED ? "asked for"
+					: "by the clock");
 	if (r == 0)
-		r = call.engine->builder->adopt(w->worker, model, sink, err);
+		r = call.engine->builder->look(w->worker, model, kind, sink, err);
 	return call_leave(&call, r, err);
 }
 

@@ -88,16 +88,16 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 	auto_strbuf ids = STRBUF_INIT, oids = STRBUF_INIT;
 	for (size_t i = 0; i < n && !r; i++) {
 		uint32_t accepted = 0;
-		known[i].adopt = false;
+		known[i].look = false;
 		if (!shapes[i] || !shapes[i]->oid || shapes[i]->why_not.err)
 			continue;
 		if (known[i].oid)
-			known[i].adopt = known[i].oid != shapes[i]->oid;
+			known[i].look = known[i].oid != shapes[i]->oid;
 		else
-			known[i].adopt = rows[i] == ROWS_SOME;
+			known[i].look = rows[i] == ROWS_SOME;
 		/* What may not be read is looked at again by prepare(), which names the right that is
 		 * missing. */
-		if (!known[i].adopt && rows[i] != ROWS_NOT_READABLE)
+		if (!known[i].look && rows[i] != ROWS_NOT_READABLE)
 			accepted = shapes[i]->oid;
 		if (accepted && !known[i].oid && models[i]->id) {
 			pg_array_int(&ids, models[i]->id);
@@ -108,11 +108,11 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 	return r || s->config->read_only ? r : record(c, &ids, &oids, deadline, err);
 }
 
-void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool adopt,
+void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool look,
 		     struct store_target *out)
 {
 	*out = (struct store_target){.exists = shape->oid != 0,
-				     .adopt = adopt,
+				     .look = look,
 				     .event_time_type = shape->type,
 				     .why_not = shape->why_not};
 	if (shape->oid && m->column && !shape->indexed && !shape->why_not.err)

@@ -231,12 +231,15 @@ static int record(struct worker *w, const struct pg_model *m, const struct pg_sh
 	return r ? r : report_recorded(w, m, sink, err);
 }
 
-int pg_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
+int pg_look(struct worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
+	    struct error *err)
 {
 	struct store *s = w->store;
 	struct pg_model *m = &s->models[model];
 	struct pg_shape *shape = NULL;
 	auto_result *windows = NULL;
+	if (kind != LOOK_FIRST)
+		return 0;
 	pg_cancel_forget(&w->cancel);
 	pg_cancel_arm(&w->cancel, true);
 	int r = pg_connect(&w->conn, pg_deadline(s), err);

@@ -227,13 +227,13 @@ int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int6
 /* accept.c: which targets are those that the states are of */
 struct pg_known {
 	uint32_t oid; /* the one recorded; 0: none */
-	bool adopt;   /* out: the table is another one, or holds rows and was never met */
+	bool look;    /* out: the table is another one, or holds rows and was never met */
 };
 /* Decides for each model whose shape has a target; records what may be built into at once. */
 int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *models,
 		   struct pg_shape *const *shapes, struct pg_known *known, size_t n, int64_t deadline,
 		   struct error *err);
-void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool adopt,
+void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool look,
 		     struct store_target *out);
 
 /*
@@ -285,7 +285,8 @@ int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error
 int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);
 int pg_prepare(struct worker *w, slot model, bool make, struct store_target *target, struct error *err);
-int pg_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err);
+int pg_look(struct worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
+	    struct error *err);
 int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 	     struct error *err);
 int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,

@@ -45,7 +45,7 @@ static int meet(struct worker *w, struct pg_model *m, struct pg_shape *shape, st
 		r = accept_targets(s, &w->conn, &m, &shape, &known, 1, pg_deadline(s), err);
 	if (r)
 		return r;
-	describe_target(m, shape, known.adopt, target);
+	describe_target(m, shape, known.look, target);
 	shape_keep(s, m, shape);
 	return 0;
 }

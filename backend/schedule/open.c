@@ -78,7 +78,7 @@ static int enlist(struct backend *b, struct error *err)
 	int r = store_enlist(b->store, facts, targets, (size_t)n, err);
 	for (slot i = 0; r == 0 && i < n; i++) {
 		model_target(&b->runtime[i], &targets[i]);
-		b->runtime[i].adopting = targets[i].adopt && model_runs(b, i);
+		b->runtime[i].adopting = targets[i].look && model_runs(b, i);
 	}
 	return r;
 }

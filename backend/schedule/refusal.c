@@ -66,7 +66,7 @@ static void prepared(struct backend *b, slot model, int r, const struct store_ta
 		m->lost = 0;
 	if (r == 0)
 		model_target(m, target);
-	if (r == 0 && target->adopt) {
+	if (r == 0 && target->look) {
 		m->adopting = true;
 		m->look_at = 0;
 		pthread_cond_signal(&b->slow_wake);
@@ -170,7 +170,7 @@ void refusal_look(struct backend *b, struct open_worker *worker, slot model)
 		runs = model_runs(b, model);
 		if (runs) {
 			m->prepared = false;
-			m->adopting = r == 0 && target.adopt;
+			m->adopting = r == 0 && target.look;
 			m->look_at = 0;
 			b->woken = true;
 			control_wake(b);

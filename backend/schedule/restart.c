@@ -89,7 +89,7 @@ void restart_target(void *ctx, slot model, const struct store_target *target)
 		LOCKED(&b->lock);
 		struct model_runtime *m = &b->runtime[model];
 		model_target(m, target);
-		m->adopting = target->adopt && model_runs(b, model);
+		m->adopting = target->look && model_runs(b, model);
 		m->prepared = false;
 		if (m->adopting)
 			pthread_cond_signal(&b->slow_wake);

@@ -66,7 +66,7 @@ static void adopt(struct backend *b, struct open_worker *worker, slot model)
 {
 	struct store_sink sink;
 	struct error err = {0};
-	int r = builder_adopt(worker, model, backend_sink(b, &sink), &err);
+	int r = builder_look(worker, model, LOOK_FIRST, backend_sink(b, &sink), &err);
 	bool news, again;
 	{
 		LOCKED(&b->lock);

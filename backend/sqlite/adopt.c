@@ -137,8 +137,11 @@ static int adopt(struct worker *w, slot model, const struct store_sink *sink, st
 	return r;
 }
 
-int sqlite_adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
+int sqlite_look(struct worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
+		struct error *err)
 {
+	if (kind != LOOK_FIRST)
+		return 0;
 	int r = worker_enter(w, err);
 	if (r == 0)
 		r = w->store->config.read_only ? report_only(w, model, sink, err)

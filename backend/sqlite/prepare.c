@@ -102,7 +102,7 @@ static int create(struct worker *w, slot model, int64_t at, struct target_view *
 		r = create_table(w, m, &shape, err);
 	if (r == 0)
 		r = create_indexes(w, model, err);
-	/* One that was known before and has gone is void first: adopt() gives the new one its own id. */
+	/* One that was known before and has gone is void first: LOOK_FIRST gives the new one its own id. */
 	if (r == 0 && !was_registered)
 		r = target_register(w, m, queue_model_of(w->store, model).table_id, err);
 	if (r == 0) {

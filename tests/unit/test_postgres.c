@@ -277,9 +277,9 @@ static void read_only_writes_nothing(void **state)
 	sql("create schema out; create table out.fct as select * from src.events");
 	world_open(w);
 	assert_true(w->targets[0].exists);
-	assert_true(w->targets[0].adopt);
+	assert_true(w->targets[0].look);
 	struct error err = {0};
-	assert_int_equal(engine_postgres.builder->adopt(w->worker, 0, &w->sink, &err), 0);
+	assert_int_equal(engine_postgres.builder->look(w->worker, 0, LOOK_FIRST, &w->sink, &err), 0);
 	assert_int_equal(state_of(w, 0, 4)->s.outcome, OUTCOME_DONE);
 	follow(w, 1);
 	struct store_request q = {.batches = {day(0), day(1)}, .expected = -1};

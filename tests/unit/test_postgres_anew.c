@@ -56,7 +56,7 @@ static void a_request_goes_to_the_right_model(void **state)
 	/* All that was known is void; the table that we had built is one that nobody knows. */
 	assert_int_equal(w->n_requests, 1);
 	assert_false(state_of(w, 0, 0)->known);
-	assert_true(w->targets[0].adopt);
+	assert_true(w->targets[0].look);
 	assert_string_equal(sql("select count(*) from batchfs.owner"), "2");
 	world_close(other);
 	free(other);

@@ -43,7 +43,7 @@ static void a_run_is_built(void **state)
 	assert_string_equal(sql("select count(*) from batchfs.attempt where outcome = 'done'"), "6");
 	world_close(w);
 	world_open(w);
-	assert_false(w->targets[0].adopt);
+	assert_false(w->targets[0].look);
 	assert_int_equal(state_of(w, 0, 1)->s.outcome, OUTCOME_DONE);
 	assert_int_equal(state_of(w, 0, 1)->s.attempt, 2);
 	assert_int_equal(state_of(w, 0, 1)->s.rows_deleted, 10);

@@ -109,16 +109,16 @@ static void adopts(struct world *w, const char *table_sql, bool adopt, int days)
 	struct error err = {0};
 	sql("drop schema if exists out cascade; create schema out; %s", table_sql);
 	world_open(w);
-	assert_int_equal(w->targets[0].adopt, adopt);
+	assert_int_equal(w->targets[0].look, adopt);
 	if (adopt) {
-		assert_int_equal(builder()->adopt(w->worker, 0, &w->sink, &err), 0);
+		assert_int_equal(builder()->look(w->worker, 0, LOOK_FIRST, &w->sink, &err), 0);
 		assert_int_equal(w->forgotten, 1);
 		assert_int_equal(done_days(w, 0), days);
 	}
 	world_close(w);
 	memset(w->states, 0, sizeof w->states);
 	world_open(w);
-	assert_false(w->targets[0].adopt);
+	assert_false(w->targets[0].look);
 	assert_int_equal(done_days(w, 0), days);
 	world_close(w);
 	memset(w->states, 0, sizeof w->states);
@@ -161,9 +161,9 @@ static void a_new_table_is_not_built_into(void **state)
 	assert_int_equal(w->outcomes[2], BUILD_UNSTARTED);
 	assert_int_equal(settle_day(w, 0, 2, c.attempt[0], SETTLE_UNSTARTED), 0);
 	world_prepare(w, 0);
-	assert_true(w->targets[0].adopt);
+	assert_true(w->targets[0].look);
 	assert_non_null(strstr(w->targets[0].note, "CREATE INDEX ON \"out\".\"fct\" (ts)"));
-	assert_int_equal(builder()->adopt(w->worker, 0, &w->sink, &err), 0);
+	assert_int_equal(builder()->look(w->worker, 0, LOOK_FIRST, &w->sink, &err), 0);
 	assert_int_equal(done_days(w, 0), 0);
 	assert_int_equal(build_days(w, 0, 2, 1, &c), 1);
 	assert_int_equal(w->outcomes[2], BUILD_DONE);

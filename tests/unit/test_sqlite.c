@@ -12,7 +12,7 @@ static void whole_life(void **state)
 	assert_false(f->target[0].exists);
 	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	assert_true(f->target[0].exists);
-	assert_false(f->target[0].adopt);
+	assert_false(f->target[0].look);
 	assert_int_equal(f->target[0].event_time_type, TIME_TEXT);
 	assert_string_equal(f->target[0].note, "");
 	struct store_request r = ask(f, 1, day(f, 0), day(f, 3));
@@ -33,7 +33,7 @@ static void whole_life(void **state)
 
 	connect_all(f);
 	assert_true(f->target[0].exists);
-	assert_false(f->target[0].adopt);
+	assert_false(f->target[0].look);
 	assert_int_equal(f->seen.n, 3);
 	assert_int_equal(f->seen.requests, 1);
 	assert_false(f->seen.request.open);

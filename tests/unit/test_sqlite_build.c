@@ -69,7 +69,7 @@ static void times_of_another_type(void **state)
 		f->model[0].n_inputs = 0;
 		connect_all(f);
 		struct store_sink sink = sink_of(f);
-		GOOD(f->engine->builder->adopt(f->worker, 0, &sink, &f->err));
+		GOOD(f->engine->builder->look(f->worker, 0, LOOK_FIRST, &sink, &f->err));
 		struct store_request r = ask(f, (unsigned char)(i + 1), day(f, 0), day(f, 1));
 		struct build_run run = claim(f, &r);
 		GOOD(build(f, &run));

@@ -130,8 +130,8 @@ static void queries(void **state)
 			continue;
 		}
 		struct store_sink sink = sink_of(f);
-		if (f->target[1].adopt)
-			GOOD(f->engine->builder->adopt(f->worker, 1, &sink, &f->err));
+		if (f->target[1].look)
+			GOOD(f->engine->builder->look(f->worker, 1, LOOK_FIRST, &sink, &f->err));
 		unsigned char uuid[16] = {200, (unsigned char)i};
 		struct store_request r = {.kind = REQUEST_BUILD,
 					  .model = 1,

@@ -71,9 +71,9 @@ static void it_outlives_an_adoption(void **state)
 	build_days(f, 1);
 	shell(f, "CREATE TABLE other AS SELECT * FROM out; DROP TABLE out; ALTER TABLE other RENAME TO out");
 	connect_all(f);
-	assert_true(f->target[0].adopt);
+	assert_true(f->target[0].look);
 	struct store_sink sink = sink_of(f);
-	GOOD(f->engine->builder->adopt(f->worker, 0, &sink, &f->err));
+	GOOD(f->engine->builder->look(f->worker, 0, LOOK_FIRST, &sink, &f->err));
 	assert_string_equal(history(f, 0, 100, &s), "0:0#1 done/2/7/because/");
 	seen_attempts_fini(&s);
 }

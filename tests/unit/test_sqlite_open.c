@@ -110,7 +110,7 @@ static void read_only_leaves_no_trace(void **state)
 	connect_all(f);
 	assert_int_equal(f->seen.n, 2);
 	assert_int_equal(f->seen.requests, 2);
-	assert_false(f->target[0].adopt);
+	assert_false(f->target[0].look);
 	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
 	struct store_request r = {.batches = {day(f, 0), day(f, 1)}, .expected = -1};
 	assert_int_equal(f->engine->store->request(f->store, &r, 1, NULL, &f->err), -EROFS);
@@ -144,7 +144,7 @@ static void read_only_beside_a_writer(void **state)
 static void adopt(struct fixture *f)
 {
 	struct store_sink sink = sink_of(f);
-	GOOD(f->engine->builder->adopt(f->worker, 0, &sink, &f->err));
+	GOOD(f->engine->builder->look(f->worker, 0, LOOK_FIRST, &sink, &f->err));
 	assert_int_equal(f->seen.forgotten, 1);
 }
 
@@ -169,13 +169,13 @@ static void adoption(void **state)
 			 cases[i].rows);
 		shell(f, sql);
 		connect_all(f);
-		assert_true(f->target[0].adopt);
+		assert_true(f->target[0].look);
 		assert_int_equal(f->seen.n, 0);	   /* what was known of the table before is void */
 		assert_true(f->target[0].note[0]); /* no index */
 		adopt(f);
 		assert_int_equal(f->seen.n, cases[i].batches);
 		connect_all(f);
-		assert_false(f->target[0].adopt);
+		assert_false(f->target[0].look);
 		assert_int_equal(f->seen.n, cases[i].batches);
 	}
 	const struct store_state *st = state_of(f, day(f, 4));
@@ -202,7 +202,7 @@ static void read_only_adoption_only_tells(void **state)
 	f->config.read_only = true;
 	uint64_t before = fingerprint(f);
 	connect_all(f);
-	assert_true(f->target[0].adopt);
+	assert_true(f->target[0].look);
 	adopt(f);
 	assert_int_equal(f->seen.n, 2);
 	assert_int_equal(f->seen.states[1].batch, day(f, 3));
@@ -221,7 +221,7 @@ static void which_table_it_is(void **state)
 	shell(f, "VACUUM; ALTER TABLE out ADD COLUMN more; ALTER TABLE out RENAME TO gone; ALTER TABLE gone "
 		 "RENAME TO out");
 	connect_all(f);
-	assert_false(f->target[0].adopt);
+	assert_false(f->target[0].look);
 	assert_int_equal(f->seen.n, 3);
 	struct store_request failed = ask(f, 2, day(f, 3), day(f, 4));
 	struct build_run run = claim(f, &failed);
@@ -236,7 +236,7 @@ static void which_table_it_is(void **state)
 	assert_int_equal(last(f)->outcome, BUILD_UNSTARTED);
 	assert_int_equal(settle(f, SETTLE_UNSTARTED, day(f, 0), run.attempt[0], ""), 0);
 	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
-	assert_true(f->target[0].adopt);
+	assert_true(f->target[0].look);
 	adopt(f);
 	assert_int_equal(state_of(f, day(f, 0))->outcome, OUTCOME_DONE);
 	assert_true(state_of(f, day(f, 0))->adopted);
@@ -261,7 +261,7 @@ static void dropped_table_is_made_again(void **state)
 	connect_all(f);
 	assert_false(f->target[0].exists);
 	GOOD(f->engine->builder->prepare(f->worker, 0, true, &f->target[0], &f->err));
-	assert_true(f->target[0].adopt);
+	assert_true(f->target[0].look);
 	adopt(f);
 	struct store_request r = ask(f, 2, day(f, 0), day(f, 2));
 	struct build_run run = claim(f, &r);

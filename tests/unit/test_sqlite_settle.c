@@ -97,7 +97,7 @@ static void skipped_when_adopted(void **state)
 	shell(f, "CREATE TABLE out AS SELECT * FROM events");
 	connect_all(f);
 	struct store_sink sink = sink_of(f);
-	GOOD(f->engine->builder->adopt(f->worker, 0, &sink, &f->err));
+	GOOD(f->engine->builder->look(f->worker, 0, LOOK_FIRST, &sink, &f->err));
 	assert_true(state_of(f, day(f, 0))->adopted);
 	struct store_request r = ask(f, 1, day(f, 0), day(f, 1));
 	assert_int_equal(answer(f, day(f, 0), SETTLE_SKIPPED, 0, r.seq), 0);

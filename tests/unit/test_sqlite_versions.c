@@ -53,7 +53,7 @@ static void all_is_kept(void **state)
 	struct fixture *f = *state;
 	connect_all(f);
 	assert_int_equal(f->target[0].why_not.err, 0);
-	assert_false(f->target[0].adopt);
+	assert_false(f->target[0].look);
 	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 2);
 	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 3);
 	assert_int_equal(
