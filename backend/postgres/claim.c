@@ -51,8 +51,8 @@ static int add_claim(struct store *s, struct pg_pipe *p, const struct store_clai
 	pg_param_text(&grant, uuid);
 	if (c->skipped)
 		pg_add(p, SQL_ANSWER_UNFOLD, &skipped);
-	pg_add(p, SQL_CLAIM_MAKE_ROWS, &rows);
-	pg_add(p, SQL_CLAIM, &grant);
+	planned_add(s, p, PLANNED_MAKE_ROWS, &rows);
+	planned_add(s, p, PLANNED_CLAIM, &grant);
 	return 0;
 }
 

@@ -7,12 +7,11 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
-#include "backend/postgres/sql.h"
 
 /* After BEGIN. */
 #define GUARD 1
 
-static void add_guard(struct store *s, struct pg_pipe *p, const char *settings)
+static void add_guard(struct store *s, struct pg_pipe *p, enum planned settings)
 {
 	char identity[sizeof s->identity];
 	struct pg_params params = {0};
@@ -22,25 +21,25 @@ static void add_guard(struct store *s, struct pg_pipe *p, const char *settings)
 		pg_param_text(&params, identity);
 		pg_param_int(&params, s->version);
 	}
-	pg_add(p, settings, &params);
+	planned_add(s, p, settings, &params);
 }
 
 void store_begin(struct store *s, struct pg_pipe *p)
 {
 	pg_add(p, "begin isolation level read committed read write", NULL);
-	add_guard(s, p, SQL_SETTINGS_IN_SCHEMA);
+	add_guard(s, p, PLANNED_SETTINGS);
 }
 
 void store_begin_claim(struct store *s, struct pg_pipe *p)
 {
 	pg_add(p, "begin isolation level read committed read write", NULL);
-	add_guard(s, p, SQL_SETTINGS_OF_CLAIM);
+	add_guard(s, p, PLANNED_SETTINGS_OF_CLAIM);
 }
 
 void store_begin_snapshot(struct store *s, struct pg_pipe *p)
 {
 	pg_add(p, "begin isolation level repeatable read read only", NULL);
-	add_guard(s, p, SQL_SETTINGS_IN_SCHEMA);
+	add_guard(s, p, PLANNED_SETTINGS);
 }
 
 /* The comparison divides by zero; or the schema, the table, the column is not there. */

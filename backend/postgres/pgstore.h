@@ -57,8 +57,9 @@ struct store {
 	int64_t owner;	     /* random: this mount, and the origin of what its workers write */
 	struct pg_home home; /* where control is */
 	struct pg_conn control;
-	unsigned ready;	 /* generation of the control connection that holds the liveness lock */
-	int64_t session; /* random for each such connection: its lock, and the origin of what it writes */
+	unsigned ready;	  /* generation of the control connection that holds the liveness lock */
+	unsigned planned; /* generation of the control connection on which planned.c has prepared all */
+	int64_t session;  /* random for each such connection: its lock, and the origin of what it writes */
 	int wake_fd, abandon_fd;
 	pthread_mutex_t lock;	 /* innermost: nothing is waited for under it */
 	bool changed;		 /* something was committed since the last notice. Under lock */
@@ -113,6 +114,22 @@ int store_run(struct store *s, struct pg_pipe *p, struct error *err);
 /* A statement on the control connection, alone, of the schema: it may be gone. */
 int store_query(struct store *s, const char *sql, const struct pg_params *params, PGresult **out,
 		struct error *err);
+
+/* planned.c: statements of ours that the server plans once a connection. */
+enum planned {
+	PLANNED_SETTINGS,
+	PLANNED_SETTINGS_OF_CLAIM,
+	PLANNED_LOCK_MODELS,
+	PLANNED_RECORD,
+	PLANNED_MAKE_ROWS,
+	PLANNED_CLAIM,
+	PLANNED, /* how many there are */
+};
+/* On a new control connection. A failure of the connection only; a statement that cannot be prepared goes as
+ * text from then on. */
+int planned_prepare(struct store *s, struct error *err);
+size_t planned_add(const struct store *s, struct pg_pipe *p, enum planned which,
+		   const struct pg_params *params);
 
 /*
  * claim.c: a claim as a part of a pipe. uuid: of the request that it is for, where that travels before it;

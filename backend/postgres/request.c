@@ -42,7 +42,7 @@ static void add_row(struct store *s, struct pg_pipe *p, const struct store_reque
 	pg_param_int(&v, q->expected_attempt);
 	pg_param_text(&v, q->named ? "t" : "f");
 	pg_param_text(&v, request_traits(q->kind)->word);
-	pg_add(p, SQL_REQUEST_RECORD, &v);
+	planned_add(s, p, PLANNED_RECORD, &v);
 }
 
 static void add_reason(struct store *s, struct pg_pipe *p, const char *uuid, const char *reason)
@@ -218,7 +218,7 @@ static int send_once(struct sending *x, bool *again, struct error *err)
 	pg_param_text(&models, ids.str);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	store_begin(s, &p);
-	pg_add(&p, SQL_REQUEST_LOCK_MODELS, &models);
+	planned_add(s, &p, PLANNED_LOCK_MODELS, &models);
 	size_t first = p.n, at = first;
 	struct follower f;
 	int r = add_all(x, &p, &f, err);

@@ -142,6 +142,8 @@ static int get_ready(struct store *s, struct error *err)
 		r = take_liveness(s, err);
 	if (!r && !s->config->read_only)
 		r = end_old_sessions(s, err);
+	if (!r && !s->config->read_only)
+		r = planned_prepare(s, err);
 	if (!r)
 		r = settle_doubts(s, err);
 	if (r) {
