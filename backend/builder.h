@@ -89,8 +89,11 @@ enum look_kind {
 };
 
 struct builder_ops {
-	/* On the worker's own thread. Connects lazily: a warehouse that is down is no failure here. */
-	int (*worker_open)(struct store *s, struct worker **out, struct error *err);
+	/*
+	 * On the worker's own thread. Connects lazily: a warehouse that is down is no failure here. lane: the
+	 * word by which its session is known on the server (worker, looks, history); lives as long as it.
+	 */
+	int (*worker_open)(struct store *s, const char *lane, struct worker **out, struct error *err);
 	void (*worker_close)(struct worker *w); /* NULL is fine */
 
 	/*

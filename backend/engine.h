@@ -87,7 +87,7 @@ int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct erro
 int store_forget_answers(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
 
 /* The worker belongs to the calling thread. */
-int builder_worker_open(struct open_store *s, struct open_worker **out, struct error *err);
+int builder_worker_open(struct open_store *s, const char *lane, struct open_worker **out, struct error *err);
 void builder_worker_close(struct open_worker *w); /* NULL is fine */
 int builder_prepare(struct open_worker *w, slot model, bool make, struct store_target *target,
 		    struct error *err);

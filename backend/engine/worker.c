@@ -7,13 +7,13 @@
 #include "backend/engine/private.h"
 #include "backend/kinds.h"
 
-int builder_worker_open(struct open_store *s, struct open_worker **out, struct error *err)
+int builder_worker_open(struct open_store *s, const char *lane, struct open_worker **out, struct error *err)
 {
 	*out = NULL;
 	struct open_worker *w = calloc(1, sizeof *w);
 	if (!w)
 		return error_set(err, ENOMEM, "no memory");
-	int r = s->engine->builder->worker_open(s->store, &w->worker, err);
+	int r = s->engine->builder->worker_open(s->store, lane, &w->worker, err);
 	if (r < 0) {
 		free(w);
 		return r;

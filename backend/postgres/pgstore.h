@@ -284,7 +284,7 @@ enum build_outcome resolve(struct worker *w, const struct pg_model *m, struct bu
 			   struct error *err);
 
 /* worker.c */
-int pg_worker_open(struct store *s, struct worker **out, struct error *err);
+int pg_worker_open(struct store *s, const char *lane, struct worker **out, struct error *err);
 void pg_worker_close(struct worker *w);
 void pg_interrupt(struct worker *w);
 /* Deadlocks, lost connections and the like: the same may succeed when tried again. */

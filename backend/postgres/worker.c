@@ -3,7 +3,7 @@
 
 #include "backend/postgres/pgstore.h"
 
-int pg_worker_open(struct store *s, struct worker **out, struct error *err)
+int pg_worker_open(struct store *s, const char *lane, struct worker **out, struct error *err)
 {
 	struct worker *w = calloc(1, sizeof *w);
 	if (!w)
@@ -11,7 +11,7 @@ int pg_worker_open(struct store *s, struct worker **out, struct error *err)
 	w->store = s;
 	w->ran = SLOT_NONE;
 	w->conn = (struct pg_conn){.config = s->config,
-				   .purpose = "worker",
+				   .purpose = lane,
 				   .owner = s->owner,
 				   .home = &s->home,
 				   .abandon_fd = s->abandon_fd};

@@ -105,7 +105,7 @@ static bool anybody_reads(struct backend *b)
 
 static int open_worker(struct historian *x, struct error *err)
 {
-	return x->worker ? 0 : builder_worker_open(x->b->store, &x->worker, err);
+	return x->worker ? 0 : builder_worker_open(x->b->store, "history", &x->worker, err);
 }
 
 static void close_worker(struct historian *x)

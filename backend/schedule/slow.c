@@ -103,7 +103,7 @@ void *slow_main(void *arg)
 	struct backend *b = arg;
 	struct open_worker *worker = NULL;
 	struct error err = {0};
-	if (builder_worker_open(b->store, &worker, &err) < 0) {
+	if (builder_worker_open(b->store, "looks", &worker, &err) < 0) {
 		log_error(b->config.log, "the slow lane cannot start: %s", err.text);
 		return NULL;
 	}

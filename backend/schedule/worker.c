@@ -165,7 +165,7 @@ void *worker_main(void *arg)
 	struct backend *b = w->b;
 	struct open_worker *worker = NULL;
 	struct error err = {0};
-	int opened = builder_worker_open(b->store, &worker, &err);
+	int opened = builder_worker_open(b->store, "worker", &worker, &err);
 	if (opened < 0)
 		log_error(b->config.log, "a worker cannot start: %s", err.text);
 	{

@@ -84,7 +84,7 @@ int worker_checked(const struct worker *w, struct error *err); /* -ECANCELED aft
 int worker_prepare(struct worker *w, const char *sql, sqlite3_stmt **out, struct error *err);
 
 /* builder operations */
-int sqlite_worker_open(struct store *s, struct worker **out, struct error *err);
+int sqlite_worker_open(struct store *s, const char *lane, struct worker **out, struct error *err);
 void sqlite_worker_close(struct worker *w);
 void sqlite_interrupt(struct worker *w);
 int sqlite_prepare(struct worker *w, slot model, bool make, struct store_target *target, struct error *err);

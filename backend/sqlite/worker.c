@@ -30,8 +30,9 @@ static void fn_start(sqlite3_context *ctx, int n, sqlite3_value **args)
 		sqlite3_result_int64(ctx, calendar_start(size, calendar_ordinal(size, us)));
 }
 
-int sqlite_worker_open(struct store *s, struct worker **out, struct error *err)
+int sqlite_worker_open(struct store *s, const char *lane, struct worker **out, struct error *err)
 {
+	(void)lane; /* there is no server that lists sessions */
 	struct worker *w = calloc(1, sizeof *w);
 	*out = w;
 	if (!w)

@@ -181,7 +181,7 @@ void world_open(struct world *w)
 	if (!r)
 		r = engine_postgres.store->load(w->store, &w->sink, &err);
 	if (!r)
-		r = engine_postgres.builder->worker_open(w->store, &w->worker, &err);
+		r = engine_postgres.builder->worker_open(w->store, "worker", &w->worker, &err);
 	if (r)
 		fail_msg("%d: %s", r, err.text);
 }

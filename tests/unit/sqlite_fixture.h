@@ -226,7 +226,7 @@ static inline void connect_all(struct fixture *f)
 	GOOD(f->engine->store->enlist(f->store, f->models, f->target, f->n_models, &f->err));
 	struct store_sink sink = sink_of(f);
 	GOOD(f->engine->store->load(f->store, &sink, &f->err));
-	GOOD(f->engine->builder->worker_open(f->store, &f->worker, &f->err));
+	GOOD(f->engine->builder->worker_open(f->store, "worker", &f->worker, &f->err));
 }
 
 static inline void events(struct fixture *f)

@@ -85,9 +85,10 @@ static void read_only_refuses(void **state)
 	assert_non_null(strstr(out.str, "\"errno\": \"EROFS\""));
 }
 
-static int no_worker(struct store *s, struct worker **out, struct error *err)
+static int no_worker(struct store *s, const char *lane, struct worker **out, struct error *err)
 {
 	(void)s;
+	(void)lane;
 	*out = NULL;
 	return error_set(err, ENOMEM, "no memory for a worker");
 }

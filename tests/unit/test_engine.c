@@ -59,7 +59,7 @@ static int fake_settle(struct store *s, struct store_outcome *outcomes, size_t n
 	return answer;
 }
 
-static int fake_worker_open(struct store *s, struct worker **out, struct error *err)
+static int fake_worker_open(struct store *s, const char *lane, struct worker **out, struct error *err)
 {
 	*out = &fake_worker;
 	return 0;
@@ -111,7 +111,7 @@ static struct opened open_all(bool read_only)
 	assert_int_equal(store_open(&engine, &config, &o.store, &o.err), 0);
 	assert_int_equal(store_enlist(o.store, NULL, NULL, 0, &o.err), 0);
 	assert_int_equal(store_load(o.store, &sink, &o.err), 0);
-	assert_int_equal(builder_worker_open(o.store, &o.worker, &o.err), 0);
+	assert_int_equal(builder_worker_open(o.store, "worker", &o.worker, &o.err), 0);
 	return o;
 }
 

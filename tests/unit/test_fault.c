@@ -74,7 +74,7 @@ static void build_first_days(struct behind *x, int n)
 	GOOD(store_enlist(x->store, f->models, f->target, f->n_models, &f->err));
 	struct store_sink sink = sink_of(f);
 	GOOD(store_load(x->store, &sink, &f->err));
-	GOOD(builder_worker_open(x->store, &x->worker, &f->err));
+	GOOD(builder_worker_open(x->store, "worker", &x->worker, &f->err));
 	if (n == 0)
 		return;
 	GOOD(builder_prepare(x->worker, 0, true, &f->target[0], &f->err));
