@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/base/cleanup.h"
+#include "backend/base/strbuf.h"
 #include "backend/postgres/value.h"
 
 static int poll_ms(int64_t now, int64_t deadline)
@@ -102,47 +104,92 @@ static PGconn *start(const struct pg_conn *c, const struct pg_address *at)
 	return PQconnectStartParams(keys, values, 0);
 }
 
-static int refused(const struct pg_conn *c, int code, struct error *err)
+/* What libpq says of the connection, behind `at` where there is more than one address to tell apart. */
+static int refused(const struct pg_conn *c, const char *at, struct error *err)
 {
 	char text[2000];
 	snprintf(text, sizeof text, "%s", PQerrorMessage(c->pq));
 	pg_one_line(text);
-	return error_set(err, code, "the warehouse cannot be reached: %s", text);
+	return error_set(err, ECONNREFUSED, "%s%s", at, text);
 }
 
-static int handshake(struct pg_conn *c, int64_t deadline, struct error *err)
+static int handshake(struct pg_conn *c, const char *at, int64_t deadline, struct error *err)
 {
 	if (PQstatus(c->pq) == CONNECTION_BAD)
-		return refused(c, ECONNREFUSED, err);
+		return refused(c, at, err);
 	PostgresPollingStatusType next = PGRES_POLLING_WRITING;
 	while (next != PGRES_POLLING_OK) {
 		int r = pg_wait(c, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline);
 		if (r == -ECANCELED)
 			return error_set(err, ECANCELED, "given up while connecting to the warehouse");
 		if (r)
-			return error_set(err, EHOSTUNREACH, "the warehouse does not answer");
+			return error_set(err, EHOSTUNREACH, "%sno answer", at);
 		next = PQconnectPoll(c->pq);
 		if (next == PGRES_POLLING_FAILED)
-			return refused(c, ECONNREFUSED, err);
+			return refused(c, at, err);
 	}
+	if (PQsetnonblocking(c->pq, 1) || !PQenterPipelineMode(c->pq))
+		return refused(c, at, err);
 	return 0;
+}
+
+static int begin(struct pg_conn *c, const struct pg_address *at, struct error *err)
+{
+	pg_disconnect(c);
+	c->pq = start(c, at);
+	return c->pq ? 0 : error_set(err, ENOMEM, "no memory for a connection");
+}
+
+/* One that hangs keeps nobody from the next: each gets an equal share of the time that is left. */
+static int dial_each(struct pg_conn *c, const struct pg_hosts *hosts, int64_t deadline, struct error *err)
+{
+	auto_strbuf told = STRBUF_INIT;
+	int answer = ECONNREFUSED;
+	for (size_t i = 0; i < hosts->n; i++) {
+		const struct pg_address *at = &hosts->list[i];
+		struct error why = {0};
+		char name[400];
+		snprintf(name, sizeof name, "%s%s%s%s port %s: ", at->host, *at->ip ? " (" : "", at->ip,
+			 *at->ip ? ")" : "", at->port);
+		int64_t now = clock_monotonic_us(),
+			share = deadline == PG_NO_DEADLINE ? deadline
+							   : now + (deadline - now) / (int64_t)(hosts->n - i);
+		int r = begin(c, at, err);
+		if (!r)
+			r = handshake(c, name, share, &why);
+		if (!r)
+			return 0;
+		if (r == -ECANCELED || r == -ENOMEM)
+			return why.err ? error_set(err, why.err, "%s", why.text) : r;
+		answer = r == -EHOSTUNREACH ? EHOSTUNREACH : answer;
+		strbuf_printf(&told, "%s%s", told.len ? "; " : "", why.text);
+	}
+	return error_set(err, answer, "the warehouse cannot be reached: %s", told.str ? told.str : "");
+}
+
+static int dial_one(struct pg_conn *c, int64_t deadline, struct error *err)
+{
+	int r = handshake(c, "", deadline, err);
+	if (r == -EHOSTUNREACH)
+		return error_set(err, EHOSTUNREACH, "the warehouse does not answer");
+	if (r == -ECONNREFUSED)
+		error_prefix(err, "the warehouse cannot be reached: ");
+	return r;
 }
 
 int pg_dial(struct pg_conn *c, const struct pg_address *at, int64_t deadline, struct error *err)
 {
-	pg_disconnect(c);
+	auto_hosts hosts = {0};
 	if (pg_pause(c->abandon_fd, 0))
 		return error_set(err, ECANCELED, "the warehouse has been given up");
-	c->pq = start(c, at);
-	if (!c->pq)
-		return error_set(err, ENOMEM, "no memory for a connection");
-	int r = handshake(c, deadline, err);
-	if (r)
-		return r;
-	if (PQsetnonblocking(c->pq, 1) || !PQenterPipelineMode(c->pq))
-		return refused(c, ECONNREFUSED, err);
-	PQsetNoticeReceiver(c->pq, keep_notice, c);
-	return 0;
+	int r = begin(c, at, err);
+	if (!r)
+		r = hosts_read(c->pq, &hosts, err);
+	if (!r)
+		r = hosts.n > 1 ? dial_each(c, &hosts, deadline, err) : dial_one(c, deadline, err);
+	if (!r)
+		PQsetNoticeReceiver(c->pq, keep_notice, c);
+	return r;
 }
 
 void pg_disconnect(struct pg_conn *c)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "backend/base/error.h"
+#include "backend/postgres/hosts.h"
 #include "backend/store.h"
 
 #define PG_NO_DEADLINE INT64_MAX
@@ -42,14 +43,10 @@ struct pg_conn {
 	unsigned kept;		    /* bit i: the server has prepared statement i of pg_add_kept() */
 };
 
-/* Where a server is, as libpq takes it; "": as the service or the environment says. */
-struct pg_address {
-	char host[256], ip[64], port[16]; /* ip "": a socket */
-};
-
 /*
- * The connection alone, before anything is known of what is at its other end (connect.h). Deadline in us of
- * the monotonic clock. -ECONNREFUSED, -EHOSTUNREACH (no answer), -ECANCELED (abandoned).
+ * The connection alone, before anything is known of what is at its other end (connect.h): to the first that
+ * answers of the addresses that there are (hosts.h), each of which gets its share of the time. Deadline in us
+ * of the monotonic clock. -ECONNREFUSED, -EHOSTUNREACH (no answer), -ECANCELED (abandoned).
  */
 int pg_dial(struct pg_conn *c, const struct pg_address *at, int64_t deadline, struct error *err);
 void pg_disconnect(struct pg_conn *c);

@@ -3,8 +3,11 @@
 import contextlib
 import errno
 import os
+import shutil
 import signal
+import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -171,3 +174,34 @@ def test_power_loss(project, warehouse, pg, held, mount):
     assert states.pop("2024-09-06") == "partial" and set(states.values()) == {"done"}
     assert built(warehouse, "sessions") == asked_for(warehouse)
     assert check_rows(warehouse, "sessions") == {f"2024-09-0{day}": 4 for day in range(1, 7)}
+
+
+@pytest.fixture
+def mute():
+    """The host of a server that takes every connection and never says a word."""
+    home = tempfile.mkdtemp(prefix="batchfs-mute-")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(home + "/.s.PGSQL.5432")
+        os.chmod(home + "/.s.PGSQL.5432", 0o777)
+        listener.listen(64)
+        yield home
+    shutil.rmtree(home)
+
+
+def test_a_host_that_never_answers_is_not_the_last_word(project, warehouse, pg, mute, mount):
+    """First in the list of hosts: when mounting, and each time the mount looks for its server again."""
+    make_events(warehouse)
+    add_sessions(project)
+    pg.service_file.write_text(f"[warehouse]\nhost={mute},{pg.home}\nuser=postgres\ndbname=warehouse\n")
+    m = mount(project, "timeout=4", now=NOW)
+    m.build("sessions", "2024-09-01")
+    pg.stop()
+    try:
+        wait_until(lambda: warehouse_says(m) != "connected", what="the mount has noticed")
+        assert touch_refused(m / "sessions" / "2024-09-02") == errno.EHOSTUNREACH
+        message = m.document("sessions", "2024-09-02")["last_refusal"]["message"]
+        assert f"{mute} port 5432: no answer" in message and f"{pg.home} port 5432: " in message
+    finally:
+        pg.start()
+    wait_connected(m)
+    m.build("sessions", "2024-09-02")
