@@ -180,8 +180,8 @@ bool ledger_adopted(const struct ledger *l, slot model, ordinal batch);
 /* The first batch of the range whose last successful build ended after that moment, or range.end. */
 ordinal ledger_next_built(const struct ledger *l, slot model, struct ordinal_range range, int64_t after);
 
-/* All batches of which something is known: [begin, end). */
-struct ordinal_range ledger_known(const struct ledger *l, slot model);
+/* [begin, end): all batches of which a state or a request is recorded, and a few that may follow them. */
+struct ordinal_range ledger_recorded(const struct ledger *l, slot model);
 
 /* Whether it is queued and this mount has not claimed it and nobody runs it; *request and *wanted as for a
  * claim. */

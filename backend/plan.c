@@ -20,7 +20,7 @@ struct ordinal_range plan_reads(const struct ledger *l, const struct models *ms,
 {
 	enum batch_size size = models_batch_size(ms, model);
 	if (!read->windowed)
-		return ledger_known(l, read->model);
+		return ledger_recorded(l, read->model);
 	return calendar_touched(models_batch_size(ms, read->model), calendar_start(size, batch),
 				calendar_start(size, batch + 1));
 }
@@ -31,7 +31,7 @@ static struct ordinal_range read_by(const struct ledger *l, const struct models 
 {
 	enum batch_size size = models_batch_size(ms, read->model);
 	if (!read->windowed)
-		return ledger_known(l, model);
+		return ledger_recorded(l, model);
 	return calendar_touched(models_batch_size(ms, model), calendar_start(size, batches.first),
 				calendar_start(size, batches.end));
 }
@@ -65,7 +65,7 @@ static ordinal ready_from(const struct ledger *l, const struct models *ms, slot 
 	const struct model_read *reads = models_reads(ms, model, &n);
 	struct ordinal_range frozen = ledger_next_frozen(l, model, (struct ordinal_range){batch, NEVER});
 	ordinal next = frozen.first == batch ? frozen.end : batch;
-	struct ordinal_range older = {ledger_known(l, model).first, batch};
+	struct ordinal_range older = {ledger_recorded(l, model).first, batch};
 	if (models_at(ms, model)->reads_itself && older.first < older.end &&
 	    ledger_next_unsettled(l, model, older) < older.end)
 		return NEVER;
@@ -85,7 +85,7 @@ bool plan_ready(const struct ledger *l, const struct models *ms, slot model, ord
 void plan_readers(const struct ledger *l, const struct models *ms, slot model, struct ordinal_range batches,
 		  plan_reader_fn *fn, void *ctx)
 {
-	struct ordinal_range known = ledger_known(l, model);
+	struct ordinal_range known = ledger_recorded(l, model);
 	if (models_at(ms, model)->reads_itself && batches.first + 1 < known.end)
 		fn(ctx, model, (struct ordinal_range){batches.first + 1, known.end}, false);
 	for (slot reader = 0; reader < models_end(ms); reader++) {

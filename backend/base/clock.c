@@ -35,3 +35,13 @@ int64_t clock_monotonic_us(void)
 {
 	return read_clock(CLOCK_MONOTONIC);
 }
+
+struct timespec clock_moment_in(int64_t us)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	int64_t ns = t.tv_nsec + us % 1000000 * 1000;
+	t.tv_sec += us / 1000000 + ns / 1000000000;
+	t.tv_nsec = ns % 1000000000;
+	return t;
+}

@@ -7,6 +7,7 @@
 #define BATCHFS_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 struct clock {
 	int64_t offset_us; /* added to the system's clock; 0: none. Atomic */
@@ -28,5 +29,8 @@ void clock_follow(struct clock *clock, int64_t seen_us);
 
 /* Microseconds of CLOCK_MONOTONIC: for deadlines, never shown. */
 int64_t clock_monotonic_us(void);
+
+/* A moment on the monotonic clock, `us` from now, for pthread_cond_timedwait(). */
+struct timespec clock_moment_in(int64_t us);
 
 #endif

@@ -3,51 +3,17 @@
  * Ranges that were answered without being built. Of what was skipped as a range all cells share one origin,
  * which knows the answer: 28 bytes a batch, one text for all.
  */
-#include "backend/ledger/private.h"
-
-void answer_unref(struct ledger *l, struct answer *a)
-{
-	if (!a || --a->refs > 0)
-		return;
-	if (a->message) {
-		TAILQ_REMOVE(&l->answers, a, with_text);
-		l->n_texts--;
-	}
-	ids_add(&l->unseen, a->key.id);
-	HASH_DELETE(hh, l->shown, a);
-	free(a->message);
-	free(a);
-}
-
-/* With a reference for the caller. *known: batches show it already. */
-static struct answer *answer_of(struct ledger *l, const struct store_answer *row, bool *known)
-{
-	const struct answer_key key = {.id = row->id, .served = row->served, .at = row->at};
-	struct answer *a;
-	HASH_FIND(hh, l->shown, &key, sizeof key, a);
-	*known = a != NULL;
-	if (a) {
-		a->refs++;
-		return a;
-	}
-	a = calloc(1, sizeof *a);
-	if (!a)
-		return NULL;
-	a->key = key;
-	a->refs = 1;
-	HASH_ADD(hh, l->shown, key, sizeof a->key, a);
-	if (!a->hh.tbl) {
-		free(a);
-		return NULL;
-	}
-	a->message = *row->message ? strdup(row->message) : NULL;
-	if (!a->message)
-		return a;
-	texts_trim(l);
-	TAILQ_INSERT_TAIL(&l->answers, a, with_text);
-	l->n_texts++;
-	return a;
-}
+#include "backend/ledger/cells.h"
+#include "backend/ledger/details.h"
+#include "backend/ledger/flags.h"
+#include "backend/ledger/ids.h"
+#include "backend/ledger/origins.h"
+#include "backend/ledger/put.h"
+#include "backend/ledger/recorded.h"
+#include "backend/ledger/requesters.h"
+#include "backend/ledger/requests.h"
+#include "backend/ledger/shown.h"
+#include "backend/ledger/state.h"
 
 /* Its last build stays what it was; how its last attempt ended is told by the history only. */
 static void skip_cell(struct ledger *l, const struct store_answer *row, ordinal batch, struct answer *a,
@@ -75,17 +41,21 @@ static void skip_cell(struct ledger *l, const struct store_answer *row, ordinal 
 static int skip(struct ledger *l, const struct store_answer *row)
 {
 	struct model_state *m = model_state_of(l, row->model);
-	const struct known_request *k = known_find(l, row->request);
+	const struct recorded_request *k = recorded_find(l, row->request);
 	for (ordinal b = row->batches.first; b < row->batches.end; b++)
 		if (!cell_make(m, b))
 			return -ENOMEM;
-	bool known;
-	struct answer *a = answer_of(l, row, &known);
+	struct answer *a = answer_find(l, row);
+	bool before = a != NULL;
+	if (!a) {
+		texts_trim(l);
+		a = answer_make(l, row);
+	}
 	if (!a)
 		return -ENOMEM;
 	for (ordinal b = row->batches.first; b < row->batches.end; b++) {
 		/* What runs was claimed for a newer request. What shows it no more has gone on since. */
-		if (marked(m, MARK_ACTIVE, b) || (known && !unsure(m, b)))
+		if (marked(m, MARK_ACTIVE, b) || (before && !unsure(m, b)))
 			continue;
 		if (unsure(m, b))
 			flags_requeue(m, b, false);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/ledger/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/ledger/cells.h"
+#include "backend/ledger/state.h"
 
 static size_t chunk_index(const struct model_state *m, ordinal batch)
 {

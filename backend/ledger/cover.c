@@ -4,7 +4,12 @@
  * shifted by k name the buckets of that level, of which it lies in two at most. So a batch is looked up in
  * one bucket a level, whether there is one request or 26,000, each for a batch of its own.
  */
-#include "backend/ledger/private.h"
+#include <stdlib.h>
+
+#include "backend/ledger/cover.h"
+#include "backend/ledger/open_request.h"
+#include "backend/ledger/recorded.h"
+#include "backend/ledger/state.h"
 
 static unsigned level_of(const struct open_request *r)
 {
@@ -60,8 +65,9 @@ static void take_out(struct ledger *l, struct spot *s)
 int cover_add(struct ledger *l, struct model_state *m, struct open_request *r)
 {
 	unsigned level = level_of(r);
-	struct bucket_key key = {
-		.model = (uint32_t)r->known->model, .level = level, .index = place(r->batches.first, level)};
+	struct bucket_key key = {.model = (uint32_t)r->recorded->model,
+				 .level = level,
+				 .index = place(r->batches.first, level)};
 	uint32_t last = place(r->batches.end - 1, level);
 	r->spots[0].request = r->spots[1].request = r;
 	int err = put(l, &r->spots[0], &key);

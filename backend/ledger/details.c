@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/ledger/private.h"
-
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/ledger/cells.h"
+#include "backend/ledger/details.h"
+#include "backend/ledger/recorded.h"
+#include "backend/ledger/requesters.h"
+#include "backend/ledger/shown.h"
+#include "backend/ledger/state.h"
 
 /* Error texts in memory; of older failures the text is in the warehouse's history only. */
 #define TEXTS_MAX 10000
@@ -55,7 +62,7 @@ static void drop_text(struct ledger *l, struct detail *d)
 }
 
 void detail_claim(struct ledger *l, struct detail *d, uint32_t attempt, const struct requester *by,
-		  struct known_request *request)
+		  struct recorded_request *request)
 {
 	d->attempt = attempt;
 	requester_set(l, &d->by, requester_ref(by));
@@ -89,17 +96,12 @@ void detail_drop_empty(struct ledger *l, struct detail *d, struct cell *c)
 void texts_trim(struct ledger *l)
 {
 	struct detail *d;
-	struct answer *a;
 	while (l->n_texts >= TEXTS_MAX && (d = TAILQ_FIRST(&l->texts))) {
 		drop_text(l, d);
 		detail_drop_empty(l, d, cell_find(model_state_of(l, (slot)d->key.model), d->key.batch));
 	}
-	while (l->n_texts >= TEXTS_MAX && (a = TAILQ_FIRST(&l->answers))) {
-		TAILQ_REMOVE(&l->answers, a, with_text);
-		l->n_texts--;
-		free(a->message);
-		a->message = NULL;
-	}
+	while (l->n_texts >= TEXTS_MAX && answer_drop_oldest_text(l))
+		;
 }
 
 void detail_message(struct ledger *l, struct detail *d, const char *sqlstate, const char *message)

@@ -3,7 +3,8 @@
  * What waits and what runs, one bit a batch. A scan reads one word for 32 batches, so that looking for the
  * next one among a hundred thousand costs some microseconds, whoever asks.
  */
-#include "backend/ledger/private.h"
+#include "backend/ledger/flags.h"
+#include "backend/ledger/state.h"
 
 static uint32_t bits(const struct flags *f, enum mark mark)
 {
@@ -133,4 +134,15 @@ struct chunk_range chunks_of(const struct model_state *m, struct ordinal_range b
 	if (r.end > m->n_chunks)
 		r.end = m->n_chunks;
 	return r;
+}
+
+bool unsure(const struct model_state *m, ordinal batch)
+{
+	return m->flags[(batch - m->begin) / CELLS_A_CHUNK].unsure >> (batch - m->begin) % CELLS_A_CHUNK & 1;
+}
+
+void make_sure(struct model_state *m, ordinal batch)
+{
+	m->flags[(batch - m->begin) / CELLS_A_CHUNK].unsure &=
+		~(UINT32_C(1) << (batch - m->begin) % CELLS_A_CHUNK);
 }

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is frozen of a model: few intervals, sorted, none overlapping another. */
-#include "backend/ledger/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/ledger/freezes.h"
+#include "backend/ledger/requesters.h"
+#include "backend/ledger/state.h"
 
 /* The first freeze that ends behind the batch; n_freezes: none does. */
 static size_t at_or_after(const struct model_state *m, ordinal batch)

@@ -1,5 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/ledger/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/ledger/cells.h"
+#include "backend/ledger/details.h"
+#include "backend/ledger/flags.h"
+#include "backend/ledger/freezes.h"
+#include "backend/ledger/origins.h"
+#include "backend/ledger/put.h"
+#include "backend/ledger/recorded.h"
+#include "backend/ledger/requesters.h"
+#include "backend/ledger/requests.h"
+#include "backend/ledger/state.h"
 
 struct ledger *ledger_new(void)
 {
@@ -61,7 +73,7 @@ void ledger_free(struct ledger *l)
 	details_forget(l, -1);
 	for (slot i = 0; i < l->end; i++)
 		state_free(l, model_state_of(l, i));
-	known_free(l);
+	recorded_free(l);
 	origins_free(l);
 	free(l->finished.ids);
 	free(l->unseen.ids);
@@ -90,7 +102,7 @@ static uint32_t clamp_rows(int64_t rows)
 
 static void set_outcome(struct ledger *l, struct model_state *m, struct cell *c, const struct store_state *s)
 {
-	const struct known_request *k = known_find(l, s->request);
+	const struct recorded_request *k = recorded_find(l, s->request);
 	int64_t window_end = calendar_start(m->size, s->batch + 1);
 	bool timed = s->run == ROW_IDLE && s->started > 0 && s->finished > s->started;
 	int64_t duration = timed ? (s->finished - s->started) / 1000 : 0;
@@ -129,7 +141,7 @@ static int set_detail(struct ledger *l, struct cell *c, const struct store_state
 	struct detail *d = detail_make(l, s->model, s->batch, c);
 	if (!d)
 		return -ENOMEM;
-	struct known_request *k = known_find(l, s->request);
+	struct recorded_request *k = recorded_find(l, s->request);
 	bool runs = s->run == ROW_RUNNING;
 	d->started = runs ? s->started : 0;
 	detail_claim(l, d, runs ? s->attempt : 0, runs && k ? k->by : NULL, s->run == ROW_IDLE ? NULL : k);
@@ -230,7 +242,7 @@ void ledger_claimed(struct ledger *l, slot model, ordinal batch, uint32_t attemp
 	if (!c)
 		return;
 	const struct requester *by = origin_of(l, c)->by;
-	struct known_request *k = known_find(l, request);
+	struct recorded_request *k = recorded_find(l, request);
 	struct detail *d = detail_make(l, model, batch, c);
 	make_sure(m, batch);
 	request_serve(l, model, batch, served);
@@ -256,7 +268,7 @@ void ledger_started(struct ledger *l, slot model, ordinal batch, int64_t started
 
 /* What a claimed or running attempt has put into the detail goes, what belongs to the outcome stays. */
 static void end_attempt(struct ledger *l, slot model, ordinal batch, struct cell *c,
-			struct known_request *keep)
+			struct recorded_request *keep)
 {
 	struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;
 	if (!d)

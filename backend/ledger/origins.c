@@ -3,7 +3,13 @@
  * Who asked for a batch, with which code it was built, in which answer it was skipped: a cell has room for a
  * number. A million batches of one request share one origin, which goes with the last of them.
  */
-#include "backend/ledger/private.h"
+#include <stdlib.h>
+
+#include "backend/ledger/cells.h"
+#include "backend/ledger/origins.h"
+#include "backend/ledger/requesters.h"
+#include "backend/ledger/shown.h"
+#include "backend/ledger/state.h"
 
 static struct origin *find(const struct ledger *l, const struct origin_key *key)
 {

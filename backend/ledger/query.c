@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/ledger/private.h"
+#include <string.h>
+
+#include "backend/ledger/cells.h"
+#include "backend/ledger/details.h"
+#include "backend/ledger/flags.h"
+#include "backend/ledger/origins.h"
+#include "backend/ledger/requesters.h"
+#include "backend/ledger/shown.h"
+#include "backend/ledger/state.h"
 
 static enum batch_state show(const struct model_state *m, const struct cell *c, ordinal batch)
 {
@@ -195,7 +203,7 @@ bool ledger_adopted(const struct ledger *l, slot model, ordinal batch)
 	return c && c->adopted;
 }
 
-struct ordinal_range ledger_known(const struct ledger *l, slot model)
+struct ordinal_range ledger_recorded(const struct ledger *l, slot model)
 {
 	const struct model_state *m = model_state_of(l, model);
 	return (struct ordinal_range){m->begin, m->begin + (ordinal)(m->n_chunks * CELLS_A_CHUNK)};

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What comes to a request after it was made: its reason, how its batches fail. */
 #include <stdio.h>
+#include <string.h>
 
-#include "backend/ledger/private.h"
+#include "backend/ledger/cells.h"
+#include "backend/ledger/details.h"
+#include "backend/ledger/flags.h"
+#include "backend/ledger/open_request.h"
+#include "backend/ledger/origins.h"
+#include "backend/ledger/recorded.h"
+#include "backend/ledger/requesters.h"
+#include "backend/ledger/requests.h"
+#include "backend/ledger/state.h"
 
 /* A tiny batch can be done before the text of its request has arrived. */
-static void reason_of_built(struct ledger *l, const struct known_request *k, const struct requester *before)
+static void reason_of_built(struct ledger *l, const struct recorded_request *k,
+			    const struct requester *before)
 {
 	struct model_state *m = model_state_of(l, k->model);
 	ordinal b = k->batches.first;
@@ -18,7 +28,8 @@ static void reason_of_built(struct ledger *l, const struct known_request *k, con
 	}
 }
 
-static void reason_of_running(struct ledger *l, const struct known_request *k, const struct requester *before)
+static void reason_of_running(struct ledger *l, const struct recorded_request *k,
+			      const struct requester *before)
 {
 	struct model_state *m = model_state_of(l, k->model);
 	ordinal b = k->batches.first;
@@ -33,7 +44,7 @@ static void reason_of_running(struct ledger *l, const struct known_request *k, c
 
 void ledger_set_reason(struct ledger *l, int64_t request, const char *reason)
 {
-	struct known_request *k = known_find(l, request);
+	struct recorded_request *k = recorded_find(l, request);
 	if (!k || !k->by)
 		return;
 	const struct requester *before = k->by;
@@ -49,7 +60,7 @@ void ledger_set_reason(struct ledger *l, int64_t request, const char *reason)
 /* Counted beyond the time it is open: what was claimed and put back has been taken off its list. */
 unsigned ledger_equal_failures(struct ledger *l, int64_t request, const char *sqlstate)
 {
-	struct known_request *k = known_find(l, request);
+	struct recorded_request *k = recorded_find(l, request);
 	if (!k)
 		return 0;
 	if (!sqlstate) {
@@ -65,14 +76,14 @@ unsigned ledger_equal_failures(struct ledger *l, int64_t request, const char *sq
 
 unsigned ledger_failures(const struct ledger *l, int64_t request)
 {
-	const struct known_request *k = known_find(l, request);
+	const struct recorded_request *k = recorded_find(l, request);
 	return k ? k->equal_failures : 0;
 }
 
 void ledger_remaining(const struct ledger *l, int64_t request,
 		      void (*fn)(void *ctx, slot model, struct ordinal_range batches), void *ctx)
 {
-	const struct known_request *k = known_find(l, request);
+	const struct recorded_request *k = recorded_find(l, request);
 	if (!k)
 		return;
 	const struct model_state *m = model_state_of(l, k->model);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Interned strings of a ledger, counted: who asked, and with which code a batch was built. */
-#include "backend/ledger/private.h"
-
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "backend/base/cleanup.h"
+#include "backend/ledger/requesters.h"
+#include "backend/ledger/state.h"
 
 static struct requester_entry *entry_of(const struct requester *by)
 {

@@ -3,7 +3,17 @@
  * Open requests: one each, whatever the number of their batches; which batches of it are still wanted is a
  * bitmap, in words that lie as the model's chunks do.
  */
-#include "backend/ledger/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/ledger/cells.h"
+#include "backend/ledger/cover.h"
+#include "backend/ledger/flags.h"
+#include "backend/ledger/ids.h"
+#include "backend/ledger/open_request.h"
+#include "backend/ledger/recorded.h"
+#include "backend/ledger/requests.h"
+#include "backend/ledger/state.h"
 
 static size_t word_at(const struct open_request *r, ordinal batch)
 {
@@ -71,9 +81,9 @@ static void finish(struct ledger *l, struct model_state *m, struct open_request 
 {
 	TAILQ_REMOVE(&m->requests, r, link);
 	cover_remove(l, m, r);
-	r->known->open = NULL;
-	r->known->finished = true;
-	ids_add(&l->finished, r->known->id);
+	r->recorded->open = NULL;
+	r->recorded->finished = true;
+	ids_add(&l->finished, r->recorded->id);
 	free(r);
 }
 
@@ -153,7 +163,7 @@ static void insert(struct model_state *m, struct open_request *r)
 }
 
 /* Every batch of it is wanted, and shows as queued. */
-static int open_make(struct ledger *l, struct model_state *m, struct known_request *k,
+static int open_make(struct ledger *l, struct model_state *m, struct recorded_request *k,
 		     const struct store_request_row *row)
 {
 	if (!cells_reach(m, row->batches.end))
@@ -163,7 +173,7 @@ static int open_make(struct ledger *l, struct model_state *m, struct known_reque
 	struct open_request *r = calloc(1, sizeof *r + n * sizeof *r->wanted);
 	if (!r)
 		return -ENOMEM;
-	r->known = k;
+	r->recorded = k;
 	r->seq = row->seq;
 	r->batches = row->batches;
 	r->remaining = row->batches.end - row->batches.first;
@@ -185,6 +195,35 @@ static int open_make(struct ledger *l, struct model_state *m, struct known_reque
 	return 0;
 }
 
+void request_void(struct ledger *l, struct recorded_request *k)
+{
+	struct model_state *m = model_state_of(l, k->model);
+	struct open_request *r = k->open;
+	if (!r)
+		return;
+	TAILQ_REMOVE(&m->requests, r, link);
+	cover_remove(l, m, r);
+	k->open = NULL;
+	for (ordinal b = request_next(r, r->batches.first); b < r->batches.end; b = request_next(r, b + 1))
+		flags_set(m, b, marked(m, MARK_REQUEUED, b) || request_newest(l, k->model, b),
+			  marked(m, MARK_CLAIMED, b), marked(m, MARK_RUNNING, b));
+	free(r);
+}
+
+/* Of another life even what its id asks for may differ. */
+static void renew(struct ledger *l, struct recorded_request *k, const struct store_request_row *r)
+{
+	if (!k || !k->unsure)
+		return;
+	request_void(l, k);
+	k->model = r->model;
+	k->batches = r->batches;
+	k->at = r->at;
+	k->foreign = r->code && strcmp(r->code, model_state_of(l, r->model)->code) != 0;
+	k->finished = k->unsure = false;
+	k->equal_failures = 0;
+}
+
 int ledger_put_request(struct ledger *l, const struct store_request_row *row)
 {
 	struct model_state *m = model_state_of(l, row->model);
@@ -192,7 +231,8 @@ int ledger_put_request(struct ledger *l, const struct store_request_row *row)
 	/* A model whose begin has moved: what lies before it exists no more. */
 	if (r.batches.first < m->begin)
 		r.batches.first = m->begin;
-	struct known_request *k = known_make(l, &r);
+	renew(l, recorded_find(l, r.id), &r);
+	struct recorded_request *k = recorded_make(l, &r);
 	if (!k)
 		return -ENOMEM;
 	if (!r.open || k->finished || r.batches.first >= r.batches.end || k->open)
@@ -211,28 +251,13 @@ void ledger_untake_finished(struct ledger *l, const int64_t *ids, size_t n)
 		ids_add(&l->finished, ids[i]);
 }
 
-void request_void(struct ledger *l, struct known_request *k)
-{
-	struct model_state *m = model_state_of(l, k->model);
-	struct open_request *r = k->open;
-	if (!r)
-		return;
-	TAILQ_REMOVE(&m->requests, r, link);
-	cover_remove(l, m, r);
-	k->open = NULL;
-	for (ordinal b = request_next(r, r->batches.first); b < r->batches.end; b = request_next(r, b + 1))
-		flags_set(m, b, marked(m, MARK_REQUEUED, b) || request_newest(l, k->model, b),
-			  marked(m, MARK_CLAIMED, b), marked(m, MARK_RUNNING, b));
-	free(r);
-}
-
 void requests_free(struct ledger *l, struct model_state *m)
 {
 	struct open_request *r;
 	while ((r = TAILQ_FIRST(&m->requests))) {
 		TAILQ_REMOVE(&m->requests, r, link);
 		cover_remove(l, m, r);
-		r->known->open = NULL;
+		r->recorded->open = NULL;
 		free(r);
 	}
 }

@@ -4,12 +4,18 @@
  * it is reported again; so no batch is shown as pending, and nobody who waits for one is answered, only
  * because its row comes late.
  */
-#include "backend/ledger/private.h"
+#include "backend/ledger/cells.h"
+#include "backend/ledger/details.h"
+#include "backend/ledger/flags.h"
+#include "backend/ledger/origins.h"
+#include "backend/ledger/recorded.h"
+#include "backend/ledger/requests.h"
+#include "backend/ledger/state.h"
 
 void ledger_restart(struct ledger *l)
 {
-	struct known_request *k;
-	for (k = l->known; k; k = k->hh.next)
+	struct recorded_request *k;
+	for (k = l->recorded; k; k = k->hh.next)
 		k->unsure = true;
 	for (slot i = 0; i < l->end; i++) {
 		struct model_state *m = model_state_of(l, i);
@@ -19,28 +25,6 @@ void ledger_restart(struct ledger *l)
 	}
 	/* What is retired by its id may be another's by now; what is finished is found out again. */
 	l->finished.n = 0;
-}
-
-bool unsure(const struct model_state *m, ordinal batch)
-{
-	return m->flags[(batch - m->begin) / CELLS_A_CHUNK].unsure >> (batch - m->begin) % CELLS_A_CHUNK & 1;
-}
-
-void make_sure(struct model_state *m, ordinal batch)
-{
-	m->flags[(batch - m->begin) / CELLS_A_CHUNK].unsure &=
-		~(UINT32_C(1) << (batch - m->begin) % CELLS_A_CHUNK);
-}
-
-void request_renew(struct ledger *l, struct known_request *k, const struct store_request_row *r)
-{
-	request_void(l, k);
-	k->model = r->model;
-	k->batches = r->batches;
-	k->at = r->at;
-	k->foreign = r->code && strcmp(r->code, model_state_of(l, r->model)->code) != 0;
-	k->finished = k->unsure = false;
-	k->equal_failures = 0;
 }
 
 static void forget_batch(struct ledger *l, slot model, ordinal batch)
@@ -60,9 +44,9 @@ static void forget_batch(struct ledger *l, slot model, ordinal batch)
 
 static void forget_requests(struct ledger *l)
 {
-	struct known_request *k, *next_k;
+	struct recorded_request *k, *next_k;
 	struct detail *d, *next_d;
-	for (k = l->known; k; k = k->hh.next)
+	for (k = l->recorded; k; k = k->hh.next)
 		if (k->unsure)
 			request_void(l, k);
 	/* Of what runs here. */
@@ -71,10 +55,10 @@ static void forget_requests(struct ledger *l)
 		if (d->request && d->request->unsure)
 			detail_claim(l, d, d->attempt, d->by, NULL);
 	}
-	HASH_ITER(hh, l->known, k, next_k)
+	HASH_ITER(hh, l->recorded, k, next_k)
 	{
 		if (k->unsure)
-			known_forget(l, k);
+			recorded_forget(l, k);
 	}
 }
 

@@ -3,7 +3,13 @@
  * What is built next of a model. What was put back comes first: it has had its turn. Then the
  * open requests take turns, so that today's batch is not behind three years of history.
  */
-#include "backend/ledger/private.h"
+#include "backend/ledger/cells.h"
+#include "backend/ledger/details.h"
+#include "backend/ledger/flags.h"
+#include "backend/ledger/open_request.h"
+#include "backend/ledger/recorded.h"
+#include "backend/ledger/requests.h"
+#include "backend/ledger/state.h"
 
 static ordinal end_of(const struct model_state *m)
 {
@@ -12,13 +18,13 @@ static ordinal end_of(const struct model_state *m)
 
 /* Of a batch that waits: the newest request that wants it, or the one that it was put back for; NULL: not
  * known. */
-static const struct known_request *asked_for(const struct ledger *l, slot model, ordinal batch,
-					     int64_t *wanted)
+static const struct recorded_request *asked_for(const struct ledger *l, slot model, ordinal batch,
+						int64_t *wanted)
 {
 	const struct open_request *newest = request_newest(l, model, batch);
 	*wanted = newest ? newest->seq : 0;
 	if (newest)
-		return newest->known;
+		return newest->recorded;
 	const struct cell *c = cell_find(model_state_of(l, model), batch);
 	const struct detail *d = c && c->detail ? detail_find(l, model, batch) : NULL;
 	return d ? d->request : NULL;
@@ -29,7 +35,7 @@ bool ledger_waits(const struct ledger *l, slot model, ordinal batch, int64_t *re
 	*request = *wanted = 0;
 	if (!marked(model_state_of(l, model), MARK_WAITING, batch))
 		return false;
-	const struct known_request *k = asked_for(l, model, batch, wanted);
+	const struct recorded_request *k = asked_for(l, model, batch, wanted);
 	*request = k ? k->id : 0;
 	return true;
 }
@@ -52,7 +58,7 @@ static ordinal newest_until(const struct ledger *l, const struct open_request *r
 	if (!newer)
 		return limit;
 	ordinal end = from + 1;
-	while (end < limit && request_newest(l, r->known->model, end) == r)
+	while (end < limit && request_newest(l, r->recorded->model, end) == r)
 		end++;
 	return end;
 }
@@ -72,7 +78,7 @@ struct ledger_waiting ledger_next_waiting(const struct ledger *l, slot model, st
 	ordinal first = mark_next(l, m, mark, range.first, range.end);
 	if (first >= range.end)
 		return w;
-	const struct known_request *k = asked_for(l, model, first, &w.wanted);
+	const struct recorded_request *k = asked_for(l, model, first, &w.wanted);
 	w.batches = (struct ordinal_range){first, first + 1};
 	w.request = k ? k->id : 0;
 	w.by = k ? k->by : NULL;
@@ -103,7 +109,7 @@ bool ledger_waits_for_other_code(const struct ledger *l, slot model, ordinal bat
 	int64_t wanted;
 	if (!marked(model_state_of(l, model), MARK_WAITING, batch))
 		return false;
-	const struct known_request *k = asked_for(l, model, batch, &wanted);
+	const struct recorded_request *k = asked_for(l, model, batch, &wanted);
 	if (!k || !k->foreign)
 		return false;
 	*at = k->at;
@@ -112,7 +118,7 @@ bool ledger_waits_for_other_code(const struct ledger *l, slot model, ordinal bat
 
 int64_t ledger_asked_at(const struct ledger *l, int64_t request)
 {
-	const struct known_request *k = known_find(l, request);
+	const struct recorded_request *k = recorded_find(l, request);
 	return k ? k->at : 0;
 }
 
@@ -155,7 +161,7 @@ static bool any_ready(const struct choice *c)
 	return false;
 }
 
-static bool take(const struct known_request *k, int64_t wanted, ordinal batch, struct ledger_run *run)
+static bool take(const struct recorded_request *k, int64_t wanted, ordinal batch, struct ledger_run *run)
 {
 	run->first = batch;
 	run->request = k ? k->id : 0;
@@ -170,7 +176,7 @@ static bool next_requeued(const struct choice *c, struct ledger_run *run)
 		b = mark_next(c->l, m, MARK_REQUEUED, m->begin, end);
 	while (b < end) {
 		int64_t wanted;
-		const struct known_request *k = asked_for(c->l, c->model, b, &wanted);
+		const struct recorded_request *k = asked_for(c->l, c->model, b, &wanted);
 		ordinal may = c->ready(c->ctx, c->model, b);
 		if (may == b && marked(m, MARK_WAITING, b) && !(k && k->foreign))
 			return take(k, wanted, b, run);
@@ -192,8 +198,8 @@ static bool next_of_request(const struct choice *c, const struct open_request *r
 		}
 		/* What one of other code wants is another mount's, or a newer request's. */
 		const struct open_request *newest = request_newest(c->l, c->model, b);
-		if (newest && !newest->known->foreign)
-			return take(newest->known, newest->seq, b, run);
+		if (newest && !newest->recorded->foreign)
+			return take(newest->recorded, newest->seq, b, run);
 		b = request_next(r, newest ? request_gap(newest, b) : b + 1);
 	}
 	return false;
@@ -213,7 +219,7 @@ struct ledger_run ledger_next_run(struct ledger *l, slot model, uint32_t most, l
 		TAILQ_FOREACH(r, &m->requests, link)
 		{
 			/* First those after the one that had the last turn, then the others. */
-			if (!r->known->foreign && (r->seq > m->turn) == (round == 0) &&
+			if (!r->recorded->foreign && (r->seq > m->turn) == (round == 0) &&
 			    next_of_request(&c, r, &run)) {
 				m->turn = r->seq;
 				found = true;

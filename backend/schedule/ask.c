@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Requests on their way: backend_request() queues them from any thread, the control
- * thread sends all that wait in one commit and answers each alone.
- */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "backend/base/count.h"
-#include "backend/schedule/private.h"
-
-#define ASKS_AT_ONCE 256
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/engine.h"
+#include "backend/kinds.h"
+#include "backend/ledger.h"
+#include "backend/plan.h"
+#include "backend/schedule/ask.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/outcome.h"
+#include "backend/schedule/runtime.h"
 
 struct ask_group *group_new(void (*done)(void *ctx, int result), void *ctx)
 {
@@ -33,7 +36,7 @@ void group_leave(struct ask_group *g, int result)
 	free(g);
 }
 
-static void ask_end(struct backend *b, struct ask *a, int result)
+void ask_end(struct backend *b, struct ask *a, int result)
 {
 	struct ask *next;
 	while ((next = STAILQ_FIRST(&a->then))) {
@@ -57,7 +60,7 @@ static void ask_end(struct backend *b, struct ask *a, int result)
 	free(a);
 }
 
-static struct ticket *ticket_slot(struct backend *b, uint64_t number)
+struct ticket *ticket_slot(struct backend *b, uint64_t number)
 {
 	return &b->tickets[number % TICKETS_KEPT];
 }
@@ -161,200 +164,4 @@ void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
 		ask_send(b, a);
 	}
 	group_leave(g, 0);
-}
-
-/* comm only: reading cmdline of a process that waits for us can deadlock. */
-static void read_command(struct ask *a)
-{
-	char path[64];
-	snprintf(path, sizeof path, "/proc/%d/comm", (int)a->pid);
-	auto_file FILE *f = a->pid > 0 ? fopen(path, "re") : NULL;
-	if (!f || !fgets(a->request.command, sizeof a->request.command, f))
-		a->request.command[0] = '\0';
-	a->request.command[strcspn(a->request.command, "\n")] = '\0';
-}
-
-/* With the lock. */
-static bool clear(struct backend *b, const struct store_request *r)
-{
-	bool any = false;
-	for (int i = 0; i < b->config.jobs; i++)
-		if (b->workers[i].run.model == r->model)
-			any |= take_back_range(&b->workers[i], r->batches);
-	return any;
-}
-
-bool asks_clear(struct backend *b)
-{
-	LOCKED(&b->lock);
-	struct ask *a;
-	bool any = false;
-	STAILQ_FOREACH(a, &b->asks, link)
-	{
-		if (request_traits(a->request.kind)->clears_queue && !a->cleared)
-			any |= clear(b, &a->request);
-		a->cleared = true;
-	}
-	return any;
-}
-
-/*
- * What may be sent now, in order. Requests on a model that is being adopted wait for the end of
- * that; where it cannot be adopted they go to `stuck`.
- */
-static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue *stuck)
-{
-	LOCKED(&b->lock);
-	struct ask_queue later = STAILQ_HEAD_INITIALIZER(later);
-	size_t n = 0;
-	struct ask *a;
-	while ((a = STAILQ_FIRST(&b->asks))) {
-		STAILQ_REMOVE_HEAD(&b->asks, link);
-		bool adopting =
-			b->runtime[a->request.model].adopting && request_traits(a->request.kind)->of_builds;
-		bool early = request_traits(a->request.kind)->clears_queue && !a->cleared;
-		if (adopting && !model_runs(b, a->request.model)) {
-			STAILQ_INSERT_TAIL(stuck, a, link);
-		} else if (n == ASKS_AT_ONCE || adopting || early) {
-			STAILQ_INSERT_TAIL(&later, a, link);
-		} else {
-			STAILQ_INSERT_TAIL(taken, a, link);
-			n++;
-		}
-	}
-	STAILQ_CONCAT(&b->asks, &later);
-	/* What is left over is not waited with until somebody else wakes us. */
-	b->woken |= n == ASKS_AT_ONCE;
-	return n;
-}
-
-static void refuse_all(struct backend *b, struct ask_queue *asks)
-{
-	struct error why;
-	struct ask *a;
-	while ((a = STAILQ_FIRST(asks))) {
-		STAILQ_REMOVE_HEAD(asks, link);
-		error_set(&why, EOPNOTSUPP, "%s cannot be adopted; its .model says why",
-			  dir_of(b, a->request.model));
-		refuse_request(b, &a->request, why.err, why.text);
-		ask_end(b, a, -EOPNOTSUPP);
-	}
-}
-
-/* The recorded request comes into the ledger; -errno: it was refused. */
-static void record(struct backend *b, struct ask *a, const struct store_request *r)
-{
-	LOCKED(&b->lock);
-	struct store_request_row row = {.id = r->id,
-					.seq = r->seq,
-					.model = r->model,
-					.batches = r->batches,
-					.uid = r->uid,
-					.command = r->command,
-					.reason = r->reason,
-					.code = facts_of(b, r->model)->code,
-					.at = r->at,
-					.open = true};
-	struct ticket *t = ticket_slot(b, a->ticket);
-	switch (r->kind) {
-	case REQUEST_BUILD:
-		if (t->number == a->ticket)
-			t->id = r->id;
-		if (ledger_put_request(b->ledger, &row) < 0)
-			log_error(b->config.log, "no memory for a request of %s", dir_of(b, r->model));
-		break;
-	case REQUEST_REASON:
-		if (t->number == a->ticket)
-			ledger_set_reason(b->ledger, t->id, r->reason);
-		break;
-	case REQUEST_FREEZE:
-	case REQUEST_THAW:
-	case REQUEST_PROTECT:
-	case REQUEST_UNPROTECT:
-		freeze_recorded(b, r);
-		break;
-	case REQUEST_CANCEL: /* carried out before it is answered: cancel_apply() */
-		break;
-	}
-	touch_model(b, r->model);
-}
-
-static void answer(struct backend *b, struct ask_queue *asks, const struct store_request *requests, int err,
-		   const struct error *e)
-{
-	struct ask *a;
-	for (size_t i = 0; (a = STAILQ_FIRST(asks)); i++) {
-		STAILQ_REMOVE_HEAD(asks, link);
-		const struct store_request *r = &requests[i];
-		int result = err < 0 ? err : r->result;
-		const struct request_traits *traits = request_traits(r->kind);
-		if (traits->stops)
-			cancel_recorded(b, a, result == 0 ? r->seq : INT64_MAX);
-		if (result == 0) {
-			record(b, a, r);
-			changed(b, r->model, r->batches);
-		} else if (result != -ENOENT) {
-			refuse_request(b, r, -result, err < 0 ? e->text : r->err.text);
-		}
-		if (result == 0 && traits->clears_queue)
-			STAILQ_INSERT_TAIL(&b->frozen, a, link);
-		else
-			ask_end(b, a, result);
-	}
-}
-
-void asks_frozen(struct backend *b)
-{
-	struct ask *a;
-	while ((a = STAILQ_FIRST(&b->frozen))) {
-		STAILQ_REMOVE_HEAD(&b->frozen, link);
-		ask_end(b, a, 0);
-	}
-}
-
-void asks_send(struct backend *b)
-{
-	struct ask_queue taken = STAILQ_HEAD_INITIALIZER(taken), stuck = STAILQ_HEAD_INITIALIZER(stuck);
-	size_t n = take(b, &taken, &stuck);
-	refuse_all(b, &stuck);
-	if (n == 0)
-		return;
-	struct error e = {0};
-	auto_free struct store_request *requests = calloc(n, sizeof *requests);
-	if (!requests) {
-		static const struct store_request none[ASKS_AT_ONCE];
-		answer(b, &taken, none,
-		       error_set(&e, ENOMEM, "no memory for %s",
-				 count_of((uint64_t)n, "request", "requests").text),
-		       &e);
-		return;
-	}
-	struct ask *a;
-	size_t i = 0;
-	STAILQ_FOREACH(a, &taken, link)
-	{
-		read_command(a);
-		requests[i++] = a->request;
-	}
-	struct store_claim claim;
-	struct job_worker *w = n == 1 ? work_ahead(b, &requests[0], &claim) : NULL;
-	int err = store_request(b->store, requests, n, w ? &claim : NULL, &e);
-	bool granted = w && err == 0 && requests[0].result == 0 && claim.attempt[0];
-	answer(b, &taken, requests, err, &e);
-	if (granted)
-		work_grant(b, w, &claim);
-}
-
-void asks_fail(struct backend *b, int err)
-{
-	struct ask_queue all = STAILQ_HEAD_INITIALIZER(all);
-	{
-		LOCKED(&b->lock);
-		STAILQ_CONCAT(&all, &b->asks);
-	}
-	struct ask *a;
-	while ((a = STAILQ_FIRST(&all))) {
-		STAILQ_REMOVE_HEAD(&all, link);
-		ask_end(b, a, err);
-	}
 }

@@ -6,36 +6,22 @@
  * and one succeeds. A batch that has taken the place of the one that was meant loses an attempt and is built
  * again.
  */
-#include "backend/schedule/private.h"
+#include <stdlib.h>
 
-/* With the lock. The worker whose run holds the batch. */
-static struct job_worker *worker_of(struct backend *b, slot model, ordinal batch)
-{
-	for (int i = 0; i < b->config.jobs; i++) {
-		struct job_worker *w = &b->workers[i];
-		bool inside = batch >= w->run.first && batch < w->run.first + w->run.count;
-		if (w->kind == JOB_BUILD && w->run.model == model && inside &&
-		    w->run.attempt[batch - w->run.first] && !(w->ended >> (batch - w->run.first) & 1))
-			return w;
-	}
-	return NULL;
-}
-
-bool cancel_meant(struct backend *b, slot model, ordinal batch, int64_t *wanted)
-{
-	const struct job_worker *w = worker_of(b, model, batch);
-	if (!w || !(w->cancelled >> (batch - w->run.first) & 1))
-		return false;
-	*wanted = w->answered[batch - w->run.first];
-	return true;
-}
-
-void cancel_over(struct backend *b, slot model, ordinal batch)
-{
-	struct job_worker *w = worker_of(b, model, batch);
-	if (w)
-		w->ended |= UINT32_C(1) << (batch - w->run.first);
-}
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/engine.h"
+#include "backend/ledger.h"
+#include "backend/schedule/ask.h"
+#include "backend/schedule/cancel.h"
+#include "backend/schedule/changes.h"
+#include "backend/schedule/job.h"
+#include "backend/schedule/meant.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/outcome.h"
+#include "backend/schedule/runtime.h"
+#include "backend/schedule/take_back.h"
 
 void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at)
 {

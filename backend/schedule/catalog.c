@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which models there are: the first catalog comes at open, as any later one would. */
+#include <stdlib.h>
+
 #include "backend/base/count.h"
-#include "backend/schedule/private.h"
+#include "backend/engine.h"
+#include "backend/ledger.h"
+#include "backend/models.h"
+#include "backend/schedule/catalog.h"
+#include "backend/schedule/changes.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/runtime.h"
 
 /* New slots get their place in what is kept a model, before anybody can name them. */
 static int grow(struct backend *b)

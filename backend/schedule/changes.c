@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What others report goes into the ledger here. A batch's listener is told after the
- * lock is gone, in ranges: a request of a year is one change.
- */
+/* A batch's listener is told after the lock is gone, in ranges: a request of a year is one change. */
 #include <string.h>
 
-#include "backend/schedule/private.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/engine.h"
+#include "backend/plan.h"
+#include "backend/schedule/changes.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/runtime.h"
 
 void touch_model(struct backend *b, slot model)
 {
@@ -57,171 +60,4 @@ void changed_readers(struct backend *b, slot model, ordinal batch)
 		for (size_t i = 0; i < r.n; i++)
 			changed(b, r.list[i].model, r.list[i].batches);
 	} while (r.n == READERS_AT_ONCE);
-}
-
-static void sink_request(void *ctx, const struct store_request_row *r)
-{
-	struct backend *b = ctx;
-	clock_follow(b->config.clock, r->at);
-	if (request_traits(r->kind)->stops) {
-		cancel_apply(b, r->model, r->batches, r->seq);
-		return;
-	}
-	{
-		LOCKED(&b->lock);
-		if (ledger_put_request(b->ledger, r) < 0)
-			log_error(b->config.log, "no memory for a request of %s", dir_of(b, r->model));
-		touch_model(b, r->model);
-	}
-	if (r->open)
-		changed(b, r->model, r->batches);
-}
-
-/* With the lock. It failed elsewhere, or the one that recorded it died before it had skipped its readers. */
-static void failed_elsewhere(struct backend *b, const struct store_state *s)
-{
-	struct store_outcome o = {.kind = s->outcome == OUTCOME_SKIPPED ? SETTLE_SKIPPED : SETTLE_FAILED,
-				  .model = s->model,
-				  .batch = s->batch,
-				  .finished = s->finished};
-	if (!b->config.read_only && s->finished)
-		skip_readers(b, &o, s->finished);
-}
-
-static void sink_state(void *ctx, const struct store_state *s)
-{
-	struct backend *b = ctx;
-	bool built = s->run == ROW_IDLE && s->outcome == OUTCOME_DONE, threads;
-	/* What reads it begins after its end, whatever the clock of the mount that built it. */
-	clock_follow(b->config.clock, s->finished);
-	{
-		LOCKED(&b->lock);
-		threads = b->threads;
-		if (ledger_put_state(b->ledger, s) < 0)
-			log_error(b->config.log, "no memory for a batch of %s", dir_of(b, s->model));
-		if (s->run == ROW_IDLE && (s->outcome == OUTCOME_FAILED || s->outcome == OUTCOME_SKIPPED))
-			failed_elsewhere(b, s);
-		touch_model(b, s->model);
-		/* By another mount, which has made the table if there was none. */
-		b->runtime[s->model].exists |= built && threads;
-	}
-	struct ordinal_range batches = {s->batch, s->batch + 1};
-	if (s->cancelled && b->listener.cancelled)
-		b->listener.cancelled(b->listener.ctx, s->model, batches, true);
-	changed(b, s->model, batches);
-	if (built && threads)
-		changed_readers(b, s->model, s->batch);
-}
-
-static void sink_answer(void *ctx, const struct store_answer *a)
-{
-	struct backend *b = ctx;
-	struct store_outcome o = {.kind = a->skipped ? SETTLE_SKIPPED : SETTLE_CANCELLED,
-				  .model = a->model,
-				  .batch = a->batches.first,
-				  .count = a->batches.end - a->batches.first,
-				  .finished = a->at};
-	clock_follow(b->config.clock, a->at);
-	{
-		LOCKED(&b->lock);
-		if (ledger_put_answer(b->ledger, a) < 0)
-			log_error(b->config.log, "no memory for batches of %s", dir_of(b, a->model));
-		if (a->skipped && !b->config.read_only)
-			skip_readers(b, &o, a->at);
-		touch_model(b, a->model);
-	}
-	if (!a->skipped && b->listener.cancelled)
-		b->listener.cancelled(b->listener.ctx, a->model, a->batches, false);
-	changed(b, a->model, a->batches);
-}
-
-static void sink_answered(void *ctx, slot model, ordinal batch, uint32_t attempt, int64_t served)
-{
-	struct backend *b = ctx;
-	{
-		LOCKED(&b->lock);
-		ledger_answered(b->ledger, model, batch, attempt, served);
-		touch_model(b, model);
-	}
-	changed(b, model, (struct ordinal_range){batch, batch + 1});
-}
-
-static void sink_forget(void *ctx, slot model)
-{
-	struct backend *b = ctx;
-	{
-		LOCKED(&b->lock);
-		ledger_forget(b->ledger, model);
-		touch_model(b, model);
-	}
-	changed(b, model, backend_existing(b, model));
-}
-
-static void sink_freezes(void *ctx, slot model, const struct store_freeze *list, size_t n)
-{
-	struct backend *b = ctx;
-	{
-		LOCKED(&b->lock);
-		if (ledger_put_freezes(b->ledger, model, list, n) < 0)
-			log_error(b->config.log, "no memory for the freezes of %s", dir_of(b, model));
-		touch_model(b, model);
-	}
-	/* Whether it may be built shows in the mode of a batch. */
-	changed(b, model, backend_existing(b, model));
-}
-
-const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink)
-{
-	*sink = (struct store_sink){.ctx = b,
-				    .request = sink_request,
-				    .state = sink_state,
-				    .answer = sink_answer,
-				    .answered = sink_answered,
-				    .forget = sink_forget,
-				    .freezes = sink_freezes,
-				    .restart = restart_begin,
-				    .restarted = restart_end,
-				    .runs = restart_runs,
-				    .target = restart_target};
-	return sink;
-}
-
-const char *model_why_not(const struct backend *b, slot model)
-{
-	if (models_gone(b->models, model))
-		return "the manifest has no such model any more";
-	const char *why_not = models_why_not(b->models, model);
-	return why_not ? why_not : b->runtime[model].why_not;
-}
-
-/* Kept only where there is something to say: a project has thousands of models. */
-static void keep(char **where, const char *text)
-{
-	free(*where);
-	*where = *text ? strdup(text) : NULL;
-}
-
-void model_target(struct model_runtime *m, const struct store_target *target)
-{
-	keep(&m->why_not, target->why_not.err ? target->why_not.text : "");
-	keep(&m->note, target->note);
-	m->lasting = target->lasting;
-	m->event_time_type = target->event_time_type;
-	m->exists = target->exists;
-}
-
-void model_refuses(struct model_runtime *m, const char *why_not)
-{
-	keep(&m->why_not, why_not);
-}
-
-bool model_runs(const struct backend *b, slot model)
-{
-	return model_why_not(b, model) == NULL;
-}
-
-void control_wake(struct backend *b)
-{
-	store_wake(b->store);
-	pthread_cond_signal(&b->paused);
 }

@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control thread: the only one that talks to the store. */
-#include "backend/schedule/private.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/base/log.h"
+#include "backend/engine.h"
+#include "backend/ledger.h"
+#include "backend/models.h"
+#include "backend/schedule/asks.h"
+#include "backend/schedule/control.h"
+#include "backend/schedule/freeze.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/runtime.h"
+#include "backend/schedule/settle.h"
+#include "backend/schedule/sink.h"
+#include "backend/schedule/take_back.h"
+#include "backend/schedule/work.h"
 
 #define FOLLOW_MS	 1000
 #define SOON_MS		 20
@@ -116,7 +130,7 @@ static int turn(struct backend *b, struct error *err)
  */
 static void pause_control(struct backend *b, int64_t us)
 {
-	struct timespec until = moment_in(us);
+	struct timespec until = clock_moment_in(us);
 	{
 		LOCKED(&b->lock);
 		while (STAILQ_EMPTY(&b->asks) && !b->control_done &&

@@ -5,8 +5,21 @@
  */
 #include <sys/random.h>
 
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/base/log.h"
+#include "backend/calendar.h"
+#include "backend/engine.h"
 #include "backend/freeze.h"
-#include "backend/schedule/private.h"
+#include "backend/ledger.h"
+#include "backend/models.h"
+#include "backend/schedule/ask.h"
+#include "backend/schedule/freeze.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/outcome.h"
+#include "backend/schedule/refuse.h"
+#include "backend/schedule/runtime.h"
 
 /* The store need not agree at once that the batch only waits: not tried again sooner. */
 #define AGAIN_US 50000
@@ -141,7 +154,7 @@ void freeze_recorded(struct backend *b, const struct store_request *r)
 /* With the lock. Whether something was found. */
 static bool cancel_frozen_of(struct backend *b, slot model, int64_t now)
 {
-	struct ordinal_range rest = ledger_known(b->ledger, model);
+	struct ordinal_range rest = ledger_recorded(b->ledger, model);
 	struct store_outcome out = {
 		.kind = SETTLE_CANCELLED, .model = model, .started = now, .finished = now};
 	bool any = false;

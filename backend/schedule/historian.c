@@ -4,16 +4,24 @@
  * histories that are open and forgets attempts that are too many. Its worker, and with that its connection,
  * lasts only as long as there is something to do.
  */
+#include <stdlib.h>
 #include <string.h>
 
-#include "backend/schedule/private.h"
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/base/log.h"
+#include "backend/engine.h"
+#include "backend/models.h"
+#include "backend/report/report.h"
+#include "backend/schedule/historian.h"
+#include "backend/schedule/history.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/runtime.h"
 
 /* How soon after a change it is looked for. Not at once: the reason of a request comes just behind it. */
 #define LOOK_US	 200000
 #define RETRY_US 1000000
-
-/* Of a model on this mount; the first one counts, too: a mount may live for one batch only. */
-#define PRUNE_EVERY 1000
 
 struct historian {
 	struct backend *b;
@@ -27,21 +35,6 @@ struct task {
 	slot model;
 	struct backend_history *history; /* REFRESH and ANSWER: counted; NULL: nobody has it open any more */
 };
-
-void historian_wake(struct backend *b)
-{
-	b->historian_woken = true;
-	pthread_cond_signal(&b->history_wake);
-}
-
-void attempt_ended(struct backend *b, slot model)
-{
-	struct model_runtime *m = &b->runtime[model];
-	if (m->ended++ % PRUNE_EVERY || b->config.read_only)
-		return;
-	m->prune = b->pruning = true;
-	historian_wake(b);
-}
 
 /* With the lock. */
 static uint64_t changes_of(const struct backend *b, slot model)
@@ -90,7 +83,7 @@ static void wait_for_task(struct backend *b)
 	LOCKED(&b->lock);
 	if (b->historian_woken)
 		return;
-	struct timespec until = moment_in(LIST_EMPTY(&b->histories) ? RETRY_US : LOOK_US);
+	struct timespec until = clock_moment_in(LIST_EMPTY(&b->histories) ? RETRY_US : LOOK_US);
 	if (LIST_EMPTY(&b->histories) && !b->pruning)
 		pthread_cond_wait(&b->history_wake, &b->lock);
 	else

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Open histories, as their readers see them. The historian fills them. */
+#include <stdlib.h>
 #include <string.h>
 
-#include "backend/schedule/private.h"
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/engine.h"
+#include "backend/schedule/history.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/runtime.h"
+
+/* Of a model on this mount; the first one counts, too: a mount may live for one batch only. */
+#define PRUNE_EVERY 1000
 
 struct backend_history *history_find(const struct backend *b, slot model)
 {
@@ -118,4 +127,19 @@ int history_append(struct backend_history *h, const struct strbuf *lines)
 	}
 	drop_old(&h->text, share(h->b));
 	return 0;
+}
+
+void historian_wake(struct backend *b)
+{
+	b->historian_woken = true;
+	pthread_cond_signal(&b->history_wake);
+}
+
+void attempt_ended(struct backend *b, slot model)
+{
+	struct model_runtime *m = &b->runtime[model];
+	if (m->ended++ % PRUNE_EVERY || b->config.read_only)
+		return;
+	m->prune = b->pruning = true;
+	historian_wake(b);
 }

@@ -1,23 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A backend's life: open, start, stop, close. */
 #include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
 #include "backend/base/count.h"
-#include "backend/schedule/private.h"
+#include "backend/base/log.h"
+#include "backend/engine.h"
+#include "backend/ledger.h"
+#include "backend/models.h"
+#include "backend/refusals.h"
+#include "backend/schedule/asks.h"
+#include "backend/schedule/cancel.h"
+#include "backend/schedule/catalog.h"
+#include "backend/schedule/control.h"
+#include "backend/schedule/historian.h"
+#include "backend/schedule/history.h"
+#include "backend/schedule/job.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/outcome.h"
+#include "backend/schedule/runtime.h"
+#include "backend/schedule/sink.h"
+#include "backend/schedule/slow.h"
+#include "backend/schedule/snapshot.h"
+#include "backend/schedule/take_back.h"
+#include "backend/schedule/worker.h"
 
 /* After the drain: how long an interrupted batch may take to roll back and be recorded. */
 #define SETTLE_US 3000000
-
-struct timespec moment_in(int64_t us)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	int64_t ns = t.tv_nsec + us % 1000000 * 1000;
-	t.tv_sec += us / 1000000 + ns / 1000000000;
-	t.tv_nsec = ns % 1000000000;
-	return t;
-}
 
 static void locks_init(struct backend *b)
 {
@@ -194,7 +207,7 @@ static bool wait_idle(struct backend *b, int64_t us, bool drain)
 		int64_t left = end - clock_monotonic_us();
 		if (left <= 0 || (drain && b->hurry))
 			return false;
-		struct timespec until = moment_in(left < LOOK_AGAIN_US ? left : LOOK_AGAIN_US);
+		struct timespec until = clock_moment_in(left < LOOK_AGAIN_US ? left : LOOK_AGAIN_US);
 		pthread_cond_timedwait(&b->idle, &b->lock, &until);
 	}
 	return true;

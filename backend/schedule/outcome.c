@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What workers report. A done batch is durable before it is reported, so it goes into the
- * ledger at once; any other outcome is shown only when the control thread has recorded it.
- */
-#include "backend/schedule/private.h"
+#include <stdlib.h>
 
-#define OUTCOMES_AT_ONCE 256
+#include "backend/base/cleanup.h"
+#include "backend/base/log.h"
+#include "backend/engine.h"
+#include "backend/schedule/meant.h"
+#include "backend/schedule/outcome.h"
+#include "backend/schedule/runtime.h"
 
 struct outcome *outcome_new(const struct backend *b, const struct store_outcome *out, const struct error *err)
 {
@@ -56,142 +57,4 @@ void outcome_add(struct backend *b, const struct build_report *r, const struct b
 {
 	LOCKED(&b->lock);
 	outcome_add_locked(b, r, run, kind);
-}
-
-static size_t take(struct backend *b, struct outcome **taken)
-{
-	LOCKED(&b->lock);
-	size_t n = 0;
-	while (n < OUTCOMES_AT_ONCE && !STAILQ_EMPTY(&b->outcomes)) {
-		taken[n++] = STAILQ_FIRST(&b->outcomes);
-		STAILQ_REMOVE_HEAD(&b->outcomes, link);
-	}
-	b->settling = n;
-	return n;
-}
-
-static void put_back(struct backend *b, struct outcome **taken, size_t n)
-{
-	LOCKED(&b->lock);
-	while (n > 0) {
-		struct outcome *last = taken[--n];
-		STAILQ_INSERT_HEAD(&b->outcomes, last, link);
-	}
-	b->settling = 0;
-}
-
-static void show_ended(struct backend *b, const struct store_outcome *o)
-{
-	bool done = o->kind == SETTLE_DONE;
-	struct batch_info was;
-	ledger_info(b->ledger, o->model, o->batch, &was);
-	struct store_state s = {.model = o->model,
-				.batch = o->batch,
-				.run = ROW_IDLE,
-				.outcome = done ? OUTCOME_DONE : OUTCOME_FAILED,
-				.attempt = o->attempt,
-				.started = o->started,
-				.finished = o->finished,
-				.built = done ? o->finished : was.built,
-				.rows_deleted = done ? o->rows_deleted : -1,
-				.rows_inserted = done ? o->rows_inserted : -1,
-				.rows_outside = done ? o->rows_outside : -1,
-				.code = facts_of(b, o->model)->code,
-				.sqlstate = done ? "" : o->sqlstate,
-				.message = done ? "" : o->message};
-	ledger_settled(b->ledger, &s);
-}
-
-/* With the lock. The store has recorded it. */
-static void show_recorded(struct backend *b, const struct store_outcome *o)
-{
-	const struct settle_traits *traits = settle_traits(o->kind);
-	switch (o->kind) {
-	case SETTLE_DONE:
-	case SETTLE_FAILED:
-		show_ended(b, o);
-		break;
-	case SETTLE_SKIPPED:
-		ledger_skipped(b->ledger, o);
-		break;
-	case SETTLE_CANCELLED:
-		ledger_cancelled(b->ledger, o);
-		break;
-	case SETTLE_REQUEUED:
-	case SETTLE_INTERRUPTED:
-	case SETTLE_UNSTARTED:
-		ledger_requeued(b->ledger, o->model, o->batch);
-		break;
-	}
-	if (traits->history)
-		attempt_ended(b, o->model);
-	if (traits->spoils)
-		skip_readers(b, o, 0);
-	if (traits->back)
-		skip_hopeless(b, o);
-}
-
-static void show(struct backend *b, const struct outcome *taken, const struct store_outcome *o)
-{
-	struct ordinal_range given = {taken->out.batch, taken->out.batch + taken->out.count};
-	struct ordinal_range batches = {o->batch, o->batch + o->count};
-	{
-		LOCKED(&b->lock);
-		if (o->kind == SETTLE_SKIPPED)
-			ledger_mark_skipping(b->ledger, o->model, given, false);
-		/* Of what was only queued, -ESTALE means that it is queued no more: its claim must stay. */
-		if (o->result == 0 && taken->shown)
-			attempt_ended(b, o->model);
-		else if (o->result == 0)
-			show_recorded(b, o);
-		else if (o->attempt)
-			ledger_released(b->ledger, o->model, o->batch);
-		touch_model(b, o->model);
-	}
-	if (taken->shown)
-		return;
-	if (o->result == 0 && o->kind == SETTLE_CANCELLED && b->listener.cancelled)
-		b->listener.cancelled(b->listener.ctx, o->model, batches, taken->out.attempt != 0);
-	changed(b, o->model, given);
-}
-
-/* Between what was recorded and the rest another has been faster with a batch. */
-static void settle_rest(struct backend *b, const struct outcome *taken, const struct store_outcome *o)
-{
-	struct store_outcome rest = taken->out;
-	if (taken->out.count == 1 || o->next >= rest.batch + rest.count)
-		return;
-	rest.count = rest.batch + rest.count - o->next;
-	rest.batch = o->next;
-	LOCKED(&b->lock);
-	struct outcome *again = outcome_new(b, &rest, &taken->err);
-	if (!again)
-		return;
-	again->shown = taken->shown;
-	if (o->kind == SETTLE_SKIPPED)
-		ledger_mark_skipping(b->ledger, o->model,
-				     (struct ordinal_range){rest.batch, rest.batch + rest.count}, true);
-	STAILQ_INSERT_TAIL(&b->outcomes, again, link);
-}
-
-int outcomes_settle(struct backend *b, struct error *err)
-{
-	struct outcome *taken[OUTCOMES_AT_ONCE];
-	struct store_outcome outs[OUTCOMES_AT_ONCE];
-	size_t n;
-	while ((n = take(b, taken)) > 0) {
-		for (size_t i = 0; i < n; i++)
-			outs[i] = taken[i]->out;
-		int r = store_settle(b->store, outs, n, err);
-		if (r < 0) {
-			put_back(b, taken, n);
-			return r;
-		}
-		for (size_t i = 0; i < n; i++) {
-			show(b, taken[i], &outs[i]);
-			settle_rest(b, taken[i], &outs[i]);
-			free(taken[i]);
-		}
-	}
-	return 0;
 }

@@ -3,9 +3,21 @@
  * What a model's target allows: it is prepared before the first run; what refuses the model fails what is
  * queued, so that nothing waits for ever, and is looked at again until it has gone.
  */
+#include <stdlib.h>
 #include <string.h>
 
-#include "backend/schedule/private.h"
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/base/log.h"
+#include "backend/engine.h"
+#include "backend/ledger.h"
+#include "backend/models.h"
+#include "backend/schedule/changes.h"
+#include "backend/schedule/job.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/refusal.h"
+#include "backend/schedule/runtime.h"
 
 /* "Tried again 5 times", one after the other, before a batch fails for good. */
 #define PASSING_MAX   5

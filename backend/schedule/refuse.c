@@ -3,7 +3,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "backend/schedule/private.h"
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/base/log.h"
+#include "backend/engine.h"
+#include "backend/refusals.h"
+#include "backend/schedule/changes.h"
+#include "backend/schedule/refuse.h"
+#include "backend/schedule/runtime.h"
 
 /* The file that whoever wants to build these batches would write to. */
 static struct backend_file file_of(slot model, struct ordinal_range batches)

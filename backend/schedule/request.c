@@ -4,11 +4,24 @@
  * a failed batch is to ask for what was skipped because of it, too. What is frozen is left out, unless
  * nothing else was asked for by its name.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
 #include "backend/base/count.h"
+#include "backend/base/log.h"
+#include "backend/calendar.h"
+#include "backend/engine.h"
 #include "backend/freeze.h"
-#include "backend/schedule/private.h"
+#include "backend/ledger.h"
+#include "backend/models.h"
+#include "backend/plan.h"
+#include "backend/schedule/ask.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/refuse.h"
+#include "backend/schedule/runtime.h"
 
 struct stretch {
 	slot model;

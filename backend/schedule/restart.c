@@ -3,9 +3,19 @@
  * The store tells everything anew, because what is recorded may have been lost (store.h). What was decided
  * here by what is void goes, too: it is decided again by what is recorded now.
  */
+#include <stdlib.h>
 #include <string.h>
 
-#include "backend/schedule/private.h"
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/engine.h"
+#include "backend/ledger.h"
+#include "backend/schedule/changes.h"
+#include "backend/schedule/job.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/outcome.h"
+#include "backend/schedule/restart.h"
+#include "backend/schedule/runtime.h"
 
 /* With the lock. attempt 0: whichever. */
 static bool runs_here(const struct backend *b, slot model, ordinal batch, uint32_t attempt)

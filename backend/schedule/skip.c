@@ -3,7 +3,14 @@
  * A failure makes the queued batches that read it skipped, and nothing else; what reads a skipped one
  * follows when that has been recorded. The tenth equal failure in a row skips the rest of its request.
  */
-#include "backend/schedule/private.h"
+#include "backend/calendar.h"
+#include "backend/engine.h"
+#include "backend/ledger.h"
+#include "backend/plan.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/outcome.h"
+#include "backend/schedule/runtime.h"
+#include "backend/schedule/skip.h"
 
 #define EQUAL_FAILURES 10
 

@@ -2,7 +2,19 @@
 /* The slow lane: what may take as long as reading a table, and what nobody but its own model waits for. */
 #include <string.h>
 
-#include "backend/schedule/private.h"
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/base/log.h"
+#include "backend/engine.h"
+#include "backend/ledger.h"
+#include "backend/models.h"
+#include "backend/schedule/changes.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/refusal.h"
+#include "backend/schedule/runtime.h"
+#include "backend/schedule/sink.h"
+#include "backend/schedule/slow.h"
 
 /* After a look that failed; what may read all of a table for nothing is tried less and less often. */
 #define RETRY_US      1000000
@@ -38,7 +50,7 @@ static slot wait_for_model(struct backend *b)
 			return model;
 		if (b->control_done)
 			return -1;
-		struct timespec until = moment_in(LOOK_AGAIN_US);
+		struct timespec until = clock_moment_in(LOOK_AGAIN_US);
 		if (waiting)
 			pthread_cond_timedwait(&b->slow_wake, &b->lock, &until);
 		else

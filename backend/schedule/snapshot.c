@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What others may read of a backend. */
-#include "backend/schedule/private.h"
+#include "backend/backend.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/plan.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/runtime.h"
+#include "backend/schedule/snapshot.h"
+#include "backend/snapshot.h"
 
 void snapshot_init(struct backend *b)
 {

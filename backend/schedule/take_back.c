@@ -7,7 +7,14 @@
  * its outcome is on its way to the store at once, and what the builder reports of it is not listened to. So
  * each attempt has one end, and who claims the batch again has a higher attempt.
  */
-#include "backend/schedule/private.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/engine.h"
+#include "backend/plan.h"
+#include "backend/schedule/job.h"
+#include "backend/schedule/outcome.h"
+#include "backend/schedule/runtime.h"
+#include "backend/schedule/take_back.h"
 
 /*
  * Only batches that take half of RUN_TARGET_US (plan.c) or less are claimed together, so one that takes as

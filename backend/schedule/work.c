@@ -1,6 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control thread's hand: plans, claims, gives to idle workers. */
-#include "backend/schedule/private.h"
+#include <stdlib.h>
+
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/engine.h"
+#include "backend/ledger.h"
+#include "backend/models.h"
+#include "backend/plan.h"
+#include "backend/schedule/cancel.h"
+#include "backend/schedule/changes.h"
+#include "backend/schedule/job.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/outcome.h"
+#include "backend/schedule/refusal.h"
+#include "backend/schedule/runtime.h"
+#include "backend/schedule/take_back.h"
+#include "backend/schedule/work.h"
 
 static struct job_worker *idle_worker(struct backend *b)
 {

@@ -1,6 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A worker's thread: takes the job that the control thread has put down, does it, becomes idle. */
-#include "backend/schedule/private.h"
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/base/log.h"
+#include "backend/engine.h"
+#include "backend/ledger.h"
+#include "backend/models.h"
+#include "backend/schedule/cancel.h"
+#include "backend/schedule/changes.h"
+#include "backend/schedule/history.h"
+#include "backend/schedule/job.h"
+#include "backend/schedule/meant.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/outcome.h"
+#include "backend/schedule/refusal.h"
+#include "backend/schedule/runtime.h"
+#include "backend/schedule/take_back.h"
+#include "backend/schedule/worker.h"
 
 static void show_done(struct backend *b, const struct job_worker *w, const struct build_report *r)
 {

@@ -4,6 +4,7 @@
  * its marker on the table, the batches that hold rows, nothing of the old id; so a kill leaves either
  * the old state, to be adopted at the next start, or the new one.
  */
+#include "backend/sqlite/done.h"
 #include "backend/sqlite/prepare.h"
 #include "backend/sqlite/sql.h"
 #include "backend/sqlite/target.h"

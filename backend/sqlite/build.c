@@ -7,6 +7,7 @@
 
 #include "backend/base/count.h"
 #include "backend/kinds.h"
+#include "backend/sqlite/done.h"
 #include "backend/sqlite/guard.h"
 #include "backend/sqlite/queue/rows.h"
 #include "backend/sqlite/shape.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What FILE has of the batches that are done. */
+#include "backend/sqlite/done.h"
+
+#include "backend/sqlite/schema.h"
 #include "backend/sqlite/sql.h"
-#include "backend/sqlite/warehouse.h"
 
 int done_rows_open(sqlite3 *db, struct done_rows *out, struct error *err)
 {

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "backend/base/count.h"
+#include "backend/sqlite/done.h"
+#include "backend/sqlite/schema.h"
 #include "backend/sqlite/shape.h"
 #include "backend/sqlite/target.h"
 

@@ -3,6 +3,7 @@
  * What was done is recorded in FILE, everything else in the queue. FILE's lock is only tried when old
  * attempts go: a batch may hold it for as long as it takes.
  */
+#include "backend/sqlite/schema.h"
 #include "backend/sqlite/sql.h"
 #include "backend/sqlite/warehouse.h"
 

@@ -4,17 +4,9 @@
 #include <sys/stat.h>
 
 #include "backend/sqlite/db/file.h"
-#include "backend/sqlite/db/meta.h"
-#include "backend/sqlite/sql.h"
+#include "backend/sqlite/done.h"
+#include "backend/sqlite/schema.h"
 #include "backend/sqlite/target.h"
-
-static const char *const steps[] = {SQL_WAREHOUSE_VERSION_1, SQL_WAREHOUSE_VERSION_2};
-static const struct schema schema = {.version = sizeof steps / sizeof *steps, .steps = steps};
-
-int warehouse_schema_check(sqlite3 *db, bool *present, struct error *err)
-{
-	return meta_check(db, &schema, present, err);
-}
 
 /* SQLite's own words for these are "unable to open database file"; one that is not there it would make. */
 static int check_file(const char *file, bool read_only, struct error *err)
@@ -102,7 +94,7 @@ static int open_both(struct warehouse *w, struct error *err)
 					: file_open_written(w->file, 0, &s->patience, &file, err);
 	if (r < 0 || s->config.read_only)
 		return r < 0 ? r : warehouse_schema_check(file, &present, err);
-	r = meta_make(file, &schema, err);
+	r = warehouse_schema_make(file, err);
 	return r == 0 ? watch_connection(&w->watch, file, err) : r;
 }
 

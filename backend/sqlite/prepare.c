@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/sqlite/prepare.h"
+#include "backend/sqlite/schema.h"
 #include "backend/sqlite/shape.h"
 #include "backend/sqlite/sql.h"
 #include "backend/sqlite/target.h"

@@ -67,10 +67,6 @@ int warehouse_load(struct store *s, const struct store_sink *sink, struct error 
 int warehouse_connect(struct store *s, struct patience *p, sqlite3 **out, struct error *err);
 /* A copy, under the lock. */
 struct file_watch warehouse_watch(struct store *s);
-int warehouse_schema_check(sqlite3 *db, bool *present, struct error *err); /* for who only reads */
-
-/* done.c: statements over FILE's batchfs_state; `db` outlives them. None where FILE has no such table. */
-int done_rows_open(sqlite3 *db, struct done_rows *out, struct error *err);
 
 /* enlist.c */
 int warehouse_enlist(struct store *s, const struct model *const *models, struct store_target *targets,

@@ -43,5 +43,5 @@ void causes_of(struct causes *c, slot model, ordinal batch, enum batch_state sta
 		if (reads[i].model != model)
 			add_wrong(c, reads[i].model, plan_reads(l, ms, model, batch, &reads[i]));
 	if (models_at(ms, model)->reads_itself)
-		add_wrong(c, model, (struct ordinal_range){ledger_known(l, model).first, batch});
+		add_wrong(c, model, (struct ordinal_range){ledger_recorded(l, model).first, batch});
 }

@@ -136,6 +136,33 @@ def test_rooms_that_stand_apart():
     assert all((ROOT / room).is_dir() for pair in APART for room in pair)
 
 
+def circles(uses):
+    """Of {name: the names it uses}: those that come back to themselves by way of what they use."""
+    def reached(name):
+        seen, todo = set(), [name]
+        while todo:
+            new = uses[todo.pop()] - seen
+            seen |= new
+            todo += new
+        return seen
+    return sorted(name for name in uses if name in reached(name))
+
+
+def test_files_of_a_room_do_not_include_each_other_in_circles():
+    """A .c file uses another one where it includes the header of that name, which is the other's face."""
+    folders = {p.parent for p in SOURCES if room_of(p).startswith("backend") and p.suffix == ".c"}
+    faults = []
+    for folder in sorted(folders):
+        files = {p.stem: p for p in folder.glob("*.c")}
+        uses = {name: {Path(i).stem for _, i in INCLUDE.findall(p.read_text())
+                       if ROOT / i == folder / (Path(i).stem + ".h")} & files.keys() - {name}
+                for name, p in files.items()}
+        faults += [f"{folder.relative_to(ROOT)}: {', '.join(found)}" for found in [circles(uses)] if found]
+    assert not faults, "\n".join(faults)
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c"]
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
 def test_files_are_short():
     long = [f"{p.relative_to(ROOT)}: {n} lines" for p in SOURCES
             if (n := len(p.read_text().splitlines())) > FILE_LINES]

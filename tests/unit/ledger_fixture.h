@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "backend/ledger.h"
-#include "backend/ledger/private.h"
+#include "backend/ledger/state.h"
 #include "backend/plan.h"
 #include "tests/unit/models_fixture.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ranges that were answered without being built: one row for all of their batches. */
+#include "backend/ledger/origins.h"
 #include "tests/unit/ledger_fixture.h"
 
 #define MANY 100000

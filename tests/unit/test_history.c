@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "backend/schedule/private.h"
+#include "backend/schedule/runtime.h"
 
 static void the_older_half_goes(void **state)
 {

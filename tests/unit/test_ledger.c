@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/ledger/cells.h"
 #include "tests/unit/ledger_fixture.h"
 
 static void cells_are_small(void **state)

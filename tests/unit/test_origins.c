@@ -3,6 +3,9 @@
  * names them. */
 #include <stdio.h>
 
+#include "backend/ledger/origins.h"
+#include "backend/ledger/recorded.h"
+#include "backend/ledger/requesters.h"
 #include "tests/unit/ledger_fixture.h"
 
 #define MANY 70000
@@ -56,8 +59,8 @@ static void more_than_65535_lose_nobody(void **state)
 	ledger_forget_closed(l);
 	assert_int_equal(HASH_COUNT(l->codes), 1);
 	assert_int_equal(HASH_COUNT(l->by_key), 1);
-	assert_true(HASH_COUNT(l->known) < MANY / 4);
-	assert_true(HASH_COUNT(l->requesters) <= HASH_COUNT(l->known) + 1);
+	assert_true(HASH_COUNT(l->recorded) < MANY / 4);
+	assert_true(HASH_COUNT(l->requesters) <= HASH_COUNT(l->recorded) + 1);
 	ledger_forget(l, 0);
 	assert_int_equal(HASH_COUNT(l->codes), 0);
 	assert_int_equal(HASH_COUNT(l->by_key), 0);
@@ -74,7 +77,7 @@ static void what_runs_or_was_put_back_keeps_its_request(void **state)
 	for (ordinal d = 2; d < MANY; d++)
 		put_closed(l, d, NULL);
 	ledger_forget_closed(l);
-	assert_true(HASH_COUNT(l->known) < MANY / 4);
+	assert_true(HASH_COUNT(l->recorded) < MANY / 4);
 	assert_int_equal(next_run(l, 1).request, 1);
 	struct store_state s = done(1, 1);
 	assert_int_equal(ledger_settled(l, &s), 0);

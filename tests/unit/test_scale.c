@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How much planning looks at, counted in words of 32 batches: the same for one batch that waits and for
  * 60,000. */
+#include "backend/ledger/cells.h"
 #include "tests/unit/ledger_fixture.h"
 
 #define MANY 60000

@@ -12,7 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/schedule/private.h"
+#include "backend/base/cleanup.h"
+#include "backend/schedule/catalog.h"
+#include "backend/schedule/runtime.h"
 
 #define BEGIN INT64_C(1704067200000000) /* 2024-01-01 */
 #define DAY   INT64_C(86400000000)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests by their ids: who asked and why, for what is reported of their batches. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/ledger/flags.h"
+#include "backend/ledger/recorded.h"
+#include "backend/ledger/requesters.h"
+#include "backend/ledger/state.h"
+
+/* Of closed ones so many are remembered after their last batch: a report that comes late still names who
+ * asked. What was reported stays until ledger_forget_closed(), because the states that name it come next. */
+#define CLOSED_MAX 4096
+
+struct recorded_request *recorded_find(const struct ledger *l, int64_t id)
+{
+	struct recorded_request *k = NULL;
+	if (id)
+		HASH_FIND(hh, l->recorded, &id, sizeof id, k);
+	return k;
+}
+
+struct recorded_request *recorded_make(struct ledger *l, const struct store_request_row *r)
+{
+	const struct requester *by = requester_intern(l, r->uid, r->command ? r->command : "", r->reason);
+	struct recorded_request *k = recorded_find(l, r->id);
+	if (k) {
+		requester_set(l, &k->by, by);
+		return k;
+	}
+	k = calloc(1, sizeof *k);
+	if (k) {
+		*k = (struct recorded_request){
+			.id = r->id, .model = r->model, .batches = r->batches, .at = r->at, .by = by};
+		k->foreign = r->code && strcmp(r->code, model_state_of(l, r->model)->code) != 0;
+		HASH_ADD(hh, l->recorded, id, sizeof k->id, k);
+	}
+	if (k && hash_has(k->hh))
+		return k;
+	requester_unref(l, by);
+	free(k);
+	return NULL;
+}
+
+void recorded_forget(struct ledger *l, struct recorded_request *k)
+{
+	HASH_DELETE(hh, l->recorded, k);
+	requester_unref(l, k->by);
+	free(k);
+}
+
+void ledger_forget_closed(struct ledger *l)
+{
+	struct recorded_request *k, *next;
+	size_t closed = 0;
+	/* Only now and then, so that it costs nothing for each. */
+	if (HASH_COUNT(l->recorded) <= l->recorded_before + CLOSED_MAX)
+		return;
+	for (k = l->recorded; k; k = k->hh.next)
+		closed += !k->open && !k->refs;
+	/* Oldest first. */
+	HASH_ITER(hh, l->recorded, k, next)
+	{
+		if (closed <= CLOSED_MAX)
+			break;
+		if (k->open || k->refs)
+			continue;
+		recorded_forget(l, k);
+		closed--;
+	}
+	l->recorded_before = HASH_COUNT(l->recorded);
+}
+
+void recorded_free(struct ledger *l)
+{
+	struct recorded_request *k, *next;
+	HASH_ITER(hh, l->recorded, k, next)
+	{
+		recorded_forget(l, k);
+	}
+}

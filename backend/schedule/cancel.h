@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BATCHFS_SCHEDULE_CANCEL_H
+#define BATCHFS_SCHEDULE_CANCEL_H
+
+#include "backend/backend.h"
+
+struct ask;
+
+/* With the lock, before cancel_over(). It was built all the same, its COMMIT was under way: what had been
+ * asked for before the cancel is not built once more. */
+void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at);
+/* With the lock: a cancel of this batch is on its way to the store. */
+bool cancel_asked(const struct backend *b, slot model, ordinal batch);
+/* Without the lock: the cancel is recorded with this seq, or (INT64_MAX) could not be. */
+void cancel_recorded(struct backend *b, struct ask *a, int64_t seq);
+/*
+ * Without the lock: carries out a cancel that is recorded, here or by another mount: ends our attempts that
+ * were claimed before it, takes what waits out of the queue. seq INT64_MAX: it could not be recorded, so only
+ * what is known here goes.
+ */
+void cancel_apply(struct backend *b, slot model, struct ordinal_range batches, int64_t seq);
+void *cancel_main(void *backend);
+
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BATCHFS_SCHEDULE_CONTROL_H
+#define BATCHFS_SCHEDULE_CONTROL_H
+
+void *control_main(void *backend);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a mount knows of a model beside its facts and its batches: its target, its refusals, its failures. */
+#ifndef BATCHFS_SCHEDULE_MODEL_H
+#define BATCHFS_SCHEDULE_MODEL_H
+
+#include "backend/backend.h"
+#include "backend/engine.h"
+#include "backend/report/report.h"
+
+/* Protected by the lock of the backend. */
+struct model_runtime {
+	char *why_not, *note; /* what the store says of it; NULL: nothing */
+	enum time_type event_time_type;
+	bool exists; /* the target's table, as far as is known */
+	bool prepared, preparing, adopting;
+	bool lasting; /* why_not stays as long as the mount lives */
+	struct error *
+		prepare_error; /* why the last prepare failed: the next run fails with it; NULL: it did not */
+	int64_t prepared_at;   /* monotonic: of that */
+	int64_t look_at;       /* monotonic: the slow lane does not look at the target earlier */
+	unsigned looks;	       /* that failed, one after the other */
+	unsigned lost;	       /* connections, each while it was prepared or looked at, one after the other */
+	unsigned missed;       /* runs that found another target than was prepared, one after the other */
+	int64_t not_before;    /* monotonic: backing off */
+	unsigned passing;      /* failures in passing, one after the other */
+	unsigned ended;	       /* attempts, here */
+	bool prune;	       /* they may be too many now */
+	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */
+	unsigned cancels;	  /* asked for and not recorded yet: nothing is claimed over them */
+	int64_t spoiled_at; /* us: the latest failure that its readers without a window were skipped for */
+	int64_t changed_at;
+	uint64_t generation; /* rises with every change */
+	struct report_kept kept;
+};
+
+/* With the lock: what the store has found out about the model's target. */
+void model_target(struct model_runtime *m, const struct store_target *target);
+
+/* With the lock. why_not NULL: the model can run here. */
+bool model_runs(const struct backend *b, slot model);
+const char *model_why_not(const struct backend *b, slot model);
+void model_refuses(struct model_runtime *m, const char *why_not); /* "": it runs again */
+
+#endif

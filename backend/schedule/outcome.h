@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How an attempt ended, or what became of a batch that waited, on its way to the store. */
+#ifndef BATCHFS_SCHEDULE_OUTCOME_H
+#define BATCHFS_SCHEDULE_OUTCOME_H
+
+#include <sys/queue.h>
+
+#include "backend/backend.h"
+#include "backend/engine.h"
+
+struct outcome {
+	STAILQ_ENTRY(outcome) link;
+	struct store_outcome out;
+	struct error err; /* what out's texts point to */
+	bool shown;	  /* the ledger has it, and who waits for it was told */
+};
+STAILQ_HEAD(outcome_queue, outcome);
+
+/* NULL: no memory, which was logged. err may be NULL: no texts. */
+struct outcome *outcome_new(const struct backend *b, const struct store_outcome *out,
+			    const struct error *err);
+void outcome_add(struct backend *b, const struct build_report *r, const struct build_run *run,
+		 enum settle_kind kind);
+void outcome_add_locked(struct backend *b, const struct build_report *r, const struct build_run *run,
+			enum settle_kind kind); /* with the lock */
+void outcome_queue(struct backend *b, const struct store_outcome *out,
+		   const struct error *err); /* with the lock */
+
+#endif

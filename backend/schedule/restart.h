@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Members of the sink. */
+#ifndef BATCHFS_SCHEDULE_RESTART_H
+#define BATCHFS_SCHEDULE_RESTART_H
+
+#include "backend/calendar.h"
+#include "backend/slot.h"
+
+struct store_target;
+
+void restart_begin(void *backend);
+void restart_end(void *backend);
+bool restart_runs(void *backend, slot model, ordinal batch, uint32_t attempt);
+void restart_target(void *backend, slot model, const struct store_target *target);
+
+#endif

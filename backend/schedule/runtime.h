@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a backend: who runs, who waits, what protects what.
+ *
+ * Threads: any thread enters through backend.h; the control thread alone talks to the
+ * store; each worker thread to its own worker; the slow lane adopts.
+ *
+ * One mutex, `lock`, protects every field below that is not marked otherwise. It is never
+ * held across a call of an engine, of the listener or of a request's done().
+ */
+#ifndef BATCHFS_SCHEDULE_RUNTIME_H
+#define BATCHFS_SCHEDULE_RUNTIME_H
+
+#include <pthread.h>
+
+#include "backend/backend.h"
+#include "backend/engine.h"
+#include "backend/models.h"
+#include "backend/refusals.h"
+#include "backend/schedule/ask.h"
+#include "backend/schedule/history.h"
+#include "backend/schedule/outcome.h"
+#include "backend/snapshot.h"
+
+struct job_worker;
+struct model_runtime;
+
+struct backend {
+	struct backend_config config;	    /* immutable */
+	struct engine_config engine_config; /* immutable */
+	struct open_store *store;	    /* the control thread's; wake() and abandon() anybody's */
+	struct backend_listener listener;   /* immutable once threads run */
+	int64_t since;			    /* immutable */
+	struct snapshot snapshot;	    /* immutable once open */
+
+	pthread_mutex_t lock;
+	pthread_cond_t idle;   /* a worker has become idle, or the control thread has ended */
+	pthread_cond_t paused; /* the control thread sleeps here while the warehouse is away */
+	struct ledger *ledger;
+	struct models *models;	       /* the lock is its owner's, where models.h asks for one */
+	struct model_runtime *runtime; /* by slot */
+	slot runtime_end;
+	struct ask_queue asks;
+	struct ask_queue
+		frozen; /* the control thread's: recorded, answered once what was queued is cancelled */
+	struct outcome_queue outcomes;
+	int64_t retired_at;	    /* the control thread's, monotonic */
+	size_t settling;	    /* outcomes that the control thread has taken and not shown yet */
+	struct job_worker *workers; /* config.jobs */
+	size_t turn;
+	uint64_t last_ticket;
+	struct ticket tickets[TICKETS_KEPT]; /* ring by number */
+	struct refusals refusals;
+	struct error warehouse; /* err != 0: cannot be reached, and why */
+	bool stopping, control_done;
+	bool hurry; /* the drain is over */
+	bool woken; /* something is to be done: the control thread shall not sleep */
+
+	uint64_t changes; /* of all models: as their generations */
+	struct history_list histories;
+	struct history_asks history_asks;
+	bool historian_woken, historian_done;
+	bool pruning;	  /* of some model */
+	int64_t prune_at; /* monotonic: not earlier */
+	pthread_cond_t history_wake;
+
+	pthread_t control, slow, canceller, historian;
+	bool threads;			 /* they run */
+	struct open_worker *slow_worker; /* NULL: the slow lane is not up */
+	pthread_cond_t slow_wake;	 /* a model is to be adopted, or the end */
+	pthread_cond_t cancel_wake;	 /* a worker is to be interrupted, or the end */
+};
+
+/* The lock is the one thing that a const backend changes. */
+static inline pthread_mutex_t *lock_of(const struct backend *b)
+{
+	return &((struct backend *)b)->lock;
+}
+
+/* Any thread, with or without the lock. */
+static inline const char *dir_of(const struct backend *b, slot model)
+{
+	return models_dir(b->models, model);
+}
+
+/* With the lock, and valid as long as it is held. */
+static inline const struct model *facts_of(const struct backend *b, slot model)
+{
+	return models_at(b->models, model);
+}
+
+/* Wakes the control thread. Any thread, with or without the lock. */
+static inline void control_wake(struct backend *b)
+{
+	store_wake(b->store);
+	pthread_cond_signal(&b->paused);
+}
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* With the lock: queues the skipping of what reads a failed or skipped batch, or of the rest of its
+ * request. */
+#ifndef BATCHFS_SCHEDULE_SKIP_H
+#define BATCHFS_SCHEDULE_SKIP_H
+
+#include "backend/backend.h"
+
+struct store_outcome;
+
+/* before: only what was asked for before that moment (us), and nothing else of its request; 0: all. */
+void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t before);
+/* The same for a batch that was put back: the rest of its request may have been skipped meanwhile. */
+void skip_hopeless(struct backend *b, const struct store_outcome *put_back);
+
+#endif
