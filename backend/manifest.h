@@ -91,10 +91,48 @@ struct need {
 	const char *where, *text;
 };
 
+/* An index as dbt makes it: columns and type go into its CREATE INDEX as they are written, without quotes. */
 struct index_config {
-	const char **columns; /* NULL-terminated */
+	const char *
+		*columns; /* NULL-terminated; each a column or an expression, perhaps with `desc` behind it */
 	bool unique;
 	const char *type; /* NULL: the server's default */
+};
+
+/* What dbt does about columns that the query has and the target has not, or the other way round. */
+enum schema_change {
+	SCHEMA_IGNORE, /* the target's columns are filled; new ones of the query are left out */
+	SCHEMA_APPEND, /* adds the new ones to the target */
+	SCHEMA_SYNC,   /* the same, drops those that are gone, and changes types */
+	SCHEMA_FAIL,   /* an error */
+};
+
+/*
+ * SQL that runs once a run: before the first batch, or after the last one. One that renders to nothing is
+ * left out.
+ */
+struct hook {
+	bool post;
+	bool transaction; /* inside of that batch's transaction; false: outside, before it begins or after its
+			     commit */
+	const char *text; /* as the project writes it */
+	const char *sql;  /* with the target's name for {{ this }}; NULL: only dbt can render it */
+	const char **statements; /* NULL-terminated: sql cut at its semicolons. NULL where sql is NULL */
+};
+
+/* A column that the model's YAML describes. */
+struct column_config {
+	const char *name;
+	bool quote;		  /* dbt writes the name in quotes */
+	const char *type;	  /* as the YAML has it; NULL: it names none */
+	const char **constraints; /* NULL-terminated, each as dbt writes it behind the type: "not null" */
+	const char *description;  /* "": none */
+};
+
+/* Who may do something with the target. dbt takes away what a role holds beyond the config. */
+struct grant {
+	const char *privilege; /* "select" */
+	const char **roles;    /* NULL-terminated; empty: nobody is to hold it */
 };
 
 struct model {
@@ -118,11 +156,26 @@ struct model {
 	const char *compiled; /* the SQL without any window; NULL only where the model has a NEED_COMPILED_SQL
 				 or a NEED_LANGUAGE */
 	const char *checksum; /* as the manifest has it; "": it has none */
-	char code[17];	      /* a hash of all that decides a batch's rows: compiled, relation, event_time,
-				 batch_size, inputs */
+	char code[17];	      /* a hash of all that decides a batch's rows: compiled, sql_header, relation,
+				 event_time,        batch_size, inputs */
 	const struct index_config *indexes;
 	size_t n_indexes;
 	bool unlogged;
+	enum schema_change on_schema_change;
+	const struct hook
+		*hooks; /* in the order in which dbt runs them; the folders' come before the model's */
+	size_t n_hooks;
+	bool contract; /* it is enforced: dbt makes the table of `columns` and `constraints`, and fills it by
+			  the columns' names */
+	const struct column_config *columns; /* in the YAML's order; none where neither the contract nor
+						column_docs asks for them */
+	size_t n_columns;
+	const char **constraints; /* of the table, as dbt writes them behind its columns; NULL-terminated */
+	const struct grant *grants;
+	size_t n_grants;
+	const char *comment;	/* what persist_docs writes to the table; NULL: nothing */
+	bool column_docs;	/* persist_docs writes the columns' descriptions to them */
+	const char *sql_header; /* SQL that dbt sends before the statement that runs the query; NULL: none */
 	bool reads_itself;
 	bool outside_dropped; /* meta.batchfs.outside: drop */
 	const struct input *inputs;

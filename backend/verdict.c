@@ -18,8 +18,8 @@ bool verdict_builds(const struct model *m, uint64_t supports)
 
 static void config_says(const struct need *n, const char *what, struct strbuf *out)
 {
-	strbuf_printf(out, "Its config has %s %s, and %s; take it out, or run the model with dbt", n->where,
-		      n->text, what);
+	strbuf_printf(out, "Its config has %s %.200s, and %s; take it out, or run the model with dbt",
+		      n->where, n->text, what);
 }
 
 static void about_hooks(const struct need *n, struct strbuf *out)

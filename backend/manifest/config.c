@@ -62,47 +62,6 @@ static void load_lookback(struct loader *l, const struct place *config, struct m
 	       place_path(config, "lookback", l->arena), excerpt);
 }
 
-static int load_index(struct loader *l, const struct place *list, size_t i, struct index_config *out)
-{
-	char key[32];
-	json_t *item = json_array_get(list->object, i);
-	snprintf(key, sizeof(key), "[%zu]", i);
-	if (!json_is_object(item))
-		return place_wrong(list, key, item, "not an object");
-	struct place at = place_under(list, key, item);
-	enum tristate unique;
-	const char *type;
-	int r = get_strings(&at, "columns", l->arena, &out->columns);
-	if (!r && !out->columns[0])
-		return place_wrong(&at, "columns", json_object_get(item, "columns"), "not a list of columns");
-	if (!r)
-		r = get_bool(&at, "unique", &unique);
-	if (!r)
-		r = get_string(&at, "type", &type);
-	if (r)
-		return r;
-	out->unique = unique == TRI_TRUE;
-	out->type = type && *type ? arena_strdup(l->arena, type) : NULL;
-	return 0;
-}
-
-static int load_indexes(struct loader *l, const struct place *config, struct model *m)
-{
-	json_t *list;
-	int r = get_array(config, "indexes", &list);
-	if (r || !list)
-		return r;
-	struct place at = place_under(config, "indexes", list);
-	struct index_config *indexes = arena_alloc(l->arena, json_array_size(list) + 1, sizeof(*indexes));
-	if (!indexes)
-		return loader_check(l);
-	for (size_t i = 0; !r && i < json_array_size(list); i++)
-		r = load_index(l, &at, i, &indexes[i]);
-	m->indexes = indexes;
-	m->n_indexes = r ? 0 : json_array_size(list);
-	return r;
-}
-
 /* Reads meta.batchfs, where the project's author tells batchfs what dbt does not know. */
 static int load_own_meta(const struct place *in, json_t *meta, struct model *m)
 {
@@ -159,19 +118,15 @@ static int load_checksum(struct loader *l, const struct place *at, struct model 
 
 static int load_flags(struct loader *l, const struct place *config, struct model *m)
 {
-	enum tristate unlogged;
 	int r = refuse_wrong(l, m, get_bool(config, "concurrent_batches", &m->concurrent_batches));
 	if (!r)
 		r = refuse_wrong(l, m, get_bool(config, "full_refresh", &m->full_refresh));
-	if (!r)
-		r = refuse_wrong(l, m, get_bool(config, "unlogged", &unlogged));
 	if (!r)
 		r = refuse_wrong(l, m, get_strings(config, "unique_key", l->arena, &m->unique_key));
 	if (r)
 		return r;
 	if (m->unique_key[0] && !*m->unique_key[0])
 		m->unique_key[0] = NULL;
-	m->unlogged = unlogged == TRI_TRUE;
 	return 0;
 }
 
@@ -226,9 +181,7 @@ int load_config(struct loader *l, struct model *m)
 	if (!m->batch_size_text || strcmp(m->batch_size_text, calendar_size_name(m->batch_size)) != 0)
 		m->begin = INT64_MAX;
 	load_lookback(l, &config, m);
-	r = refuse_wrong(l, m, load_indexes(l, &config, m));
-	if (!r)
-		r = refuse_wrong(l, m, load_meta(l, &at, &config, m));
+	r = refuse_wrong(l, m, load_meta(l, &at, &config, m));
 	if (!r)
 		r = refuse_wrong(l, m, load_checksum(l, &at, m));
 	return r ? r : loader_check(l);

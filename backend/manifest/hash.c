@@ -30,6 +30,8 @@ void hash_model(struct model *m)
 	hash = mix(hash, m->relation.rendered);
 	hash = mix(hash, m->event_time);
 	hash = mix(hash, m->batch_size_text);
+	if (m->sql_header)
+		hash = mix(hash, m->sql_header);
 	for (size_t i = 0; i < m->n_inputs; i++) {
 		hash = mix(hash, m->inputs[i].relation.rendered);
 		hash = mix(hash, m->inputs[i].event_time);

@@ -50,12 +50,33 @@ struct jinja_uses {
 };
 void jinja_uses(const char *text, struct jinja_uses *uses);
 
+/* What the attributes behind a relation make of it: {{ this }}, {{ ref('x').schema }}. */
+enum jinja_chain_kind {
+	CHAIN_RELATION, /* no attribute, or .include(): the relation, which dbt may filter */
+	CHAIN_RENDER,	/* .render() ends it: the relation without a filter */
+	CHAIN_DATABASE, /* .database, .schema, and .identifier, .name or .table: a part of its name, without
+			 */
+	CHAIN_SCHEMA,	/* quotes */
+	CHAIN_IDENTIFIER,
+	CHAIN_OTHER, /* another attribute */
+};
+
+/* The parts of a relation's name. */
+enum { PART_DATABASE = 1, PART_SCHEMA = 2, PART_IDENTIFIER = 4, PART_ALL = 7 };
+
+struct jinja_chain {
+	enum jinja_chain_kind kind;
+	unsigned parts; /* which parts an .include() leaves; PART_ALL: there is none */
+};
+
+/* Reads the attributes that stand at *p, and moves *p behind them. */
+struct jinja_chain jinja_chain(const char **p, const char *end);
+
 /* A call that names a relation: ref('x'), ref('p', 'x'), ref('x', v=2), source('s', 't'). */
 struct jinja_call {
 	bool source;
-	bool readable;	/* all arguments are literals, so the fields below are filled */
-	bool render;	/* .render() follows the call */
-	bool attribute; /* another attribute follows the call */
+	bool readable; /* all arguments are literals, so the fields below are filled */
+	struct jinja_chain chain;
 	struct jinja_token first, second,
 		version; /* of second and version, the kind is JINJA_END where the call does not give them */
 };

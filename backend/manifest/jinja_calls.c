@@ -30,20 +30,92 @@ static void read_arguments(const char **p, const char *end, struct jinja_call *c
 	call->readable = readable && depth == 0 && positional > (call->source ? 1 : 0);
 }
 
-/* Reads the attribute behind the call, if a dot follows. */
-static void read_attribute(const char **p, const char *end, struct jinja_call *call)
+/* The value of true and false, as Jinja and Python write them; -1: it is another token. */
+static int truth(const struct jinja_token *t)
 {
-	const char *ahead = *p;
-	struct jinja_token dot = jinja_lex(&ahead, end);
-	if (!jinja_is(&dot, "."))
-		return;
-	struct jinja_token name = jinja_lex(&ahead, end), open = jinja_lex(&ahead, end);
-	struct jinja_token close = jinja_lex(&ahead, end);
-	if (jinja_is(&name, "render") && jinja_is(&open, "(") && jinja_is(&close, ")")) {
-		call->render = true;
+	if (jinja_is(t, "true") || jinja_is(t, "True"))
+		return 1;
+	return jinja_is(t, "false") || jinja_is(t, "False") ? 0 : -1;
+}
+
+/* Reads the arguments of .include(), behind its '('. False: they cannot be read. */
+static bool read_include(const char **p, const char *end, unsigned *parts)
+{
+	static const char *const names[] = {"database", "schema", "identifier"};
+	unsigned next = 0;
+	struct jinja_token t;
+	while ((t = jinja_lex(p, end)).kind != JINJA_END && !jinja_is(&t, ")")) {
+		unsigned part = next++;
+		for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+			if (!jinja_is(&t, names[i]))
+				continue;
+			part = i;
+			t = jinja_lex(p, end);
+			if (!jinja_is(&t, "="))
+				return false;
+			t = jinja_lex(p, end);
+			break;
+		}
+		int value = truth(&t);
+		if (value < 0 || part > 2)
+			return false;
+		*parts = value ? *parts | 1u << part : *parts & ~(1u << part);
+		const char *ahead = *p;
+		t = jinja_lex(&ahead, end);
+		if (jinja_is(&t, ","))
+			*p = ahead;
+		else if (!jinja_is(&t, ")"))
+			return false;
+	}
+	return jinja_is(&t, ")");
+}
+
+/* What the attribute of this name makes of the relation, whether or not it is called. */
+static enum jinja_chain_kind attribute(const struct jinja_token *name)
+{
+	static const struct {
+		const char *name;
+		enum jinja_chain_kind kind;
+	} known[] = {
+		{"include", CHAIN_RELATION}, {"render", CHAIN_RENDER},	       {"database", CHAIN_DATABASE},
+		{"schema", CHAIN_SCHEMA},    {"identifier", CHAIN_IDENTIFIER}, {"name", CHAIN_IDENTIFIER},
+		{"table", CHAIN_IDENTIFIER},
+	};
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (jinja_is(name, known[i].name))
+			return known[i].kind;
+	}
+	return CHAIN_OTHER;
+}
+
+struct jinja_chain jinja_chain(const char **p, const char *end)
+{
+	struct jinja_chain chain = {.kind = CHAIN_RELATION, .parts = PART_ALL};
+	for (;;) {
+		const char *ahead = *p;
+		struct jinja_token t = jinja_lex(&ahead, end);
+		if (!jinja_is(&t, "."))
+			return chain;
+		/* Nothing that is known here has attributes of its own, but for what .include() yields. */
+		bool first = chain.kind == CHAIN_RELATION;
+		t = jinja_lex(&ahead, end);
+		chain.kind = first ? attribute(&t) : CHAIN_OTHER;
 		*p = ahead;
-	} else {
-		call->attribute = true;
+		t = jinja_lex(&ahead, end);
+		bool called = jinja_is(&t, "(");
+		if (called)
+			*p = ahead;
+		if (called != (chain.kind == CHAIN_RELATION || chain.kind == CHAIN_RENDER))
+			chain.kind = CHAIN_OTHER;
+		if (chain.kind == CHAIN_RELATION && !read_include(p, end, &chain.parts))
+			chain.kind = CHAIN_OTHER;
+		if (chain.kind == CHAIN_RENDER) {
+			t = jinja_lex(p, end);
+			if (!jinja_is(&t, ")"))
+				chain.kind = CHAIN_OTHER;
+		}
+		if (chain.kind == CHAIN_OTHER)
+			return chain;
 	}
 }
 
@@ -59,7 +131,7 @@ bool jinja_find_call(const char **p, const char *end, struct jinja_call *call, b
 			*call = (struct jinja_call){.source = jinja_is(&t, "source")};
 			*p = ahead;
 			read_arguments(p, end, call);
-			read_attribute(p, end, call);
+			call->chain = jinja_chain(p, end);
 			ahead = *p;
 			*pure = first && jinja_lex(&ahead, end).kind == JINJA_END;
 			return true;

@@ -87,6 +87,12 @@ static int load_model(struct loader *l, struct model *m, unsigned *seen)
 	bool *windowed;
 	int r = load_config(l, m);
 	if (!r)
+		r = load_target_config(l, m);
+	if (!r)
+		r = refuse_wrong(l, m, load_columns(l, m));
+	if (!r)
+		r = refuse_wrong(l, m, load_hooks(l, m));
+	if (!r)
 		r = refuse_wrong(l, m, load_needs(l, m));
 	if (!r)
 		r = refuse_wrong(l, m, load_compiled(l, m));

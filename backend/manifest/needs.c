@@ -5,52 +5,25 @@
 #include "backend/manifest/mentions.h"
 #include "backend/manifest/steps.h"
 
-static bool has_jinja(const char *text)
+/* Whether the target's rows, or what surrounds them, come about with more than a query and a window. */
+static void check_target(struct loader *l, struct model *m)
 {
-	return strstr(text, "{{") || strstr(text, "{%");
-}
-
-static int check_hooks(struct loader *l, struct model *m, const struct place *config, const char *key)
-{
-	json_t *list = json_object_get(config->object, key), *hook;
-	size_t i;
-	if (!json_says(config->object, key))
-		return 0;
-	if (!json_is_array(list))
-		return place_wrong(config, key, list, "not a list");
-	json_array_foreach(list, i, hook)
-	{
-		const char *sql =
-			json_string_value(json_is_object(hook) ? json_object_get(hook, "sql") : hook);
-		if (!sql)
-			return place_wrong(config, key, hook, "not a hook with its sql");
-		if (*sql)
-			need(l, m, has_jinja(sql) ? NEED_HOOK_JINJA : NEED_HOOK, key, sql);
+	static const char *const modes[] = {
+		[SCHEMA_APPEND] = "append_new_columns",
+		[SCHEMA_SYNC] = "sync_all_columns",
+		[SCHEMA_FAIL] = "fail",
+	};
+	for (size_t i = 0; i < m->n_hooks; i++) {
+		const struct hook *hook = &m->hooks[i];
+		need(l, m, hook->sql ? NEED_HOOK : NEED_HOOK_JINJA, hook->post ? "post-hook" : "pre-hook",
+		     hook->text);
 	}
-	return 0;
-}
-
-static int check_schema_change(struct loader *l, struct model *m, const struct place *config)
-{
-	const char *text;
-	int r = get_string(config, "on_schema_change", &text);
-	if (!r && text && *text && strcmp(text, "ignore") != 0)
-		need(l, m, NEED_SCHEMA_CHANGE, "on_schema_change", text);
-	return r;
-}
-
-static int check_contract(struct loader *l, struct model *m, const struct place *in)
-{
-	json_t *contract;
-	enum tristate enforced = TRI_UNSET;
-	int r = get_object(in, "contract", &contract);
-	if (!r && contract) {
-		struct place at = place_under(in, "contract", contract);
-		r = get_bool(&at, "enforced", &enforced);
-	}
-	if (!r && enforced == TRI_TRUE)
+	if (m->on_schema_change != SCHEMA_IGNORE)
+		need(l, m, NEED_SCHEMA_CHANGE, "on_schema_change", modes[m->on_schema_change]);
+	if (m->contract)
 		need(l, m, NEED_CONTRACT, "contract", NULL);
-	return r;
+	if (m->sql_header)
+		need(l, m, NEED_SQL_HEADER, "sql_header", m->sql_header);
 }
 
 static void check_said(struct loader *l, struct model *m, const struct place *config)
@@ -60,7 +33,6 @@ static void check_said(struct loader *l, struct model *m, const struct place *co
 		enum need_kind kind;
 	} keys[] = {
 		{"grants", NEED_GRANTS},
-		{"sql_header", NEED_SQL_HEADER},
 		{"incremental_predicates", NEED_PREDICATES},
 		{"predicates", NEED_PREDICATES},
 		{"merge_update_columns", NEED_COLUMN_CHOICE},
@@ -111,20 +83,12 @@ static void check_strategy(struct loader *l, struct model *m)
 
 int load_needs(struct loader *l, struct model *m)
 {
-	static const char *const hooks[] = {"pre-hook", "post-hook", "pre_hook", "post_hook"};
 	struct place at = loader_place(l, (size_t)m->node);
 	struct place config = place_under(&at, "config", json_object_get(at.object, "config"));
 	int r = check_jinja(l, m, &at);
-	for (size_t i = 0; !r && i < sizeof(hooks) / sizeof(*hooks); i++)
-		r = check_hooks(l, m, &config, hooks[i]);
-	if (!r)
-		r = check_schema_change(l, m, &config);
-	if (!r)
-		r = check_contract(l, m, &config);
-	if (!r)
-		r = check_contract(l, m, &at);
 	if (r)
 		return r;
+	check_target(l, m);
 	check_said(l, m, &config);
 	check_strategy(l, m);
 	return loader_check(l);

@@ -17,10 +17,10 @@ static bool is_latest(const struct loader *l, int node)
 	return latest && version && json_equal(latest, version);
 }
 
-static bool names(const struct loader *l, const struct jinja_call *call, int index)
+bool call_names(const struct loader *l, const struct jinja_call *call, int index)
 {
 	const struct node *n = &l->nodes[index];
-	if (call->source != node_is(n, "source"))
+	if (!call->readable || call->source != node_is(n, "source"))
 		return false;
 	if (call->source)
 		return same(&call->first, n->source_name) && same(&call->second, n->name);
@@ -40,9 +40,9 @@ static bool names(const struct loader *l, const struct jinja_call *call, int ind
 static int resolve(const struct loader *l, const struct model *m, const struct jinja_call *call)
 {
 	int found = -1;
-	for (size_t i = 0; call->readable && i < m->n_inputs; i++) {
+	for (size_t i = 0; i < m->n_inputs; i++) {
 		int index = find_node(l, m->inputs[i].unique_id);
-		if (!names(l, call, index))
+		if (!call_names(l, call, index))
 			continue;
 		if (found < 0 || strcmp(l->nodes[index].package, m->package) == 0)
 			found = (int)i;
@@ -60,8 +60,10 @@ static bool add_span(struct raw_code *r, int input, const struct jinja_call *cal
 		r->spans = spans;
 		r->max_spans = max;
 	}
-	r->spans[r->n_spans++] = (struct raw_span){
-		.start = r->text.len, .input = input, .render = call && call->render, .nested = nested};
+	r->spans[r->n_spans++] = (struct raw_span){.start = r->text.len,
+						   .input = input,
+						   .render = call && call->chain.kind == CHAIN_RENDER,
+						   .nested = nested};
 	return true;
 }
 
@@ -76,7 +78,7 @@ static bool add_tag(struct loader *l, const struct model *m, struct raw_code *r,
 		int input = resolve(l, m, &call);
 		if (input < 0)
 			r->unknown = true;
-		else if (call.attribute)
+		else if (call.chain.kind > CHAIN_RENDER || call.chain.parts != PART_ALL)
 			r->odd[input] = true;
 		if (input < 0 || !pure || part->kind != JINJA_EXPRESSION ||
 		    !m->inputs[input].relation.rendered)
@@ -84,7 +86,7 @@ static bool add_tag(struct loader *l, const struct model *m, struct raw_code *r,
 		if (!add_span(r, input, &call, part->nested))
 			return false;
 		strbuf_puts(&r->text, m->inputs[input].relation.rendered);
-		r->renders += call.render;
+		r->renders += call.chain.kind == CHAIN_RENDER;
 		placed = true;
 	}
 	if (placed || part->kind != JINJA_EXPRESSION)

@@ -27,6 +27,9 @@ struct raw_code {
 	bool *odd;	  /* odd[i]: input i is called with another attribute, such as ref('x').include() */
 };
 
+/* Whether ref() or source() with these arguments means the node. False where they are no literals. */
+bool call_names(const struct loader *l, const struct jinja_call *call, int node);
+
 /* *r must be zeroed. The caller calls raw_code_fini() also after a failure. */
 int raw_code_read(struct loader *l, const struct model *m, const char *raw, struct raw_code *r);
 void raw_code_fini(struct raw_code *r);

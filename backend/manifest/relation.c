@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "backend/base/cleanup.h"
 #include "backend/base/strbuf.h"
 #include "backend/manifest/steps.h"
 
@@ -83,4 +84,38 @@ int load_relation(struct loader *l, const struct place *at, struct relation *out
 	if (!out->schema)
 		out->schema = arena_strdup(l->arena, schema ? schema : "");
 	return loader_check(l);
+}
+
+const char *relation_part(const struct loader *l, size_t node, enum jinja_chain_kind part)
+{
+	static const char *const identifiers[] = {"identifier", "alias", "name"};
+	const json_t *object = l->json[node];
+	const char *text = NULL;
+	if (part == CHAIN_DATABASE)
+		text = json_string_value(json_object_get(object, "database"));
+	else if (part == CHAIN_SCHEMA)
+		text = json_string_value(json_object_get(object, "schema"));
+	for (size_t i = 0; part == CHAIN_IDENTIFIER && !text && i < 3; i++)
+		text = json_string_value(json_object_get(object, identifiers[i]));
+	return text ? text : "";
+}
+
+char *relation_including(struct loader *l, const char *rendered, unsigned parts)
+{
+	size_t len = strlen(rendered), start[PARTS_MAX + 1] = {0}, n = 1;
+	for (struct sql_token t = sql_lex(l->dialect, rendered, len, 0); t.kind != SQL_END;
+	     t = sql_lex(l->dialect, rendered, len, t.start + t.len)) {
+		if (t.kind == SQL_PUNCT && rendered[t.start] == '.' && n < PARTS_MAX)
+			start[n++] = t.start + 1;
+	}
+	start[n] = len + 1;
+	auto_strbuf out = STRBUF_INIT;
+	for (size_t i = 0; i < n; i++) {
+		if (parts >> (PARTS_MAX - n + i) & 1)
+			strbuf_printf(&out, "%s%.*s", out.len ? "." : "", (int)(start[i + 1] - start[i] - 1),
+				      rendered + start[i]);
+	}
+	if (strbuf_broken(&out))
+		l->arena->broken = true;
+	return arena_strndup(l->arena, out.str, out.len);
 }

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "backend/manifest/jinja.h"
 #include "backend/manifest/loader.h"
 
 /* A catalog with the memory that it lies in. */
@@ -41,8 +42,24 @@ int load_compiled(struct loader *l, struct model *m);
 /* needs.c: what the model's config and its Jinja ask for */
 int load_needs(struct loader *l, struct model *m);
 
+/* hooks.c: the hooks of the model and its folders */
+int load_hooks(struct loader *l, struct model *m);
+
+/* columns.c: what the YAML says of the columns, as DDL */
+int load_columns(struct loader *l, struct model *m);
+
+/* target.c: what else the config says of the target: indexes, rights, comments */
+int load_target_config(struct loader *l, struct model *m);
+
 /* relation.c: the name of a table, taken apart. -EINVAL: the name does not say which table it is */
 int load_relation(struct loader *l, const struct place *at, struct relation *out);
+
+/* One part of the name of what nodes[node] makes, as dbt has it for Jinja: without quotes. "": it has none.
+ */
+const char *relation_part(const struct loader *l, size_t node, enum jinja_chain_kind part);
+
+/* The rendered name with only these parts of it (PART_DATABASE ...), in the arena. */
+char *relation_including(struct loader *l, const char *rendered, unsigned parts);
 
 /*
  * inputs.c: the inputs with their mentions. windowed[i]: all that the model reads of inputs[i] lies in the
