@@ -140,7 +140,7 @@ struct model {
 	const char *name, *package, *unique_id;
 	const char *version; /* NULL: not versioned */
 	struct relation relation;
-	const char *event_time; /* NULL only where `wrong` says so */
+	const char *event_time; /* as in struct input; NULL only where `wrong` says so */
 	enum batch_size batch_size;
 	const char *batch_size_text; /* as it is configured, also where we do not know it; NULL: the config
 					has none */

@@ -130,19 +130,14 @@ static int load_flags(struct loader *l, const struct place *config, struct model
 	return 0;
 }
 
-static int load_event_time(struct loader *l, const struct place *config, struct model *m)
+static int load_own_event_time(struct loader *l, const struct place *at, struct model *m)
 {
-	const char *text;
-	int r = get_string(config, "event_time", &text);
-	if (r)
-		return r;
-	if (text && *text)
-		m->event_time = arena_strdup(l->arena, text);
-	else
+	int r = load_event_time(l, at, &m->event_time);
+	if (!r && !m->event_time)
 		refuse(l, m,
 		       "The model has no event_time; set it to the column that says which batch a row "
 		       "belongs to");
-	return 0;
+	return r;
 }
 
 static int load_target(struct loader *l, const struct place *at, struct model *m)
@@ -170,7 +165,7 @@ int load_config(struct loader *l, struct model *m)
 		refuse(l, m, "%s", l->wrong[m->node]);
 	int r = refuse_wrong(l, m, load_target(l, &at, m));
 	if (!r)
-		r = refuse_wrong(l, m, load_event_time(l, &config, m));
+		r = refuse_wrong(l, m, load_own_event_time(l, &at, m));
 	if (!r)
 		r = load_flags(l, &config, m);
 	if (!r)

@@ -11,31 +11,6 @@ static bool is_ephemeral(const struct node *n)
 	return n->materialized && strcmp(n->materialized, "ephemeral") == 0;
 }
 
-/* Whether dbt puts the column into quotes: where the project says that the column needs them. */
-static bool wants_quotes(const struct place *at, const char *event_time)
-{
-	const json_t *column = json_object_get(json_object_get(at->object, "columns"), event_time);
-	const json_t *quoting = json_object_get(at->object, "quoting");
-	return json_is_true(json_object_get(column, "quote")) ||
-	       (column && json_is_true(json_object_get(quoting, "column")));
-}
-
-static int load_event_time(struct loader *l, const struct place *at, const char **out)
-{
-	json_t *config;
-	const char *text = NULL;
-	int r = get_object(at, "config", &config);
-	if (!r && config) {
-		struct place config_at = place_under(at, "config", config);
-		r = get_string(&config_at, "event_time", &text);
-	}
-	if (r || !text || !*text)
-		return r;
-	bool quote = text[0] != '"' && wants_quotes(at, text);
-	*out = arena_printf(l->arena, quote ? "\"%s\"" : "%s", text);
-	return 0;
-}
-
 /*
  * Finds the CTE that stands for an ephemeral model: some versions of dbt call it after the alias, others
  * after the name.

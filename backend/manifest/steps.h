@@ -42,6 +42,9 @@ int load_compiled(struct loader *l, struct model *m);
 /* needs.c: what the model's config and its Jinja ask for */
 int load_needs(struct loader *l, struct model *m);
 
+/* event_time.c: the event_time of a node, quoted where dbt quotes it; NULL: it has none */
+int load_event_time(struct loader *l, const struct place *at, const char **out);
+
 /* hooks.c: the hooks of the model and its folders */
 int load_hooks(struct loader *l, struct model *m);
 

@@ -145,6 +145,42 @@ static void test_event_times(void **state)
 	catalog_free(c);
 }
 
+/* dbt-core, _resolve_event_time_field_name: the column's own word, else the source's. */
+static void test_quoting(void **state)
+{
+	static const struct {
+		const char *columns, *quoting, *source, *model;
+	} said[] = {
+		{"{}", "{}", "At", "At"},
+		{"{}", "{\"column\": true}", "\"At\"", "At"},
+		{"{}", "{\"column\": false}", "At", "At"},
+		{"{}", "{\"column\": null}", "At", "At"},
+		{"{\"At\": {\"name\": \"At\", \"quote\": true}}", "{}", "\"At\"", "\"At\""},
+		{"{\"At\": {\"name\": \"At\", \"quote\": true}}", "{\"column\": false}", "\"At\"", "\"At\""},
+		{"{\"At\": {\"name\": \"At\", \"quote\": false}}", "{\"column\": true}", "At", "At"},
+		{"{\"At\": {\"name\": \"At\", \"quote\": null}}", "{\"column\": true}", "\"At\"", "At"},
+		{"{\"at\": {\"name\": \"at\", \"quote\": true}}", "{}", "At", "At"},
+		{"{\"at\": {\"name\": \"at\", \"quote\": false}}", "{\"column\": true}", "\"At\"", "At"},
+	};
+	for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++) {
+		char *patch;
+		assert_true(
+			asprintf(&patch,
+				 "{\"sources\": {\"source.p.raw.ev\": {\"config\": {\"event_time\": "
+				 "\"At\"}, \"columns\": %s, \"quoting\": %s}}, \"nodes\": {\"model.p.m\": "
+				 "{\"columns\": %s, \"config\": {\"event_time\": \"At\"}, \"depends_on\": "
+				 "{\"nodes\": [\"source.p.raw.ev\"]}}}}",
+				 said[i].columns, said[i].quoting, said[i].columns) > 0);
+		struct catalog *c = patched(patch);
+		const struct model *m = find_model(c, "m");
+		assert_string_equal(m->inputs[0].event_time, said[i].source);
+		/* A model has no quoting of its own. */
+		assert_string_equal(m->event_time, said[i].model);
+		catalog_free(c);
+		free(patch);
+	}
+}
+
 /* m reads `node` as {{ REF }}: is `up` an upstream, and windowed? -1: it is none. */
 static int windowed(const char *node, const char *ref, const char *compiled, const char *extra)
 {
@@ -240,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_mentions),
 		cmocka_unit_test(test_versions_and_packages),
 		cmocka_unit_test(test_event_times),
+		cmocka_unit_test(test_quoting),
 		cmocka_unit_test(test_upstreams),
 		cmocka_unit_test(test_reads_itself),
 		cmocka_unit_test(test_graph),
