@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/device.h"
 
 #define FUSE_DEVICE "/dev/fuse"
 #define FD_PREFIX   "/dev/fd/"
@@ -94,6 +95,11 @@ int mount_session(struct fs *fs, const struct fs_config *config, struct error *e
 	if (fuse_session_mount(fs->session, path)) {
 		const char *why = errno ? strerror(errno) : "denied";
 		r = error_set(err, EPERM, "%s: cannot mount: %s", path, why);
+	} else if ((r = device_attach(fs->session))) {
+		fuse_session_unmount(fs->session);
+		r = error_set(err, -r, "the FUSE descriptor: %s", strerror(-r));
+	}
+	if (r) {
 		fuse_session_destroy(fs->session);
 		fs->session = NULL;
 	}

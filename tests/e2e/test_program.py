@@ -211,6 +211,24 @@ def test_signals_unmount_and_exit_with_0(ready, mount, number):
     assert not is_mounted(m.path)
 
 
+def test_an_unmount_amid_requests_is_no_fault(ready, mount, tmp_path):
+    """Between two commands nothing is open, but the kernel still has requests under way: their ends, and what it forgets."""
+    stop = tmp_path / "stop"
+    m = mount(ready, now=NOW, start=False)
+    commands = f"ls -lR {m.path}; cat {m / 'sessions'}/*"
+    loops = [subprocess.Popen(["sh", "-c", f"while [ ! -e {stop} ]; do {commands}; done"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+    try:
+        for _ in range(10):
+            m.start()
+            wait_until(lambda: run("fusermount3", "-u", m.path).returncode == 0, what="nothing is open for a moment")
+            assert m.wait_exit() == 0, m.log_text()
+    finally:
+        stop.touch()
+        for loop in loops:
+            loop.wait()
+
+
 def test_sighup_changes_nothing(ready, mount):
     m = mount(ready, "rw", now=NOW)
     m.process.send_signal(signal.SIGHUP)

@@ -11,7 +11,7 @@ from pathlib import Path
 from .wait import LIMIT, wait_until
 
 FAULT_WORDS = ("ERROR: AddressSanitizer", "runtime error", "WARNING: ThreadSanitizer", "LeakSanitizer",
-               "UndefinedBehaviorSanitizer", "broken contract")
+               "UndefinedBehaviorSanitizer", "broken contract", "fuse: reading device")
 # A call on a file system that does not answer cannot be interrupted from within: the daemon is killed instead.
 HANGING = 4 * LIMIT
 
