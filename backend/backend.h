@@ -113,9 +113,15 @@ struct batch_glance {
 /* -ENOENT where the batch does not exist now. */
 int backend_glance(const struct backend *b, slot model, ordinal batch, struct batch_glance *out);
 
-/* n glances of neighbours from `first` in one go: for listings. The caller stays inside backend_existing().
+/*
+ * n glances of neighbours from `first` in one go: for listings. The caller stays inside backend_existing().
+ * Returns backend_generation() of that moment.
  */
-void backend_glances(const struct backend *b, slot model, ordinal first, size_t n, struct batch_glance *out);
+uint64_t backend_glances(const struct backend *b, slot model, ordinal first, size_t n,
+			 struct batch_glance *out);
+
+/* Rises with every change of the model, before the listener is told of it. */
+uint64_t backend_generation(const struct backend *b, slot model);
 
 /* Of a range: mtime is the oldest build of what is built; 0: nothing is. */
 int64_t backend_oldest_build(const struct backend *b, slot model, struct ordinal_range batches);

@@ -104,7 +104,7 @@ void announce_recheck(struct fs *fs, slot model, ordinal batch, const struct bat
 	    (now.state == told->state && now.built_at == told->built_at && now.size == told->size &&
 	     now.writable == told->writable))
 		return;
-	kernel_cache_refresh(&fs->kernel_cache, model, batch, suffix_of(now.state));
+	kernel_cache_refresh(&fs->kernel_cache, model, batch, suffix_of(now.state), clock_monotonic_us());
 	announce_kick(fs);
 }
 

@@ -122,24 +122,51 @@ static void list_links(struct listing *l, const struct selection_dir *dir, off_t
 	}
 }
 
-static bool emit_batch(struct listing *l, struct node *n, const struct batch_glance *glance)
+/*
+ * sure: the name was marked before the state was looked at. Else a change between the two has told the kernel
+ * nothing, and it must keep neither the name nor the attributes.
+ */
+static bool emit_batch(struct listing *l, struct node *n, const struct batch_glance *glance, bool sure)
 {
 	struct fs *fs = l->fs;
 	char name[BATCH_FILE_NAME_MAX];
-	struct fuse_entry_param e = {.entry_timeout = ATTR_FOREVER_S};
+	struct fuse_entry_param e = {.entry_timeout = sure ? ATTR_FOREVER_S : 0};
 
 	n->suffix = suffix_of(glance->state);
 	name_format(backend_batch_size(fs->backend, n->model), n->ordinal, n->suffix, name);
 	attr_of_batch(fs, n, glance, &e.attr);
-	if (l->plus) {
-		int r = kernel_cache_mark(&fs->kernel_cache, n->model, n->ordinal, n->suffix);
-		if (r == 0 && !(l->some_locked && own_inode_is_locked(&fs->own_inodes, node_ino(n)))) {
-			e.ino = node_id(n);
-			e.attr_timeout = attr_timeout_of_batch(fs, n, glance);
-			l->told[l->n_told++] = (struct told){n->ordinal, *glance};
-		}
+	if (l->plus && !(l->some_locked && own_inode_is_locked(&fs->own_inodes, node_ino(n)))) {
+		e.ino = node_id(n);
+		e.attr_timeout = sure ? attr_timeout_of_batch(fs, n, glance) : 0;
+		l->told[l->n_told++] = (struct told){n->ordinal, *glance};
 	}
 	return emit(l, name, &e, (off_t)POSITION_FIRST + n->ordinal);
+}
+
+/* How often neighbours of which some change all the time are looked at again. */
+#define LOOKS 3
+
+/*
+ * Looks at neighbours, and marks the names that they have then. Whether none of them has changed between the
+ * marks and the look: a name can be marked only when the state is known.
+ */
+static bool look_at(struct listing *l, ordinal first, ordinal count, struct batch_glance *glances)
+{
+	struct fs *fs = l->fs;
+	slot model = l->dir.model;
+
+	for (int i = 0; i < LOOKS; i++) {
+		uint64_t generation = backend_glances(fs->backend, model, first, count, glances);
+		bool marked = l->plus;
+		for (ordinal j = 0; marked && j < count; j++)
+			marked = kernel_cache_mark(&fs->kernel_cache, model, first + j,
+						   suffix_of(glances[j].state)) == 0;
+		if (!marked)
+			return false;
+		if (generation == backend_generation(fs->backend, model))
+			return true;
+	}
+	return false;
 }
 
 static void list_batches(struct listing *l, off_t off)
@@ -155,10 +182,10 @@ static void list_batches(struct listing *l, off_t off)
 		at = (ordinal)(off - POSITION_FIRST + 1);
 	while (at < all.end) {
 		ordinal count = all.end - at < GLANCES ? all.end - at : GLANCES;
-		backend_glances(l->fs->backend, n.model, at, count, glances);
+		bool sure = look_at(l, at, count, glances);
 		for (ordinal i = 0; i < count; i++) {
 			n.ordinal = at + i;
-			if (!emit_batch(l, &n, &glances[i]))
+			if (!emit_batch(l, &n, &glances[i], sure))
 				return;
 		}
 		at += count;

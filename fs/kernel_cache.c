@@ -161,6 +161,16 @@ static void put_echo(struct kernel_cache *k, struct kernel_cache_news *news, int
 	TAILQ_INSERT_TAIL(&k->echoes, news, echo_link);
 }
 
+/* Only valid under the lock. Of the inodes, and of whatever names lead to them. */
+static void add_echo(struct kernel_cache *k, struct kernel_cache_chunk *c, struct kernel_cache_news *news,
+		     unsigned i, int64_t now_us)
+{
+	news->again[i] |= c->seen[i] & news->echo[i];
+	news->echo[i] |= c->seen[i];
+	if (!news->echoing)
+		put_echo(k, news, now_us);
+}
+
 bool kernel_cache_changed(struct kernel_cache *k, slot model, ordinal base, ordinal first, ordinal end,
 			  const uint8_t *suffixes, int64_t now_us, struct kernel_cache_view *out)
 {
@@ -172,17 +182,14 @@ bool kernel_cache_changed(struct kernel_cache *k, slot model, ordinal base, ordi
 	for (ordinal o = first; o < end; o++) {
 		unsigned i = o - base;
 		outdate(c, news, i, suffixes[o - first]);
-		news->again[i] |= c->seen[i] & news->echo[i];
-		news->echo[i] |= c->seen[i];
+		add_echo(k, c, news, i, now_us);
 	}
 	memcpy(out->seen, c->seen, sizeof(out->seen));
 	make_dirty(k, news);
-	if (!news->echoing)
-		put_echo(k, news, now_us);
 	return true;
 }
 
-void kernel_cache_refresh(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix)
+void kernel_cache_refresh(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix, int64_t now_us)
 {
 	unsigned i = batch % KERNEL_CACHE_CHUNK;
 
@@ -193,6 +200,7 @@ void kernel_cache_refresh(struct kernel_cache *k, slot model, ordinal batch, uin
 		return;
 	outdate(c, news, i, suffix);
 	news->refresh[i] |= c->seen[i];
+	add_echo(k, c, news, i, now_us);
 	make_dirty(k, news);
 }
 

@@ -63,8 +63,11 @@ bool kernel_cache_any(struct kernel_cache *k, slot model, ordinal base);
 /* What is known of a chunk, as kernel_cache_changed() tells it. False: nothing. */
 bool kernel_cache_peek(struct kernel_cache *k, slot model, ordinal base, struct kernel_cache_view *out);
 
-/* The kernel was told something of the batch that no longer holds: the announcer shall see to it. */
-void kernel_cache_refresh(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix);
+/*
+ * The kernel was told something of the batch that no longer holds: the announcer shall see to it, at once and
+ * KERNEL_CACHE_ECHO_US later, since the kernel may not have applied that reply when the first notice comes.
+ */
+void kernel_cache_refresh(struct kernel_cache *k, slot model, ordinal batch, uint8_t suffix, int64_t now_us);
 
 /* Its names shall no longer lead to the inode that they lead to: they are to be dropped. */
 void kernel_cache_drop_names(struct kernel_cache *k, slot model, ordinal batch);

@@ -79,12 +79,21 @@ int backend_glance(const struct backend *b, slot model, ordinal batch, struct ba
 	return 0;
 }
 
-void backend_glances(const struct backend *b, slot model, ordinal first, size_t n, struct batch_glance *out)
+uint64_t backend_glances(const struct backend *b, slot model, ordinal first, size_t n,
+			 struct batch_glance *out)
 {
 	const struct snapshot *v = snapshot_of(b);
 	LOCKED(v->lock);
 	for (size_t i = 0; i < n; i++)
 		glance(v, model, first + (ordinal)i, &out[i]);
+	return snapshot_model(v, model).generation;
+}
+
+uint64_t backend_generation(const struct backend *b, slot model)
+{
+	const struct snapshot *v = snapshot_of(b);
+	LOCKED(v->lock);
+	return snapshot_model(v, model).generation;
 }
 
 bool backend_frozen(const struct backend *b, const struct backend_part *parts, size_t n_parts)

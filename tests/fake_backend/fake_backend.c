@@ -118,6 +118,7 @@ static int record(struct backend *b, const struct fake_request *q)
 			enqueue(b, p->model, o);
 	}
 	b->tables[p->model].changed_at = now_us();
+	b->tables[p->model].generation++;
 	b->recorded++;
 	if (q->reason) {
 		free(b->reason);
@@ -167,6 +168,7 @@ static void set_state(struct backend *b, slot model, ordinal batch, enum batch_s
 		x->built_at = now_us();
 	b->unsettled = b->unsettled + is - was;
 	b->tables[model].changed_at = now_us();
+	b->tables[model].generation++;
 	pthread_mutex_unlock(&b->lock);
 	changed(b, model, (struct ordinal_range){batch, batch + 1});
 	pthread_mutex_lock(&b->lock);
@@ -348,11 +350,19 @@ int backend_glance(const struct backend *b, slot model, ordinal batch, struct ba
 	return 0;
 }
 
-void backend_glances(const struct backend *b, slot model, ordinal first, size_t n, struct batch_glance *out)
+uint64_t backend_glances(const struct backend *b, slot model, ordinal first, size_t n,
+			 struct batch_glance *out)
 {
 	LOCKED(lock_of(b));
 	for (size_t i = 0; i < n; i++)
 		glance(&b->tables[model], fake_at(b, model, first + (ordinal)i), &out[i]);
+	return b->tables[model].generation;
+}
+
+uint64_t backend_generation(const struct backend *b, slot model)
+{
+	LOCKED(lock_of(b));
+	return b->tables[model].generation;
 }
 
 static bool busy(const struct fake_batch *x)

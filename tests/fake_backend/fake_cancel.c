@@ -14,6 +14,7 @@ static void cancel_one(struct backend *b, const struct fake_job *j)
 
 	x->state = x->built_at ? BATCH_DONE : BATCH_PENDING;
 	b->unsettled--;
+	b->tables[j->model].generation++;
 	pthread_mutex_unlock(&b->lock);
 	b->listener.cancelled(b->listener.ctx, j->model, one, true);
 	b->listener.changed(b->listener.ctx, j->model, one);

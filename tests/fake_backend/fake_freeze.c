@@ -14,6 +14,7 @@ void backend_freeze(struct backend *b, const struct backend_freeze *f)
 				result = -EBUSY;
 		for (ordinal o = p->batches.first; o < p->batches.end && result == 0; o++)
 			fake_at(b, p->model, o)->frozen = f->freeze;
+		b->tables[p->model].generation++;
 	}
 	f->done(f->ctx, result);
 }

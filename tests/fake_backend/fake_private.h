@@ -18,6 +18,7 @@ struct fake_table {
 	struct fake_model model;
 	struct fake_batch *batches;
 	int64_t changed_at;
+	uint64_t generation; /* as backend_generation() */
 };
 
 struct fake_request {

@@ -64,10 +64,31 @@ static void test_kernel_cache_keeps_the_present_name(void **state)
 	assert_true(kernel_cache_changed(&k, 3, 0, 7, 8, &failed, 0, &view));
 	assert_true(kernel_cache_take(&k, 0, &work, &next));
 	assert_int_equal(work.expire[7], 0);
-	kernel_cache_refresh(&k, 3, 7, QUEUED);
+	kernel_cache_refresh(&k, 3, 7, QUEUED, 0);
 	assert_true(kernel_cache_take(&k, 0, &work, &next));
 	assert_int_equal(work.expire[7], BIT(FAILED));
 	assert_int_equal(work.refresh[7], BIT(FAILED));
+	kernel_cache_fini(&k);
+}
+
+/* The kernel may apply what it was told only after the notice that this no longer holds. */
+static void test_kernel_cache_says_twice_that_a_listing_was_wrong(void **state)
+{
+	struct kernel_cache k;
+	struct kernel_cache_work work;
+	int64_t next;
+
+	kernel_cache_init(&k);
+	kernel_cache_mark(&k, 3, 7, FAILED);
+	kernel_cache_refresh(&k, 3, 7, QUEUED, 5);
+	assert_true(kernel_cache_take(&k, 5, &work, &next));
+	assert_true(kernel_cache_is_changing(&k, 3, 7, FAILED));
+	assert_false(kernel_cache_take(&k, 5, &work, &next));
+	assert_int_equal(next, 5 + KERNEL_CACHE_ECHO_US);
+	assert_true(kernel_cache_take(&k, next, &work, &next));
+	assert_int_equal(work.expire[7], BIT(FAILED));
+	assert_int_equal(work.refresh[7], BIT(FAILED));
+	assert_false(kernel_cache_is_changing(&k, 3, 7, FAILED));
 	kernel_cache_fini(&k);
 }
 
@@ -177,6 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kernel_cache_tells_of_old_names),
 		cmocka_unit_test(test_kernel_cache_keeps_the_present_name),
+		cmocka_unit_test(test_kernel_cache_says_twice_that_a_listing_was_wrong),
 		cmocka_unit_test(test_kernel_cache_drops_names),
 		cmocka_unit_test(test_grace_of_an_accepted_name),
 		cmocka_unit_test(test_grace_of_the_settled),
