@@ -112,7 +112,7 @@ void announce_locked(struct fs *fs, const struct node *n)
 {
 	struct dropped_name *d;
 
-	if (n->kind == NODE_BATCH) {
+	if (node_traits(n)->batch) {
 		kernel_cache_drop_names(&fs->kernel_cache, n->model, n->ordinal);
 	} else if ((d = calloc(1, sizeof(*d)))) {
 		d->node = *n;
@@ -197,25 +197,62 @@ static void drop_name(struct fs *fs, fuse_ino_t dir, const char *text, const cha
 	telling(fs, dir, 0);
 }
 
+static void drop_fixed_name(struct fs *fs, const struct node *n)
+{
+	const struct fixed_name *fixed = fixed_of(n);
+
+	if (fixed)
+		drop_name(fs, fs_dir_of(fs, n), fixed->text, "");
+}
+
+static void drop_selection_name(struct fs *fs, const struct node *n)
+{
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+
+	if (dir)
+		drop_name(fs, fs_dir_of(fs, n), dir->text, "");
+}
+
+static void drop_range_names(struct fs *fs, const struct node *n)
+{
+	fuse_ino_t dir = fs_dir_of(fs, n);
+	struct range range;
+
+	if (!interned_get_range(&fs->interned, n->interned, &range))
+		return;
+	drop_name(fs, dir, range.name, "");
+	drop_name(fs, dir, range.name, ".sql");
+	drop_name(fs, dir, range.name, ".progress");
+}
+
 /* Every name that leads to an inode of that node, or to one with the same id. */
 static void drop_names(struct fs *fs, const struct node *n)
 {
-	fuse_ino_t dir = fs_dir_of(fs, n);
-	const struct fixed_name *fixed = fixed_of(n);
-	struct range range;
-
-	if (n->kind == NODE_BATCH) {
+	switch (n->kind) {
+	case NODE_BATCH:
 		tell_names(fs, n->model, n->ordinal, (uint8_t)(1u << n->suffix), false);
-	} else if (fixed) {
-		drop_name(fs, dir, fixed->text, "");
-	} else if (n->kind == NODE_SELECTION) {
-		auto_selection struct selection_dir *s = fs_selection_of(fs, n);
-		if (s)
-			drop_name(fs, dir, s->text, "");
-	} else if (interned_get_range(&fs->interned, n->interned, &range)) {
-		drop_name(fs, dir, range.name, "");
-		drop_name(fs, dir, range.name, ".sql");
-		drop_name(fs, dir, range.name, ".progress");
+		break;
+	case NODE_DOCUMENT:
+	case NODE_RUN:
+	case NODE_FULL_REFRESH:
+	case NODE_HISTORY:
+		drop_fixed_name(fs, n);
+		break;
+	case NODE_SELECTION:
+		drop_selection_name(fs, n);
+		break;
+	case NODE_RANGE:
+	case NODE_RANGE_SQL:
+	case NODE_PROGRESS:
+		drop_range_names(fs, n);
+		break;
+	case NODE_ROOT:
+	case NODE_MODEL:
+	case NODE_LINK:
+	case NODE_BATCH_SQL:
+	case NODE_KINDS:
+		/* Never locked, and without an id that comes to an end. */
+		break;
 	}
 }
 

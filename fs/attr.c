@@ -105,24 +105,28 @@ static int of_scope(struct fs *fs, const struct node *n, struct stat *st)
 
 	if (r)
 		return r;
-	bool frozen = n->kind == NODE_RANGE && !scope.states &&
+	bool frozen = node_traits(n)->freezes && !scope.states &&
 		      backend_frozen(fs->backend, scope_list(&scope), scope.n);
 	fill(fs, n, file_mode(fs, !frozen && !scope_unrunnable(fs->backend, &scope)), changed_at(fs, n),
 	     ATTR_SIZE_UNKNOWN, st);
 	return 0;
 }
 
-static int of_directory(struct fs *fs, const struct node *n, struct stat *st)
+/* directories: in it, which find(1) takes from the links above 2. */
+static void of_directory(struct fs *fs, const struct node *n, int directories, struct stat *st)
 {
-	if (n->kind == NODE_SELECTION) {
-		auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
-		if (!dir)
-			return -ESTALE;
-	}
 	fill(fs, n, S_IFDIR | (backend_read_only(fs->backend) ? 0555 : 0777), changed_at(fs, n), 0, st);
-	/* find(1) takes what is above 2 for the number of directories below. */
-	st->st_nlink = n->kind == NODE_ROOT ? (nlink_t)fs->models + 2 : 2;
+	st->st_nlink = (nlink_t)directories + 2;
 	st->st_blksize = DIRECTORY_BLKSIZE;
+}
+
+static int of_selection(struct fs *fs, const struct node *n, struct stat *st)
+{
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+
+	if (!dir)
+		return -ESTALE;
+	of_directory(fs, n, 0, st);
 	return 0;
 }
 
@@ -131,6 +135,11 @@ static void of_link(struct fs *fs, const struct node *n, struct stat *st)
 	fill(fs, n, 0, changed_at(fs, n),
 	     strlen(LINK_PREFIX) + strlen(backend_model_dir(fs->backend, n->model)), st);
 	st->st_mode = S_IFLNK | 0777;
+}
+
+bool attr_may_refresh(const struct fs *fs, slot model)
+{
+	return !backend_protected(fs->backend, model) && backend_runnable(fs->backend, model);
 }
 
 static int of_batch(struct fs *fs, const struct node *n, struct stat *st)
@@ -143,23 +152,22 @@ static int of_batch(struct fs *fs, const struct node *n, struct stat *st)
 	return r;
 }
 
-static int of_document(struct fs *fs, const struct node *n, struct stat *st)
+static void of_text(struct fs *fs, const struct node *n, bool writable, struct stat *st)
 {
-	if (node_traits(n)->builds)
-		return of_scope(fs, n, st);
-	bool writable = n->kind == NODE_FULL_REFRESH && !backend_protected(fs->backend, n->model) &&
-			backend_runnable(fs->backend, n->model);
 	fill(fs, n, file_mode(fs, writable), changed_at(fs, n), ATTR_SIZE_UNKNOWN, st);
-	return 0;
 }
 
 int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 {
 	switch (n->kind) {
 	case NODE_ROOT:
+		of_directory(fs, n, fs->models, st);
+		return 0;
 	case NODE_MODEL:
+		of_directory(fs, n, 0, st);
+		return 0;
 	case NODE_SELECTION:
-		return of_directory(fs, n, st);
+		return of_selection(fs, n, st);
 	case NODE_LINK:
 		of_link(fs, n, st);
 		return 0;
@@ -169,16 +177,18 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 		/* It has none; busybox takes a file of no bytes for empty. */
 		fill(fs, n, file_mode(fs, false), changed_at(fs, n), 1, st);
 		return 0;
-	case NODE_HISTORY:
-		fill(fs, n, file_mode(fs, false), changed_at(fs, n), ATTR_SIZE_UNKNOWN, st);
+	case NODE_RANGE:
+	case NODE_RUN:
+		return of_scope(fs, n, st);
+	case NODE_FULL_REFRESH:
+		of_text(fs, n, attr_may_refresh(fs, n->model), st);
 		return 0;
 	case NODE_BATCH_SQL:
-	case NODE_RANGE:
 	case NODE_RANGE_SQL:
 	case NODE_DOCUMENT:
-	case NODE_RUN:
-	case NODE_FULL_REFRESH:
-		return of_document(fs, n, st);
+	case NODE_HISTORY:
+		of_text(fs, n, false, st);
+		return 0;
 	case NODE_KINDS:
 		break;
 	}
@@ -193,7 +203,7 @@ int attr_of_made(struct fs *fs, const struct node *n, size_t size, struct stat *
 	if (r)
 		return r;
 	attr_set_size(st, size);
-	if (n->kind == NODE_RANGE && fs_scope(fs, n, &scope) == 0)
+	if (node_traits(n)->oldest && fs_scope(fs, n, &scope) == 0)
 		set_time(st, oldest_build(fs, &scope));
 	return 0;
 }

@@ -16,7 +16,7 @@ static int check_read(struct fs *fs, const struct node *n)
 
 	if (node_traits(n)->dir)
 		return -EISDIR;
-	if (n->kind != NODE_BATCH)
+	if (!node_traits(n)->batch)
 		return 0;
 	int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
 	if (r)
@@ -104,7 +104,7 @@ static bool may_wait(struct fs *fs, const struct node *n, bool to_write)
 	struct scope_place place = {.part = 0};
 
 	if (to_write || !t->builds)
-		return to_write && (t->builds || t->freezes);
+		return to_write && t->parks;
 	return fs_scope(fs, n, &scope) == 0 && scope_unsettled(fs->backend, &scope, &place);
 }
 

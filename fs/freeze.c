@@ -12,9 +12,9 @@ static bool can_freeze(struct fs *fs, const struct node *n)
 {
 	auto_scope struct scope scope = {.n = 0};
 
-	if (n->kind == NODE_RANGE)
+	if (node_traits(n)->freezes)
 		return fs_scope(fs, n, &scope) || !scope.states;
-	return node_traits(n)->freezes;
+	return node_traits(n)->protects;
 }
 
 /* What the mode asks for: 1, to freeze; 0, to thaw; or -errno. */
@@ -69,7 +69,7 @@ void freeze_set_mode(struct fs *fs, struct wait_for *what, mode_t mode)
 	}
 	if (r == 0)
 		r = freeze = wanted(fs, what->req, &what->node, mode, st.st_mode & ALLPERMS);
-	if (r >= 0 && what->node.kind != NODE_FULL_REFRESH)
+	if (r >= 0 && node_traits(&what->node)->freezes)
 		r = fs_scope(fs, &what->node, &scope);
 	what->scope = &scope;
 	if (r >= 0 && lookup_send_back_change(fs, what->req, &what->node, what->fi.fh))

@@ -17,7 +17,8 @@ static bool is_outdated(struct fs *fs, fuse_ino_t ino, const struct node *n)
 	struct batch_glance glance;
 	int64_t left_us;
 
-	if (n->kind != NODE_BATCH || !n->suffix || backend_glance(fs->backend, n->model, n->ordinal, &glance))
+	if (!node_traits(n)->batch || !n->suffix ||
+	    backend_glance(fs->backend, n->model, n->ordinal, &glance))
 		return false;
 	return !lookup_holds(fs, n, &glance, &left_us) && !handle_is_open(&fs->handles, ino, 0);
 }

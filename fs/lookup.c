@@ -38,8 +38,8 @@ static int own_inode(struct fs *fs, fuse_req_t req, struct node *n)
 {
 	const struct node_traits *t = node_traits(n);
 
-	if (!(t->builds || t->freezes) || !own_inode_is_due(&fs->own_inodes, fs_file_key(fs, n),
-							    fuse_req_ctx(req)->pid, clock_monotonic_us()))
+	if (!t->parks || !own_inode_is_due(&fs->own_inodes, fs_file_key(fs, n), fuse_req_ctx(req)->pid,
+					   clock_monotonic_us()))
 		return 0;
 	return interned_alias(&fs->interned, n);
 }
@@ -72,7 +72,7 @@ static void reply_entry(struct fs *fs, fuse_req_t req, struct node *n)
 	e.ino = node_id(n);
 	e.attr_timeout = attr_timeout(n);
 	/* X.failed.progress is there while X.failed is; and of a document's size the kernel hears again. */
-	e.entry_timeout = node_traits(n)->dir || n->kind == NODE_LINK ? ATTR_FOREVER_S : 0;
+	e.entry_timeout = node_traits(n)->stays ? ATTR_FOREVER_S : 0;
 	if (r == 0)
 		r = fuse_reply_entry(req, &e);
 	else
@@ -149,7 +149,8 @@ static int check_exists(struct fs *fs, const struct node *n, const struct name *
 	int64_t left_us;
 
 	int r = fs_scope_of_name(fs, n->model, name, &scope);
-	if (r || n->kind != NODE_PROGRESS || !n->suffix)
+	/* A batch itself is marked before it is looked at. */
+	if (r || node_traits(n)->batch || !n->suffix)
 		return r;
 	r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
 	if (r)
@@ -178,7 +179,7 @@ static void lookup_in_model(struct fs *fs, fuse_req_t req, const struct node *di
 	}
 	if (node_traits(&n)->range)
 		lookup_interned(fs, req, dir, &n, text, &name);
-	else if (n.kind == NODE_BATCH)
+	else if (node_traits(&n)->batch)
 		lookup_batch(fs, req, &n);
 	else
 		reply_entry(fs, req, &n);
@@ -252,6 +253,34 @@ static void lookup_in_root(struct fs *fs, fuse_req_t req, const char *text)
 	reply_entry(fs, req, &n);
 }
 
+static void lookup_in(struct fs *fs, fuse_req_t req, const struct node *dir, const char *name)
+{
+	switch (dir->kind) {
+	case NODE_ROOT:
+		lookup_in_root(fs, req, name);
+		return;
+	case NODE_MODEL:
+		lookup_in_model(fs, req, dir, name);
+		return;
+	case NODE_SELECTION:
+		lookup_in_selection(fs, req, dir, name);
+		return;
+	case NODE_LINK:
+	case NODE_BATCH:
+	case NODE_BATCH_SQL:
+	case NODE_RANGE:
+	case NODE_RANGE_SQL:
+	case NODE_PROGRESS:
+	case NODE_DOCUMENT:
+	case NODE_RUN:
+	case NODE_FULL_REFRESH:
+	case NODE_HISTORY:
+	case NODE_KINDS:
+		break;
+	}
+	fuse_reply_err(req, ENOTDIR);
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fuse_req_userdata(req);
@@ -260,14 +289,8 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	if (r)
 		fuse_reply_err(req, -r);
-	else if (dir.kind == NODE_ROOT)
-		lookup_in_root(fs, req, name);
-	else if (dir.kind == NODE_MODEL)
-		lookup_in_model(fs, req, &dir, name);
-	else if (dir.kind == NODE_SELECTION)
-		lookup_in_selection(fs, req, &dir, name);
 	else
-		fuse_reply_err(req, ENOTDIR);
+		lookup_in(fs, req, &dir, name);
 }
 
 static void forget_ino(struct fs *fs, fuse_ino_t ino, uint64_t n)

@@ -13,20 +13,25 @@ enum {
 _Static_assert(NODE_KINDS <= 1 << KIND_BITS, "a kind has its place in the inode number");
 
 static const struct node_traits traits[NODE_KINDS] = {
-	[NODE_ROOT] = {.dir = true, .kept = true, .of_others = true},
-	[NODE_MODEL] = {.dir = true, .kept = true, .of_model = true},
-	[NODE_SELECTION] = {.dir = true, .of_others = true},
-	[NODE_LINK] = {.of_model = true},
-	[NODE_BATCH] = {.builds = true,
+	[NODE_ROOT] = {.dir = true, .stays = true, .kept = true, .of_others = true},
+	[NODE_MODEL] = {.dir = true, .stays = true, .kept = true, .of_model = true},
+	[NODE_SELECTION] = {.dir = true, .stays = true, .of_others = true},
+	[NODE_LINK] = {.stays = true, .of_model = true},
+	[NODE_BATCH] = {.batch = true,
+			.of_batch = true,
+			.builds = true,
 			.freezes = true,
+			.parks = true,
 			.cancels = true,
 			.document = true,
 			.kept = true,
 			.of_model = true},
-	[NODE_BATCH_SQL] = {.document = true, .of_model = true},
+	[NODE_BATCH_SQL] = {.of_batch = true, .document = true, .of_model = true},
 	[NODE_RANGE] = {.builds = true,
 			.freezes = true,
+			.parks = true,
 			.cancels = true,
+			.oldest = true,
 			.document = true,
 			.range = true,
 			.of_model = true,
@@ -34,8 +39,15 @@ static const struct node_traits traits[NODE_KINDS] = {
 	[NODE_RANGE_SQL] = {.document = true, .range = true, .of_model = true},
 	[NODE_PROGRESS] = {.range = true, .of_model = true, .of_others = true},
 	[NODE_DOCUMENT] = {.document = true, .fixed = true, .of_model = true, .of_others = true},
-	[NODE_RUN] = {.builds = true, .document = true, .fixed = true, .of_model = true, .of_others = true},
-	[NODE_FULL_REFRESH] = {.freezes = true, .document = true, .fixed = true, .of_model = true},
+	[NODE_RUN] = {.builds = true,
+		      .planned = true,
+		      .parks = true,
+		      .document = true,
+		      .fixed = true,
+		      .of_model = true,
+		      .of_others = true},
+	[NODE_FULL_REFRESH] =
+		{.protects = true, .parks = true, .document = true, .fixed = true, .of_model = true},
 	[NODE_HISTORY] = {.fixed = true, .of_model = true, .of_others = true},
 };
 
@@ -120,6 +132,6 @@ bool node_parse(uint64_t id, struct node *out)
 	}
 	out->model = (slot)(number >> MODEL_SHIFT) - 1;
 	out->ordinal = (uint32_t)(number >> ORDINAL_SHIFT) & NODE_ORDINAL_MAX;
-	return out->suffix < NODE_SUFFIXES && !t->range && out->kind != NODE_SELECTION &&
+	return out->suffix < (t->batch ? NODE_SUFFIXES : 1) && !t->range && out->kind != NODE_SELECTION &&
 	       (out->model < 0 ? t->of_others : t->of_model);
 }

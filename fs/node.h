@@ -45,9 +45,16 @@ enum node_kind {
 
 struct node_traits {
 	bool dir;
+	bool stays;	/* its name leads to it for as long as the mount lasts */
+	bool batch;	/* a batch itself: a suffix is a claim, and its names are marked in kernel_cache.h */
+	bool of_batch;	/* its ordinal is a batch's, and that one alone is its scope */
 	bool builds;	/* a write to it asks for a build, and sync of it waits for that */
-	bool freezes;	/* chmod freezes it, or protects what it stands for */
+	bool planned;	/* the plan decides which batches of its scope such a request builds */
+	bool freezes;	/* chmod freezes its batches; not those of a set of states */
+	bool protects;	/* chmod protects its model against a full refresh */
+	bool parks;	/* a change to it may wait for an answer, with its inode locked meanwhile */
 	bool cancels;	/* rm cancels what is queued or running in it */
+	bool oldest;	/* its mtime is the oldest among those of its batches that are built */
 	bool document;	/* it has a text of a known size, fixed when it is opened */
 	bool range;	/* it is interned by its name, as a range */
 	bool fixed;	/* its name is in fixed_names.h */

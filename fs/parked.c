@@ -150,18 +150,21 @@ static void answer_ok(struct parked *p)
 	case WAIT_READ:
 		progress_answer(fs, what);
 		break;
+	case WAIT_KINDS:
+		break;
 	}
 }
 
 static void answer(struct parked *p)
 {
 	/* A reader's time is up when it gets its next line; what has become of the batches that line says. */
-	bool line = p->what.kind == WAIT_READ && p->result != -EINTR && p->result != -ECONNABORTED;
+	const struct wait_traits *t = wait_traits(p->what.kind);
+	bool line = t->line && p->result != -EINTR && p->result != -ECONNABORTED;
 
 	if (p->result == 0 || line) {
 		answer_ok(p);
 	} else {
-		if (p->what.kind == WAIT_OPEN)
+		if (t->opens)
 			handle_drop(&p->fs->handles, p->what.fi.fh);
 		else
 			handle_undo(&p->fs->handles, p->what.fi.fh, p->is_reason);
@@ -180,7 +183,7 @@ void parked_answer(struct parked *p)
 /* Under the lock. Whether a signal is to be left unanswered for a while. */
 static bool is_deaf(const struct parked *p, int64_t now_us)
 {
-	return p->what.kind != WAIT_FSYNC && p->what.kind != WAIT_READ && now_us - p->since < WAIT_DEAF_US;
+	return !wait_traits(p->what.kind)->for_batches && now_us - p->since < WAIT_DEAF_US;
 }
 
 /* libfuse calls it with the request's own lock held. */

@@ -234,7 +234,7 @@ int fs_scope(struct fs *fs, const struct node *n, struct scope *out)
 	struct range range = {.span = SPAN_EVERYTHING};
 
 	*out = (struct scope){.n = 0};
-	if (n->kind == NODE_BATCH || n->kind == NODE_BATCH_SQL) {
+	if (node_traits(n)->of_batch) {
 		int r = of_model(fs, n->model, (struct ordinal_range){n->ordinal, n->ordinal + 1}, 0, out);
 		out->single = r == 0;
 		return r;

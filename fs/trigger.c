@@ -29,7 +29,7 @@ int trigger_check_suffix(struct fs *fs, const struct node *n)
 {
 	struct batch_glance glance;
 
-	if (n->kind != NODE_BATCH || !n->suffix)
+	if (!node_traits(n)->batch || !n->suffix)
 		return 0;
 	int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
 	if (r)
@@ -38,33 +38,58 @@ int trigger_check_suffix(struct fs *fs, const struct node *n)
 	return suffix_of(glance.state) == n->suffix ? 0 : -ENOENT;
 }
 
+/* What the mode bits allow, whoever asks: they show what can be built. */
+static bool is_writable(struct fs *fs, const struct node *n, const struct scope *scope)
+{
+	switch (n->kind) {
+	case NODE_ROOT:
+	case NODE_MODEL:
+	case NODE_SELECTION:
+		/* A directory keeps its own mode: touching it is EPERM, not a matter of rights. */
+		return true;
+	case NODE_BATCH:
+	case NODE_RANGE:
+	case NODE_RUN:
+		return !scope_unrunnable(fs->backend, scope);
+	case NODE_FULL_REFRESH:
+		return attr_may_refresh(fs, n->model);
+	case NODE_LINK:
+	case NODE_BATCH_SQL:
+	case NODE_RANGE_SQL:
+	case NODE_PROGRESS:
+	case NODE_DOCUMENT:
+	case NODE_HISTORY:
+	case NODE_KINDS:
+		break;
+	}
+	return false;
+}
+
+static int refuse_full_refresh(struct fs *fs, fuse_req_t req, const struct node *n, bool say)
+{
+	if (backend_protected(fs->backend, n->model))
+		return refuse(
+			fs, req, n, say, EPERM,
+			"The model is protected against a full refresh (read .full-refresh for the reason); "
+			"touch a period or a range to rebuild a part of it.");
+	return refuse(fs, req, n, say, EOPNOTSUPP,
+		      "This version of batchfs does not rebuild a model as a whole yet: nothing was "
+		      "changed; touch a period or a range to rebuild a part of it.");
+}
+
 static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct scope *scope)
 {
-	mode_t mode = 0666 & ~fs->umask;
-	int r = node_traits(n)->builds ? fs_scope(fs, n, scope) : 0;
+	const struct node_traits *t = node_traits(n);
+	int r = t->builds ? fs_scope(fs, n, scope) : 0;
 	const struct backend_part *unrunnable = scope_unrunnable(fs->backend, scope);
 
 	if (backend_read_only(fs->backend))
 		return refuse(fs, req, n, say, EROFS,
 			      "The mount is read-only (-o ro): nothing is built through it.");
-	const struct node_traits *t = node_traits(n);
-	bool protected = n->kind == NODE_FULL_REFRESH && backend_protected(fs->backend, n->model);
-	bool verb = n->kind == NODE_FULL_REFRESH && backend_runnable(fs->backend, n->model);
-	/* A directory keeps its own mode: touching it is EPERM, not a matter of rights. */
-	if (!t->dir && (protected || unrunnable || (!verb && !t->builds)))
-		mode = 0444;
-	if (!access_may_write(fs, req, mode))
+	if (!access_may_write(fs, req, (is_writable(fs, n, scope) ? 0666 : 0444) & ~fs->umask))
 		return refuse(fs, req, n, say, EACCES, "The file's mode does not let this user write to it.");
-	if (n->kind == NODE_FULL_REFRESH && !protected)
-		return refuse(fs, req, n, say, EOPNOTSUPP,
-			      "This version of batchfs does not rebuild a model as a whole yet: nothing was "
-			      "changed; "
-			      "touch a period or a range to rebuild a part of it.");
-	if (protected)
-		return refuse(
-			fs, req, n, say, EPERM,
-			"The model is protected against a full refresh (read .full-refresh for the reason); "
-			"touch a period or a range to rebuild a part of it.");
+	if (t->protects)
+		return refuse_full_refresh(fs, req, n, say);
 	if (!t->builds)
 		return refuse(
 			fs, req, n, say, EPERM,
@@ -95,7 +120,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 	if (backend_read_only(fs->backend))
 		r = -EROFS;
-	else if (r == 0 && dir.kind == NODE_MODEL && !backend_runnable(fs->backend, dir.model))
+	else if (r == 0 && dir.model >= 0 && !backend_runnable(fs->backend, dir.model))
 		r = refuse_unrunnable(fs, req, &dir, dir.model, true);
 	else if (r == 0)
 		/* Not EPERM: to `touch` a batch that is not there, "No such file or directory" is the reason.

@@ -20,25 +20,10 @@ void waits_fini(struct waits *w)
 	pthread_mutex_destroy(&w->lock);
 }
 
-bool wait_holds_inode(enum wait_kind kind)
-{
-	switch (kind) {
-	case WAIT_WRITE:
-	case WAIT_SETATTR:
-	case WAIT_FSYNC:
-		return true;
-	case WAIT_OPEN:
-	case WAIT_GETATTR:
-	case WAIT_TEXT:
-	case WAIT_READ:
-		break;
-	}
-	return false;
-}
-
 /* for_batches: it waits for the batches from the beginning. */
 static struct parked *make(struct fs *fs, const struct wait_for *what, bool for_batches)
 {
+	const struct wait_traits *t = wait_traits(what->kind);
 	struct parked *p = calloc(1, sizeof(*p));
 	int64_t now = clock_monotonic_us();
 
@@ -57,14 +42,14 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool for_
 	p->arming = true;
 	p->since = now;
 	p->limit_at = fs->request_limit_us ? now + fs->request_limit_us : INT64_MAX;
-	p->deadline = what->kind == WAIT_FSYNC || what->kind == WAIT_READ ? INT64_MAX : now + fs->timeout_us;
+	p->deadline = t->for_batches ? INT64_MAX : now + fs->timeout_us;
 	/* Without memory the set's own verdict is left. */
-	if (for_batches && what->scope->states && what->kind != WAIT_READ)
+	if (for_batches && what->scope->states && !t->line)
 		p->failures_before = failure_snapshot_take(fs->backend, what->scope);
 	if (p->limit_at < p->deadline)
 		p->deadline = p->limit_at;
 	p->file = fs_file_key(fs, &what->node);
-	if (wait_holds_inode(what->kind) && !what->node.alias)
+	if (t->holds_inode && !what->node.alias)
 		p->on_name = own_inode_locked(&fs->own_inodes, p->file);
 	return p;
 }
@@ -87,7 +72,7 @@ static struct parked *park(struct fs *fs, const struct wait_for *what, bool for_
 		}
 	}
 	if (!p || closed) {
-		if (what->kind == WAIT_OPEN)
+		if (wait_traits(what->kind)->opens)
 			handle_drop(&fs->handles, what->fi.fh);
 		fuse_reply_err(what->req, p ? ECONNABORTED : ENOMEM);
 		parked_free(p);
@@ -127,7 +112,7 @@ static void settle(struct parked *p, int result)
 	bool mine;
 
 	/* What was refused of a batch stands in its document. */
-	if (result < 0 && wait_holds_inode(p->what.kind))
+	if (result < 0 && wait_traits(p->what.kind)->holds_inode)
 		announce_attributes(p->fs, &p->scope);
 	{
 		LOCKED(&p->fs->waits.lock);
@@ -145,11 +130,11 @@ static void on_recorded(void *ctx, int result)
 	const struct node *n = &p->what.node;
 
 	if (result == 0) {
-		if (n->kind == NODE_BATCH && n->suffix)
+		if (node_traits(n)->batch && n->suffix)
 			name_grace_accepted(&fs->name_graces, n->model, n->ordinal, n->suffix,
 					    clock_monotonic_us());
 		/* Of a set and of .run the backend has told what it has queued. */
-		for (size_t i = 0; !p->scope.states && n->kind != NODE_RUN && i < p->scope.n; i++)
+		for (size_t i = 0; !p->scope.states && !node_traits(n)->planned && i < p->scope.n; i++)
 			announce_changed(fs, scope_list(&p->scope)[i].model,
 					 scope_list(&p->scope)[i].batches);
 	}
@@ -197,7 +182,7 @@ void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze)
 	f.ctx = park(fs, what, false);
 	if (!f.ctx)
 		return;
-	if (what->node.kind == NODE_FULL_REFRESH) {
+	if (node_traits(&what->node)->protects) {
 		backend_protect(fs->backend, what->node.model, &f);
 	} else {
 		if (freeze)
@@ -214,7 +199,7 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 		.parts = scope_list(what->scope),
 		.n_parts = what->scope->n,
 		.file = &file.file,
-		.run = what->node.kind == NODE_RUN,
+		.run = node_traits(&what->node)->planned,
 		.expected = what->node.suffix ? (int)suffix_state(what->node.suffix) : -1,
 		.uid = who->uid,
 		.pid = who->pid,

@@ -19,25 +19,13 @@
 #include "fs/compat.h"
 #include "fs/node.h"
 #include "fs/scope.h"
+#include "fs/wait_kind.h"
 
 /*
  * For so long a signal does not end what asks for something: it is answered within milliseconds, and a
  * program that is merely told of the time (SIGALRM, SIGPROF) does not expect its touch to fail.
  */
 #define WAIT_DEAF_US 50000
-
-enum wait_kind {
-	WAIT_OPEN,
-	WAIT_GETATTR,
-	WAIT_TEXT, /* a READ of a document */
-	WAIT_READ, /* of a .progress */
-	WAIT_WRITE,
-	WAIT_SETATTR,
-	WAIT_FSYNC,
-};
-
-/* Whether the kernel holds the inode's lock meanwhile, and with that everybody who writes to the file. */
-bool wait_holds_inode(enum wait_kind kind);
 
 struct fs;
 struct parked;

@@ -9,7 +9,7 @@
 
 static bool waits(const struct parked *p)
 {
-	return p->watch && p->what.kind != WAIT_READ;
+	return p->watch && !wait_traits(p->what.kind)->line;
 }
 
 /* What takes longer than this to be cancelled is not expected by anybody who comes later. */

@@ -84,6 +84,9 @@ static void test_node_refuses_what_it_did_not_make(void **state)
 	assert_false(node_parse(node_scatter(one << 38 | (uint64_t)NODE_SELECTION << 5), &out));
 	assert_false(node_parse(node_scatter(one << 38 | (uint64_t)NODE_RANGE << 5), &out));
 	assert_false(node_parse(node_scatter(one << 62 | (uint64_t)NODE_RANGE << 5), &out));
+	/* Of a batch a suffix says something; of its SQL it does not. */
+	assert_true(node_parse(node_scatter(one << 38 | (uint64_t)NODE_BATCH << 5 | 3), &out));
+	assert_false(node_parse(node_scatter(one << 38 | (uint64_t)NODE_BATCH_SQL << 5 | 3), &out));
 	assert_false(node_parse(node_scatter(one << 63 | one << 38 | (uint64_t)NODE_BATCH << 5), &out));
 }
 
