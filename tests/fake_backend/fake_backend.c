@@ -6,19 +6,11 @@
 
 #include "backend/base/cleanup.h"
 
-#define SIZE_SHORT  512
-#define SIZE_FAILED 1536
-
 struct fake_batch *fake_at(const struct backend *b, slot model, ordinal batch)
 {
 	const struct fake_table *t = &b->tables[model];
 
 	return &t->batches[batch - t->model.existing.first];
-}
-
-static pthread_mutex_t *lock_of(const struct backend *b)
-{
-	return (pthread_mutex_t *)&b->lock;
 }
 
 static int64_t now_us(void)
@@ -326,43 +318,6 @@ char *fake_last_refusal(struct backend *b)
 {
 	LOCKED(&b->lock);
 	return strdup(b->refusal ? b->refusal : "");
-}
-
-static void glance(const struct fake_table *t, const struct fake_batch *x, struct batch_glance *out)
-{
-	*out = (struct batch_glance){
-		.state = x->state,
-		.attempt = x->attempt,
-		.built_at = x->built_at,
-		.size = x->state == BATCH_FAILED ? SIZE_FAILED : SIZE_SHORT,
-		.writable = t->model.runnable && !x->frozen,
-	};
-}
-
-int backend_glance(const struct backend *b, slot model, ordinal batch, struct batch_glance *out)
-{
-	const struct fake_table *t = &b->tables[model];
-
-	if (batch < t->model.existing.first || batch >= t->model.existing.end)
-		return -ENOENT;
-	LOCKED(lock_of(b));
-	glance(t, fake_at(b, model, batch), out);
-	return 0;
-}
-
-uint64_t backend_glances(const struct backend *b, slot model, ordinal first, size_t n,
-			 struct batch_glance *out)
-{
-	LOCKED(lock_of(b));
-	for (size_t i = 0; i < n; i++)
-		glance(&b->tables[model], fake_at(b, model, first + (ordinal)i), &out[i]);
-	return b->tables[model].generation;
-}
-
-uint64_t backend_generation(const struct backend *b, slot model)
-{
-	LOCKED(lock_of(b));
-	return b->tables[model].generation;
 }
 
 static bool busy(const struct fake_batch *x)

@@ -53,6 +53,12 @@ struct backend {
 	char *reason, *refusal;
 };
 
+/* For what only looks. */
+static inline pthread_mutex_t *lock_of(const struct backend *b)
+{
+	return (pthread_mutex_t *)&b->lock;
+}
+
 struct fake_batch *fake_at(const struct backend *b, slot model, ordinal batch);
 
 /* Whether a batch in that state belongs to the part. */
