@@ -135,8 +135,11 @@ struct grant {
 	const char **roles;    /* NULL-terminated; empty: nobody is to hold it */
 };
 
+struct catalog;
+
 struct model {
-	const char *dir; /* its directory's name: unique in the catalog, a valid file name */
+	struct catalog *catalog; /* that it is of; NULL: of none */
+	const char *dir;	 /* its directory's name: unique in the catalog, a valid file name */
 	const char *name, *package, *unique_id;
 	const char *version; /* NULL: not versioned */
 	struct relation relation;
@@ -228,7 +231,8 @@ struct node {
 };
 
 struct catalog {
-	const char *path; /* the manifest's file */
+	unsigned references; /* atomic: catalog_hold() */
+	const char *path;    /* the manifest's file */
 	const char *project, *adapter_type, *dbt_version, *schema_version;
 	const struct model *models; /* sorted by dir */
 	size_t n_models;
@@ -248,7 +252,14 @@ struct catalog {
  */
 int manifest_load(const char *path, const struct log *log, struct catalog **out, struct error *err);
 
-void catalog_free(struct catalog *c); /* NULL is fine */
+/*
+ * A catalog begins with one reference; with the last one it is freed. Any thread. A model keeps its catalog
+ * by model_hold() and model_drop(); one that is of no catalog is its maker's.
+ */
+void catalog_hold(struct catalog *c);
+void catalog_free(struct catalog *c); /* drops one reference; NULL is fine */
+const struct model *model_hold(const struct model *m);
+void model_drop(const struct model *m);
 
 /* The place in catalog.models of the model whose directory is `dir`, or -1. */
 int catalog_find(const struct catalog *c, const char *dir);

@@ -13,4 +13,8 @@ typedef int32_t slot;
 
 #define SLOT_NONE (-1)
 
+/* So many a mount gives in its life, at most: what is kept by slot may be reserved for all of them, and never
+ * moves. */
+#define SLOTS_MAX (1 << 16)
+
 #endif

@@ -261,14 +261,19 @@ struct store_ops {
 	void (*close)(struct store *s);
 
 	/*
-	 * models[i] is what the slot i stands for; it outlives the store. Fills targets[i]; one transaction.
-	 * Models that the engine's builder does not support (verdict.h) are passed over. Once, after open.
+	 * models[i] is what the slot i stands for from now on, held by the store as long as it needs it.
+	 * NULL: the model that the slot stood for is in the manifest no more; what runs of it goes on, and
+	 * targets[i] says nothing. Fills the others' targets[i]; one transaction. Models that the engine's
+	 * builder does not support (verdict.h) are passed over. After open, and again for each new manifest:
+	 * n never falls, a slot's batch size and target never change. After a failure everything is as
+	 * before. A worker's call goes on with what its model was when the call began.
 	 */
 	int (*enlist)(struct store *s, const struct model *const *models, struct store_target *targets,
 		      size_t n, struct error *err);
 
-	/* Streams what is recorded of the enlisted models, in constant memory: freezes and requests first,
-	 * then states. Once, after enlist. */
+	/* Streams what is recorded of the enlisted models and was not reported yet, in constant memory:
+	 * freezes and requests first, then states. After each enlist. A begin that has moved back is a
+	 * reason, too; what runs here is left out then. */
 	int (*load)(struct store *s, const struct store_sink *sink, struct error *err);
 
 	/*

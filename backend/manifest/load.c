@@ -133,6 +133,7 @@ int catalog_from_json(json_t *root, const char *path, const struct log *log, str
 	struct owned_catalog *owned = calloc(1, sizeof(*owned));
 	if (!owned)
 		return error_set(err, ENOMEM, "%s: no memory to load it", path);
+	owned->catalog.references = 1;
 	struct loader l = {.catalog = &owned->catalog, .arena = &owned->arena, .log = log};
 	l.catalog->path = arena_strdup(l.arena, path);
 	const char *slash = strrchr(path, '/');
@@ -150,6 +151,8 @@ int catalog_from_json(json_t *root, const char *path, const struct log *log, str
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	owned->catalog.loaded_at = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	for (size_t i = 0; i < l.n_models; i++)
+		l.models[i].catalog = &owned->catalog;
 	owned->catalog.models = l.models;
 	owned->catalog.n_models = l.n_models;
 	owned->catalog.nodes = l.nodes;
@@ -210,9 +213,26 @@ int manifest_load(const char *path, const struct log *log, struct catalog **out,
 	return r;
 }
 
+void catalog_hold(struct catalog *c)
+{
+	__atomic_add_fetch(&c->references, 1, __ATOMIC_RELAXED);
+}
+
+const struct model *model_hold(const struct model *m)
+{
+	if (m->catalog)
+		catalog_hold(m->catalog);
+	return m;
+}
+
+void model_drop(const struct model *m)
+{
+	catalog_free(m->catalog);
+}
+
 void catalog_free(struct catalog *c)
 {
-	if (!c)
+	if (!c || __atomic_sub_fetch(&c->references, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	struct owned_catalog *owned = (struct owned_catalog *)c;
 	arena_fini(&owned->arena);

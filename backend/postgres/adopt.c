@@ -235,7 +235,7 @@ int pg_look(struct worker *w, slot model, enum look_kind kind, const struct stor
 	    struct error *err)
 {
 	struct store *s = w->store;
-	struct pg_model *m = &s->models[model];
+	auto_model struct pg_model *m = model_get(s, model);
 	struct pg_shape *shape = NULL;
 	auto_result *windows = NULL;
 	if (kind != LOOK_FIRST)

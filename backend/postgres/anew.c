@@ -55,7 +55,7 @@ static void own_note(struct store *s, const struct store_state *state)
 
 static void put_back(struct store *s, struct pg_pipe *p, const struct pg_own *own)
 {
-	const struct pg_model *m = &s->models[own->model];
+	const struct pg_model *m = s->models[own->model];
 	struct pg_params params = {0};
 	pg_param_time(&params, clock_now_us(s->config->clock));
 	pg_param_int(&params, s->owner);
@@ -118,7 +118,7 @@ static void report_targets(struct store *s, const struct store_sink *sink)
 {
 	auto_free struct store_target *met = steal(&s->met);
 	for (size_t i = 0; met && i < s->n; i++)
-		if (s->models[i].enlisted)
+		if (s->models[i]->enlisted)
 			sink->target(sink->ctx, (slot)i, &met[i]);
 }
 

@@ -14,7 +14,7 @@ void answers_init(struct answers *a)
 
 void answers_add(const struct store *s, struct answers *a, size_t number, const struct store_outcome *o)
 {
-	const struct pg_model *m = &s->models[o->model];
+	const struct pg_model *m = s->models[o->model];
 	auto_free char *message = clean_text(o->message, MESSAGE_MAX, s->plain);
 	struct strbuf *c = a->columns;
 	pg_array_int(&c[0], (int64_t)number);
@@ -69,7 +69,7 @@ size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_ou
 					    [BATCH_DAY] = "1 day",
 					    [BATCH_MONTH] = "1 month",
 					    [BATCH_YEAR] = "1 year"};
-	const struct pg_model *m = &s->models[o->model];
+	const struct pg_model *m = s->models[o->model];
 	enum batch_size size = m->model->batch_size;
 	auto_free char *message = clean_text(o->message, MESSAGE_MAX, s->plain);
 	struct pg_params v = {0};
@@ -90,7 +90,7 @@ size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_ou
 
 void range_take(const struct store *s, const PGresult *r, struct store_outcome *o)
 {
-	enum batch_size size = s->models[o->model].model->batch_size;
+	enum batch_size size = s->models[o->model]->model->batch_size;
 	ordinal end = o->batch + o->count, recorded = calendar_ordinal(size, pg_time(r, 0, 1));
 	o->id = pg_int(r, 0, 0);
 	o->next = calendar_ceil(size, pg_time(r, 0, 2));

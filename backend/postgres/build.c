@@ -320,12 +320,8 @@ static int look(struct build *b, struct error *err)
 int pg_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 	     struct error *err)
 {
-	struct build b = {.w = w,
-			  .m = &w->store->models[run->model],
-			  .run = run,
-			  .report = report,
-			  .ctx = ctx,
-			  .clean = true};
+	auto_model struct pg_model *m = model_get(w->store, run->model);
+	struct build b = {.w = w, .m = m, .run = run, .report = report, .ctx = ctx, .clean = true};
 	struct error why = {0};
 	pg_cancel_forget(&w->cancel);
 	int r = look(&b, &why);

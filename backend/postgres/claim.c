@@ -16,7 +16,7 @@ static int64_t unique_start(struct store *s, int64_t started)
 static int add_claim(struct store *s, struct pg_pipe *p, const struct store_claim *c, const char *uuid,
 		     int64_t started, struct error *err)
 {
-	const struct pg_model *m = &s->models[c->model];
+	const struct pg_model *m = s->models[c->model];
 	auto_strbuf windows = STRBUF_INIT, models = STRBUF_INIT, attempts = STRBUF_INIT;
 	for (uint32_t i = 0; i < c->count; i++) {
 		pg_array_time(&windows, calendar_start(m->model->batch_size, c->first + i));
@@ -71,7 +71,7 @@ static struct pg_doubt *doubt_new(const struct store *s, const struct store_clai
 {
 	struct pg_doubt *d = malloc(sizeof *d);
 	if (d)
-		*d = (struct pg_doubt){.id = s->models[c->model].id, .started = started};
+		*d = (struct pg_doubt){.id = s->models[c->model]->id, .started = started};
 	return d;
 }
 
@@ -114,7 +114,7 @@ int claim_add(struct store *s, struct pg_pipe *p, struct store_claim *c, const c
 void claim_take(const struct store *s, const struct pg_pipe *p, size_t at, struct store_claim *c)
 {
 	if (PQresultStatus(p->results[at]) == PGRES_TUPLES_OK)
-		take_grant(&s->models[c->model], c, p->results[at]);
+		take_grant(s->models[c->model], c, p->results[at]);
 }
 
 static int send_claims(struct store *s, struct pg_pipe *p, struct store_claim *claims, size_t n,

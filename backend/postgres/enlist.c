@@ -10,47 +10,15 @@
 struct enlisting {
 	struct store *s;
 	struct store_target *targets;
+	struct pg_model **all; /* n_all, by slot: as store.models will be */
+	size_t n_all;
+	struct id_index *by_id; /* as store.by_id will be; NULL: not known yet */
+	size_t n_ids;
 	struct pg_model **models;
 	struct pg_shape **shapes;
 	struct pg_known *known;
 	size_t n;
 };
-
-/* The server would cut the name off; the table is then found neither by dbt nor by us, and made again at
- * every run. */
-static int check_length(const struct model *m, const char *name, struct error *why_not)
-{
-	size_t n = strlen(name);
-	if (n <= NAME_LONGEST)
-		return 0;
-	return error_set(
-		why_not, EOPNOTSUPP,
-		"%s builds into %s, and that name is %zu bytes long: PostgreSQL keeps %d (dbt counts characters)",
-		m->dir, name, n, NAME_LONGEST);
-}
-
-static int make_model(struct store *s, size_t i, const struct model *m, struct error *why_not)
-{
-	struct pg_model *pm = &s->models[i];
-	*pm = (struct pg_model){.model = m, .index = (slot)i, .loses_outside = model_loses_outside(m)};
-	if (!verdict_builds(m, PG_SUPPORTS))
-		return 0;
-	if (!m->relation.schema)
-		return error_set(why_not, EOPNOTSUPP, "%s names no schema for its table", m->dir);
-	if (check_length(m, m->relation.schema, why_not) || check_length(m, m->relation.identifier, why_not))
-		return -EOPNOTSUPP;
-	auto_strbuf target = STRBUF_INIT;
-	quote_name(&target, m->relation.schema);
-	strbuf_putc(&target, '.');
-	quote_name(&target, m->relation.identifier);
-	pm->target = strbuf_detach(&target);
-	bool failed = false;
-	pm->column = plain_column(m->event_time, &failed);
-	if (!pm->target || failed)
-		return error_set(why_not, ENOMEM, "no memory for %s", m->dir);
-	int r = window_sql_parse(SQL_POSTGRES, m, NULL, &pm->sql, why_not);
-	return r == -ENOMEM ? r : r ? error_prefix(why_not, "the compiled SQL of %s: ", m->dir) : 0;
-}
 
 static int check_database(struct store *s, const char *database, const struct model *m, struct error *why_not)
 {
@@ -63,14 +31,37 @@ static int check_database(struct store *s, const char *database, const struct mo
 			 m->dir, m->relation.database, database);
 }
 
+/* A model whose facts are the same ones stays what it is, with what is known of its target. */
+static struct pg_model *take_model(struct store *s, size_t i, const struct model *m)
+{
+	bool same = i < s->n && s->models[i]->model == m && s->models[i]->sql && !s->models[i]->gone;
+	return same ? model_get(s, (slot)i) : model_new(s, (slot)i, m);
+}
+
+/* What runs of it goes on, and what it was comes back with it. */
+static void take_gone(struct enlisting *e, size_t i)
+{
+	e->all[i] = model_get(e->s, (slot)i);
+	e->all[i]->gone = true;
+	if (e->all[i]->enlisted)
+		e->models[e->n++] = e->all[i];
+}
+
 static int make_models(struct enlisting *e, const struct model *const *models, const char *database,
 		       struct error *err)
 {
 	struct store *s = e->s;
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; i < e->n_all; i++) {
 		struct error *why_not = &e->targets[i].why_not;
 		e->targets[i] = (struct store_target){0};
-		int r = make_model(s, i, models[i], why_not);
+		if (!models[i]) {
+			take_gone(e, i);
+			continue;
+		}
+		e->all[i] = take_model(s, i, models[i]);
+		if (!e->all[i])
+			return error_set(err, ENOMEM, "no memory for %s", models[i]->dir);
+		int r = e->all[i]->sql ? 0 : model_make(e->all[i], why_not);
 		if (r == -ENOMEM) {
 			if (err)
 				*err = *why_not;
@@ -81,32 +72,40 @@ static int make_models(struct enlisting *e, const struct model *const *models, c
 			e->targets[i].lasting = true;
 			continue;
 		}
-		e->models[e->n++] = &s->models[i];
+		e->models[e->n++] = e->all[i];
 	}
 	return 0;
 }
 
+/* Of those with one id the one that is built comes first. */
 static int by_id(const void *a, const void *b)
 {
 	const struct id_index *x = a, *y = b;
-	return x->id != y->id ? (x->id < y->id ? -1 : 1) : x->index - y->index;
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return x->gone != y->gone ? x->gone - y->gone : x->index - y->index;
 }
 
 /* The state belongs to the target: of two models that build into one, the second cannot run. Returns how many
  * stay. */
 static size_t drop_doubles(struct enlisting *e, struct id_index *list, size_t n)
 {
-	struct pg_model *models = e->s->models;
+	struct pg_model **models = e->all;
 	size_t kept = 0;
 	qsort(list, n, sizeof *list, by_id);
 	for (size_t i = 0; i < n; i++) {
-		struct pg_model *m = &models[list[i].index];
+		struct pg_model *m = models[list[i].index];
 		if (!kept || list[kept - 1].id != list[i].id) {
 			list[kept++] = list[i];
+			m->astray = false;
 			continue;
 		}
+		/* Whoever has taken its place goes on with its states. */
+		m->astray = list[i].gone;
+		if (m->astray)
+			continue;
 		error_set(&e->targets[m->index].why_not, EOPNOTSUPP, "%s builds into %s, as %s does",
-			  m->model->dir, m->target, models[list[kept - 1].index].model->dir);
+			  m->model->dir, m->target, models[list[kept - 1].index]->model->dir);
 	}
 	return kept;
 }
@@ -114,7 +113,6 @@ static size_t drop_doubles(struct enlisting *e, struct id_index *list, size_t n)
 /* r NULL: none has any. */
 static int take_ids(struct enlisting *e, const PGresult *r, struct error *err)
 {
-	struct store *s = e->s;
 	size_t n = 0;
 	auto_free struct id_index *list = calloc(e->n + 1, sizeof *list);
 	if (!list)
@@ -125,18 +123,41 @@ static int take_ids(struct enlisting *e, const PGresult *r, struct error *err)
 		if (i >= e->n)
 			continue;
 		e->known[i].oid = (uint32_t)pg_int(r, row, 2);
-		list[n++] = (struct id_index){.id = (int)pg_int(r, row, 1), .index = e->models[i]->index};
+		list[n++] = (struct id_index){.id = (int)pg_int(r, row, 1),
+					      .index = e->models[i]->index,
+					      .gone = e->models[i]->gone,
+					      .size = e->models[i]->model->batch_size};
 	}
+	auto_free int *ids = calloc(e->n_all + 1, sizeof *ids);
+	if (!ids)
+		return error_set(err, ENOMEM, "no memory for %s",
+				 count_of((uint64_t)e->n, "model", "models").text);
 	n = drop_doubles(e, list, n);
-	LOCKED(&s->lock);
-	for (size_t i = 0; i < e->n; i++)
-		__atomic_store_n(&e->models[i]->id, 0, __ATOMIC_RELAXED);
 	for (size_t i = 0; i < n; i++)
-		__atomic_store_n(&s->models[list[i].index].id, list[i].id, __ATOMIC_RELAXED);
-	free(s->by_id);
-	s->by_id = steal(&list);
-	s->n_ids = n;
+		ids[list[i].index] = list[i].id;
+	for (size_t i = 0; i < e->n; i++)
+		if (!e->models[i]->astray)
+			__atomic_store_n(&e->models[i]->id, ids[e->models[i]->index], __ATOMIC_RELAXED);
+	e->by_id = steal(&list);
+	e->n_ids = n;
 	return 0;
+}
+
+/* From here on this is what the slots stand for. Workers go on with what they hold. */
+static void publish(struct enlisting *e)
+{
+	struct store *s = e->s;
+	auto_free struct id_index *former = NULL;
+	LOCKED(&s->lock);
+	former = s->by_id;
+	s->by_id = steal(&e->by_id);
+	s->n_ids = e->n_ids;
+	for (size_t i = 0; i < e->n_all; i++) {
+		struct pg_model *was = s->models[i];
+		s->models[i] = e->all[i];
+		e->all[i] = was;
+	}
+	s->n = e->n_all;
 }
 
 bool ids_of_all(struct store *s, struct strbuf *ids)
@@ -236,50 +257,82 @@ static int enlist(struct enlisting *e, struct error *err)
 	return r ? r : meet_targets(e, err);
 }
 
-int pg_enlist(struct store *s, const struct model *const *list, struct store_target *targets, size_t n,
-	      struct error *err)
+static bool enlisting_init(struct enlisting *e, size_t n)
 {
-	auto_free struct pg_model **models = calloc(n + 1, sizeof *models);
-	auto_free struct pg_shape **shapes = calloc(n + 1, sizeof *shapes);
-	auto_free struct pg_known *known = calloc(n + 1, sizeof *known);
-	s->models = calloc(n + 1, sizeof *s->models);
-	if (!models || !shapes || !known || !s->models)
-		return error_set(err, ENOMEM, "no memory for %s",
-				 count_of((uint64_t)n, "model", "models").text);
-	s->n = n;
+	e->n_all = n;
+	e->all = calloc(n + 1, sizeof *e->all);
+	e->models = calloc(n + 1, sizeof *e->models);
+	e->shapes = calloc(n + 1, sizeof *e->shapes);
+	e->known = calloc(n + 1, sizeof *e->known);
+	return e->all && e->models && e->shapes && e->known;
+}
+
+/* What was published leaves what it has taken the place of. */
+static void enlisting_fini(struct enlisting *e)
+{
+	for (size_t i = 0; e->all && i < e->n_all; i++)
+		model_put(e->all[i]);
+	free(e->all);
+	free(e->models);
+	free(e->shapes);
+	free(e->known);
+	free(e->by_id);
+}
+
+static int enlist_models(struct enlisting *e, const struct model *const *list, struct error *err)
+{
+	struct store *s = e->s;
 	int r = store_connect(s, true, err);
 	auto_result *database = NULL;
 	if (!r)
 		r = pg_query_row(&s->control, pg_deadline(s), "select pg_catalog.current_database()", NULL,
 				 &database, err);
-	if (r)
-		return r;
-	struct enlisting e = {.s = s, .targets = targets, .models = models, .shapes = shapes, .known = known};
-	r = make_models(&e, list, pg_text(database, 0, 0), err);
 	if (!r)
-		r = drop_unheld(&e, err);
-	for (size_t i = 0; i < e.n && !r; i++)
-		models[i]->enlisted = true;
-	return r ? r : enlist(&e, err);
+		r = make_models(e, list, pg_text(database, 0, 0), err);
+	if (!r)
+		r = drop_unheld(e, err);
+	for (size_t i = 0; i < e->n && !r; i++)
+		e->models[i]->enlisted = true;
+	if (!r)
+		r = enlist(e, err);
+	if (!r)
+		publish(e);
+	return r;
+}
+
+int pg_enlist(struct store *s, const struct model *const *list, struct store_target *targets, size_t n,
+	      struct error *err)
+{
+	struct enlisting e = {.s = s, .targets = targets};
+	if (!s->models)
+		s->models = calloc(SLOTS_MAX, sizeof *s->models);
+	int r = enlisting_init(&e, n) && s->models ? enlist_models(&e, list, err)
+						   : error_set(err, ENOMEM, "no memory for %s",
+							       count_of((uint64_t)n, "model", "models").text);
+	enlisting_fini(&e);
+	return r;
 }
 
 int enlist_again(struct store *s, struct error *err)
 {
-	auto_free struct pg_model **models = calloc(s->n + 1, sizeof *models);
-	auto_free struct pg_shape **shapes = calloc(s->n + 1, sizeof *shapes);
-	auto_free struct pg_known *known = calloc(s->n + 1, sizeof *known);
 	auto_free struct store_target *targets = calloc(s->n + 1, sizeof *targets);
-	if (!models || !shapes || !known || !targets)
-		return error_set(err, ENOMEM, "no memory for %s",
-				 count_of((uint64_t)s->n, "model", "models").text);
-	struct enlisting e = {.s = s, .targets = targets, .models = models, .shapes = shapes, .known = known};
-	for (size_t i = 0; i < s->n; i++)
-		if (s->models[i].enlisted)
-			models[e.n++] = &s->models[i];
-	int r = enlist(&e, err);
-	if (r)
-		return r;
-	free(s->met);
-	s->met = steal(&targets);
-	return 0;
+	struct enlisting e = {.s = s, .targets = targets};
+	int r = enlisting_init(&e, s->n) && targets
+			? 0
+			: error_set(err, ENOMEM, "no memory for %s",
+				    count_of((uint64_t)s->n, "model", "models").text);
+	for (size_t i = 0; i < s->n && !r; i++) {
+		e.all[i] = model_get(s, (slot)i);
+		if (e.all[i]->enlisted)
+			e.models[e.n++] = e.all[i];
+	}
+	if (!r)
+		r = enlist(&e, err);
+	if (!r) {
+		publish(&e);
+		free(s->met);
+		s->met = steal(&targets);
+	}
+	enlisting_fini(&e);
+	return r;
 }

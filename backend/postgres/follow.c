@@ -57,9 +57,9 @@ static int report_adopted(struct store *s, const PGresult *models, const struct 
 	if (r)
 		return r;
 	for (int i = 0; i < PQntuples(models); i++) {
-		const struct pg_model *m = store_model(s, (int)pg_int(models, i, 0));
-		if (m)
-			sink->forget(sink->ctx, m->index);
+		struct id_index m = store_slot(s, pg_int(models, i, 0));
+		if (m.id)
+			sink->forget(sink->ctx, m.index);
 	}
 	report_requests(s, p.results[asked], sink);
 	report_states(s, p.results[found], sink, true);
@@ -69,10 +69,9 @@ static int report_adopted(struct store *s, const PGresult *models, const struct 
 static void report_answered(struct store *s, const PGresult *r, const struct store_sink *sink)
 {
 	for (int row = 0; row < PQntuples(r); row++) {
-		const struct pg_model *m = store_model(s, (int)pg_int(r, row, 0));
-		if (m)
-			sink->answered(sink->ctx, m->index,
-				       calendar_ordinal(m->model->batch_size, pg_time(r, row, 1)),
+		struct id_index m = store_slot(s, pg_int(r, row, 0));
+		if (m.id)
+			sink->answered(sink->ctx, m.index, calendar_ordinal(m.size, pg_time(r, row, 1)),
 				       (uint32_t)pg_int(r, row, 3), pg_int(r, row, 2));
 	}
 }
@@ -80,12 +79,12 @@ static void report_answered(struct store *s, const PGresult *r, const struct sto
 static void report_answered_ranges(struct store *s, const PGresult *r, const struct store_sink *sink)
 {
 	for (int row = 0; row < PQntuples(r); row++) {
-		const struct pg_model *m = store_model(s, (int)pg_int(r, row, 0));
-		if (!m)
+		struct id_index m = store_slot(s, pg_int(r, row, 0));
+		if (!m.id)
 			continue;
-		ordinal end = calendar_ceil(m->model->batch_size, pg_time(r, row, 2));
-		for (ordinal b = calendar_ordinal(m->model->batch_size, pg_time(r, row, 1)); b < end; b++)
-			sink->answered(sink->ctx, m->index, b, 0, pg_int(r, row, 3));
+		ordinal end = calendar_ceil(m.size, pg_time(r, row, 2));
+		for (ordinal b = calendar_ordinal(m.size, pg_time(r, row, 1)); b < end; b++)
+			sink->answered(sink->ctx, m.index, b, 0, pg_int(r, row, 3));
 	}
 }
 

@@ -14,7 +14,7 @@
 void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
 		const char *command)
 {
-	const struct pg_model *m = &s->models[q->model];
+	const struct pg_model *m = s->models[q->model];
 	enum batch_size size = m->model->batch_size;
 	struct pg_params v = {0};
 	pg_param_text(&v, uuid);
@@ -31,7 +31,7 @@ void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *
 
 void freeze_answer(const struct store *s, struct store_request *q, const PGresult *r)
 {
-	const struct model *m = s->models[q->model].model;
+	const struct model *m = s->models[q->model]->model;
 	if (PQntuples(r) != 1)
 		q->result = error_set(&q->err, EIO, "%s is gone from the schema batchfs", m->dir);
 	else if (pg_null(r, 0, 0))
@@ -43,9 +43,8 @@ void freeze_answer(const struct store *s, struct store_request *q, const PGresul
 	}
 }
 
-static bool freeze_read(const struct pg_model *m, const PGresult *r, int row, struct store_freeze *out)
+static bool freeze_read(enum batch_size size, const PGresult *r, int row, struct store_freeze *out)
 {
-	enum batch_size size = m->model->batch_size;
 	if (pg_null(r, row, 5))
 		return false;
 	*out = (struct store_freeze){
@@ -63,12 +62,12 @@ int report_freezes(struct store *s, const PGresult *r, const struct store_sink *
 		return error_set(err, ENOMEM, "no memory for %d freezes", rows);
 	for (int row = 0, next; row < rows; row = next) {
 		int64_t id = pg_int(r, row, 0);
-		const struct pg_model *m = store_model(s, (int)id);
+		struct id_index m = store_slot(s, id);
 		size_t n = 0;
 		for (next = row; next < rows && pg_int(r, next, 0) == id; next++)
-			n += m && freeze_read(m, r, next, &list[n]);
-		if (m)
-			sink->freezes(sink->ctx, m->index, list, n);
+			n += m.id && freeze_read(m.size, r, next, &list[n]);
+		if (m.id)
+			sink->freezes(sink->ctx, m.index, list, n);
 	}
 	return 0;
 }

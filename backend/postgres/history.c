@@ -9,12 +9,12 @@
 
 static void tell_row(struct store *s, const PGresult *r, int row, ended_attempt_fn *tell, void *ctx)
 {
-	const struct pg_model *m = store_model(s, (int)pg_int(r, row, 0));
-	if (!m)
+	struct id_index m = store_slot(s, pg_int(r, row, 0));
+	if (!m.id)
 		return;
 	struct ended_attempt a = {
-		.model = m->index,
-		.batch = calendar_ordinal(m->model->batch_size, pg_time(r, row, 1)),
+		.model = m.index,
+		.batch = calendar_ordinal(m.size, pg_time(r, row, 1)),
 		.attempt = (uint32_t)pg_int(r, row, 2),
 		.outcome = pg_text(r, row, 3),
 		.at = pg_time(r, row, 4),
@@ -28,8 +28,7 @@ static void tell_row(struct store *s, const PGresult *r, int row, ended_attempt_
 		.message = pg_text(r, row, 12),
 	};
 	/* What was skipped or cancelled as a range is a line for each batch. */
-	ordinal last =
-		pg_null(r, row, 13) ? a.batch : calendar_ordinal(m->model->batch_size, pg_time(r, row, 13));
+	ordinal last = pg_null(r, row, 13) ? a.batch : calendar_ordinal(m.size, pg_time(r, row, 13));
 	for (; a.batch <= last; a.batch++)
 		tell(ctx, &a);
 }
@@ -39,7 +38,8 @@ int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_a
 {
 	struct store *s = w->store;
 	auto_strbuf ids = STRBUF_INIT;
-	bool some = model < 0 ? ids_of_all(s, &ids) : pg_id(&s->models[model]) != 0;
+	auto_model struct pg_model *m = model < 0 ? NULL : model_get(s, model);
+	bool some = m ? pg_id(m) != 0 : ids_of_all(s, &ids);
 	if (!s->schema || !some)
 		return 0;
 	int r = pg_connect(&w->conn, pg_deadline(s), err);
@@ -49,7 +49,7 @@ int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_a
 	if (model < 0) {
 		pg_param_text(&params, ids.str);
 	} else {
-		pg_param_int(&params, pg_id(&s->models[model]));
+		pg_param_int(&params, pg_id(m));
 	}
 	const char *sql = model < 0 ? (*cursor ? SQL_HISTORY_OF_ALL_SINCE : SQL_HISTORY_OF_ALL)
 				    : (*cursor ? SQL_HISTORY_OF_ONE_SINCE : SQL_HISTORY_OF_ONE);

@@ -47,21 +47,18 @@ static int stream(struct store *s, const char *sql, const struct pg_params *para
 	return r ? r : pg_query(&s->control, pg_deadline(s), CLOSE, NULL, &closed, err);
 }
 
-int load_all(struct store *s, const struct store_sink *sink, report_states_fn *report, struct error *err)
+static int load_of(struct store *s, const struct strbuf *ids, const struct store_sink *sink,
+		   report_states_fn *report, struct error *err)
 {
-	auto_strbuf ids = STRBUF_INIT;
-	bool some = ids_of_all(s, &ids);
-	if (!s->schema || !some)
-		return 0;
 	int r = store_connect(s, true, err);
 	if (!r)
 		r = begin(s, err);
 	if (r)
 		return r;
-	if (strbuf_broken(&ids))
+	if (strbuf_broken(ids))
 		return error_set(err, ENOMEM, "no memory to load states");
 	struct pg_params params = {0};
-	pg_param_text(&params, ids.str);
+	pg_param_text(&params, ids->str);
 	auto_result *frozen = NULL;
 	r = pg_query(&s->control, pg_deadline(s), SQL_LOAD_FREEZES, &params, &frozen, err);
 	if (!r)
@@ -76,10 +73,49 @@ int load_all(struct store *s, const struct store_sink *sink, report_states_fn *r
 	return r ? r : pg_query(&s->control, pg_deadline(s), "commit", NULL, &done, err);
 }
 
+int load_all(struct store *s, const struct store_sink *sink, report_states_fn *report, struct error *err)
+{
+	auto_strbuf ids = STRBUF_INIT;
+	bool some = ids_of_all(s, &ids);
+	return s->schema && some ? load_of(s, &ids, sink, report, err) : 0;
+}
+
+/* News are read on from where they were read to: what is new here may be heard of twice. */
+static int load_more(struct store *s, const struct strbuf *ids, const struct store_sink *sink,
+		     struct error *err)
+{
+	char *cursor = steal(&s->cursor);
+	int r = load_of(s, ids, sink, states_of_others, err);
+	free(s->cursor);
+	s->cursor = cursor;
+	return r;
+}
+
 int pg_load(struct store *s, const struct store_sink *sink, struct error *err)
 {
-	int r = load_all(s, sink, states_of_all, err);
-	s->read_at = clock_now_us(s->config->clock);
+	auto_strbuf ids = STRBUF_INIT;
+	bool some = false;
+	int r = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		if (!s->models[i]->id || s->models[i]->loaded)
+			continue;
+		if (s->models[i]->anew)
+			sink->forget(sink->ctx, (slot)i);
+		pg_array_int(&ids, s->models[i]->id);
+		some = true;
+	}
+	pg_array_end(&ids);
+	if (s->schema && some)
+		r = s->cursor ? load_more(s, &ids, sink, err) : load_of(s, &ids, sink, states_of_all, err);
+	for (size_t i = 0; i < s->n && !r; i++) {
+		struct pg_model *m = s->models[i];
+		if (!m->loaded)
+			m->loaded_begin = m->model->begin;
+		m->anew = false;
+		m->loaded = m->loaded || m->id;
+	}
+	if (!s->read_at)
+		s->read_at = clock_now_us(s->config->clock);
 	return r;
 }
 

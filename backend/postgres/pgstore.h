@@ -27,13 +27,24 @@ struct pg_shape {
 	struct error why_not;  /* err != 0: a type that no window can be cut from, or no table */
 };
 
+/*
+ * A model as one manifest has it: another manifest brings another one for the same slot. Counted: a worker
+ * holds the one that was in force when its call began (model_get()), so that what runs goes on with it.
+ */
 struct pg_model {
-	const struct model *model;
+	struct store *store;
+	unsigned refs;		   /* under store.lock */
+	const struct model *model; /* held */
 	slot index;
 	int id;	       /* batchfs.model.id; 0: none. Read by pg_id(): another schema has another one */
-	bool enlisted; /* constant once it was, as are target and sql */
-	char *target;  /* "schema"."table" */
-	char *column;  /* name of the event_time column, unquoted; NULL: it is an expression */
+	bool enlisted; /* constant once the store has it, as are target and sql */
+	bool loaded;   /* the control thread's: what is recorded of it since loaded_begin was reported */
+	int64_t loaded_begin; /* us */
+	bool gone;	      /* the control thread's: the model is in the manifest no more */
+	bool astray;  /* the control thread's: and another one has taken over its target, and its states */
+	bool anew;    /* the control thread's: it was astray; what was reported of it then is void */
+	char *target; /* "schema"."table" */
+	char *column; /* name of the event_time column, unquoted; NULL: it is an expression */
 	struct sql_template *sql;
 	bool loses_outside;	/* model_loses_outside() */
 	uint32_t accepted;	/* oid of the target that the states are of; 0: none. Under store.lock */
@@ -47,9 +58,12 @@ struct pg_doubt {
 	struct pg_doubt *next;
 };
 
+/* What never changes of a slot. */
 struct id_index {
 	int id;
 	slot index;
+	enum batch_size size;
+	bool gone;
 };
 
 struct store {
@@ -61,9 +75,11 @@ struct store {
 	unsigned planned; /* generation of the control connection on which planned.c has prepared all */
 	int64_t session;  /* random for each such connection: its lock, and the origin of what it writes */
 	int wake_fd, abandon_fd;
-	pthread_mutex_t lock;	 /* innermost: nothing is waited for under it */
-	bool changed;		 /* something was committed since the last notice. Under lock */
-	struct pg_model *models; /* n, by slot. Immutable once enlisted, as is n */
+	pthread_mutex_t lock; /* innermost: nothing is waited for under it */
+	bool changed;	      /* something was committed since the last notice. Under lock */
+	/* By slot, reserved for SLOTS_MAX. The control thread changes it, and n, under lock, and reads it
+	 * without; others by model_get(). */
+	struct pg_model **models;
 	size_t n;
 	struct id_index *by_id; /* sorted by id. Under lock, as is n_ids */
 	size_t n_ids;
@@ -104,7 +120,20 @@ int64_t pg_random_id(void);
 /* The control connection, with the liveness lock held. Within the backoff the last refusal, unless `now`. */
 int store_connect(struct store *s, bool now, struct error *err);
 void store_changed(struct store *s);
-struct pg_model *store_model(struct store *s, int id); /* NULL: not enlisted here */
+struct id_index store_slot(struct store *s, int64_t id); /* id 0: not enlisted here. Any thread */
+
+/* model.c */
+/* Of these facts, with what is known of the one that is in force for the slot. Counted; NULL: no memory. */
+struct pg_model *model_new(struct store *s, slot model, const struct model *m);
+/* Its SQL and its target, once. Nothing where a builder does not support it. */
+int model_make(struct pg_model *pm, struct error *why_not);
+struct pg_model *model_get(struct store *s, slot model); /* counted: the one that is in force. Any thread */
+void model_put(struct pg_model *m);			 /* NULL is fine. Without the lock */
+static inline void model_put_cleanup(struct pg_model **m)
+{
+	model_put(*m);
+}
+#define auto_model __attribute__((cleanup(model_put_cleanup)))
 
 /* guard.c: transactions that make sure of the schema; -EAGAIN: it is another one, nothing was done */
 void store_begin(struct store *s, struct pg_pipe *p);

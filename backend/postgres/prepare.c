@@ -80,7 +80,7 @@ static int prepare_once(struct worker *w, struct pg_model *m, bool make, struct 
 int pg_prepare(struct worker *w, slot model, bool make, struct store_target *target, struct error *err)
 {
 	struct store *s = w->store;
-	struct pg_model *m = &s->models[model];
+	auto_model struct pg_model *m = model_get(s, model);
 	if (!m->sql || (make && (!pg_id(m) || s->config->read_only)))
 		return error_set(err, EOPNOTSUPP, "%s cannot be built by this mount", m->model->dir);
 	pg_cancel_forget(&w->cancel);

@@ -31,7 +31,8 @@ static int prune_attempts(struct worker *w, int64_t id, size_t keep, int64_t bef
 
 int pg_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err)
 {
-	int64_t id = pg_id(&w->store->models[model]);
+	auto_model struct pg_model *m = model_get(w->store, model);
+	int64_t id = pg_id(m);
 	if (!w->store->schema || !id)
 		return 0;
 	int r = pg_connect(&w->conn, pg_deadline(w->store), err);

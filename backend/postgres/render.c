@@ -99,7 +99,7 @@ static bool all_known(const struct model *m, const struct pg_shape *seen)
 int pg_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		  struct error *err)
 {
-	struct pg_model *m = &s->models[model];
+	auto_model struct pg_model *m = model_get(s, model);
 	if (!m->sql)
 		return error_set(err, EOPNOTSUPP, "%s cannot run here", m->model->dir);
 	struct pg_shape *seen = shape_get(s, m), *shape = assumed(m->model, seen);

@@ -24,7 +24,7 @@ static void format_uuid(const unsigned char *uuid, char *text)
 static void add_row(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
 		    const char *command, const char *reason)
 {
-	const struct pg_model *m = &s->models[q->model];
+	const struct pg_model *m = s->models[q->model];
 	enum batch_size size = m->model->batch_size;
 	struct pg_params v = {0};
 	pg_param_text(&v, uuid);
@@ -85,12 +85,12 @@ static int frozen(const struct store *s, struct store_request *q, const PGresult
 {
 	struct store_freeze f = {
 		.uid = (uint32_t)pg_int(r, 0, 2), .command = pg_text(r, 0, 3), .at = pg_time(r, 0, 4)};
-	return freeze_refuses(&q->err, s->models[q->model].model, &f, q->batches.first);
+	return freeze_refuses(&q->err, s->models[q->model]->model, &f, q->batches.first);
 }
 
 static void answer(const struct store *s, struct store_request *q, const PGresult *r)
 {
-	const char *dir = s->models[q->model].model->dir;
+	const char *dir = s->models[q->model]->model->dir;
 	if (request_traits(q->kind)->freezes) {
 		freeze_answer(s, q, r);
 	} else if (PQntuples(r) == 1 && pg_null(r, 0, 0)) {
@@ -112,7 +112,7 @@ static void answer(const struct store *s, struct store_request *q, const PGresul
 
 static bool possible(const struct store *s, struct store_request *q)
 {
-	const struct pg_model *m = &s->models[q->model];
+	const struct pg_model *m = s->models[q->model];
 	if (m->id)
 		return true;
 	q->result = error_set(&q->err, EOPNOTSUPP, "%s is not known to the warehouse", m->model->dir);
@@ -210,7 +210,7 @@ static int send_once(struct sending *x, bool *again, struct error *err)
 	*again = false;
 	for (size_t i = 0; i < x->n; i++)
 		if (possible(s, &x->q[i]))
-			pg_array_int(&ids, s->models[x->q[i].model].id);
+			pg_array_int(&ids, s->models[x->q[i].model]->id);
 	if (ids.len == 0)
 		return 0;
 	pg_array_end(&ids);

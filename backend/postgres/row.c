@@ -7,12 +7,12 @@
 
 bool state_read(struct store *s, const PGresult *r, int row, struct store_state *out, int64_t *owner)
 {
-	const struct pg_model *m = store_model(s, (int)pg_int(r, row, 0));
-	if (!m)
+	struct id_index m = store_slot(s, pg_int(r, row, 0));
+	if (!m.id)
 		return false;
 	*out = (struct store_state){
-		.model = m->index,
-		.batch = calendar_ordinal(m->model->batch_size, pg_time(r, row, 1)),
+		.model = m.index,
+		.batch = calendar_ordinal(m.size, pg_time(r, row, 1)),
 		.run = (enum row_run)pg_int(r, row, 2),
 		.outcome = (enum row_outcome)pg_int(r, row, 3),
 		.attempt = (uint32_t)pg_int(r, row, 4),
@@ -36,16 +36,16 @@ bool state_read(struct store *s, const PGresult *r, int row, struct store_state 
 
 bool request_read(struct store *s, const PGresult *r, int row, struct store_request_row *out)
 {
-	const struct pg_model *m = store_model(s, (int)pg_int(r, row, 2));
+	struct id_index m = store_slot(s, pg_int(r, row, 2));
 	enum request_kind kind;
-	if (!m || !request_kind_parse(pg_text(r, row, 11), &kind) || !request_traits(kind)->recorded)
+	if (!m.id || !request_kind_parse(pg_text(r, row, 11), &kind) || !request_traits(kind)->recorded)
 		return false;
-	enum batch_size size = m->model->batch_size;
+	enum batch_size size = m.size;
 	*out = (struct store_request_row){
 		.kind = kind,
 		.id = pg_int(r, row, 0),
 		.seq = pg_int(r, row, 1),
-		.model = m->index,
+		.model = m.index,
 		.batches = {calendar_ordinal(size, pg_time(r, row, 3)),
 			    calendar_ceil(size, pg_time(r, row, 4))},
 		.uid = (uint32_t)pg_int(r, row, 5),
@@ -84,13 +84,13 @@ void report_states(struct store *s, const PGresult *r, const struct store_sink *
 void report_answers(struct store *s, const PGresult *r, const struct store_sink *sink)
 {
 	for (int row = 0; row < PQntuples(r); row++) {
-		const struct pg_model *m = store_model(s, (int)pg_int(r, row, 1));
-		if (!m)
+		struct id_index m = store_slot(s, pg_int(r, row, 1));
+		if (!m.id)
 			continue;
-		enum batch_size size = m->model->batch_size;
+		enum batch_size size = m.size;
 		struct store_answer a = {
 			.id = pg_int(r, row, 0),
-			.model = m->index,
+			.model = m.index,
 			.skipped = pg_bool(r, row, 2),
 			.batches = {calendar_ordinal(size, pg_time(r, row, 3)),
 				    calendar_ceil(size, pg_time(r, row, 4))},

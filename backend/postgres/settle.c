@@ -11,7 +11,7 @@
 
 static void add_outcome(const struct store *s, struct strbuf *a, size_t number, const struct store_outcome *o)
 {
-	const struct pg_model *m = &s->models[o->model];
+	const struct pg_model *m = s->models[o->model];
 	auto_free char *message = clean_text(o->message, MESSAGE_MAX, s->plain);
 	pg_array_int(&a[0], (int64_t)number);
 	pg_array_int(&a[1], m->id);

@@ -37,20 +37,20 @@ void store_changed(struct store *s)
 	(void)put; /* full means that it is readable */
 }
 
-struct pg_model *store_model(struct store *s, int id)
+struct id_index store_slot(struct store *s, int64_t id)
 {
 	LOCKED(&s->lock);
 	size_t low = 0, high = s->n_ids;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if (s->by_id[mid].id == id)
-			return &s->models[s->by_id[mid].index];
+			return s->by_id[mid];
 		if (s->by_id[mid].id < id)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return NULL;
+	return (struct id_index){0};
 }
 
 #define LISTEN	      "listen batchfs"
@@ -244,13 +244,8 @@ static void put_back(struct store *s)
 
 static void free_models(struct store *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		struct pg_model *m = &s->models[i];
-		shape_put(s, m->shape);
-		window_sql_free(m->sql);
-		free(m->target);
-		free(m->column);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		model_put(s->models[i]);
 	free(s->models);
 	free(s->by_id);
 	free(s->own);

@@ -72,7 +72,7 @@ static int record(struct worker *w, const struct model *m, int64_t was, int64_t 
 /* -o ro: what would be adopted, told and not written. */
 static int report_only(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
-	const struct model *m = w->store->models[model].model;
+	const struct model *m = w->edition->model;
 	int64_t now = clock_now_us(w->store->config.clock);
 	auto_stmt *stmt = NULL;
 	auto_strbuf sql = STRBUF_INIT;
@@ -104,7 +104,7 @@ static int report_only(struct worker *w, slot model, const struct store_sink *si
 static int adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
 {
 	struct store *s = w->store;
-	const struct model *m = s->models[model].model;
+	const struct model *m = w->edition->model;
 	auto_db *queue = NULL;
 	struct target_view view = {0};
 	int64_t id = fresh_id();
@@ -143,7 +143,7 @@ int sqlite_look(struct worker *w, slot model, enum look_kind kind, const struct 
 {
 	if (kind != LOOK_FIRST)
 		return 0;
-	int r = worker_enter(w, err);
+	int r = worker_enter(w, model, err);
 	if (r == 0)
 		r = w->store->config.read_only ? report_only(w, model, sink, err)
 					       : adopt(w, model, sink, err);

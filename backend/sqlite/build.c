@@ -57,7 +57,7 @@ static int run_own(struct worker *w, enum guard guard, const char *sql, const st
 	if (r == 0)
 		r = worker_prepare(w, sql, &stmt, err);
 	if (r == 0)
-		r = bind_batch(stmt, run, b, w->store->models[run->model].model->code, err);
+		r = bind_batch(stmt, run, b, w->edition->model->code, err);
 	if (r == 0)
 		r = db_run(stmt, err);
 	return guard_explain(w, r, err);
@@ -65,7 +65,7 @@ static int run_own(struct worker *w, enum guard guard, const char *sql, const st
 
 static int run_insert(struct worker *w, slot model, const char *sql, struct error *err)
 {
-	const struct model *m = w->store->models[model].model;
+	const struct model *m = w->edition->model;
 	auto_stmt *stmt = NULL;
 	GUARDED(w, GUARD_ROWS);
 	int r = worker_checked(w, err);
@@ -96,17 +96,16 @@ static int run_insert(struct worker *w, slot model, const char *sql, struct erro
 }
 
 /* Values in the window that text comparison would put into the wrong batch are a failure, not rows. */
-static int check_inputs(struct worker *w, slot model, ordinal batch, struct error *err)
+static int check_inputs(struct worker *w, ordinal batch, struct error *err)
 {
-	struct store *s = w->store;
-	const struct model *m = s->models[model].model;
+	const struct model *m = w->edition->model;
 	for (size_t i = 0; i < m->n_inputs; i++) {
 		auto_strbuf sql = STRBUF_INIT;
 		auto_stmt *stmt = NULL;
 		int r;
 		{
-			LOCKED(&s->lock);
-			r = input_check_sql(s, model, i, batch, &sql, err);
+			LOCKED(&w->store->lock);
+			r = input_check_sql(w->edition, i, batch, &sql, err);
 		}
 		if (r == 0 && strbuf_broken(&sql))
 			r = error_set(err, ENOMEM, "no memory");
@@ -144,7 +143,7 @@ static int check_target(struct worker *w, slot model, struct error *err)
 {
 	struct queue_model qm = queue_model_of(w->store, model);
 	struct file_watch watch = warehouse_watch(w->store);
-	const char *table = qm.model->relation.identifier;
+	const char *table = w->edition->model->relation.identifier;
 	char marker[MARKER_MAX];
 	auto_stmt *stmt = NULL;
 	target_marker(qm.table_id, marker);
@@ -165,7 +164,7 @@ static int check_target(struct worker *w, slot model, struct error *err)
 static int fenced_off(struct worker *w, slot model, const struct build_report *b, struct error *err)
 {
 	struct queue_model qm = queue_model_of(w->store, model);
-	int64_t start = calendar_start(qm.model->batch_size, b->batch);
+	int64_t start = calendar_start(qm.size, b->batch);
 	struct done_rows done;
 	struct done_row row;
 	int r = done_rows_open(w->db, &done, err);
@@ -195,7 +194,7 @@ static int transact(struct worker *w, const struct build_run *run, const struct 
 	if (r == 0 && sqlite3_changes64(w->db) == 0)
 		r = fenced_off(w, run->model, b, err);
 	if (r == 0)
-		r = check_inputs(w, run->model, b->batch, err);
+		r = check_inputs(w, b->batch, err);
 	if (r == 0)
 		r = run_own(w, GUARD_ROWS, sql->text[STATEMENT_DELETE].str, run, b, err);
 	b->rows_deleted = sqlite3_changes64(w->db);
@@ -216,7 +215,7 @@ static int transact(struct worker *w, const struct build_run *run, const struct 
 /* A COMMIT that failed: whether it happened all the same is asked of the file, not guessed. */
 static bool was_committed(struct worker *w, const struct build_run *run, const struct build_report *b)
 {
-	const struct model *m = w->store->models[run->model].model;
+	const struct model *m = w->edition->model;
 	auto_stmt *stmt = NULL;
 	db_rollback(w->db);
 	return worker_prepare(w, SQL_BATCH_COMMITTED, &stmt, NULL) == 0 &&
@@ -253,7 +252,7 @@ static int build_batch(struct building *g, struct build_report *b, struct error 
 	int r;
 	{
 		LOCKED(&w->store->lock);
-		r = batch_sql_make(w->store, g->run->model, b->batch, &sql, err);
+		r = batch_sql_make(w->store, g->run->model, w->edition, b->batch, &sql, err);
 	}
 	if (r == 0)
 		r = transact(w, g->run, &sql, b, err);
@@ -303,7 +302,7 @@ static bool build_one(struct building *g, uint32_t i)
 static int look_again(struct building *g, struct error *err)
 {
 	struct store *s = g->w->store;
-	const struct model *m = s->models[g->run->model].model;
+	const struct model *m = g->w->edition->model;
 	struct target_view view = {0};
 	int64_t last;
 	int r = target_look(g->w->db, m, true, &view, err);
@@ -317,14 +316,13 @@ static int look_again(struct building *g, struct error *err)
 			  : error_set(err, ENOMEM, "no memory");
 		if (r == 0) {
 			target_learn(s, g->run->model, &view);
-			target_learn_inputs(s, g->run->model, types);
+			target_learn_inputs(s, g->w->edition, types);
 		} else {
 			free(types);
 		}
 	}
 	if (r == 0 && !g->unfit.err &&
-	    query_check(g->w, g->run->model, calendar_start(m->batch_size, g->run->first), &g->unfit) ==
-		    -ECANCELED)
+	    query_check(g->w, calendar_start(m->batch_size, g->run->first), &g->unfit) == -ECANCELED)
 		r = error_set(err, ECANCELED, "interrupted");
 	target_view_fini(&view);
 	return r;
@@ -352,7 +350,7 @@ int sqlite_build(struct worker *w, const struct build_run *run, build_report_fn 
 	uint32_t i = 0;
 	if (!err)
 		err = &own;
-	int r = worker_enter(w, err);
+	int r = worker_enter(w, run->model, err);
 	if (r == 0 && w->store->config.read_only)
 		r = error_set(err, EROFS, "mounted with -o ro: nothing is built");
 	if (r == 0)

@@ -60,7 +60,8 @@ static void judge(const struct store *s, size_t i, struct error *why)
 	}
 	for (size_t k = 0; k < s->n; k++) {
 		const struct model *other = s->models[k].model;
-		if (k == i || !verdict_builds(other, SQLITE_SUPPORTS) || !same_table(m, other))
+		if (k == i || s->models[k].gone || !verdict_builds(other, SQLITE_SUPPORTS) ||
+		    !same_table(m, other))
 			continue;
 		error_set(why, EOPNOTSUPP,
 			  "%s and %s would both write the table %s; give one of them an alias", m->unique_id,
@@ -93,7 +94,7 @@ static int parse(struct store *s, size_t i, struct error *why, struct error *err
 	if (bad == -ENOMEM)
 		return error_set(err, ENOMEM, "no memory");
 	LOCKED(&s->lock);
-	warehouse_of(s)->targets[i].sql = sql;
+	warehouse_of(s)->targets[i].edition->sql = sql;
 	return r;
 }
 
@@ -109,7 +110,7 @@ static int look_at_inputs(struct store *s, sqlite3 *file, size_t i, enum time_ty
 	if (r < 0)
 		free(types);
 	else
-		target_learn_inputs(s, (int)i, types);
+		target_learn_inputs(s, warehouse_of(s)->targets[i].edition, types);
 	return r;
 }
 
@@ -119,7 +120,7 @@ static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i
 	const struct model *m = s->models[i].model;
 	struct error why = {0};
 	judge(s, i, &why);
-	int r = why.err || warehouse_of(s)->targets[i].sql ? 0 : parse(s, i, &why, err);
+	int r = why.err || warehouse_of(s)->targets[i].edition->sql ? 0 : parse(s, i, &why, err);
 	if (r < 0 || why.err) {
 		*out = (struct store_target){
 			.event_time_type = TIME_UNKNOWN, .why_not = why, .lasting = true};
@@ -166,9 +167,10 @@ static int enlist_all(struct store *s, sqlite3 *file, sqlite3 *queue, struct sto
 		r = db_exec(queue, s->config.read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < s->n && r == 0; i++) {
 		targets[i] = (struct store_target){.event_time_type = TIME_UNKNOWN};
-		if (verdict_builds(s->models[i].model, SQLITE_SUPPORTS))
+		if (!s->models[i].gone && verdict_builds(s->models[i].model, SQLITE_SUPPORTS))
 			r = enlist_model(s, file, queue, i, &targets[i], err);
 	}
+	queue_models_astray(s);
 	if (r == 0 && queue)
 		r = db_exec(queue, "COMMIT", err);
 	if (queue)
@@ -177,25 +179,62 @@ static int enlist_all(struct store *s, sqlite3 *file, sqlite3 *queue, struct sto
 	return r;
 }
 
-static int take_models(struct store *s, const struct model *const *models, size_t n, struct error *err)
+/* The editions go with the models. was: n, of the caller's; holds what was in force. */
+static int take_editions(struct store *s, const struct queue_change *change, struct edition **was,
+			 struct error *err)
 {
 	struct warehouse *w = warehouse_of(s);
-	w->targets = calloc(n + 1, sizeof *w->targets);
-	return w->targets ? queue_models_take(s, models, n, err)
-			  : error_set(err, ENOMEM, "no memory for %s",
-				      count_of((uint64_t)n, "model", "models").text);
+	if (!w->targets)
+		w->targets = calloc(SLOTS_MAX, sizeof *w->targets);
+	for (size_t i = 0; w->targets && i < change->n; i++) {
+		struct target *t = &w->targets[i];
+		const struct model *m = s->models[i].model;
+		/* A model whose facts are the same ones stays what it is. */
+		bool same = t->edition && t->edition->model == m;
+		struct edition *e = same ? edition_get(s, (slot)i) : edition_new(m);
+		if (!e)
+			return error_set(err, ENOMEM, "no memory for %s", m->dir);
+		LOCKED(&s->lock);
+		was[i] = t->edition;
+		t->edition = e;
+	}
+	return w->targets ? 0 : error_set(err, ENOMEM, "no memory for models");
+}
+
+static void settle_editions(struct store *s, const struct queue_change *change, struct edition **was,
+			    bool stays)
+{
+	for (size_t i = 0; i < change->n; i++) {
+		struct edition *over = was[i];
+		if (!stays && (was[i] || i >= change->was_n)) {
+			LOCKED(&s->lock);
+			over = warehouse_of(s)->targets[i].edition;
+			warehouse_of(s)->targets[i].edition = was[i];
+		}
+		edition_put(s, over);
+	}
 }
 
 int warehouse_enlist(struct store *s, const struct model *const *models, struct store_target *targets,
 		     size_t n, struct error *err)
 {
 	auto_db *file = NULL, *queue = NULL;
-	int r = store_usable(s, err);
+	auto_free struct edition **was = calloc(n + 1, sizeof *was);
+	struct queue_change change = {0};
+	int r = was ? store_usable(s, err) : error_set(err, ENOMEM, "no memory for models");
 	if (r == 0)
-		r = take_models(s, models, n, err);
+		r = queue_models_take(s, models, n, &change, err);
+	bool taken = r == 0;
+	if (taken)
+		r = take_editions(s, &change, was, err);
 	if (r == 0)
 		r = warehouse_connect(s, &s->patience, &file, err);
 	if (r == 0)
 		r = queue_connect(s, &s->patience, &queue, err);
-	return r == 0 ? enlist_all(s, file, queue, targets, err) : r;
+	if (r == 0)
+		r = enlist_all(s, file, queue, targets, err);
+	if (taken)
+		settle_editions(s, &change, was, r == 0);
+	queue_models_settle(s, &change, r == 0);
+	return r;
 }

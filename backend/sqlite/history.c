@@ -23,7 +23,7 @@ int sqlite_history(struct worker *w, slot model, size_t most, char **cursor, end
 	struct store *s = w->store;
 	auto_db *queue = NULL;
 	sqlite3_stmt *done = NULL;
-	int r = worker_enter(w, err);
+	int r = worker_enter(w, SLOT_NONE, err);
 	if (r == 0)
 		r = queue_connect(s, &w->patience, &queue, err);
 	if (r == 0)
@@ -73,7 +73,7 @@ int sqlite_prune(struct worker *w, slot model, size_t keep, int64_t before, stru
 	int64_t first;
 	if (!qm.enlisted || !qm.queue_id)
 		return 0;
-	int r = worker_enter(w, err);
+	int r = worker_enter(w, SLOT_NONE, err);
 	if (r == 0)
 		r = queue_connect(s, &w->patience, &queue, err);
 	int64_t wait_us = w->patience.wait_us;

@@ -121,24 +121,18 @@ int warehouse_open(const struct engine_config *config, struct store **out, struc
 	return 0;
 }
 
-static void target_free(struct target *t)
-{
-	columns_free(t->columns);
-	free(t->input_types);
-	window_sql_free(t->sql);
-}
-
 void warehouse_close(struct store *s)
 {
 	if (!s)
 		return;
 	struct warehouse *w = warehouse_of(s);
-	size_t n = s->n;
 	queue_put_back(s);
+	for (size_t i = 0; w->targets && i < s->n; i++) {
+		columns_free(w->targets[i].columns);
+		edition_put(s, w->targets[i].edition);
+	}
 	queue_fini(s);
 	sqlite3_close(w->db);
-	for (size_t i = 0; w->targets && i < n; i++)
-		target_free(&w->targets[i]);
 	free(w->targets);
 	free(w->file);
 	free(w);

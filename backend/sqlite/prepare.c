@@ -29,7 +29,7 @@ int target_register(struct worker *w, const struct model *m, int64_t id, struct 
 static int create_index(struct worker *w, slot model, size_t number, const char *const *columns, bool unique,
 			struct error *err)
 {
-	const struct model *m = w->store->models[model].model;
+	const struct model *m = w->edition->model;
 	auto_strbuf sql = STRBUF_INIT, name = STRBUF_INIT;
 	/* Named by the table's id: a table that was renamed away keeps its indexes' names. */
 	strbuf_printf(&name, "%s_%" PRIx64 "_%zu", m->relation.identifier,
@@ -49,7 +49,7 @@ static int create_index(struct worker *w, slot model, size_t number, const char 
 /* The config's indexes, and one led by event_time. */
 static int create_indexes(struct worker *w, slot model, struct error *err)
 {
-	const struct model *m = w->store->models[model].model;
+	const struct model *m = w->edition->model;
 	auto_free char *time = bare_column(m->event_time);
 	bool led = false;
 	int r = 0;
@@ -95,10 +95,10 @@ static int create_table(struct worker *w, const struct model *m, const struct qu
 /* view is that of a missing table; it becomes that of the new one. */
 static int create(struct worker *w, slot model, int64_t at, struct target_view *view, struct error *err)
 {
-	const struct model *m = w->store->models[model].model;
+	const struct model *m = w->edition->model;
 	struct query_shape shape;
 	bool was_registered = view->registered;
-	int r = query_shape(w, model, at, &shape, err);
+	int r = query_shape(w, at, &shape, err);
 	if (r == 0)
 		r = create_table(w, m, &shape, err);
 	if (r == 0)
@@ -120,7 +120,7 @@ static int create(struct worker *w, slot model, int64_t at, struct target_view *
 static void type_of_query(struct worker *w, slot model, int64_t at, struct target_view *view)
 {
 	struct query_shape shape;
-	if (query_shape(w, model, at, &shape, NULL) == 0)
+	if (query_shape(w, at, &shape, NULL) == 0)
 		view->type = shape.time;
 	query_shape_fini(&shape);
 }
@@ -128,7 +128,7 @@ static void type_of_query(struct worker *w, slot model, int64_t at, struct targe
 static int prepare(struct worker *w, slot model, bool make, struct target_view *view, struct error *err)
 {
 	struct store *s = w->store;
-	const struct model *m = s->models[model].model;
+	const struct model *m = w->edition->model;
 	bool write = make && !s->config.read_only, tables;
 	struct error unfit;
 	int64_t last;
@@ -143,7 +143,7 @@ static int prepare(struct worker *w, slot model, bool make, struct target_view *
 	if (!types)
 		return error_set(err, ENOMEM, "no memory");
 	r = input_look(w->db, m, view->type, types, &last, &unfit, err);
-	target_learn_inputs(s, model, types);
+	target_learn_inputs(s, w->edition, types);
 	int64_t at = last == INT64_MIN ? clock_now_us(s->config.clock) : last;
 	if (r == 0 && !view->exists && write)
 		r = unfit.err ? error_set(err, unfit.err, "%s", unfit.text) : create(w, model, at, view, err);
@@ -156,7 +156,7 @@ int sqlite_prepare(struct worker *w, slot model, bool make, struct store_target 
 {
 	struct target_view view = {0};
 	*target = (struct store_target){.event_time_type = TIME_UNKNOWN};
-	int r = worker_enter(w, err);
+	int r = worker_enter(w, model, err);
 	if (r == 0)
 		r = prepare(w, model, make, &view, err);
 	if (r == 0) {

@@ -7,15 +7,15 @@
 #include "backend/sqlite/target.h"
 #include "backend/sqlite/time_value.h"
 
-static int render(struct store *s, slot model, int64_t at, struct strbuf *out, struct error *err)
+static int render(struct worker *w, int64_t at, struct strbuf *out, struct error *err)
 {
-	const struct model *m = s->models[model].model;
-	LOCKED(&s->lock);
-	const struct target *t = &warehouse_of(s)->targets[model];
-	if (!t->sql || !t->input_types)
+	const struct edition *e = w->edition;
+	const struct model *m = e->model;
+	LOCKED(&w->store->lock);
+	if (!e->sql || !e->input_types)
 		return error_set(err, EOPNOTSUPP, "%s cannot run on this warehouse", m->dir);
 	ordinal batch = calendar_ordinal(m->batch_size, at);
-	return window_sql_render(t->sql, t->input_types, calendar_start(m->batch_size, batch),
+	return window_sql_render(e->sql, e->input_types, calendar_start(m->batch_size, batch),
 				 calendar_start(m->batch_size, batch + 1), out, err);
 }
 
@@ -64,31 +64,29 @@ static int sample(struct worker *w, const struct model *m, const char *query, en
 }
 
 /* Of a query that yields no row to look at. */
-static void guess(struct store *s, slot model, struct query_shape *q)
+static void guess(struct worker *w, struct query_shape *q)
 {
-	const struct model *m = s->models[model].model;
+	const struct model *m = w->edition->model;
 	auto_free char *column = bare_column(m->event_time);
 	for (size_t i = 0; column && q->names[i]; i++)
 		if (strcasecmp(q->names[i], column) == 0 && *q->types[i])
 			q->time = time_declared_type(q->types[i]);
-	LOCKED(&s->lock);
+	LOCKED(&w->store->lock);
 	for (size_t i = 0; i < m->n_inputs && q->time == TIME_UNKNOWN; i++)
-		q->time = warehouse_of(s)->targets[model].input_types[i];
+		q->time = w->edition->input_types[i];
 	if (q->time == TIME_UNKNOWN)
 		q->time = TIME_TEXT;
 }
 
 /* `run`: up to its first row with an event_time; else the types are guessed. */
-static int look(struct worker *w, slot model, int64_t at, bool run, struct query_shape *out,
-		struct error *err)
+static int look(struct worker *w, int64_t at, bool run, struct query_shape *out, struct error *err)
 {
-	struct store *s = w->store;
-	const struct model *m = s->models[model].model;
+	const struct model *m = w->edition->model;
 	auto_strbuf query = STRBUF_INIT, sql = STRBUF_INIT;
 	auto_stmt *stmt = NULL;
 	*out = (struct query_shape){.time = TIME_UNKNOWN};
 	GUARDED(w, GUARD_QUERY);
-	int r = render(s, model, at, &query, err);
+	int r = render(w, at, &query, err);
 	strbuf_printf(&sql, "SELECT * FROM (\n%s\n) AS m", query.str);
 	if (r == 0 && (strbuf_broken(&query) || strbuf_broken(&sql)))
 		r = error_set(err, ENOMEM, "no memory");
@@ -99,15 +97,15 @@ static int look(struct worker *w, slot model, int64_t at, bool run, struct query
 	if (r == 0 && run)
 		r = sample(w, m, query.str, &out->time, err);
 	if (r == 0 && out->time == TIME_UNKNOWN)
-		guess(s, model, out);
+		guess(w, out);
 	return guard_explain(w, r, err);
 }
 
-int query_check(struct worker *w, slot model, int64_t at, struct error *err)
+int query_check(struct worker *w, int64_t at, struct error *err)
 {
 	auto_strbuf query = STRBUF_INIT;
 	auto_stmt *stmt = NULL;
-	int r = render(w->store, model, at, &query, err);
+	int r = render(w, at, &query, err);
 	if (r == 0 && strbuf_broken(&query))
 		r = error_set(err, ENOMEM, "no memory");
 	GUARDED(w, GUARD_QUERY);
@@ -115,26 +113,26 @@ int query_check(struct worker *w, slot model, int64_t at, struct error *err)
 		r = db_prepare(w->db, query.str, &stmt, err);
 	if (r == 0 && (!sqlite3_stmt_readonly(stmt) || sqlite3_column_count(stmt) == 0))
 		r = error_sql(err, EINVAL, "42601", "the compiled SQL of %s is no query",
-			      w->store->models[model].model->name);
+			      w->edition->model->name);
 	if (r == 0 && sqlite3_bind_parameter_count(stmt) > 0) {
 		const char *name = sqlite3_bind_parameter_name(stmt, 1);
 		r = error_sql(err, EINVAL, "42P02",
 			      "the compiled SQL of %s holds the parameter %s, and nobody gives it a value",
-			      w->store->models[model].model->name, name ? name : "?");
+			      w->edition->model->name, name ? name : "?");
 	}
 	return guard_explain(w, r, err);
 }
 
-int query_shape(struct worker *w, slot model, int64_t at, struct query_shape *out, struct error *err)
+int query_shape(struct worker *w, int64_t at, struct query_shape *out, struct error *err)
 {
-	return look(w, model, at, true, out, err);
+	return look(w, at, true, out, err);
 }
 
 void target_guess(struct store *s, sqlite3 *file, slot model)
 {
-	struct worker w = {.store = s, .db = file};
+	struct worker w = {.store = s, .db = file, .edition = warehouse_of(s)->targets[model].edition};
 	struct query_shape shape;
-	if (look(&w, model, clock_now_us(s->config.clock), false, &shape, NULL) == 0) {
+	if (look(&w, clock_now_us(s->config.clock), false, &shape, NULL) == 0) {
 		LOCKED(&s->lock);
 		struct target *t = &warehouse_of(s)->targets[model];
 		columns_free(t->columns);

@@ -14,12 +14,12 @@ struct query_shape {
  * Compiles the query over the batch that holds `at` and runs it up to its first row with an
  * event_time. -EOPNOTSUPP: its event_time is no time. Input types must be known.
  */
-int query_shape(struct worker *w, slot model, int64_t at, struct query_shape *out, struct error *err);
+int query_shape(struct worker *w, int64_t at, struct query_shape *out, struct error *err);
 /*
  * Whether the query over that batch can be compiled by itself, where it may only read: within a statement of
  * ours it could otherwise close our brackets, or use functions that are ours.
  */
-int query_check(struct worker *w, slot model, int64_t at, struct error *err);
+int query_check(struct worker *w, int64_t at, struct error *err);
 
 /*
  * Of a target that is not there yet: what the query says without being run, so that X.sql can be read

@@ -37,9 +37,10 @@ static void column_list(struct strbuf *out, char *const *columns, const char *be
 	}
 }
 
-static int insert(const struct model *m, const struct target *t, int64_t start, int64_t end,
+static int insert(const struct edition *e, const struct target *t, int64_t start, int64_t end,
 		  struct strbuf *out, struct error *err)
 {
+	const struct model *m = e->model;
 	auto_strbuf time = STRBUF_INIT;
 	time_of_query(&time, m);
 	strbuf_puts(out, "INSERT INTO ");
@@ -49,7 +50,7 @@ static int insert(const struct model *m, const struct target *t, int64_t start, 
 	strbuf_puts(out, ")\nSELECT ");
 	column_list(out, t->columns, "m.");
 	strbuf_puts(out, " FROM (SELECT * FROM (\n");
-	int r = window_sql_render(t->sql, t->input_types, start, end, out, err);
+	int r = window_sql_render(e->sql, e->input_types, start, end, out, err);
 	/*
 	 * On a line of its own: the query may end with a comment. The LIMIT keeps SQLite from moving our
 	 * condition into the query, where it would count rows that the query itself leaves out.
@@ -72,16 +73,17 @@ static void bookkeeping(int64_t table_id, int64_t start, struct batch_sql *out)
 	strbuf_puts(&out->text[STATEMENT_COMMIT], "COMMIT");
 }
 
-int batch_sql_make(struct store *s, slot model, ordinal batch, struct batch_sql *out, struct error *err)
+int batch_sql_make(struct store *s, slot model, const struct edition *e, ordinal batch, struct batch_sql *out,
+		   struct error *err)
 {
-	const struct model *m = s->models[model].model;
+	const struct model *m = e->model;
 	const struct target *t = &warehouse_of(s)->targets[model];
 	int64_t start = calendar_start(m->batch_size, batch), end = calendar_start(m->batch_size, batch + 1);
 	for (int i = 0; i < STATEMENTS; i++)
 		out->text[i] = (struct strbuf)STRBUF_INIT;
-	if (!s->models[model].enlisted || !t->sql)
+	if (!s->models[model].enlisted || !e->sql)
 		return error_set(err, EOPNOTSUPP, "%s cannot run on this warehouse", m->dir);
-	if (!t->columns || !t->input_types || t->type == TIME_UNKNOWN)
+	if (!t->columns || !e->input_types || t->type == TIME_UNKNOWN)
 		return error_set(err, ENODATA,
 				 "the table %s does not exist yet and its columns are not known: the first "
 				 "build makes it",
@@ -93,7 +95,7 @@ int batch_sql_make(struct store *s, slot model, ordinal batch, struct batch_sql 
 	strbuf_puts(delete, " WHERE ");
 	int r = window(delete, m->event_time, t->type, start, end, err);
 	if (r == 0)
-		r = insert(m, t, start, end, &out->text[STATEMENT_INSERT], err);
+		r = insert(e, t, start, end, &out->text[STATEMENT_INSERT], err);
 	for (int i = 0; i < STATEMENTS && r == 0; i++)
 		if (strbuf_broken(&out->text[i]))
 			r = error_set(err, ENOMEM, "no memory");
@@ -106,18 +108,18 @@ void batch_sql_fini(struct batch_sql *sql)
 		strbuf_fini(&sql->text[i]);
 }
 
-int input_check_sql(struct store *s, slot model, size_t input, ordinal batch, struct strbuf *out,
+int input_check_sql(const struct edition *e, size_t input, ordinal batch, struct strbuf *out,
 		    struct error *err)
 {
-	const struct model *m = s->models[model].model;
+	const struct model *m = e->model;
 	const struct input *in = &m->inputs[input];
 	if (!in->event_time || !in->filtered || in->ephemeral)
 		return 0;
 	strbuf_printf(out, "SELECT %s FROM \"main\".", in->event_time);
 	db_identifier(out, in->relation.identifier);
 	strbuf_puts(out, " WHERE ");
-	int r = window(out, in->event_time, warehouse_of(s)->targets[model].input_types[input],
-		       calendar_start(m->batch_size, batch), calendar_start(m->batch_size, batch + 1), err);
+	int r = window(out, in->event_time, e->input_types[input], calendar_start(m->batch_size, batch),
+		       calendar_start(m->batch_size, batch + 1), err);
 	strbuf_printf(out, " AND NOT batchfs_is_time(%s) LIMIT 1", in->event_time);
 	return r;
 }
@@ -129,7 +131,7 @@ int sqlite_statements(struct store *s, slot model, struct ordinal_range batches,
 	LOCKED(&s->lock);
 	for (ordinal b = batches.first; b < batches.end && r == 0; b++) {
 		struct batch_sql sql;
-		r = batch_sql_make(s, model, b, &sql, err);
+		r = batch_sql_make(s, model, warehouse_of(s)->targets[model].edition, b, &sql, err);
 		for (int i = 0; i < STATEMENTS && r == 0; i++) {
 			strbuf_add(out, sql.text[i].str, sql.text[i].len);
 			strbuf_puts(out, ";\n");

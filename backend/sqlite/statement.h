@@ -25,12 +25,13 @@ struct batch_sql {
  * Without the ';'. Under store.lock. -EINVAL: no literal can be written (a type is not
  * known), -ENODATA: the target's columns are not known.
  */
-int batch_sql_make(struct store *s, slot model, ordinal batch, struct batch_sql *out, struct error *err);
+int batch_sql_make(struct store *s, slot model, const struct edition *e, ordinal batch, struct batch_sql *out,
+		   struct error *err);
 void batch_sql_fini(struct batch_sql *sql);
 
 /* Every SELECT that shows whether the batch's window of an input holds values that are no times; "" if none
  * is needed. */
-int input_check_sql(struct store *s, slot model, size_t input, ordinal batch, struct strbuf *out,
+int input_check_sql(const struct edition *e, size_t input, ordinal batch, struct strbuf *out,
 		    struct error *err);
 
 #endif

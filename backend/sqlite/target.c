@@ -217,12 +217,11 @@ enum time_type target_type(struct store *s, slot model)
 	return warehouse_of(s)->targets[model].type;
 }
 
-void target_learn_inputs(struct store *s, slot model, enum time_type *types)
+void target_learn_inputs(struct store *s, struct edition *e, enum time_type *types)
 {
 	LOCKED(&s->lock);
-	struct target *t = &warehouse_of(s)->targets[model];
-	free(t->input_types);
-	t->input_types = types;
+	free(e->input_types);
+	e->input_types = types;
 }
 
 void target_answer(const struct target_view *v, struct store_target *out)

@@ -50,7 +50,7 @@ void target_learn(struct store *s, slot model, struct target_view *v);
 enum time_type target_type(struct store *s, slot model);
 
 /* Takes over `types` (may be NULL). */
-void target_learn_inputs(struct store *s, slot model, enum time_type *types);
+void target_learn_inputs(struct store *s, struct edition *e, enum time_type *types);
 
 /* What enlist and prepare answer. */
 void target_answer(const struct target_view *v, struct store_target *out);

@@ -24,6 +24,17 @@
 /* The kinds of need (verdict.h) that models are built with here: none besides SQL and a window. */
 #define SQLITE_SUPPORTS UINT64_C(0)
 
+/*
+ * A model as one manifest has it: another manifest brings another one for the same slot. A worker holds the
+ * one that was in force when its call began, so that what runs goes on with it.
+ */
+struct edition {
+	unsigned refs;		     /* store.lock */
+	const struct model *model;   /* held */
+	struct sql_template *sql;    /* immutable once enlisted; NULL: the model cannot be built here */
+	enum time_type *input_types; /* store.lock; model->inputs order */
+};
+
 /* A model's table as this warehouse knows it. Protected by store.lock but for what is marked. */
 struct target {
 	bool registered; /* batchfs_model has it */
@@ -31,15 +42,14 @@ struct target {
 	bool known;	 /* and it is the one that table_id names */
 	char **columns;	 /* NULL-terminated: what an INSERT names; NULL: not known yet */
 	enum time_type type;
-	enum time_type *input_types; /* model->inputs order */
-	struct sql_template *sql;    /* immutable once set */
+	struct edition *edition; /* in force; the control thread changes it, and reads it without the lock */
 };
 
 /* The engine's store: the queue, and the tables beside it. */
 struct warehouse {
 	struct store store;
 	char *file;
-	struct target *targets;	 /* by slot */
+	struct target *targets;	 /* by slot, reserved for SLOTS_MAX */
 	sqlite3 *db;		 /* FILE, the control thread's */
 	struct file_watch watch; /* of FILE; store.lock; changed at open and by the control thread alone */
 };
@@ -51,7 +61,8 @@ static inline struct warehouse *warehouse_of(struct store *s)
 
 struct worker {
 	struct store *store;
-	sqlite3 *db; /* NULL: not opened yet */
+	struct edition *edition; /* held while a call that is about a model is under way; else NULL */
+	sqlite3 *db;		 /* NULL: not opened yet */
 	struct patience patience;
 	bool busy;			 /* store.lock: a call is under way that interrupt() ends */
 	int64_t outside;		 /* rows the running INSERT left out */
@@ -68,12 +79,18 @@ int warehouse_connect(struct store *s, struct patience *p, sqlite3 **out, struct
 /* A copy, under the lock. */
 struct file_watch warehouse_watch(struct store *s);
 
+/* edition.c */
+struct edition *edition_new(const struct model *m);	  /* NULL: no memory */
+struct edition *edition_get(struct store *s, slot model); /* counted; any thread */
+void edition_put(struct store *s, struct edition *e);	  /* NULL is fine; without the lock */
+
 /* enlist.c */
 int warehouse_enlist(struct store *s, const struct model *const *models, struct store_target *targets,
 		     size_t n, struct error *err);
 
-/* worker.c: around every call of a worker. enter connects; leave rolls back what is left open. */
-int worker_enter(struct worker *w, struct error *err);
+/* worker.c: around every call of a worker. enter connects, and holds the model's edition (SLOT_NONE: the call
+ * is about none); leave rolls back what is left open. */
+int worker_enter(struct worker *w, slot model, struct error *err);
 void worker_leave(struct worker *w);
 int worker_checked(const struct worker *w, struct error *err); /* -ECANCELED after interrupt() or abandon() */
 /* Compiles SQL of ours: a "name" that is no column is an error, not a string. */

@@ -69,11 +69,12 @@ static int connect_worker(struct worker *w, struct error *err)
 	return guard_install(w, err);
 }
 
-int worker_enter(struct worker *w, struct error *err)
+int worker_enter(struct worker *w, slot model, struct error *err)
 {
 	int r = store_usable(w->store, err);
 	if (r < 0)
 		return r;
+	w->edition = model == SLOT_NONE ? NULL : edition_get(w->store, model);
 	{
 		LOCKED(&w->store->lock);
 		w->busy = true;
@@ -91,6 +92,8 @@ void worker_leave(struct worker *w)
 		sqlite3_close(w->db);
 		w->db = NULL;
 	}
+	edition_put(w->store, w->edition);
+	w->edition = NULL;
 	LOCKED(&w->store->lock);
 	w->busy = false;
 	__atomic_store_n(&w->patience.stop, false, __ATOMIC_RELEASE);

@@ -38,11 +38,12 @@ static int enlist_model(struct store *s, sqlite3 *db, slot i, struct error *err)
 	int r = queue_model_find(db, m->relation.rendered, m->batch_size, &found, err);
 	if (r < 0)
 		return r;
-	found.enlisted = true;
-	found.model = m;
 	{
 		LOCKED(&s->lock);
-		s->models[i] = found;
+		struct queue_model *qm = &s->models[i];
+		qm->queue_id = found.queue_id;
+		qm->table_id = found.table_id;
+		qm->enlisted = true;
 	}
 	return s->config.read_only ? 0 : queue_sweep(s, db, &none, i, s->owner, err);
 }
@@ -52,19 +53,24 @@ static int alone_enlist(struct store *s, const struct model *const *models, stru
 			size_t n, struct error *err)
 {
 	auto_db *db = NULL;
+	struct queue_change change = {0};
 	int r = store_usable(s, err);
 	if (r == 0)
-		r = queue_models_take(s, models, n, err);
+		r = queue_models_take(s, models, n, &change, err);
 	if (r == 0)
 		r = queue_connect(s, &s->patience, &db, err);
 	if (r == 0 && db)
 		r = db_exec(db, s->config.read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		targets[i] = (struct store_target){.event_time_type = TIME_UNKNOWN};
-		if (db && !s->models[i].model->wrong)
+		if (db && models[i] && !models[i]->wrong)
 			r = enlist_model(s, db, (slot)i, err);
 	}
-	return r == 0 && db ? db_exec(db, "COMMIT", err) : r;
+	queue_models_astray(s);
+	if (r == 0 && db)
+		r = db_exec(db, "COMMIT", err);
+	queue_models_settle(s, &change, r == 0);
+	return r;
 }
 
 static int alone_load(struct store *s, const struct store_sink *sink, struct error *err)

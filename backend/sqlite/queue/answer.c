@@ -87,7 +87,7 @@ static int number(sqlite3 *db, const char *sql, const char *types, const int64_t
 static int add(struct store *s, struct store_outcome *o, const struct queue_model *qm, int64_t start,
 	       int64_t end, int64_t served, struct error *err)
 {
-	enum batch_size size = s->models[o->model].model->batch_size;
+	enum batch_size size = s->models[o->model].size;
 	bool skipped = o->kind == SETTLE_SKIPPED;
 	const char *message = skipped && o->message ? o->message : "";
 	auto_stmt *put = NULL, *tell = NULL;
@@ -109,7 +109,7 @@ static int add(struct store *s, struct store_outcome *o, const struct queue_mode
 
 int answer_range(struct store *s, struct store_outcome *o, struct error *err)
 {
-	enum batch_size size = s->models[o->model].model->batch_size;
+	enum batch_size size = s->models[o->model].size;
 	struct queue_model qm = queue_model_of(s, o->model);
 	ordinal given = o->batch + o->count;
 	int64_t start = calendar_start(size, o->batch), end = calendar_start(size, given), taken = end;
@@ -130,7 +130,7 @@ int answer_range(struct store *s, struct store_outcome *o, struct error *err)
 
 int load_answers(struct store *s, sqlite3 *db, slot model, const struct store_sink *sink, struct error *err)
 {
-	enum batch_size size = s->models[model].model->batch_size;
+	enum batch_size size = s->models[model].size;
 	struct queue_model qm = queue_model_of(s, model);
 	auto_stmt *stmt = NULL;
 	int r = db_prepare(db, SQL_ANSWERS_OF, &stmt, err);

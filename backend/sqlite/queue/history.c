@@ -75,12 +75,11 @@ static int tell_row(struct reading *h, const struct side *side, struct error *er
 {
 	sqlite3_stmt *row = side->rows;
 	slot model = model_of(h->s, side->elsewhere, sqlite3_column_int64(row, 1));
-	if (model == SLOT_NONE || !row_start_fits(h->s->models[model].model->batch_size, row, 2))
+	if (model == SLOT_NONE || !row_start_fits(h->s->models[model].size, row, 2))
 		return 0;
 	struct ended_attempt a = {
 		.model = model,
-		.batch =
-			calendar_ordinal(h->s->models[model].model->batch_size, sqlite3_column_int64(row, 2)),
+		.batch = calendar_ordinal(h->s->models[model].size, sqlite3_column_int64(row, 2)),
 		.attempt = (uint32_t)sqlite3_column_int64(row, 3),
 		.outcome = db_text(row, 4),
 		.at = sqlite3_column_int64(row, 5),
@@ -95,8 +94,8 @@ static int tell_row(struct reading *h, const struct side *side, struct error *er
 	int r = look_up(h, row, &a, err);
 	/* What was skipped or cancelled as a range is a line for each batch. */
 	ordinal last = a.batch;
-	if (row_start_fits(h->s->models[model].model->batch_size, row, 12))
-		last = calendar_ordinal(h->s->models[model].model->batch_size, sqlite3_column_int64(row, 12));
+	if (row_start_fits(h->s->models[model].size, row, 12))
+		last = calendar_ordinal(h->s->models[model].size, sqlite3_column_int64(row, 12));
 	for (; r == 0 && a.batch <= last; a.batch++)
 		h->tell(h->ctx, &a);
 	if (h->who)

@@ -66,19 +66,19 @@ static int advance(struct cursor *c, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-static void report(const struct store_sink *sink, const struct model *m, slot model, int64_t start,
+static void report(const struct store_sink *sink, enum batch_size size, slot model, int64_t start,
 		   struct batch_row *row)
 {
 	struct store_state *st = &row->state;
 	if (st->run == ROW_IDLE && st->outcome == OUTCOME_NONE && st->served == 0)
 		return;
 	st->model = model;
-	st->batch = calendar_ordinal(m->batch_size, start);
+	st->batch = calendar_ordinal(size, start);
 	sink->state(sink->ctx, st);
 }
 
-static int merge(struct store *s, slot model, const struct queue_model *qm, struct cursor *done,
-		 struct cursor *tried, const struct store_sink *sink, struct error *err)
+static int merge(slot model, const struct queue_model *qm, struct cursor *done, struct cursor *tried,
+		 const struct store_sink *sink, struct error *err)
 {
 	int r = advance(done, err);
 	if (r == 0)
@@ -94,7 +94,7 @@ static int merge(struct store *s, slot model, const struct queue_model *qm, stru
 		bool use_done = done->row && (!tried->row || d.start <= q.start);
 		bool use_tried = tried->row && (!done->row || q.start <= d.start);
 		merge_rows(qm, use_done ? &d : NULL, use_tried ? &q : NULL, &row);
-		report(sink, s->models[model].model, model, use_done ? d.start : q.start, &row);
+		report(sink, qm->size, model, use_done ? d.start : q.start, &row);
 		if (use_done)
 			r = advance(done, err);
 		if (use_tried && r == 0)
@@ -117,10 +117,10 @@ int queue_load_states(struct store *s, sqlite3 *db, const struct done_rows *done
 		r = db_prepare(db, SQL_TRIED_ALL, &tried, err);
 	if (r == 0 && tried)
 		r = db_bind(tried, err, "i", qm.queue_id);
-	enum batch_size size = qm.model->batch_size;
+	enum batch_size size = qm.size;
 	struct cursor of_done = {.stmt = done->all, .size = size}, of_tried = {.stmt = tried, .size = size};
 	if (r == 0)
-		r = merge(s, model, &qm, &of_done, &of_tried, sink, err);
+		r = merge(model, &qm, &of_done, &of_tried, sink, err);
 	if (done->all)
 		sqlite3_reset(done->all);
 	return r;
@@ -139,15 +139,24 @@ int queue_load(struct store *s, sqlite3 *db, const struct done_rows *done, const
 		r = db_exec(db, "BEGIN", err);
 	for (slot i = 0; i < n && r == 0 && db; i++) {
 		struct queue_model qm = queue_model_of(s, i);
-		if (qm.enlisted && qm.queue_id)
+		bool some = qm.enlisted && !qm.loaded && !qm.gone && qm.queue_id;
+		if (some)
 			r = load_freezes(s, db, i, qm.queue_id, sink, err);
-		if (r == 0 && qm.enlisted && qm.queue_id)
+		if (r == 0 && some)
 			r = load_requests(s, db, i, qm.queue_id, sink, err);
-		if (r == 0 && qm.enlisted && qm.queue_id)
+		if (r == 0 && some)
 			r = load_answers(s, db, i, sink, err);
 	}
-	for (slot i = 0; i < n && r == 0; i++)
-		if (queue_model_of(s, i).enlisted)
-			r = queue_load_states(s, db, done, i, sink, err);
+	for (slot i = 0; i < n && r == 0; i++) {
+		struct queue_model *qm = &s->models[i];
+		if (!qm->enlisted || qm->loaded || qm->gone)
+			continue;
+		if (qm->astray)
+			sink->forget(sink->ctx, i);
+		qm->astray = false;
+		r = queue_load_states(s, db, done, i, sink, err);
+		qm->loaded = r == 0;
+		qm->loaded_begin = qm->model->begin;
+	}
 	return r;
 }

@@ -48,13 +48,60 @@ struct queue_model queue_model_of(struct store *s, slot model)
 	return s->models[model];
 }
 
-int queue_models_take(struct store *s, const struct model *const *models, size_t n, struct error *err)
+size_t queue_models_count(struct store *s)
 {
-	s->models = calloc(n + 1, sizeof *s->models);
+	LOCKED(&s->lock);
+	return s->n;
+}
+
+int queue_models_take(struct store *s, const struct model *const *models, size_t n, struct queue_change *out,
+		      struct error *err)
+{
+	*out = (struct queue_change){.n = n, .was_n = s->n};
+	out->was = calloc(n + 1, sizeof *out->was);
 	if (!s->models)
+		s->models = calloc(SLOTS_MAX, sizeof *s->models);
+	if (!s->models || !out->was)
 		return error_set(err, ENOMEM, "no memory for %s",
 				 count_of((uint64_t)n, "model", "models").text);
-	for (s->n = 0; s->n < n; s->n++)
-		s->models[s->n].model = models[s->n];
+	LOCKED(&s->lock);
+	for (size_t i = 0; i < n; i++) {
+		struct queue_model *qm = &s->models[i];
+		qm->gone = !models[i];
+		out->was[i] = qm->model;
+		qm->model = model_hold(qm->gone ? qm->model : models[i]);
+		qm->size = qm->model->batch_size;
+		qm->loaded =
+			qm->loaded && (qm->gone || (!qm->astray && qm->model->begin >= qm->loaded_begin));
+	}
+	s->n = n;
 	return 0;
+}
+
+void queue_models_settle(struct store *s, struct queue_change *change, bool stays)
+{
+	if (change->was && !stays) {
+		LOCKED(&s->lock);
+		for (size_t i = 0; i < change->n; i++) {
+			const struct model *now = s->models[i].model;
+			s->models[i].model = change->was[i];
+			change->was[i] = now;
+		}
+		s->n = change->was_n;
+	}
+	for (size_t i = 0; change->was && i < change->n; i++)
+		if (change->was[i])
+			model_drop(change->was[i]);
+	free(change->was);
+}
+
+void queue_models_astray(struct store *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct queue_model *gone = &s->models[i];
+		for (size_t k = 0; gone->gone && k < s->n; k++)
+			if (!s->models[k].gone && s->models[k].enlisted &&
+			    s->models[k].queue_id == gone->queue_id)
+				gone->astray = true;
+	}
 }

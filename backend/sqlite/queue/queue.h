@@ -50,7 +50,13 @@
 
 /* A model as the queue knows it. Protected by store.lock. */
 struct queue_model {
-	const struct model *model; /* immutable once enlisted */
+	const struct model *model; /* held; the control thread changes it, and reads it without the lock */
+	enum batch_size size;	   /* immutable */
+	bool loaded;	      /* the control thread's: what is recorded since loaded_begin was reported */
+	int64_t loaded_begin; /* us */
+	bool gone;	      /* the control thread's: the model is in the manifest no more */
+	bool astray; /* the control thread's: and another one has taken over its target; what was reported is
+			void */
 	bool enlisted;
 	int64_t queue_id; /* its permanent id; 0: none (read-only) */
 	int64_t table_id; /* what its batches are rows of */
@@ -80,9 +86,10 @@ struct store {
 	struct engine_config config;	 /* immutable */
 	const struct queue_hooks *hooks; /* immutable */
 	char *path, *lock_path;
-	int lock_fd;		    /* -1: read-only */
-	int64_t owner;		    /* of this store's claims: random */
-	struct queue_model *models; /* n, by slot. Immutable once enlisted, as is n */
+	int lock_fd;   /* -1: read-only */
+	int64_t owner; /* of this store's claims: random */
+	/* By slot, reserved for SLOTS_MAX. What is a slot's stays where it is; n is changed under lock. */
+	struct queue_model *models;
 	size_t n;
 
 	/* The control thread's, opened at its first call. */
@@ -148,8 +155,18 @@ int queue_schema_check(sqlite3 *db, bool *present, struct error *err);
  */
 int queue_model_find(sqlite3 *db, const char *target, enum batch_size size, struct queue_model *out,
 		     struct error *err);
-/* Enlisting begins: the slots are known from here on. */
-int queue_models_take(struct store *s, const struct model *const *models, size_t n, struct error *err);
+/* Enlisting: take() gives the slots these facts, settle() leaves it at that, or takes it back. settle() comes
+ * after a failure, too. */
+struct queue_change {
+	const struct model **was; /* n; NULL: a new slot */
+	size_t n, was_n;
+};
+int queue_models_take(struct store *s, const struct model *const *models, size_t n, struct queue_change *out,
+		      struct error *err);
+void queue_models_settle(struct store *s, struct queue_change *change, bool stays);
+/* Once all are enlisted: marks the gone ones whose target, and states, are another's now. */
+void queue_models_astray(struct store *s);
+size_t queue_models_count(struct store *s); /* any thread */
 /* A copy, under the lock. */
 struct queue_model queue_model_of(struct store *s, slot model);
 /* Never given before, by this file or by one that it is copied or restored from. */

@@ -36,6 +36,8 @@ void queue_fini(struct store *s)
 		close(s->lock_fd);
 	pthread_cond_destroy(&s->woken_cond);
 	pthread_mutex_destroy(&s->lock);
+	for (size_t i = 0; i < s->n; i++)
+		model_drop(s->models[i].model);
 	free(s->models);
 	free(s->path);
 	free(s->lock_path);
