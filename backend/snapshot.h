@@ -33,7 +33,7 @@ const struct snapshot *snapshot_of(const struct backend *b);
 /* What is known of a model apart from its facts and its batches. With the lock, and as long as it is held. */
 struct snapshot_model {
 	const char *why_not; /* NULL: it can run here */
-	const char *note;    /* NULL: nothing */
+	const char *notes;   /* a sentence a line; NULL: nothing */
 	enum time_type event_time_type;
 	int64_t changed_at;
 	struct report_kept *kept; /* the one thing that a reader changes */

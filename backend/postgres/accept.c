@@ -3,10 +3,13 @@
  * A target is accepted when the states are of it: it is the one recorded, or it is empty and was
  * never met. Any other is adopted first; until then nothing is built into it.
  */
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "backend/base/count.h"
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/session.h"
 #include "backend/postgres/sql.h"
 
 #define AT_ONCE 64
@@ -108,16 +111,32 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 	return r || s->config->read_only ? r : record(c, &ids, &oids, deadline, err);
 }
 
-void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool look,
-		     struct store_target *out)
+static void add_note(struct store_target *out, const char *fmt, ...)
 {
+	size_t len = strlen(out->notes);
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(out->notes + len, sizeof out->notes - len, fmt, args);
+	va_end(args);
+}
+
+void describe_target(const struct pg_conn *c, const struct pg_model *m, const struct pg_shape *shape,
+		     bool look, struct store_target *out)
+{
+	const char *zone = session_other_zone(c);
 	*out = (struct store_target){.exists = shape->oid != 0,
 				     .look = look,
 				     .event_time_type = shape->type,
 				     .why_not = shape->why_not};
 	if (shape->oid && m->column && !shape->indexed && !shape->why_not.err)
-		snprintf(out->note, sizeof out->note,
+		add_note(out,
 			 "no index of %s leads with its event_time, so that each batch reads all of it: "
-			 "CREATE INDEX ON %s (%s)",
+			 "CREATE INDEX ON %s (%s)\n",
 			 m->target, m->target, m->model->event_time);
+	if (zone)
+		add_note(
+			out,
+			"the session's time zone is %.100s: where the model's own SQL cuts days (date_trunc, ::date, "
+			"current_date), they are that zone's, and a batch is cut in UTC\n",
+			zone);
 }

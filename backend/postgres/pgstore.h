@@ -279,8 +279,8 @@ struct pg_known {
 int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *models,
 		   struct pg_shape *const *shapes, struct pg_known *known, size_t n, int64_t deadline,
 		   struct error *err);
-void describe_target(const struct pg_model *m, const struct pg_shape *shape, bool look,
-		     struct store_target *out);
+void describe_target(const struct pg_conn *c, const struct pg_model *m, const struct pg_shape *shape,
+		     bool look, struct store_target *out);
 
 /*
  * answer.c: batches that are answered without being built (SETTLE_SKIPPED, SETTLE_CANCELLED), as a part of

@@ -45,7 +45,7 @@ static int meet(struct worker *w, struct pg_model *m, struct pg_shape *shape, st
 		r = accept_targets(s, &w->conn, &m, &shape, &known, 1, pg_deadline(s), err);
 	if (r)
 		return r;
-	describe_target(m, shape, known.look, target);
+	describe_target(&w->conn, m, shape, known.look, target);
 	shape_keep(s, m, shape);
 	return 0;
 }
@@ -70,7 +70,7 @@ static int prepare_once(struct worker *w, struct pg_model *m, bool make, struct 
 			r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
 	}
 	if (!r && (shape->why_not.err || !shape->oid))
-		describe_target(m, shape, false, target);
+		describe_target(&w->conn, m, shape, false, target);
 	else if (!r)
 		r = meet(w, m, shape, target, err);
 	shape_put(s, shape);

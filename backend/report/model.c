@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/base/cleanup.h"
 #include "backend/freeze.h"
 #include "backend/report/json.h"
 
@@ -33,8 +34,11 @@ static json_t *unique_key(const struct model *m)
 static json_t *notes(const struct report_model *r)
 {
 	json_t *array = json_array();
-	if (array && *r->note)
-		json_array_append_new(array, json_text(r->note));
+	for (const char *line = r->notes; array && *line;
+	     line += strcspn(line, "\n"), line += *line != '\0') {
+		auto_free char *one = strndup(line, strcspn(line, "\n"));
+		json_array_append_new(array, json_text(one ? one : ""));
+	}
 	return array;
 }
 

@@ -24,7 +24,7 @@ static void keep(char **where, const char *text)
 void model_target(struct model_runtime *m, const struct store_target *target)
 {
 	keep(&m->why_not, target->why_not.err ? target->why_not.text : "");
-	keep(&m->note, target->note);
+	keep(&m->notes, target->notes);
 	m->lasting = target->lasting;
 	m->event_time_type = target->event_time_type;
 	m->exists = target->exists;

@@ -9,7 +9,7 @@
 
 /* Protected by the lock of the backend. */
 struct model_runtime {
-	char *why_not, *note; /* what the store says of it; NULL: nothing */
+	char *why_not, *notes; /* what the store says of it; NULL: nothing */
 	enum time_type event_time_type;
 	bool exists; /* the target's table, as far as is known */
 	bool prepared, preparing, adopting;

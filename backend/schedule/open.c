@@ -324,7 +324,7 @@ void backend_close(struct backend *b)
 	pthread_mutex_destroy(&b->lock);
 	for (slot i = 0; i < b->runtime_end; i++) {
 		free(b->runtime[i].why_not);
-		free(b->runtime[i].note);
+		free(b->runtime[i].notes);
 		free(b->runtime[i].prepare_error);
 	}
 	free(b->workers);

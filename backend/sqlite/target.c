@@ -234,6 +234,6 @@ void target_answer(const struct target_view *v, struct store_target *out)
 	};
 	if (v->exists && !v->indexed && !v->why_not.err)
 		snprintf(
-			out->note, sizeof out->note,
-			"no index of the target leads with its event_time: each batch reads the whole table");
+			out->notes, sizeof out->notes,
+			"no index of the target leads with its event_time: each batch reads the whole table\n");
 }

@@ -260,7 +260,7 @@ int backend_model_document(const struct backend *b, slot model, struct strbuf *o
 	struct snapshot_model known = snapshot_model(v, model);
 	struct report_model r = {.model = models_at(v->models, model),
 				 .why_not = known.why_not,
-				 .note = known.note ? known.note : "",
+				 .notes = known.notes ? known.notes : "",
 				 .event_time_type = known.event_time_type,
 				 .protection = protection_of(v, model)};
 	return report_model(&r, out);

@@ -270,10 +270,10 @@ def test_a_missing_index_is_noted(project, warehouse, mount):
     add_sessions(project)
     warehouse.sql("CREATE TABLE an.sessions AS SELECT * FROM an.events WHERE false")
     m = mount(project, now=NOW)
-    notes = m.document("sessions", ".model")["notes"]
-    assert len(notes) == 1 and "index" in notes[0] and "event_time" in notes[0]
+    [note] = [note for note in m.document("sessions", ".model")["notes"] if "index" in note]
+    assert "event_time" in note
     warehouse.sql("CREATE INDEX ON an.sessions (event_time)")
-    assert mount(project, now=NOW).document("sessions", ".model")["notes"] == []
+    assert not any("index" in note for note in mount(project, now=NOW).document("sessions", ".model")["notes"])
 
 
 def test_the_sql_of_a_batch_says_what_is_sent(sessions, warehouse):

@@ -194,6 +194,10 @@ def test_a_function_that_commits_fails(project, warehouse, mount):
     assert warehouse.count("sessions") == 32
 
 
+def notes_on(mount, words):
+    return [note for note in mount.document("sessions", ".model")["notes"] if words in note]
+
+
 def indexes(warehouse):
     return {definition.partition(" USING ")[2]: "UNIQUE" in definition for definition, in warehouse.sql(
         "SELECT indexdef FROM pg_indexes WHERE schemaname = 'an' AND tablename = 'sessions'")}
@@ -207,7 +211,7 @@ def test_indexes_of_the_config(project, warehouse, mount):
     m.build("sessions", "2024-09-01")
     assert indexes(warehouse) == {"btree (id)": True, "btree (val, id)": False, "hash (val)": False,
                                   "btree (event_time)": False}
-    assert m.document("sessions", ".model")["notes"] == []
+    assert notes_on(m, "index") == []
 
 
 @pytest.mark.parametrize("index, made", [({"columns": ["event_time", "id"]}, {"btree (event_time, id)"}),
@@ -227,8 +231,23 @@ def test_a_table_of_somebody_gets_a_note_and_no_index(project, warehouse, mount)
     m = mount(project, now=NOW)
     m.build("sessions", "2024-09-01")
     assert indexes(warehouse) == {}
-    notes = m.document("sessions", ".model")["notes"]
-    assert len(notes) == 1 and 'CREATE INDEX ON "an"."sessions" (event_time)' in notes[0]
+    [note] = notes_on(m, "index")
+    assert 'CREATE INDEX ON "an"."sessions" (event_time)' in note
+
+
+def test_a_time_zone_in_which_days_are_cut_is_noted_once(project, warehouse, mount):
+    make_events(warehouse)
+    add_sessions(project)
+    m = mount(project, now=NOW)
+    m.build("sessions", "2024-09-01")
+    [note] = notes_on(m, "time zone")
+    assert "time zone is Asia/Tokyo" in note and "date_trunc" in note
+    m.unmount()
+    warehouse.sql("ALTER ROLE postgres SET timezone = 'UTC'")
+    try:
+        assert notes_on(mount(project, now=NOW), "time zone") == []
+    finally:
+        warehouse.sql("ALTER ROLE postgres RESET timezone")
 
 
 ALONE = """

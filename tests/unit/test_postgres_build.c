@@ -27,7 +27,7 @@ static void a_run_is_built(void **state)
 	world_prepare(w, 0);
 	assert_true(w->targets[0].exists);
 	assert_int_equal(w->targets[0].event_time_type, TIME_TIMESTAMPTZ);
-	assert_string_equal(w->targets[0].note, "");
+	assert_string_equal(w->targets[0].notes, "");
 	assert_int_equal(request_days(w, 0, 0, 5, -1, 0, NULL), 0);
 	assert_int_equal(build_days(w, 0, 0, 5, &c), 5);
 	assert_int_equal(w->started, 5);

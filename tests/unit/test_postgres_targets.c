@@ -162,7 +162,7 @@ static void a_new_table_is_not_built_into(void **state)
 	assert_int_equal(settle_day(w, 0, 2, c.attempt[0], SETTLE_UNSTARTED), 0);
 	world_prepare(w, 0);
 	assert_true(w->targets[0].look);
-	assert_non_null(strstr(w->targets[0].note, "CREATE INDEX ON \"out\".\"fct\" (ts)"));
+	assert_non_null(strstr(w->targets[0].notes, "CREATE INDEX ON \"out\".\"fct\" (ts)"));
 	assert_int_equal(builder()->look(w->worker, 0, LOOK_FIRST, &w->sink, &err), 0);
 	assert_int_equal(done_days(w, 0), 0);
 	assert_int_equal(build_days(w, 0, 2, 1, &c), 1);

@@ -14,7 +14,7 @@ static void whole_life(void **state)
 	assert_true(f->target[0].exists);
 	assert_false(f->target[0].look);
 	assert_int_equal(f->target[0].event_time_type, TIME_TEXT);
-	assert_string_equal(f->target[0].note, "");
+	assert_string_equal(f->target[0].notes, "");
 	struct store_request r = ask(f, 1, day(f, 0), day(f, 3));
 	struct build_run run = claim(f, &r);
 	assert_int_equal(run.attempt[0], 1);

@@ -171,7 +171,7 @@ static void adoption(void **state)
 		connect_all(f);
 		assert_true(f->target[0].look);
 		assert_int_equal(f->seen.n, 0);	   /* what was known of the table before is void */
-		assert_true(f->target[0].note[0]); /* no index */
+		assert_true(f->target[0].notes[0]); /* no index */
 		adopt(f);
 		assert_int_equal(f->seen.n, cases[i].batches);
 		connect_all(f);
@@ -286,7 +286,7 @@ static void prepared_table(void **state)
 		1);
 	assert_int_equal(shell(f, "SELECT count(*) FROM pragma_index_list('out')"), 2);
 	assert_int_equal(shell(f, "SELECT count(*) FROM pragma_index_list('out') WHERE \"unique\""), 1);
-	assert_string_equal(f->target[0].note, "");
+	assert_string_equal(f->target[0].notes, "");
 }
 
 static void two_models_one_table(void **state)
