@@ -58,9 +58,9 @@ struct ended_attempt {
 	slot model;
 	ordinal batch;
 	uint32_t attempt;
-	const char *outcome;		     /* done, failed, cancelled, interrupted, skipped */
-	int64_t at;			     /* its end; our clock */
-	int64_t us;			     /* how long it took; -1: it was never begun */
+	const char *outcome; /* done, failed, cancelled, interrupted, skipped; of a look: adopted, gone */
+	int64_t at;	     /* its end; our clock */
+	int64_t us;	     /* how long it took; -1: it was never begun */
 	int64_t rows_deleted, rows_inserted; /* -1: not known */
 	int64_t uid;			     /* -1: nobody known asked for it */
 	const char *command, *reason;	     /* "" where there is none */

@@ -44,7 +44,7 @@ struct engine_config {
 /* What the store found out about a model's target. */
 struct store_target {
 	bool exists; /* the target table is there */
-	bool look;   /* it is there and not the one that was known: builder.look(LOOK_FIRST) comes first */
+	bool look;   /* it is not the one that was known, or has gone: builder.look(LOOK_FIRST) comes first */
 	enum time_type event_time_type; /* TIME_UNKNOWN while it is not there */
 	struct error why_not;		/* err != 0: cannot run on this warehouse; the sentence says why */
 	bool lasting;	  /* why_not stays as long as the mount lives, whatever is done to the warehouse */
@@ -73,6 +73,24 @@ struct store_state {
 	const char *sqlstate, *message; /* of a failure; "" */
 	bool cancelled;			/* news: it was cancelled since the last report */
 };
+
+/* A batch that somebody else has built. at: when it was seen; of the rest nothing is known. */
+static inline struct store_state adopted_state(slot model, ordinal batch, int64_t at)
+{
+	return (struct store_state){.model = model,
+				    .batch = batch,
+				    .outcome = OUTCOME_DONE,
+				    .started = at,
+				    .finished = at,
+				    .built = at,
+				    .rows_deleted = -1,
+				    .rows_inserted = -1,
+				    .rows_outside = -1,
+				    .adopted = true,
+				    .code = "",
+				    .sqlstate = "",
+				    .message = ""};
+}
 
 /*
  * A cancel takes its place among the requests of the model: it answers every request with a lower seq for

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A target is accepted when the states are of it: it is the one recorded, or it is empty and was
- * never met. Any other is adopted first; until then nothing is built into it.
+ * never met. Any other is looked at first; until then nothing is built into it.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,8 +92,13 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 	for (size_t i = 0; i < n && !r; i++) {
 		uint32_t accepted = 0;
 		known[i].look = false;
-		if (!shapes[i] || !shapes[i]->oid || shapes[i]->why_not.err)
+		if (!shapes[i] || shapes[i]->why_not.err)
 			continue;
+		if (!shapes[i]->oid) {
+			known[i].look = known[i].oid != 0;
+			set_accepted(s, models[i], 0);
+			continue;
+		}
 		if (known[i].oid)
 			known[i].look = known[i].oid != shapes[i]->oid;
 		else

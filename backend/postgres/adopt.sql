@@ -4,6 +4,13 @@
 -- name: adopt_lock
 select coalesce(target_oid, 0) = $2::bigint from batchfs.model where id = $1::int for update
 
+-- Batches of the former table whose windows hold no rows in this one ($2 are those that do).
+-- name: adopt_lost
+select s.window_start, s.attempt from batchfs.state s
+where s.model = $1::int and s.run = 0 and s.outcome = 1 and (s.adopted or s.rows_inserted > 0)
+and not exists (select from unnest($2::timestamptz[]) as w where w = s.window_start)
+order by 1
+
 -- What is put back to the queue (or runs elsewhere, and will find the table changed) has been asked for and is
 -- still to be built; that a request is answered for a batch is kept as long as the request is open, or a new
 -- mount would build the batch again. Nothing else of the other table's states stays.
@@ -38,8 +45,3 @@ insert into batchfs.attempt (model, origin, outcome, at) values ($1::int, $2::bi
 
 -- name: adopt_recorded
 select {state_columns} from batchfs.state s where s.model = $1::int
-
--- Of the statement that adopt.c writes, one descent of the index a window.
--- name: skip_scan_end
-) from batchfs_w where batchfs_w.t is not null)
-select (extract(epoch from t) * 1000000)::bigint from batchfs_w where t is not null order by 1

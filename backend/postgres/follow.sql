@@ -22,7 +22,7 @@ from (
 	select x.model, x.window_start, coalesce(x.last_start, x.window_start) as last,
 		bool_or(x.outcome = 'cancelled') as cancelled, 0 as served
 	from batchfs.attempt x
-	where x.window_start is not null and (x.last_start is null or x.outcome = 'started') and {news}
+	where x.window_start is not null and (x.last_start is null or x.outcome in ('started', 'adopted', 'gone')) and {news}
 	group by 1, 2, 3
 	union all
 	select x.model, x.first_start, x.end_start - interval '1 microsecond', false, x.served

@@ -27,7 +27,7 @@ order by a.at, a.xid, a.window_start
 -- Which rows of `batchfs.attempt x` are lines of .history; the others only feed follow().
 -- name: history_rows
 x.window_start is not null
-and x.outcome in ('done', 'failed', 'cancelled', 'interrupted', 'skipped')
+and x.outcome in ('done', 'failed', 'cancelled', 'interrupted', 'skipped', 'adopted', 'gone')
 
 -- name: history_new
 x.xid >= pg_catalog.pg_snapshot_xmin($3::pg_snapshot)

@@ -273,7 +273,7 @@ int check_rights(struct pg_conn *c, const struct pg_model *m, uint32_t oid, int6
 /* accept.c: which targets are those that the states are of */
 struct pg_known {
 	uint32_t oid; /* the one recorded; 0: none */
-	bool look;    /* out: the table is another one, or holds rows and was never met */
+	bool look;    /* out: the table is another one or has gone, or holds rows and was never met */
 };
 /* Decides for each model whose shape has a target; records what may be built into at once. */
 int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *models,

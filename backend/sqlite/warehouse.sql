@@ -17,3 +17,7 @@ CREATE INDEX batchfs_attempt_model ON batchfs_attempt(model);
 -- name: warehouse_version_2
 -- identity: of this file, random; no other has it.
 INSERT INTO batchfs_meta VALUES ('identity', lower(hex(randomblob(16))));
+
+-- name: warehouse_version_3
+-- last: of what a look has found, the start of the last of neighbours that are alike.
+ALTER TABLE batchfs_attempt ADD COLUMN last INTEGER;

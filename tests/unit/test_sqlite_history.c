@@ -74,7 +74,7 @@ static void it_outlives_an_adoption(void **state)
 	assert_true(f->target[0].look);
 	struct store_sink sink = sink_of(f);
 	GOOD(f->engine->builder->look(f->worker, 0, LOOK_FIRST, &sink, &f->err));
-	assert_string_equal(history(f, 0, 100, &s), "0:0#1 done/2/7/because/");
+	assert_string_equal(history(f, 0, 100, &s), "0:0#1 done/2/7/because/, 0:0#0 adopted/-1/-1//");
 	seen_attempts_fini(&s);
 }
 

@@ -54,7 +54,7 @@ static void all_is_kept(void **state)
 	connect_all(f);
 	assert_int_equal(f->target[0].why_not.err, 0);
 	assert_false(f->target[0].look);
-	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 2);
+	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 3);
 	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 3);
 	assert_int_equal(
 		queue(f,
@@ -115,11 +115,11 @@ static void newer_is_refused(void **state)
 	connect_all(f);
 	disconnect(f);
 	shell(f, "UPDATE batchfs_meta SET value = 9 WHERE key = 'version'");
-	refused(f, f->file, "version 9, and this batchfs knows them up to version 2");
+	refused(f, f->file, "version 9, and this batchfs knows them up to version 3");
 	f->config.read_only = true;
-	refused(f, f->file, "version 9, and this batchfs knows them up to version 2");
+	refused(f, f->file, "version 9, and this batchfs knows them up to version 3");
 	f->config.read_only = false;
-	shell(f, "UPDATE batchfs_meta SET value = 2 WHERE key = 'version'");
+	shell(f, "UPDATE batchfs_meta SET value = 3 WHERE key = 'version'");
 	queue(f, "UPDATE q.batchfs_meta SET value = 4 WHERE key = 'version'");
 	refused(f, "-queue", "version 4, and this batchfs knows them up to version 3");
 }

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looks at a target, and how what was found is told. */
+#include <string.h>
+
+#include "backend/postgres/batch.h"
+#include "backend/postgres/look.h"
+#include "backend/postgres/sql.h"
+
+void pg_told_add(struct worker *w, struct pg_pipe *p, const struct pg_model *m, const char *outcome,
+		 int64_t at, const struct found_batch *found, size_t n)
+{
+	enum batch_size size = m->model->batch_size;
+	auto_strbuf first = STRBUF_INIT, last = STRBUF_INIT, attempt = STRBUF_INIT;
+	if (!n)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!i || found[i].batch != found[i - 1].batch + 1 ||
+		    found[i].attempt != found[i - 1].attempt) {
+			pg_array_time(&first, calendar_start(size, found[i].batch));
+			pg_array_int(&attempt, found[i].attempt);
+		}
+		if (i + 1 == n || found[i + 1].batch != found[i].batch + 1 ||
+		    found[i + 1].attempt != found[i].attempt)
+			pg_array_time(&last, calendar_start(size, found[i].batch));
+	}
+	struct strbuf *arrays[] = {&first, &last, &attempt};
+	struct pg_params params = {0};
+	pg_param_int(&params, pg_id(m));
+	pg_param_int(&params, w->store->owner);
+	pg_param_text(&params, outcome);
+	pg_param_time(&params, at);
+	for (int i = 0; i < 3; i++) {
+		pg_array_end(arrays[i]);
+		p->broken |= strbuf_broken(arrays[i]);
+		pg_param_text(&params, arrays[i]->str);
+	}
+	pg_add(p, SQL_LOOK_TOLD, &params);
+}
+
+/* A right that is missing is named with its GRANT, a lock that somebody holds is not waited for. */
+static int explain(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, int r,
+		   struct error *err)
+{
+	struct error why = {0};
+	if (r && pg_cancel_asked(&w->cancel))
+		return error_set(err, ECANCELED, "interrupted while %s was looked at", m->target);
+	if (r != -EIO || !w->conn.pq)
+		return r;
+	if (passing_state(err->sqlstate) && strcmp(err->sqlstate, "57014") != 0)
+		return -EBUSY;
+	if (strcmp(err->sqlstate, "42501") == 0 && shape && shape->oid &&
+	    check_rights(&w->conn, m, shape->oid, pg_deadline(w->store), &why) == -EACCES) {
+		*err = why;
+		return -EACCES;
+	}
+	return r;
+}
+
+static int look_first(struct worker *w, struct pg_model *m, struct pg_shape *shape,
+		      const struct store_sink *sink, struct error *err)
+{
+	struct store *s = w->store;
+	const struct windows_query q = {
+		.model = m, .shape = shape, .batches = pg_windows_of(s, m), .before = "", .after = ""};
+	auto_result *windows = NULL;
+	int r = shape->oid ? pg_windows_find(w, &q, &windows, err) : 0;
+	if (!r)
+		r = pg_adopt(w, m, shape, windows, sink, err);
+	if (r)
+		return r;
+	store_changed(s);
+	shape_keep(s, m, shape);
+	LOCKED(&s->lock);
+	m->accepted = shape->oid;
+	return 0;
+}
+
+int pg_look(struct worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
+	    struct error *err)
+{
+	struct store *s = w->store;
+	auto_model struct pg_model *m = model_get(s, model);
+	struct pg_shape *shape = NULL;
+	struct error own = {0};
+	if (kind != LOOK_FIRST)
+		return 0;
+	if (!err)
+		err = &own;
+	pg_cancel_forget(&w->cancel);
+	pg_cancel_arm(&w->cancel, true);
+	int r = pg_connect(&w->conn, pg_deadline(s), err);
+	if (!r)
+		r = batch_session(w, model, err);
+	if (!r)
+		r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
+	if (!r && shape->why_not.err)
+		r = error_set(err, EOPNOTSUPP, "%s", shape->why_not.text);
+	if (!r)
+		r = look_first(w, m, shape, sink, err);
+	pg_cancel_arm(&w->cancel, false);
+	r = explain(w, m, shape, r, err);
+	shape_put(s, shape);
+	return r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A look at a target (builder.look): which windows of it hold rows (windows.c), what that makes of the states
+ * where the table is met for the first time (adopt.c) or again (compare.c), and how it is told.
+ */
+#ifndef BATCHFS_POSTGRES_LOOK_H
+#define BATCHFS_POSTGRES_LOOK_H
+
+#include "backend/postgres/pgstore.h"
+
+/* What is asked of a target: the SQL around the question, whose rows are the starts in us as a bigint. */
+struct windows_query {
+	const struct pg_model *model;
+	const struct pg_shape *shape;
+	struct ordinal_range batches;
+	const char *before, *after;	/* "": nothing */
+	const struct pg_params *params; /* of that; NULL: none */
+};
+
+/* From begin to the window that is open now. */
+struct ordinal_range pg_windows_of(const struct store *s, const struct pg_model *m);
+/* Whether the windows are found by an index, so that asking costs little whatever the table holds. */
+bool pg_windows_skip(const struct pg_model *m, const struct pg_shape *shape);
+/* Waits for a lock of a second at most, and as long as reading the table takes. */
+int pg_windows_find(struct worker *w, const struct windows_query *q, PGresult **out, struct error *err);
+
+/* A batch that a look has found to be another than was recorded. */
+struct found_batch {
+	ordinal batch;
+	uint32_t attempt; /* its last one; 0: none */
+};
+/*
+ * Queues the lines of .history, which tell other mounts, too: "adopted" or "gone", one for neighbours that
+ * are alike. found: n, by batch.
+ */
+void pg_told_add(struct worker *w, struct pg_pipe *p, const struct pg_model *m, const char *outcome,
+		 int64_t at, const struct found_batch *found, size_t n);
+
+/* adopt.c: LOOK_FIRST, the windows being found. shape->oid 0: there is no table, and nothing in it. */
+int pg_adopt(struct worker *w, struct pg_model *m, const struct pg_shape *shape, const PGresult *windows,
+	     const struct store_sink *sink, struct error *err);
+
+#endif

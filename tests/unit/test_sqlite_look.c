@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a look makes of a table that others have written to. */
+#include "tests/unit/seen_attempts.h"
+#include "tests/unit/sqlite_fixture.h"
+
+static const char *history(struct fixture *f, struct seen_attempts *s)
+{
+	s->first = day(f, 0);
+	if (!s->text.str)
+		s->text = (struct strbuf)STRBUF_INIT;
+	strbuf_clear(&s->text);
+	GOOD(f->engine->builder->history(f->worker, 0, 100, &s->cursor, see_attempt, s, &f->err));
+	return s->text.len ? s->text.str : "";
+}
+
+/* A letter for each of the first days as it was last reported: a adopted, d done, q requeued, r running. */
+static const char *shown(const struct fixture *f)
+{
+	static char text[8];
+	for (int i = 0; i < 7; i++) {
+		text[i] = '.';
+		for (size_t k = 0; k < f->seen.n; k++) {
+			const struct store_state *s = &f->seen.states[k];
+			if (s->batch == day(f, i))
+				text[i] = s->run == ROW_RUNNING		 ? 'r'
+					  : s->run == ROW_REQUEUED	 ? 'q'
+					  : s->outcome == OUTCOME_FAILED ? 'f'
+					  : s->outcome != OUTCOME_DONE	 ? '.'
+					  : s->adopted			 ? 'a'
+									 : 'd';
+		}
+	}
+	return text;
+}
+
+static int look(struct fixture *f, enum look_kind kind)
+{
+	struct store_sink sink = sink_of(f);
+	return f->engine->builder->look(f->worker, 0, kind, &sink, &f->err);
+}
+
+/* What is recorded, as the next mount sees it. */
+static const char *recorded(struct fixture *f)
+{
+	connect_all(f);
+	return shown(f);
+}
+
+/* Neighbours are a row of the history, whatever their number; each is a line. */
+static void first(void **state)
+{
+	struct fixture *f = *state;
+	struct seen_attempts s = {0};
+	events(f);
+	shell(f,
+	      "CREATE TABLE out(id, ts); INSERT INTO out VALUES (1, '2024-09-01'), (2, '2024-09-02 01:00:00'),"
+	      " (3, '2024-09-03'), (4, '2024-09-05'), (5, '2024-08-31'), (6, '2999-01-01'), (7, NULL)");
+	connect_all(f);
+	assert_true(f->target[0].look);
+	GOOD(look(f, LOOK_FIRST));
+	assert_string_equal(shown(f), "aaa.a..");
+	assert_true(f->seen.states[0].finished > DAY_2024_09_01);
+	assert_int_equal(f->seen.states[0].started, f->seen.states[0].finished);
+	assert_string_equal(history(f, &s),
+			    "0:0#0 adopted/-1/-1//, 0:1#0 adopted/-1/-1//, 0:2#0 adopted/-1/-1//,"
+			    " 0:4#0 adopted/-1/-1//");
+	assert_int_equal(s.us, -1);
+	assert_int_equal(shell(f, "SELECT count(*) FROM batchfs_attempt"), 2);
+	assert_string_equal(recorded(f), "aaa.a..");
+	seen_attempts_fini(&s);
+}
+
+/* An index leads with event_time: the same windows, whatever type the times have. */
+static void by_an_index(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const tables[] = {
+		"CREATE TABLE out(id, ts TEXT); CREATE INDEX i ON out(ts); INSERT INTO out VALUES (1, '2024-09-01'),"
+		" (2, '2024-09-03 00:00:00'), (3, '2024-09-03 23:59:59.999999'), (4, '2024-08-31'), (5, NULL)",
+		"CREATE TABLE out(id, ts INTEGER); CREATE INDEX i ON out(ts); INSERT INTO out VALUES (1, 1725148800),"
+		" (2, 1725321600), (3, 1725407999), (4, 1725148799), (5, NULL)",
+		/* Of what is no time nobody can say where it lies. */
+		"CREATE TABLE out(id, ts TEXT); CREATE INDEX i ON out(ts); INSERT INTO out VALUES (1, '2024-09-01'),"
+		" (2, '2024-09-02T00:00:00'), (3, '2024-09-03'), (4, '2024-09-02x')",
+	};
+	events(f);
+	for (size_t i = 0; i < 3; i++) {
+		shell(f, "DROP TABLE IF EXISTS out");
+		shell(f, tables[i]);
+		connect_all(f);
+		assert_string_equal(f->target[0].notes, "");
+		GOOD(look(f, LOOK_FIRST));
+		assert_string_equal(shown(f), "a.a....");
+	}
+}
+
+/* What was built into a table that has gone is void; what another one holds instead is adopted. */
+static void another_table(void **state)
+{
+	struct fixture *f = *state;
+	struct seen_attempts s = {0};
+	events(f);
+	build_days(f, 3);
+	shell(f, "DROP TABLE out");
+	assert_string_equal(recorded(f), ".......");
+	assert_true(f->target[0].look);
+	assert_false(f->target[0].exists);
+	assert_string_equal(history(f, &s), "0:0#1 done/2/7/because/, 0:1#1 done/1/7/because/,"
+					    " 0:2#1 done/1/7/because/");
+	GOOD(look(f, LOOK_FIRST));
+	assert_int_equal(f->seen.forgotten, 1);
+	assert_string_equal(history(f, &s), "0:0#1 gone/-1/-1//, 0:1#1 gone/-1/-1//, 0:2#1 gone/-1/-1//");
+	GOOD(look(f, LOOK_FIRST));
+	assert_string_equal(history(f, &s), "");
+	shell(f, "CREATE TABLE out(id, ts); INSERT INTO out VALUES (1, '2024-09-02')");
+	assert_string_equal(recorded(f), ".......");
+	assert_true(f->target[0].look);
+	GOOD(look(f, LOOK_FIRST));
+	assert_string_equal(history(f, &s), "0:1#0 adopted/-1/-1//");
+	assert_string_equal(recorded(f), ".a.....");
+	assert_false(f->target[0].look);
+	seen_attempts_fini(&s);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_new, fixture_free)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {TEST(first), TEST(by_an_index), TEST(another_table)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
