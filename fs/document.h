@@ -2,7 +2,7 @@
 /*
  * Documents: what is read of a file is a text that is made when the file is opened, and as long as fstat
  * says: fstat makes it anew for a process that has not begun to read. What may take long to make is made
- * beside the FUSE thread (lane.h).
+ * beside the FUSE thread (renderer.h).
  */
 #ifndef BATCHFS_FS_DOCUMENT_H
 #define BATCHFS_FS_DOCUMENT_H
@@ -30,7 +30,7 @@ void document_init(struct document *d);
 void document_fini(struct document *d);
 #define auto_document __attribute__((cleanup(document_fini)))
 
-/* Whether it is to be made on the lane. FUSE thread. */
+/* Whether it is to be made by the renderer. FUSE thread. */
 bool document_is_slow(struct fs *fs, const struct node *n);
 
 /* Makes it as it is now. Any thread. -errno: *d is empty; -EISDIR of a directory. */

@@ -10,13 +10,13 @@ struct parked {
 	struct fs *fs; /* these are immutable */
 	struct wait_for what;
 	struct scope scope;	  /* what.scope */
-	struct document document; /* that was made for it: of who took it, and before of the lane */
+	struct document document; /* that was made for it: of who took it, and before of the renderer */
 	uint64_t dir;		  /* number by which the kernel knows the file's directory */
 	uint64_t file;		  /* fs_file_key() */
 	int64_t since;		  /* CLOCK_MONOTONIC us */
 	bool on_name;		  /* the kernel holds the inode of a name (own_inode.h) */
-	bool made;		  /* an OPEN's document, by the lane */
-	bool piece;		  /* the lane has made what a READ gets, not the whole */
+	bool made;		  /* an OPEN's document, by the renderer */
+	bool piece;		  /* the renderer has made what a READ gets, not the whole */
 	bool is_reason;		  /* gives a reason; else it requests, or only waits */
 
 	/* Under waits.lock. */
@@ -35,9 +35,9 @@ struct parked {
 	struct scope_place place;		  /* of what it watches, or has watched last */
 	TAILQ_ENTRY(parked) link;
 	TAILQ_ENTRY(parked) watch_link;
-	TAILQ_ENTRY(parked) move_link;	/* never kept beyond the lock */
-	TAILQ_ENTRY(parked) taken_link; /* of whoever has taken it */
-	TAILQ_ENTRY(parked) lane_link;	/* under the lane's lock */
+	TAILQ_ENTRY(parked) move_link;	   /* never kept beyond the lock */
+	TAILQ_ENTRY(parked) taken_link;	   /* of whoever has taken it */
+	TAILQ_ENTRY(parked) renderer_link; /* under the renderer's lock */
 };
 
 /* Under the lock. True: the caller has taken it out, and is to answer it with `result`. */

@@ -10,7 +10,7 @@
 #include "fs/handle.h"
 #include "fs/interned.h"
 #include "fs/kernel_cache.h"
-#include "fs/lane.h"
+#include "fs/renderer.h"
 #include "fs/node.h"
 #include "fs/own_inode.h"
 #include "fs/scope.h"
@@ -39,7 +39,7 @@ struct fs {
 	struct own_inodes own_inodes;
 	struct handles handles;
 	struct waits waits;
-	struct lane lane;
+	struct renderer renderer;
 	struct announcer announcer;
 
 	pthread_t thread; /* the FUSE thread; set before the announcer starts */

@@ -13,7 +13,7 @@ static void free_fs(struct fs *fs)
 {
 	free(fs->buf.mem);
 	waits_fini(&fs->waits);
-	lane_fini(&fs->lane);
+	renderer_fini(&fs->renderer);
 	announcer_fini(&fs->announcer);
 	handles_fini(&fs->handles);
 	own_inodes_fini(&fs->own_inodes);
@@ -49,7 +49,7 @@ static struct fs *make_fs(const struct fs_config *config)
 	handles_init(&fs->handles);
 	announcer_init(&fs->announcer);
 	waits_init(&fs->waits);
-	lane_init(&fs->lane);
+	renderer_init(&fs->renderer);
 	return fs;
 }
 
@@ -145,7 +145,7 @@ static int start_threads(struct fs *fs)
 	fs->started = true;
 	r = announcer_start(fs);
 	if (r == 0)
-		r = lane_start(fs);
+		r = renderer_start(fs);
 	if (r)
 		pthread_cancel(fs->thread);
 	return r;
@@ -206,7 +206,7 @@ int fs_close(struct fs *fs)
 	announcer_join(fs);
 	if (fs->started)
 		pthread_join(fs->thread, NULL);
-	lane_stop(fs);
+	renderer_stop(fs);
 	int result = fs->result;
 	fuse_session_unmount(fs->session);
 	fuse_session_destroy(fs->session);

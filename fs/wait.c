@@ -238,7 +238,7 @@ void wait_for_document(struct fs *fs, const struct wait_for *what)
 {
 	struct parked *p = park(fs, what, false);
 
-	if (p && !lane_add(fs, p))
+	if (p && !renderer_add(fs, p))
 		wait_made(p, -ENOMEM);
 }
 

@@ -61,7 +61,7 @@ struct wait_for {
 	const struct scope *scope; /* clipped to what exists; copied where they are needed for longer */
 	struct fuse_file_info fi;  /* for WAIT_OPEN; of the others only fh, 0: none */
 	bool paged;		   /* for WAIT_TEXT: through the page cache */
-	uid_t uid;		   /* who is served: for what the lane makes */
+	uid_t uid;		   /* who is served: for what the renderer makes */
 	size_t size;		   /* for WAIT_WRITE, WAIT_READ and WAIT_TEXT */
 	off_t off;		   /* for WAIT_READ and WAIT_TEXT */
 	struct progress *progress; /* for WAIT_READ: outlives it */
@@ -77,10 +77,10 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 /* FUSE thread. Gives an earlier request its reason, and answers when that is durable. */
 void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket, const char *reason);
 
-/* FUSE thread. Answers an OPEN, a GETATTR or a WAIT_TEXT when the lane has made the document. */
+/* FUSE thread. Answers an OPEN, a GETATTR or a WAIT_TEXT when the renderer has made the document. */
 void wait_for_document(struct fs *fs, const struct wait_for *what);
 
-/* The lane: its work on the request is over (0 or -errno), and so is its part of it. */
+/* The renderer: its work on the request is over (0 or -errno), and so is its part of it. */
 void wait_made(struct parked *p, int result);
 
 /* FUSE thread. Answers an OPEN when the model's history has been read. */

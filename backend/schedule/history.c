@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Open histories, as their readers see them. The historian fills them. */
+/* Open histories, as their readers see them; history_job.c fills them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,10 +61,10 @@ void backend_history_load(struct backend *b, slot model, void (*done)(void *ctx,
 	if (a) {
 		*a = (struct history_ask){.model = model, .done = done, .ctx = ctx};
 		LOCKED(&b->lock);
-		over = b->historian_done || !b->threads;
+		over = b->histories_end || !b->threads;
 		if (!over) {
 			STAILQ_INSERT_TAIL(&b->history_asks, a, link);
-			historian_wake(b);
+			lane_wake(&b->history_lane);
 		}
 	}
 	if (a && !over)
@@ -129,17 +129,11 @@ int history_append(struct backend_history *h, const struct strbuf *lines)
 	return 0;
 }
 
-void historian_wake(struct backend *b)
-{
-	b->historian_woken = true;
-	pthread_cond_signal(&b->history_wake);
-}
-
 void attempt_ended(struct backend *b, slot model)
 {
 	struct model_runtime *m = &b->runtime[model];
 	if (m->ended++ % PRUNE_EVERY || b->config.read_only)
 		return;
 	m->prune = b->pruning = true;
-	historian_wake(b);
+	lane_wake(&b->history_lane);
 }

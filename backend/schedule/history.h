@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Histories that are open: their texts, who waits for them, and what wakes the historian. */
+/* Histories that are open: their texts, and who waits for them. */
 #ifndef BATCHFS_SCHEDULE_HISTORY_H
 #define BATCHFS_SCHEDULE_HISTORY_H
 
@@ -21,9 +21,9 @@ struct backend_history {
 	LIST_ENTRY(backend_history) link;
 	struct backend *b; /* immutable */
 	slot model;	   /* immutable; -1: of all */
-	unsigned readers;  /* the historian is one while it works on it */
+	unsigned readers;  /* the lane is one while it works on it */
 	struct strbuf text;
-	char *cursor;	    /* the historian's, while it is a reader; NULL: nothing read yet */
+	char *cursor;	    /* the lane's, while it is a reader; NULL: nothing read yet */
 	uint64_t changes;   /* of the model, or of all, when it was last read */
 	int64_t not_before; /* monotonic: not read again earlier, unless somebody waits */
 };
@@ -34,7 +34,6 @@ LIST_HEAD(history_list, backend_history);
 #define HISTORY_LEAST	(64u << 10)
 struct backend_history *history_find(const struct backend *b, slot model); /* with the lock; NULL: not open */
 int history_append(struct backend_history *h, const struct strbuf *lines); /* with the lock; -ENOMEM */
-void historian_wake(struct backend *b);					   /* with the lock */
 void attempt_ended(struct backend *b, slot model); /* with the lock: its history has one line more */
 
 #endif

@@ -17,11 +17,12 @@
 #include "backend/schedule/cancel.h"
 #include "backend/schedule/catalog.h"
 #include "backend/schedule/control.h"
-#include "backend/schedule/historian.h"
 #include "backend/schedule/history.h"
+#include "backend/schedule/history_job.h"
 #include "backend/schedule/job.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/outcome.h"
+#include "backend/schedule/prune.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/sink.h"
 #include "backend/schedule/slow.h"
@@ -43,9 +44,11 @@ static void locks_init(struct backend *b)
 	pthread_cond_init(&b->paused, &monotonic);
 	pthread_cond_init(&b->slow_wake, &monotonic);
 	pthread_cond_init(&b->cancel_wake, &monotonic);
-	pthread_cond_init(&b->history_wake, &monotonic);
+	lane_init(&b->history_lane, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 }
+
+static lane_source_fn *history_sources[] = {history_source, prune_source, NULL};
 
 static struct backend *backend_new(const struct backend_config *config)
 {
@@ -66,6 +69,8 @@ static struct backend *backend_new(const struct backend_config *config)
 	STAILQ_INIT(&b->outcomes);
 	STAILQ_INIT(&b->history_asks);
 	LIST_INIT(&b->histories);
+	b->history_lane =
+		(struct lane){.b = b, .name = "history", .sources = history_sources, .end = history_end};
 	locks_init(b);
 	b->models = models_new(config->engine->supports);
 	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
@@ -137,7 +142,7 @@ static void wake_all(struct backend *b)
 	control_wake(b);
 	pthread_cond_broadcast(&b->slow_wake);
 	pthread_cond_broadcast(&b->cancel_wake);
-	historian_wake(b);
+	lane_wake(&b->history_lane);
 	for (int i = 0; i < b->config.jobs; i++)
 		pthread_cond_broadcast(&b->workers[i].wake);
 }
@@ -151,19 +156,25 @@ static void set_threads(struct backend *b, bool threads)
 /* The threads that every mount has: all of them, or a positive errno and none. */
 static int start_service(struct backend *b)
 {
-	void *(*const mains[])(void *) = {control_main, slow_main, cancel_main, historian_main};
-	pthread_t *const threads[] = {&b->control, &b->slow, &b->canceller, &b->historian};
+	const struct {
+		void *(*main)(void *);
+		void *arg;
+		pthread_t *thread;
+	} all[] = {{control_main, b, &b->control},
+		   {slow_main, b, &b->slow},
+		   {cancel_main, b, &b->canceller},
+		   {lane_main, &b->history_lane, &b->history_lane.thread}};
 	size_t n = 0;
 	int r = 0;
 	set_threads(b, true);
-	for (; n < sizeof mains / sizeof *mains && r == 0; n++)
-		r = pthread_create(threads[n], NULL, mains[n], b);
+	for (; n < sizeof all / sizeof *all && r == 0; n++)
+		r = pthread_create(all[n].thread, NULL, all[n].main, all[n].arg);
 	if (r == 0)
 		return 0;
 	set_threads(b, false);
 	wake_all(b);
 	for (n--; n > 0; n--)
-		pthread_join(*threads[n - 1], NULL);
+		pthread_join(*all[n - 1].thread, NULL);
 	return r;
 }
 
@@ -229,6 +240,7 @@ static void interrupt_all(struct backend *b)
 	}
 	if (slow)
 		builder_interrupt(slow);
+	lane_interrupt(&b->history_lane);
 	for (int i = 0; i < b->config.jobs; i++) {
 		struct open_worker *w;
 		{
@@ -246,7 +258,7 @@ static void end_threads(struct backend *b)
 	pthread_join(b->control, NULL);
 	pthread_join(b->slow, NULL);
 	pthread_join(b->canceller, NULL);
-	pthread_join(b->historian, NULL);
+	pthread_join(b->history_lane.thread, NULL);
 	for (int i = 0; i < b->config.jobs; i++)
 		if (b->workers[i].started)
 			pthread_join(b->workers[i].thread, NULL);
@@ -315,7 +327,7 @@ void backend_close(struct backend *b)
 	}
 	for (int i = 0; b->workers && i < b->config.jobs; i++)
 		pthread_cond_destroy(&b->workers[i].wake);
-	pthread_cond_destroy(&b->history_wake);
+	lane_fini(&b->history_lane);
 	pthread_cond_destroy(&b->cancel_wake);
 	pthread_cond_destroy(&b->slow_wake);
 	pthread_cond_destroy(&b->paused);

@@ -19,6 +19,7 @@
 #include "backend/refusals.h"
 #include "backend/schedule/ask.h"
 #include "backend/schedule/history.h"
+#include "backend/schedule/lane.h"
 #include "backend/schedule/outcome.h"
 #include "backend/snapshot.h"
 
@@ -59,12 +60,13 @@ struct backend {
 	uint64_t changes; /* of all models: as their generations */
 	struct history_list histories;
 	struct history_asks history_asks;
-	bool historian_woken, historian_done;
-	bool pruning;	  /* of some model */
-	int64_t prune_at; /* monotonic: not earlier */
-	pthread_cond_t history_wake;
+	bool histories_end; /* no history is read any more */
+	bool pruning;	    /* of some model */
+	int64_t prune_at;   /* monotonic: not earlier */
+	/* Apart from the looks, which may be reading a table for minutes. */
+	struct lane history_lane;
 
-	pthread_t control, slow, canceller, historian;
+	pthread_t control, slow, canceller;
 	bool threads;			 /* they run */
 	struct open_worker *slow_worker; /* NULL: the slow lane is not up */
 	pthread_cond_t slow_wake;	 /* a model is to be adopted, or the end */

@@ -10,7 +10,7 @@ from lib.truth import stored
 from lib.wait import wait_until
 
 NOW = "2024-09-04T12:00:00"
-# The slow lane's and the historian's sessions, which come when there is something for them, have names of their own.
+# The sessions of the two slow lanes, which come when there is something for them, have names of their own.
 WORKERS = "SELECT pid, backend_start FROM pg_stat_activity WHERE application_name LIKE 'batchfs:%:worker'"
 ALL = {"2024-09-01": 4, "2024-09-02": 4, "2024-09-03": 4, "2024-09-04": 4}
 COPY = "CREATE TABLE an.sessions AS SELECT * FROM an.events WITH NO DATA"

@@ -314,3 +314,21 @@ def test_jobs_run_side_by_side(project, warehouse, mount, jobs):
     m.sync("sessions", "2024-09")
     assert check_rows(warehouse, "sessions") == {f"2024-09-0{day}": 4 for day in range(1, 5)}
     assert set(built(warehouse, "sessions").values()) == {1}
+
+
+def test_a_slow_lane_has_a_connection_while_there_is_something_to_do(project, warehouse, mount):
+    make_events(warehouse)
+    add_sessions(project)
+    m = mount(project, now=NOW)
+    m.build("sessions", "2024-09-01")
+
+    def connected(lane):
+        return warehouse.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'batchfs:%:' || %s",
+                             lane)[0][0]
+
+    with open(m / "sessions" / ".history", encoding="utf-8") as reader:
+        assert len(reader.readlines()) == 1
+        assert connected("history") == 1
+        m.build("sessions", "2024-09-02")
+        wait_until(reader.readline, what="a reader that follows sees the next attempt")
+    wait_until(lambda: connected("history") == 0, what="nobody reads, and the connection has gone")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fs/lane.h"
+#include "fs/renderer.h"
 
 #include <stdlib.h>
 
@@ -7,30 +7,30 @@
 #include "fs/parked.h"
 
 /* Who waits for something, and it. */
-struct lane_user {
-	TAILQ_ENTRY(lane_user) link;
+struct renderer_user {
+	TAILQ_ENTRY(renderer_user) link;
 	uid_t uid;
-	TAILQ_HEAD(lane_queue, parked) queue;
+	TAILQ_HEAD(renderer_queue, parked) queue;
 };
 
-void lane_init(struct lane *l)
+void renderer_init(struct renderer *l)
 {
-	*l = (struct lane){.started = false};
+	*l = (struct renderer){.started = false};
 	TAILQ_INIT(&l->users);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->more, NULL);
 }
 
-void lane_fini(struct lane *l)
+void renderer_fini(struct renderer *l)
 {
 	pthread_cond_destroy(&l->more);
 	pthread_mutex_destroy(&l->lock);
 }
 
 /* Under the lock. NULL: no memory. */
-static struct lane_user *user_of(struct lane *l, uid_t uid)
+static struct renderer_user *user_of(struct renderer *l, uid_t uid)
 {
-	struct lane_user *u;
+	struct renderer_user *u;
 
 	TAILQ_FOREACH(u, &l->users, link)
 	{
@@ -46,30 +46,30 @@ static struct lane_user *user_of(struct lane *l, uid_t uid)
 	return u;
 }
 
-bool lane_add(struct fs *fs, struct parked *p)
+bool renderer_add(struct fs *fs, struct parked *p)
 {
-	struct lane *l = &fs->lane;
+	struct renderer *l = &fs->renderer;
 
 	LOCKED(&l->lock);
-	struct lane_user *u = user_of(l, p->what.uid);
+	struct renderer_user *u = user_of(l, p->what.uid);
 	if (!u)
 		return false;
-	TAILQ_INSERT_TAIL(&u->queue, p, lane_link);
+	TAILQ_INSERT_TAIL(&u->queue, p, renderer_link);
 	pthread_cond_signal(&l->more);
 	return true;
 }
 
 /* The first of whose turn it is; NULL: the end. */
-static struct parked *next(struct lane *l)
+static struct parked *next(struct renderer *l)
 {
 	LOCKED(&l->lock);
 	while (TAILQ_EMPTY(&l->users) && !l->stop)
 		pthread_cond_wait(&l->more, &l->lock);
-	struct lane_user *u = TAILQ_FIRST(&l->users);
+	struct renderer_user *u = TAILQ_FIRST(&l->users);
 	if (!u)
 		return NULL;
 	struct parked *p = TAILQ_FIRST(&u->queue);
-	TAILQ_REMOVE(&u->queue, p, lane_link);
+	TAILQ_REMOVE(&u->queue, p, renderer_link);
 	TAILQ_REMOVE(&l->users, u, link);
 	if (TAILQ_EMPTY(&u->queue))
 		free(u);
@@ -105,33 +105,33 @@ static int work(struct parked *p)
 	return document_make(fs, &what->node, &p->document);
 }
 
-static void *lane_main(void *arg)
+static void *renderer_main(void *arg)
 {
 	struct fs *fs = arg;
 	struct parked *p;
 
-	while ((p = next(&fs->lane)))
+	while ((p = next(&fs->renderer)))
 		wait_made(p, work(p));
 	return NULL;
 }
 
-int lane_start(struct fs *fs)
+int renderer_start(struct fs *fs)
 {
-	int r = pthread_create(&fs->lane.thread, NULL, lane_main, fs);
+	int r = pthread_create(&fs->renderer.thread, NULL, renderer_main, fs);
 
-	fs->lane.started = r == 0;
+	fs->renderer.started = r == 0;
 	return -r;
 }
 
-void lane_stop(struct fs *fs)
+void renderer_stop(struct fs *fs)
 {
-	if (!fs->lane.started)
+	if (!fs->renderer.started)
 		return;
 	{
-		LOCKED(&fs->lane.lock);
-		fs->lane.stop = true;
-		pthread_cond_signal(&fs->lane.more);
+		LOCKED(&fs->renderer.lock);
+		fs->renderer.stop = true;
+		pthread_cond_signal(&fs->renderer.more);
 	}
-	pthread_join(fs->lane.thread, NULL);
-	fs->lane.started = false;
+	pthread_join(fs->renderer.thread, NULL);
+	fs->renderer.started = false;
 }

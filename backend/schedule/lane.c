@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/schedule/lane.h"
+
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/engine.h"
+#include "backend/schedule/runtime.h"
+
+void lane_init(struct lane *l, const pthread_condattr_t *monotonic)
+{
+	pthread_cond_init(&l->wake, monotonic);
+}
+
+void lane_fini(struct lane *l)
+{
+	pthread_cond_destroy(&l->wake);
+}
+
+void lane_wake(struct lane *l)
+{
+	pthread_cond_signal(&l->wake);
+}
+
+/* With the lock. */
+static bool find_job(struct lane *l, struct lane_job *job, int64_t *next_us)
+{
+	*next_us = INT64_MAX;
+	for (lane_source_fn **source = l->sources; *source; source++)
+		if ((*source)(l->b, clock_monotonic_us(), job, next_us))
+			return true;
+	return false;
+}
+
+/* With the lock, which is given up meanwhile. */
+static void wait_until(struct lane *l, int64_t until_us)
+{
+	int64_t left = until_us - clock_monotonic_us();
+
+	if (until_us == INT64_MAX) {
+		pthread_cond_wait(&l->wake, &l->b->lock);
+	} else if (left > 0) {
+		struct timespec until = clock_moment_in(left);
+		pthread_cond_timedwait(&l->wake, &l->b->lock, &until);
+	}
+}
+
+/* The next job, or a worker that is of no use now; false: the end. */
+static bool next_turn(struct lane *l, struct lane_job *job, struct open_worker **useless)
+{
+	int64_t next_us;
+
+	*job = (struct lane_job){.model = SLOT_NONE};
+	*useless = NULL;
+	LOCKED(&l->b->lock);
+	while (!l->b->control_done && !find_job(l, job, &next_us)) {
+		/* Not while somebody may interrupt it. */
+		if (next_us == INT64_MAX && l->worker && !l->b->stopping) {
+			*useless = l->worker;
+			l->worker = NULL;
+			return true;
+		}
+		wait_until(l, next_us);
+	}
+	return job->run != NULL;
+}
+
+void *lane_main(void *arg)
+{
+	struct lane *l = arg;
+	struct open_worker *useless;
+	struct lane_job job;
+
+	while (next_turn(l, &job, &useless)) {
+		if (job.run)
+			job.run(l, &job);
+		builder_worker_close(useless);
+	}
+	builder_worker_close(l->worker);
+	if (l->end)
+		l->end(l->b);
+	return NULL;
+}
+
+int lane_worker(struct lane *l, struct open_worker **out, struct error *err)
+{
+	struct open_worker *worker = l->worker;
+	int r = worker ? 0 : builder_worker_open(l->b->store, l->name, &worker, err);
+
+	if (r == 0 && !l->worker) {
+		LOCKED(&l->b->lock);
+		l->worker = worker;
+	}
+	*out = worker;
+	return r;
+}
+
+void lane_interrupt(struct lane *l)
+{
+	struct open_worker *worker;
+
+	{
+		LOCKED(&l->b->lock);
+		worker = l->worker;
+	}
+	if (worker)
+		builder_interrupt(worker);
+}
