@@ -211,6 +211,8 @@ void asks_send(struct backend *b)
 
 void asks_fail(struct backend *b, int err)
 {
+	/* They are recorded: whoever sees what is queued and frozen cancels it. */
+	asks_frozen(b);
 	struct ask_queue all = STAILQ_HEAD_INITIALIZER(all);
 	{
 		LOCKED(&b->lock);

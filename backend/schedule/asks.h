@@ -9,7 +9,7 @@
  * sent. Whether anything was: then it is to be settled first. */
 bool asks_clear(struct backend *b);
 void asks_send(struct backend *b);
-void asks_frozen(struct backend *b);	    /* answers what has been frozen */
-void asks_fail(struct backend *b, int err); /* answers everything that is still queued */
+void asks_frozen(struct backend *b);	    /* answers the freezes that are recorded */
+void asks_fail(struct backend *b, int err); /* answers everything that was not sent */
 
 #endif

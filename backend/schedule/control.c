@@ -94,6 +94,18 @@ static int follow_ms(struct backend *b)
 	return late < FOLLOW_MS * INT64_C(1000) ? (int)(late / 1000) + 1 : FOLLOW_MS;
 }
 
+/* A freeze is answered when what was queued in it is recorded as cancelled: until then whoever dies now would
+ * leave it queued. */
+static int answer_freezes(struct backend *b, struct error *err)
+{
+	int r = outcomes_settle(b, err);
+	if (r == 0 && freezes_cancel(b))
+		r = outcomes_settle(b, err);
+	if (r == 0)
+		asks_frozen(b);
+	return r;
+}
+
 static int turn(struct backend *b, struct error *err)
 {
 	struct store_sink sink;
@@ -112,10 +124,7 @@ static int turn(struct backend *b, struct error *err)
 	asks_send(b);
 	if (b->config.read_only)
 		return 0;
-	r = outcomes_settle(b, err);
-	if (r == 0 && freezes_cancel(b))
-		r = outcomes_settle(b, err);
-	asks_frozen(b);
+	r = answer_freezes(b, err);
 	if (r == 0)
 		r = work_hand_out(b, err);
 	/* Nobody waits for that: it is done where nothing else is, or now and then. */
@@ -137,9 +146,12 @@ static void pause_control(struct backend *b, int64_t us)
 		       pthread_cond_timedwait(&b->paused, &b->lock, &until) == 0)
 			;
 	}
-	asks_clear(b);
+	struct error err = {0};
+	if (asks_clear(b))
+		outcomes_settle(b, &err);
 	asks_send(b);
-	asks_frozen(b);
+	if (!STAILQ_EMPTY(&b->frozen))
+		answer_freezes(b, &err);
 }
 
 void *control_main(void *arg)

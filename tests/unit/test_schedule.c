@@ -182,6 +182,45 @@ static void a_cancel_that_is_not_recorded(void **state)
 	all_are(x, 0, DAYS, BATCH_PENDING);
 }
 
+static int freeze(struct behind *x, ordinal from, ordinal to)
+{
+	struct backend_part part = {.batches = {x->f->first + from, x->f->first + to}};
+	struct backend_freeze f = {.parts = &part,
+				   .n_parts = 1,
+				   .freeze = true,
+				   .uid = 7,
+				   .pid = getpid(),
+				   .done = answered,
+				   .ctx = x->f};
+	pthread_mutex_lock(&x->f->lock);
+	int before = x->f->answered;
+	pthread_mutex_unlock(&x->f->lock);
+	backend_freeze(x->f->b, &f);
+	wait_for_answers(x->f, before + 1);
+	return x->f->result;
+}
+
+/* What is answered is recorded, also while the control thread only pauses. */
+static void frozen_when_its_cancels_are_recorded(void **state)
+{
+	struct behind *x = *state;
+	faults(x, "claim:error=EHOSTUNREACH");
+	assert_int_equal(ask_and_wait(x->f, 0, DAYS, -1), 0);
+	faults(x, "claim:error=EHOSTUNREACH;follow:error=EHOSTUNREACH");
+	assert_int_equal(freeze(x, 0, 5), 0);
+	assert_int_equal(queue(x, LINES), 5);
+	all_are(x, 0, 5, BATCH_PENDING);
+	faults(x, "claim:error=EHOSTUNREACH;settle:error=EHOSTUNREACH*3");
+	assert_int_equal(freeze(x, 10, 20), 0);
+	assert_int_equal(queue(x, LINES), 15);
+	all_are(x, 10, 20, BATCH_PENDING);
+	faults(x, "");
+	settle(x->f, 0, DAYS);
+	all_are(x, 0, 5, BATCH_PENDING);
+	all_are(x, 5, 10, BATCH_DONE);
+	all_are(x, 20, DAYS, BATCH_DONE);
+}
+
 /* The answer is lost: it may have been recorded, and asking again is harmless. */
 static void asked_for_twice_is_built_once(void **state)
 {
@@ -230,6 +269,7 @@ int main(void)
 		TEST(cancelled_at_once_as_one_range),
 		TEST(cancelled_while_a_claim_is_on_its_way),
 		TEST(a_cancel_that_is_not_recorded),
+		TEST(frozen_when_its_cancels_are_recorded),
 		TEST(asked_for_twice_is_built_once),
 		TEST(what_was_skipped_is_asked_for_with_its_cause),
 	};
