@@ -101,7 +101,9 @@ static inline struct store_state adopted_state(slot model, ordinal batch, int64_
 enum request_kind {
 	REQUEST_BUILD,	/* build every batch of the range once more */
 	REQUEST_REASON, /* give the request with this uuid its reason */
-	REQUEST_FREEZE, /* none of the range may be built; -EBUSY: one of them runs, and nothing is frozen */
+	/* None of the range may be built. -EBUSY: one of them has begun, and nothing is frozen. What another
+	 * mount has claimed and not begun is cancelled with it; what this one has was given back before. */
+	REQUEST_FREEZE,
 	REQUEST_THAW,
 	REQUEST_PROTECT, /* the model may not be rebuilt as a whole; batches: empty */
 	REQUEST_UNPROTECT,
@@ -229,9 +231,14 @@ enum settle_kind {
 	SETTLE_REQUEUED, /* the attempt failed in passing (deadlock, lost connection): it will be tried again
 			  */
 	SETTLE_INTERRUPTED, /* the daemon stopped it: back to the queue */
-	SETTLE_UNSTARTED,   /* claimed and never begun: back to the queue, no attempt counts */
-	SETTLE_SKIPPED,	    /* only queued, and not built because what it reads has failed */
-	SETTLE_CANCELLED,   /* taken out of the queue, or ended: the outcome stays what it was */
+	/*
+	 * Claimed and never begun: back to the queue, no attempt counts. That is how a claim is released. It
+	 * needs no op of its own: like every outcome it is fenced by its attempt and answered alone, and the
+	 * control thread, which is woken for it, settles before it claims or sends a freeze.
+	 */
+	SETTLE_UNSTARTED,
+	SETTLE_SKIPPED,	  /* only queued, and not built because what it reads has failed */
+	SETTLE_CANCELLED, /* taken out of the queue, or ended: the outcome stays what it was */
 	SETTLE_DONE, /* it is built: its rows are where this store is not, and its builder has committed them
 		      */
 };

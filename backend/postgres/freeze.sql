@@ -6,18 +6,31 @@ m.id, f.first_start, f.end_start, f.uid, f.command, f.at
 
 -- $9 is the kind. What is frozen already keeps who did it: only the gaps are new. A thaw cuts what it meets.
 -- A row without a range protects the model as a whole.
+-- Nothing that runs is frozen. A batch runs as long as its transaction holds its row, which it writes first: a row
+-- that says so and can be locked is of a batch that is claimed and has not begun, whoever claimed it. The freeze
+-- cancels those. Their attempt meets the fence without the owner, and so does whoever asks what became of it. As
+-- news it is from nobody (origin 0): this mount, too, hears of the claims of others only.
 -- name: freeze_change
 with old as (
 	select r.id, r.seq from batchfs.request r where r.uuid = $1::uuid),
-busy as (
+claimed as materialized (
+	select s.window_start from batchfs.state s
+	where {freeze_held} and not exists (select from old) order by s.window_start for update skip locked),
+busy as materialized (
 	select min(s.window_start) as w from batchfs.state s
-	where $9 = 'freeze' and s.model = $2::int and s.run = 1
-	and s.window_start >= $3::timestamptz and s.window_start < $4::timestamptz
+	where {freeze_held} and s.window_start not in (select window_start from claimed)
 	and not exists (select from old)),
 bumped as (
 	update batchfs.model m set seq = m.seq + 1, freezes = m.freezes + 1 from busy
 	where m.id = $2::int and busy.w is null and not exists (select from old)
 	returning m.seq),
+cancelled as (
+	update batchfs.state s set run = 0, owner = 0, interruptions = 0, served = bumped.seq
+	from claimed, bumped where s.model = $2::int and s.window_start = claimed.window_start
+	returning s.*),
+told as (
+	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, request)
+	select model, window_start, attempt, 0, 'cancelled', $7::timestamptz, request from cancelled),
 edges as (
 	select f.first_start as lo, f.end_start as hi from batchfs.freeze f
 	where f.model = $2::int and f.first_start < $4::timestamptz and f.end_start > $3::timestamptz
@@ -52,3 +65,7 @@ new as (
 select id, seq, null::timestamptz from old
 union all select id, seq, null from new
 union all select null, null, w from busy where w is not null
+
+-- name: freeze_held
+$9 = 'freeze' and s.model = $2::int and s.run = 1
+and s.window_start >= $3::timestamptz and s.window_start < $4::timestamptz

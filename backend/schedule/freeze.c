@@ -20,6 +20,7 @@
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/refuse.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/take_back.h"
 
 /* The store need not agree at once that the batch only waits: not tried again sooner. */
 #define AGAIN_US 50000
@@ -40,16 +41,6 @@ static int send_one(struct backend *b, struct ask_group *g, const struct backend
 	return 0;
 }
 
-/* The first batch of the part that runs; batches.end: none does. */
-static ordinal first_running(struct backend *b, const struct backend_part *p)
-{
-	LOCKED(&b->lock);
-	for (ordinal o = p->batches.first; o < p->batches.end; o++)
-		if (ledger_state(b->ledger, p->model, o) == BATCH_RUNNING)
-			return o;
-	return p->batches.end;
-}
-
 /* Why the part cannot be frozen or thawed; why->err 0: it can. */
 static void check(struct backend *b, const struct backend_freeze *f, const struct backend_part *p,
 		  struct error *why)
@@ -64,11 +55,11 @@ static void check(struct backend *b, const struct backend_freeze *f, const struc
 			  "%s: a set of states cannot be frozen: freeze a batch, a period or a range", dir);
 		return;
 	}
-	ordinal running = f->freeze ? first_running(b, p) : p->batches.end;
-	if (running < p->batches.end) {
-		LOCKED(&b->lock);
-		freeze_busy(why, facts_of(b, p->model), running);
-	}
+	/* Whether another mount has begun one the store finds out. */
+	LOCKED(&b->lock);
+	ordinal begun = f->freeze ? first_begun(b, p->model, p->batches) : p->batches.end;
+	if (begun < p->batches.end)
+		freeze_busy(why, facts_of(b, p->model), begun);
 }
 
 static int refused(struct backend *b, const struct backend_freeze *f)

@@ -68,6 +68,21 @@ bool take_back_range(struct job_worker *w, struct ordinal_range batches)
 	return any;
 }
 
+ordinal first_begun(const struct backend *b, slot model, struct ordinal_range batches)
+{
+	ordinal first = batches.end;
+	for (int i = 0; i < b->config.jobs; i++) {
+		const struct job_worker *w = &b->workers[i];
+		uint32_t begun = w->kind == JOB_BUILD && w->run.model == model ? w->begun & ~w->ended : 0;
+		for (; begun; begun &= begun - 1) {
+			ordinal o = w->run.first + (ordinal)__builtin_ctz(begun);
+			if (o >= batches.first && o < first)
+				first = o;
+		}
+	}
+	return first;
+}
+
 /* With the lock. Whether another worker could build what this one has not begun. */
 static bool others_may(const struct job_worker *w)
 {

@@ -14,6 +14,8 @@ bool keep_from_taking(struct job_worker *w, ordinal batch);
 /* Puts the batch of the run back into the queue, or ends it where that is meant (cancel_meant()). False: it
  * has begun, or ended. */
 bool take_back(struct job_worker *w, ordinal batch);
+/* The first batch of the range that has begun in one of our runs and has not ended; batches.end: none. */
+ordinal first_begun(const struct backend *b, slot model, struct ordinal_range batches);
 /* All of the run that lie in there; whether there were any. */
 bool take_back_range(struct job_worker *w, struct ordinal_range batches);
 /* What waits behind a batch that is late while another worker could build it. Returns how long until the

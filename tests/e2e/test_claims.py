@@ -130,6 +130,25 @@ class TestOthers(OnPostgres):
         m.sync("sessions", RANGE)
         assert built(warehouse, "sessions") == {d: 1 for d in [*BUILT, HANGS, *REST[1:]]}
 
+    def test_another_mount_freezes(self, project, warehouse, mount, hold, tmp_path):
+        m = mount(project, "jobs=1", now=NOW)
+        m.build("sessions", "2024-09-01--2024-09-05")
+        hold.close(HANGS, "2024-09-06")
+        hang(m, warehouse)
+        other = mount(project, "jobs=1", now=NOW, at=tmp_path / "other")
+        waiting = parked_sync(m / "sessions" / REST[0])
+        # The first has begun, and nothing is frozen with it.
+        assert errno_of(os.chmod, other / "sessions" / RANGE, 0o444) == errno.EBUSY
+        assert other.document("sessions", ".run")["frozen"] == []
+        os.chmod(other / "sessions" / f"{REST[0]}--{REST[2]}", 0o444)
+        assert "canceled" in finish(waiting).stderr
+        wait_until(lambda: {states(x)[d] for x in (m, other) for d in REST[:2]} == {"pending"},
+                   what="both mounts know of it")
+        assert states(m)[HANGS] == "running"
+        hold.open()
+        m.sync("sessions", RANGE)
+        assert built(warehouse, "sessions") == {d: 1 for d in [*BUILT, HANGS, *REST[2:]]}
+
 
 @pytest.mark.parametrize("name, days", [(REST[2], REST[2:3]), ("2024-09-08--2024-09-11", REST[2:5]), (".queued", REST)])
 def test_rm(one, warehouse, fault, name, days):

@@ -61,13 +61,15 @@ static void frozen_is_not_granted(void **state)
 	assert_int_equal(change(w, REQUEST_FREEZE, 1, 2, 5, &err), 0);
 	assert_int_equal(claim_days(w, 0, 0, 3, &c), 2);
 	assert_int_equal(c.attempt[1], 0);
-	/* What is claimed counts as running. */
-	assert_int_equal(change(w, REQUEST_FREEZE, 0, 4, 5, &err), -EBUSY);
-	assert_string_equal(err.text, "fct/2024-09-01 is running, or just about to: nothing was frozen; "
-				      "rm 2024-09-01 cancels it, sync 2024-09-01 waits for it");
-	assert_string_equal(sql("select count(*) from batchfs.freeze"), "1");
-	assert_int_equal(build_claim(w, &c), 0);
+	/* What is claimed and has not begun gives way, and is not built by who had claimed it. */
 	assert_int_equal(change(w, REQUEST_FREEZE, 0, 4, 6, &err), 0);
+	assert_int_equal(build_claim(w, &c), 0);
+	assert_int_equal(w->outcomes[0], BUILD_STALE);
+	assert_int_equal(w->outcomes[2], BUILD_STALE);
+	assert_string_equal(sql("select count(*) from out.fct"), "0");
+	assert_string_equal(sql("select string_agg(run || ' ' || outcome || ' ' || attempt, ',') "
+				"from batchfs.state where attempt > 0"),
+			    "0 0 1,0 0 1");
 	load_again(w);
 	assert_int_equal(frozen_by(w, 0), 6);
 	assert_int_equal(frozen_by(w, 1), 5);
@@ -147,6 +149,41 @@ static void others_see_it(void **state)
 	assert_int_equal(w->n_freezes, 0);
 	/* A freeze is no request that names who asked for a batch. */
 	assert_int_equal(w->n_requests + other->n_requests, 0);
+	world_close(other);
+	free(other);
+}
+
+/* Another mount has claimed three days, and begun the first. */
+static void what_another_mount_has_not_begun_gives_way(void **state)
+{
+	struct world *w = *state;
+	struct world *other = calloc(1, sizeof *other);
+	struct store_claim c;
+	struct error err = {0};
+	world_init(other);
+	world_open(other);
+	world_prepare(other, 0);
+	assert_int_equal(claim_days(other, 0, 0, 3, &c), 3);
+	sql("begin");
+	sql("update batchfs.state set sqlstate = '' where window_start = '2024-09-01 00:00+00'");
+	assert_int_equal(change(w, REQUEST_FREEZE, 0, 3, 5, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "fct/2024-09-01 is running"));
+	assert_int_equal(settle_day(other, 0, 2, c.attempt[2], SETTLE_FAILED), 0);
+	assert_int_equal(change(w, REQUEST_FREEZE, 1, 3, 5, &err), 0);
+	sql("commit");
+	while (!state_of(w, 0, 1)->cancelled || !state_of(other, 0, 1)->cancelled) {
+		assert_int_equal(engine_postgres.store->follow(w->store, 10, &w->sink, &err), 0);
+		assert_int_equal(engine_postgres.store->follow(other->store, 10, &other->sink, &err), 0);
+	}
+	assert_int_equal(state_of(w, 0, 1)->s.run, ROW_IDLE);
+	assert_int_equal(state_of(w, 0, 1)->s.outcome, OUTCOME_NONE);
+	assert_int_equal(state_of(w, 0, 2)->s.outcome, OUTCOME_FAILED);
+	assert_int_equal(settle_day(other, 0, 1, c.attempt[1], SETTLE_UNSTARTED), -ESTALE);
+	assert_int_equal(build_claim(other, &c), 0);
+	assert_int_equal(other->outcomes[0], BUILD_DONE);
+	assert_int_equal(other->outcomes[1], BUILD_STALE);
+	assert_int_equal(other->outcomes[2], BUILD_STALE);
+	assert_string_equal(sql("select count(*) from out.fct"), "10");
 	world_close(other);
 	free(other);
 }
@@ -295,6 +332,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_put_back, world_fresh_open, world_gone),
 		cmocka_unit_test_setup_teardown(asked_for_by_its_name, world_fresh_open, world_gone),
 		cmocka_unit_test_setup_teardown(others_see_it, world_fresh_open, world_gone),
+		cmocka_unit_test_setup_teardown(what_another_mount_has_not_begun_gives_way, world_fresh_open,
+						world_gone),
 		cmocka_unit_test_setup_teardown(any_order, world_fresh_open, world_gone),
 		cmocka_unit_test_setup_teardown(nothing_is_built_over_a_freeze, world_fresh_open, world_gone),
 	};
