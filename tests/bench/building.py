@@ -4,7 +4,8 @@ import contextlib
 import os
 import time
 
-from kit import (FIRST_DAY, Project, SlowLink, build_range, event_project, make_events, make_plain, plain_loop, seconds)
+from kit import (FIRST_DAY, PostgresHold, Project, SlowLink, build_range, event_project, make_events, make_plain, plain_loop,
+                 seconds)
 
 
 def bench_days(bench):
@@ -64,6 +65,32 @@ def bench_single(bench):
             ours.append(build_range(mount, "tiny", FIRST_DAY))
             plain.append(plain_loop(bench, 1))
     bench.row("one touch until it is done / BEGIN .. COMMIT by hand", ours, plain, 2.2)
+
+
+def bench_neighbours(bench):
+    """31 days that are claimed behind one that hangs, built by an idle worker, against the 32 where none hangs."""
+    warehouse = bench.warehouse()
+    make_events(warehouse, 60, 24)
+    hold = PostgresHold(warehouse)
+    project = Project(bench.home / "target", warehouse)
+    project.source("events", event_time="event_time")
+    project.model("hanging", "select id, event_time, val from {events} where an.passes(event_time at time zone 'UTC')",
+                  ["events"], begin=FIRST_DAY)
+    first, hangs, end = "2023-01-10", "2023-01-11", "2023-02-11"
+    behind, alone = [], []
+    with bench.mount(project, "jobs=2", "now=2023-03-01T12:00:00") as mount:
+        build_range(mount, "hanging", f"{FIRST_DAY}--2023-03-02")
+        for _ in range(2 * bench.rounds):
+            alone.append(build_range(mount, "hanging", f"{first}--{end}"))
+            hold.close(first, hangs)
+            os.utime(mount / "hanging" / f"{first}--{end}")
+            behind.append(seconds(lambda: mount.sync("hanging", f"{hangs}--{end}")))
+            assert mount.states("hanging")[first] == "running"
+            hold.open()
+            mount.sync("hanging", first)
+    # They are taken back when the first is late, a quarter of a second after it has begun.
+    bench.row("31 days behind one that hangs, by an idle worker / 1 s", behind, [1], 1)
+    bench.row("the 32 days where none hangs / 1 s", alone, [1])
 
 
 def bench_link(bench):

@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
+from lib.hold import PostgresHold  # noqa: E402, F401
 from lib.mount import Mount  # noqa: E402
 from lib.pg import Postgres, find_binaries  # noqa: E402
 from lib.project import Project  # noqa: E402
