@@ -88,13 +88,26 @@ size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_ou
 	return pg_add(p, SQL_ANSWER_RANGE, &v);
 }
 
+/* Past what another has taken from `end` on. */
+static ordinal past_taken(enum batch_size size, const PGresult *r, ordinal end)
+{
+	for (int row = 0; row < PQntuples(r) && !pg_null(r, row, 2); row++) {
+		ordinal first = calendar_ordinal(size, pg_time(r, row, 2));
+		ordinal taken = pg_null(r, row, 3) ? first + 1 : calendar_ceil(size, pg_time(r, row, 3));
+		if (first > end)
+			break;
+		end = taken > end ? taken : end;
+	}
+	return end;
+}
+
 void range_take(const struct store *s, const PGresult *r, struct store_outcome *o)
 {
 	enum batch_size size = s->models[o->model]->model->batch_size;
 	ordinal end = o->batch + o->count, recorded = calendar_ordinal(size, pg_time(r, 0, 1));
 	o->id = pg_int(r, 0, 0);
-	o->next = calendar_ceil(size, pg_time(r, 0, 2));
-	if (o->next > end || recorded >= end)
+	o->next = past_taken(size, r, recorded);
+	if (o->next > end)
 		o->next = end;
 	o->count = recorded - o->batch;
 	o->result = o->count ? 0 : -ESTALE;

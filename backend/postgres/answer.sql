@@ -54,24 +54,25 @@ select n, attempt from done
 
 -- Neighbours that were only queued: $1 model, from $2 to $3, alike in the rest. One row, up to the first batch that
 -- another has claimed, put back or answered meanwhile. Of those served up to $4 or more it is one that still waits
--- for a request that is answered by this ($5). $12: how long a batch is.
+-- for a request that is answered by this ($5). $12: how long a batch is. Out, beside where the row ends, a row each:
+-- the first of those batches, and the ranges that were answered; a claim is of 32 at most.
 -- name: answer_range
 with taken as materialized (
-	select min(e.first) as first from (
-		select s.window_start as first from batchfs.state s
-		where s.model = $1::int and s.window_start >= $2::timestamptz and s.window_start < $3::timestamptz
-		and (s.run <> 0 or s.served >= $4::bigint and not exists (
-			select from batchfs.request r
-			where r.open and r.kind = 'build' and r.model = s.model
-			and pg_catalog.tstzrange(r.first_start, r.end_start) @> s.window_start
-			and r.seq > s.served and r.seq <= $5::bigint))
-		union all
-		select greatest(k.first_start, $2::timestamptz) from batchfs.answer k
-		where k.model = $1::int and k.served >= $4::bigint
-		and pg_catalog.tstzrange(k.first_start, k.end_start)
-			&& pg_catalog.tstzrange($2::timestamptz, $3::timestamptz)) e),
+	(select s.window_start as first, null::timestamptz as end_start from batchfs.state s
+	where s.model = $1::int and s.window_start >= $2::timestamptz and s.window_start < $3::timestamptz
+	and (s.run <> 0 or s.served >= $4::bigint and not exists (
+		select from batchfs.request r
+		where r.open and r.kind = 'build' and r.model = s.model
+		and pg_catalog.tstzrange(r.first_start, r.end_start) @> s.window_start
+		and r.seq > s.served and r.seq <= $5::bigint))
+	order by 1 limit 256)
+	union all
+	select greatest(k.first_start, $2::timestamptz), k.end_start from batchfs.answer k
+	where k.model = $1::int and k.served >= $4::bigint
+	and pg_catalog.tstzrange(k.first_start, k.end_start)
+		&& pg_catalog.tstzrange($2::timestamptz, $3::timestamptz)),
 piece as (
-	select coalesce(first, $3::timestamptz) as end_start from taken),
+	select coalesce((select min(first) from taken), $3::timestamptz) as end_start),
 new as (
 	insert into batchfs.answer (model, skipped, first_start, end_start, served, at, request, message, origin)
 	select $1::int, $6::boolean, $2::timestamptz, end_start, $5::bigint, $7::timestamptz, $8::bigint, $9,
@@ -84,12 +85,8 @@ told as (
 		$11::int, $10::bigint, case when $6::boolean then 'skipped' else 'cancelled' end, $7::timestamptz,
 		nullif($8::bigint, 0), case when $6::boolean then $9 end
 	from new)
-select coalesce((select id from new), 0), piece.end_start, greatest(
-	((piece.end_start at time zone 'UTC') + $12::interval) at time zone 'UTC',
-	(select max(k.end_start) from batchfs.answer k, taken
-	where k.model = $1::int and k.served >= $4::bigint
-	and pg_catalog.tstzrange(k.first_start, k.end_start) @> taken.first))
-from piece
+select coalesce((select id from new), 0), piece.end_start, taken.first, taken.end_start
+from piece left join taken on true order by taken.first
 
 -- What was skipped in a range and is claimed or answered again shows that by its own row from then on.
 -- name: answer_unfold

@@ -133,7 +133,30 @@ static void what_another_has_taken_parts_it(void **state)
 	assert_int_equal(o.result, -ESTALE);
 	assert_int_equal(o.count, 0);
 	assert_int_equal(o.next, day(5));
+	/* Everything that is taken in a row is passed at once, claimed or answered. */
+	o = answer(w, 1, 5, SETTLE_SKIPPED, seq);
+	assert_int_equal(o.count, 0);
+	assert_int_equal(o.next, day(5));
 	assert_int_equal(count("answer"), 2);
+}
+
+static void what_another_has_claimed_is_passed_at_once(void **state)
+{
+	struct world *w = *state;
+	struct store_claim c;
+	int64_t seq;
+	assert_int_equal(request_days(w, 0, 0, 8, -1, 0, &seq), 0);
+	assert_int_equal(claim_days(w, 0, 0, 3, &c), 3);
+	assert_int_equal(claim_days(w, 0, 5, 1, &c), 1);
+	struct store_outcome o = answer(w, 0, 8, SETTLE_CANCELLED, seq);
+	assert_int_equal(o.count, 0);
+	assert_int_equal(o.next, day(3));
+	o = answer(w, 3, 8, SETTLE_CANCELLED, seq);
+	assert_int_equal(o.count, 2);
+	assert_int_equal(o.next, day(6));
+	o = answer(w, 6, 8, SETTLE_CANCELLED, seq);
+	assert_int_equal(o.count, 2);
+	assert_int_equal(o.next, day(8));
 }
 
 /* Kept until nothing may be claimed for a request that it answers. */
@@ -184,6 +207,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_skipped_is_asked_for_again, world_fresh_open,
 						world_gone),
 		cmocka_unit_test_setup_teardown(what_another_has_taken_parts_it, world_fresh_open,
+						world_gone),
+		cmocka_unit_test_setup_teardown(what_another_has_claimed_is_passed_at_once, world_fresh_open,
 						world_gone),
 		cmocka_unit_test_setup_teardown(what_was_cancelled_goes_with_its_request, world_fresh_open,
 						world_gone),

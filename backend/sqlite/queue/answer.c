@@ -107,6 +107,36 @@ static int add(struct store *s, struct store_outcome *o, const struct queue_mode
 	return r == 0 ? db_run(tell, err) : r;
 }
 
+/* *taken: the first batch from `start` on that another has taken; as it was: none before `end`. */
+static int find_taken(struct store *s, const struct store_outcome *o, int64_t start, int64_t end,
+		      int64_t *taken, struct error *err)
+{
+	struct queue_model qm = queue_model_of(s, o->model);
+	int64_t served = o->wanted > o->before ? o->wanted : o->before;
+	return number(s->db, SQL_ANSWER_TAKEN, "iiiiii",
+		      (int64_t[]){qm.queue_id, start, end, o->lowest, served, o->last}, taken, err);
+}
+
+/* Moves *until, where something is taken, past everything that is. */
+static int pass_taken(struct store *s, const struct store_outcome *o, int64_t end, int64_t *until,
+		      struct error *err)
+{
+	enum batch_size size = s->models[o->model].model->batch_size;
+	struct queue_model qm = queue_model_of(s, o->model);
+	int r = 0;
+	while (r == 0 && *until < end) {
+		int64_t at = *until, next = calendar_start(size, calendar_ordinal(size, at) + 1),
+			taken = next;
+		r = find_taken(s, o, at, next, &taken, err);
+		if (r < 0 || taken != at)
+			break;
+		*until = next;
+		r = number(s->db, SQL_ANSWER_UNTIL, "iii", (int64_t[]){qm.queue_id, at, o->lowest}, until,
+			   err);
+	}
+	return r;
+}
+
 int answer_range(struct store *s, struct store_outcome *o, struct error *err)
 {
 	enum batch_size size = s->models[o->model].size;
@@ -114,16 +144,14 @@ int answer_range(struct store *s, struct store_outcome *o, struct error *err)
 	ordinal given = o->batch + o->count;
 	int64_t start = calendar_start(size, o->batch), end = calendar_start(size, given), taken = end;
 	int64_t served = o->wanted > o->before ? o->wanted : o->before;
-	int r = number(s->db, SQL_ANSWER_TAKEN, "iiiii",
-		       (int64_t[]){qm.queue_id, start, end, o->lowest, served}, &taken, err);
-	int64_t until = calendar_start(size, calendar_ordinal(size, taken) + 1);
+	int r = find_taken(s, o, start, end, &taken, err);
+	int64_t until = taken;
 	if (r == 0)
-		r = number(s->db, SQL_ANSWER_UNTIL, "iii", (int64_t[]){qm.queue_id, taken, o->lowest}, &until,
-			   err);
+		r = pass_taken(s, o, end, &until, err);
 	if (r == 0 && taken > start)
 		r = add(s, o, &qm, start, taken, served, err);
 	o->count = calendar_ordinal(size, taken) - o->batch;
-	o->next = taken >= end || until >= end ? given : calendar_ordinal(size, until);
+	o->next = until >= end ? given : calendar_ordinal(size, until);
 	o->result = o->count ? 0 : -ESTALE;
 	return r;
 }
