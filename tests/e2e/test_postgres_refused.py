@@ -64,6 +64,10 @@ TROUBLES = {
     "materialized view": ("ALTER TABLE an.sessions RENAME TO was; "
                           "CREATE MATERIALIZED VIEW an.sessions AS SELECT * FROM an.events", "a materialized view",
                           "DROP MATERIALIZED VIEW an.sessions; ALTER TABLE an.was RENAME TO sessions"),
+    "foreign table": ("CREATE EXTENSION IF NOT EXISTS postgres_fdw; CREATE SERVER IF NOT EXISTS far FOREIGN DATA WRAPPER"
+                      " postgres_fdw; ALTER TABLE an.sessions RENAME TO was; CREATE FOREIGN TABLE an.sessions"
+                      " (id int, event_time timestamp, val int) SERVER far", "is a foreign table",
+                      "DROP FOREIGN TABLE an.sessions; ALTER TABLE an.was RENAME TO sessions"),
     "sequence": ("ALTER TABLE an.sessions RENAME TO was; CREATE SEQUENCE an.sessions", "no table",
                  "DROP SEQUENCE an.sessions; ALTER TABLE an.was RENAME TO sessions"),
     "event_time of the target": ("ALTER TABLE an.sessions ALTER event_time TYPE text", "of type text",
@@ -96,7 +100,7 @@ def test_what_cannot_be_prepared_fails(project, warehouse, mount, trouble, known
     builds_again(m, warehouse)
 
 
-@pytest.mark.parametrize("trouble", ["view", "event_time of the target"])
+@pytest.mark.parametrize("trouble", ["view", "materialized view", "foreign table", "event_time of the target"])
 def test_what_refuses_at_mount_time_may_go_away(project, warehouse, mount, trouble):
     do, words, undo = TROUBLES[trouble]
     make_events(warehouse)
@@ -108,6 +112,26 @@ def test_what_refuses_at_mount_time_may_go_away(project, warehouse, mount, troub
     assert words in m.document("sessions", ".model")["why_not"]
     warehouse.sql(undo)
     builds_again(m, warehouse)
+
+
+def test_a_partitioned_target_is_a_table(project, warehouse, mount):
+    """Rows go where they belong; a batch for which there is no partition fails with the server's reason."""
+    make_events(warehouse)
+    add_sessions(project)
+    warehouse.sql("CREATE TABLE an.sessions (LIKE an.events) PARTITION BY RANGE (event_time);"
+                  " CREATE TABLE an.early PARTITION OF an.sessions FOR VALUES FROM ('2024-09-01') TO ('2024-09-03');"
+                  " CREATE TABLE an.late PARTITION OF an.sessions FOR VALUES FROM ('2024-09-03') TO ('2024-09-04')")
+    m = mount(project, now=NOW)
+    for _ in range(2):
+        m.build("sessions", "2024-09-01--2024-09-04")
+    os.utime(m / "sessions" / "2024-09-04")
+    assert errno_of(m.sync, "sessions", "2024-09-04") == errno.EIO
+    assert "no partition" in m.document("sessions", "2024-09-04")["error"]["message"]
+    assert warehouse.sql("SELECT tableoid::regclass::text, count(*) FROM an.sessions GROUP BY 1 ORDER BY 1") == [
+        ("an.early", 8), ("an.late", 4)]
+    warehouse.sql("CREATE TABLE an.rest PARTITION OF an.sessions DEFAULT")
+    m.build("sessions", "2024-09-04")
+    assert stored(warehouse, "sessions") == ALL
 
 
 def test_a_table_that_was_never_there(project, warehouse, mount):
