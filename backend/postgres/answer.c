@@ -8,15 +8,14 @@
 void answers_init(struct answers *a)
 {
 	*a = (struct answers){0};
-	for (int i = 0; i < ANSWER_COLUMNS; i++)
-		a->columns[i] = (struct strbuf)STRBUF_INIT;
+	pg_columns_init(&a->columns, ANSWER_COLUMNS);
 }
 
 void answers_add(const struct store *s, struct answers *a, size_t number, const struct store_outcome *o)
 {
 	const struct pg_model *m = s->models[o->model];
 	auto_free char *message = clean_text(o->message, MESSAGE_MAX, s->plain);
-	struct strbuf *c = a->columns;
+	struct strbuf *c = a->columns.column;
 	pg_array_int(&c[0], (int64_t)number);
 	pg_array_int(&c[1], m->id);
 	pg_array_time(&c[2], calendar_start(m->model->batch_size, o->batch));
@@ -35,13 +34,10 @@ void answers_send(const struct store *s, struct answers *a, struct pg_pipe *p)
 {
 	if (a->n == 0)
 		return;
-	for (int i = 0; i < ANSWER_COLUMNS; i++) {
-		pg_array_end(&a->columns[i]);
-		p->broken |= strbuf_broken(&a->columns[i]);
-		pg_param_text(&a->answer, a->columns[i].str);
-	}
-	for (int i = 1; i <= 3; i++)
-		pg_param_text(&a->rows, a->columns[i].str);
+	pg_columns_end(&a->columns);
+	p->broken |= pg_columns_broken(&a->columns);
+	pg_param_columns(&a->answer, &a->columns, 0, ANSWER_COLUMNS);
+	pg_param_columns(&a->rows, &a->columns, 1, 3);
 	pg_param_int(&a->answer, s->session);
 	pg_add(p, SQL_ANSWER_UNFOLD, &a->rows);
 	pg_add(p, SQL_ANSWER_MAKE_ROWS, &a->rows);
@@ -59,8 +55,7 @@ void answers_take(const struct answers *a, const struct pg_pipe *p, struct store
 
 void answers_fini(struct answers *a)
 {
-	for (int i = 0; i < ANSWER_COLUMNS; i++)
-		strbuf_fini(&a->columns[i]);
+	pg_columns_fini(&a->columns);
 }
 
 size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_outcome *o)
@@ -115,22 +110,5 @@ void range_take(const struct store *s, const PGresult *r, struct store_outcome *
 
 int pg_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err)
 {
-	if (s->config->read_only || !s->schema)
-		return error_set(err, EROFS, "this mount writes nothing to the warehouse");
-	int r = store_connect(s, false, err);
-	if (r || n == 0)
-		return r;
-	auto_strbuf list = STRBUF_INIT;
-	for (size_t i = 0; i < n; i++)
-		pg_array_int(&list, ids[i]);
-	pg_array_end(&list);
-	if (strbuf_broken(&list))
-		return error_set(err, ENOMEM, "no memory to forget answers");
-	struct pg_params params = {0};
-	pg_param_text(&params, list.str);
-	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	pg_add_begin(&p);
-	pg_add(&p, SQL_ANSWERS_FORGET, &params);
-	pg_add(&p, "commit", NULL);
-	return pg_run(&p, err);
+	return settle_ids(s, SQL_ANSWERS_FORGET, ids, n, err);
 }

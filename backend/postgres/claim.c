@@ -17,25 +17,23 @@ static int add_claim(struct store *s, struct pg_pipe *p, const struct store_clai
 		     int64_t started, struct error *err)
 {
 	const struct pg_model *m = s->models[c->model];
-	auto_strbuf windows = STRBUF_INIT, models = STRBUF_INIT, attempts = STRBUF_INIT;
+	auto_columns columns; /* models, windows, attempts */
+	pg_columns_init(&columns, 3);
 	for (uint32_t i = 0; i < c->count; i++) {
-		pg_array_time(&windows, calendar_start(m->model->batch_size, c->first + i));
-		pg_array_int(&models, m->id);
-		pg_array_int(&attempts, 0);
+		pg_array_int(&columns.column[0], m->id);
+		pg_array_time(&columns.column[1], calendar_start(m->model->batch_size, c->first + i));
+		pg_array_int(&columns.column[2], 0);
 	}
-	pg_array_end(&windows);
-	pg_array_end(&models);
-	pg_array_end(&attempts);
-	if (strbuf_broken(&windows) || strbuf_broken(&models) || strbuf_broken(&attempts))
+	pg_columns_end(&columns);
+	if (pg_columns_broken(&columns))
 		return error_set(err, ENOMEM, "no memory for a claim");
+	const char *windows = columns.column[1].str;
 	struct pg_params rows = {0}, grant = {0}, skipped = {0};
-	pg_param_text(&skipped, models.str);
-	pg_param_text(&skipped, windows.str);
-	pg_param_text(&skipped, attempts.str);
+	pg_param_columns(&skipped, &columns, 0, 3);
 	pg_param_int(&rows, m->id);
-	pg_param_text(&rows, windows.str);
+	pg_param_text(&rows, windows);
 	pg_param_int(&grant, m->id);
-	pg_param_text(&grant, windows.str);
+	pg_param_text(&grant, windows);
 	if (uuid)
 		pg_param_text(&grant, NULL);
 	else

@@ -174,21 +174,20 @@ static int find_ids(struct enlisting *e, struct error *err)
 	struct store *s = e->s;
 	if (!s->schema || e->n == 0)
 		return take_ids(e, NULL, err);
-	struct strbuf keys[4] = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, STRBUF_INIT};
+	auto_columns keys;
+	pg_columns_init(&keys, 4);
 	for (size_t i = 0; i < e->n; i++) {
 		const struct model *m = e->models[i]->model;
-		pg_array_int(&keys[0], (int64_t)i);
-		pg_array_text(&keys[1], m->relation.schema);
-		pg_array_text(&keys[2], m->relation.identifier);
-		pg_array_text(&keys[3], calendar_size_name(m->batch_size));
+		pg_array_int(&keys.column[0], (int64_t)i);
+		pg_array_text(&keys.column[1], m->relation.schema);
+		pg_array_text(&keys.column[2], m->relation.identifier);
+		pg_array_text(&keys.column[3], calendar_size_name(m->batch_size));
 	}
 	struct pg_params params = {0};
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	for (int i = 0; i < 4; i++) {
-		pg_array_end(&keys[i]);
-		p.broken |= strbuf_broken(&keys[i]);
-		pg_param_text(&params, keys[i].str);
-	}
+	pg_columns_end(&keys);
+	p.broken = pg_columns_broken(&keys);
+	pg_param_columns(&params, &keys, 0, 4);
 	if (!s->config->read_only) {
 		pg_add_begin(&p);
 		pg_add(&p, SQL_ENLIST_ADD, &params);
@@ -197,11 +196,7 @@ static int find_ids(struct enlisting *e, struct error *err)
 	if (!s->config->read_only)
 		pg_add(&p, "commit", NULL);
 	int r = pg_run(&p, err);
-	if (!r)
-		r = take_ids(e, p.results[found], err);
-	for (int i = 0; i < 4; i++)
-		strbuf_fini(&keys[i]);
-	return r;
+	return r ? r : take_ids(e, p.results[found], err);
 }
 
 static int meet_targets(struct enlisting *e, struct error *err)

@@ -288,7 +288,7 @@ void describe_target(const struct pg_conn *c, const struct pg_model *m, const st
  */
 #define ANSWER_COLUMNS 11
 struct answers {
-	struct strbuf columns[ANSWER_COLUMNS];
+	struct pg_columns columns;
 	struct pg_params rows, answer;
 	size_t n, at;
 };
@@ -298,6 +298,9 @@ void answers_add(const struct store *s, struct answers *a, size_t number, const 
 void answers_send(const struct store *s, struct answers *a, struct pg_pipe *p);
 void answers_take(const struct answers *a, const struct pg_pipe *p, struct store_outcome *outcomes);
 void answers_fini(struct answers *a);
+
+/* settle.c: a statement that takes these ids, in a transaction of the store. */
+int settle_ids(struct store *s, const char *sql, const int64_t *ids, size_t n, struct error *err);
 
 /* Neighbours that become one row; returns the statement's number. range_take() after the pipe has run. */
 size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_outcome *o);

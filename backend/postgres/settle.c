@@ -9,10 +9,12 @@
 #define N_COLUMNS   13
 #define MESSAGE_MAX 1100
 
-static void add_outcome(const struct store *s, struct strbuf *a, size_t number, const struct store_outcome *o)
+static void add_outcome(const struct store *s, struct pg_columns *columns, size_t number,
+			const struct store_outcome *o)
 {
 	const struct pg_model *m = s->models[o->model];
 	auto_free char *message = clean_text(o->message, MESSAGE_MAX, s->plain);
+	struct strbuf *a = columns->column;
 	pg_array_int(&a[0], (int64_t)number);
 	pg_array_int(&a[1], m->id);
 	pg_array_time(&a[2], calendar_start(m->model->batch_size, o->batch));
@@ -34,17 +36,15 @@ static bool is_range(const struct store_outcome *o)
 	return o->count > 1 && settle_traits(o->kind)->of_queued;
 }
 
-static int run_settle(struct store *s, struct strbuf *a, struct answers *answers,
+static int run_settle(struct store *s, struct pg_columns *columns, struct answers *answers,
 		      struct store_outcome *outcomes, size_t n, struct error *err)
 {
 	size_t ranges;
 	struct pg_params params = {0};
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
-	for (int i = 0; i < N_COLUMNS; i++) {
-		pg_array_end(&a[i]);
-		p.broken |= strbuf_broken(&a[i]);
-		pg_param_text(&params, a[i].str);
-	}
+	pg_columns_end(columns);
+	p.broken = pg_columns_broken(columns);
+	pg_param_columns(&params, columns, 0, N_COLUMNS);
 	pg_param_int(&params, s->session);
 	store_begin(s, &p);
 	size_t settled = pg_add(&p, SQL_SETTLE, &params);
@@ -67,11 +67,10 @@ static int run_settle(struct store *s, struct strbuf *a, struct answers *answers
 
 static int settle_all(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err)
 {
-	struct strbuf arrays[N_COLUMNS];
+	auto_columns columns;
 	auto_answers answers;
 	answers_init(&answers);
-	for (int i = 0; i < N_COLUMNS; i++)
-		arrays[i] = (struct strbuf)STRBUF_INIT;
+	pg_columns_init(&columns, N_COLUMNS);
 	for (size_t i = 0; i < n; i++) {
 		outcomes[i].result = -ESTALE;
 		if (is_range(&outcomes[i]))
@@ -79,12 +78,9 @@ static int settle_all(struct store *s, struct store_outcome *outcomes, size_t n,
 		if (settle_traits(outcomes[i].kind)->of_queued)
 			answers_add(s, &answers, i, &outcomes[i]);
 		else
-			add_outcome(s, arrays, i, &outcomes[i]);
+			add_outcome(s, &columns, i, &outcomes[i]);
 	}
-	int r = run_settle(s, arrays, &answers, outcomes, n, err);
-	for (int i = 0; i < N_COLUMNS; i++)
-		strbuf_fini(&arrays[i]);
-	return r;
+	return run_settle(s, &columns, &answers, outcomes, n, err);
 }
 
 int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err)
@@ -110,25 +106,29 @@ int pg_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct 
 	return r;
 }
 
-int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err)
+int settle_ids(struct store *s, const char *sql, const int64_t *ids, size_t n, struct error *err)
 {
 	if (s->config->read_only || !s->schema)
 		return error_set(err, EROFS, "this mount writes nothing to the warehouse");
 	int r = store_connect(s, false, err);
-	/* In another life an id may be another's: what is still open is reported again. */
+	/* In another life an id may be another's: what is still recorded is reported again. */
 	if (r || n == 0 || s->anew)
 		return r;
 	auto_strbuf list = STRBUF_INIT;
 	for (size_t i = 0; i < n; i++)
 		pg_array_int(&list, ids[i]);
 	pg_array_end(&list);
-	if (strbuf_broken(&list))
-		return error_set(err, ENOMEM, "no memory to retire requests");
 	struct pg_params params = {0};
 	pg_param_text(&params, list.str);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
+	p.broken = strbuf_broken(&list);
 	store_begin(s, &p);
-	pg_add(&p, SQL_RETIRE, &params);
+	pg_add(&p, sql, &params);
 	pg_add(&p, "commit", NULL);
 	return store_run(s, &p, err);
+}
+
+int pg_retire(struct store *s, const int64_t *ids, size_t n, struct error *err)
+{
+	return settle_ids(s, SQL_RETIRE, ids, n, err);
 }

@@ -65,11 +65,6 @@ void shape_keep(struct store *s, struct pg_model *m, struct pg_shape *shape)
 	shape_put(s, was);
 }
 
-/* The four arrays of names that both queries take. */
-struct names {
-	struct strbuf n, schema, table, column;
-};
-
 /* As the server keeps it: what the SQL of a model names is cut off there as well. */
 static void add_kept(struct strbuf *array, const char *name)
 {
@@ -82,27 +77,21 @@ static void add_kept(struct strbuf *array, const char *name)
 	pg_array_text(array, name ? kept : NULL);
 }
 
-static void add_name(struct names *a, int64_t number, const struct relation *rel, const char *column)
+static void add_name(struct pg_columns *names, int64_t number, const struct relation *rel, const char *column)
 {
-	pg_array_int(&a->n, number);
-	add_kept(&a->schema, rel->schema);
-	add_kept(&a->table, rel->identifier);
-	add_kept(&a->column, column);
+	pg_array_int(&names->column[0], number);
+	add_kept(&names->column[1], rel->schema);
+	add_kept(&names->column[2], rel->identifier);
+	add_kept(&names->column[3], column);
 }
 
-static size_t add_query(struct pg_pipe *p, unsigned which, const char *sql, struct names *a)
+static size_t add_query(struct pg_pipe *p, unsigned which, const char *sql, struct pg_columns *names)
 {
 	struct pg_params params = {0};
-	struct strbuf *all[] = {&a->n, &a->schema, &a->table, &a->column};
-	for (int i = 0; i < 4; i++) {
-		pg_array_end(all[i]);
-		p->broken |= strbuf_broken(all[i]);
-		pg_param_text(&params, all[i]->str);
-	}
-	size_t added = pg_add_kept(p, which, sql, &params);
-	for (int i = 0; i < 4; i++)
-		strbuf_fini(all[i]);
-	return added;
+	pg_columns_end(names);
+	p->broken |= pg_columns_broken(names);
+	pg_param_columns(&params, names, 0, names->n);
+	return pg_add_kept(p, which, sql, &params);
 }
 
 /* A type that windows of the model's size can be cut from. */
@@ -162,7 +151,9 @@ static char *input_column(const struct input *in, bool *failed)
 int shape_add(struct pg_pipe *p, struct pg_model *const *models, size_t n, struct shape_asked *asked,
 	      struct error *err)
 {
-	struct names targets = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, STRBUF_INIT}, inputs = targets;
+	auto_columns targets, inputs;
+	pg_columns_init(&targets, 4);
+	pg_columns_init(&inputs, 4);
 	bool failed = false;
 	int64_t number = 0;
 	for (size_t i = 0; i < n; i++) {

@@ -72,6 +72,40 @@ void pg_array_end(struct strbuf *b)
 	strbuf_puts(b, b->len ? "}" : "{}");
 }
 
+void pg_columns_init(struct pg_columns *c, size_t n)
+{
+	c->n = n;
+	for (size_t i = 0; i < n; i++)
+		c->column[i] = (struct strbuf)STRBUF_INIT;
+}
+
+void pg_columns_end(struct pg_columns *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		pg_array_end(&c->column[i]);
+}
+
+bool pg_columns_broken(const struct pg_columns *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (strbuf_broken(&c->column[i]))
+			return true;
+	return false;
+}
+
+void pg_param_columns(struct pg_params *p, const struct pg_columns *c, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n; i++)
+		pg_param_text(p, c->column[i].str);
+}
+
+void pg_columns_fini(struct pg_columns *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		strbuf_fini(&c->column[i]);
+	c->n = 0;
+}
+
 void pg_result_clear(PGresult **r)
 {
 	PQclear(*r);

@@ -27,6 +27,19 @@ void pg_array_int(struct strbuf *b, int64_t value);
 void pg_array_time(struct strbuf *b, int64_t us);
 void pg_array_end(struct strbuf *b);
 
+/* Rows as parameters: an array literal for each column, of which every row adds one element. */
+#define PG_COLUMNS_MAX 16
+struct pg_columns {
+	size_t n;
+	struct strbuf column[PG_COLUMNS_MAX];
+};
+#define auto_columns __attribute__((cleanup(pg_columns_fini))) struct pg_columns
+void pg_columns_init(struct pg_columns *c, size_t n);
+void pg_columns_end(struct pg_columns *c); /* no row comes any more */
+bool pg_columns_broken(const struct pg_columns *c);
+void pg_param_columns(struct pg_params *p, const struct pg_columns *c, size_t first, size_t n);
+void pg_columns_fini(struct pg_columns *c);
+
 #define auto_result __attribute__((cleanup(pg_result_clear))) PGresult
 void pg_result_clear(PGresult **r);
 

@@ -308,6 +308,27 @@ int world_fresh_open(void **state)
 	return 0;
 }
 
+struct world *world_another(void)
+{
+	struct world *other = calloc(1, sizeof *other);
+	world_init(other);
+	world_open(other);
+	return other;
+}
+
+void world_another_gone(struct world *other)
+{
+	world_close(other);
+	free(other);
+}
+
+void world_follow_both(struct world *w, struct world *other)
+{
+	struct error err = {0};
+	assert_int_equal(engine_postgres.store->follow(w->store, 0, &w->sink, &err), 0);
+	assert_int_equal(engine_postgres.store->follow(other->store, 1000, &other->sink, &err), 0);
+}
+
 int world_gone(void **state)
 {
 	struct world *w = *state;

@@ -68,6 +68,14 @@ void world_prepare(struct world *w, slot model);
 int world_fresh(void **state);
 int world_fresh_open(void **state);
 int world_gone(void **state);
+#define WORLD_TEST(test)      cmocka_unit_test_setup_teardown(test, world_fresh, world_gone)
+#define OPEN_WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, world_fresh_open, world_gone)
+
+/* A second mount of the same warehouse. */
+struct world *world_another(void);
+void world_another_gone(struct world *other);
+/* Both follow what has been committed. */
+void world_follow_both(struct world *w, struct world *other);
 
 ordinal day(int n); /* days since BEGIN */
 int request_days(struct world *w, slot model, int first, int end, int expected, uint32_t attempt,

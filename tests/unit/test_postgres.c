@@ -322,19 +322,18 @@ static void missing_rights_name_their_grant(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(request_is_recorded_and_loaded, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(same_uuid_counts_once, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(retry_of_a_failure_is_won_once, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(claims_grant_once, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(a_claim_waits_for_nobody, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(mounts_follow_each_other, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(the_dead_are_swept, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(a_lost_session_does_not_lose_its_batches, world_fresh,
-						world_gone),
-		cmocka_unit_test_setup_teardown(a_server_that_hangs_is_given_up, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(retired_requests_are_not_loaded, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(read_only_writes_nothing, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(missing_rights_name_their_grant, world_fresh, world_gone),
+		WORLD_TEST(request_is_recorded_and_loaded),
+		WORLD_TEST(same_uuid_counts_once),
+		WORLD_TEST(retry_of_a_failure_is_won_once),
+		WORLD_TEST(claims_grant_once),
+		WORLD_TEST(a_claim_waits_for_nobody),
+		WORLD_TEST(mounts_follow_each_other),
+		WORLD_TEST(the_dead_are_swept),
+		WORLD_TEST(a_lost_session_does_not_lose_its_batches),
+		WORLD_TEST(a_server_that_hangs_is_given_up),
+		WORLD_TEST(retired_requests_are_not_loaded),
+		WORLD_TEST(read_only_writes_nothing),
+		WORLD_TEST(missing_rights_name_their_grant),
 	};
 	return server_run(tests);
 }

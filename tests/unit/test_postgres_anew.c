@@ -207,17 +207,14 @@ static void a_lost_connection_alone_is_no_other_life(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_request_goes_to_the_right_model, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(nothing_is_claimed_settled_retired_for_another, world_fresh,
-						world_gone),
-		cmocka_unit_test_setup_teardown(a_schema_that_is_gone_is_made, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(a_newer_program_is_named, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(what_a_crash_has_taken_goes_back, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(what_still_runs_is_left_alone, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(a_claim_that_a_crash_has_taken_is_nothing, world_fresh,
-						world_gone),
-		cmocka_unit_test_setup_teardown(a_lost_connection_alone_is_no_other_life, world_fresh,
-						world_gone),
+		WORLD_TEST(a_request_goes_to_the_right_model),
+		WORLD_TEST(nothing_is_claimed_settled_retired_for_another),
+		WORLD_TEST(a_schema_that_is_gone_is_made),
+		WORLD_TEST(a_newer_program_is_named),
+		WORLD_TEST(what_a_crash_has_taken_goes_back),
+		WORLD_TEST(what_still_runs_is_left_alone),
+		WORLD_TEST(a_claim_that_a_crash_has_taken_is_nothing),
+		WORLD_TEST(a_lost_connection_alone_is_no_other_life),
 	};
 	return server_run(tests);
 }

@@ -182,37 +182,28 @@ static void what_was_cancelled_goes_with_its_request(void **state)
 static void others_see_it(void **state)
 {
 	struct world *w = *state;
-	struct world *other = calloc(1, sizeof *other);
-	struct error err = {0};
+	struct world *other = world_another();
 	int64_t seq;
-	world_init(other);
-	world_open(other);
 	assert_int_equal(request_days(w, 0, 0, 5, -1, 0, &seq), 0);
 	answer(w, 0, 5, SETTLE_SKIPPED, seq);
 	while (!other->n_answers) {
-		assert_int_equal(engine_postgres.store->follow(w->store, 0, &w->sink, &err), 0);
-		assert_int_equal(engine_postgres.store->follow(other->store, 1000, &other->sink, &err), 0);
+		world_follow_both(w, other);
 	}
 	assert_true(other->last_answer.skipped);
 	assert_int_equal(other->last_answer.batches.end, day(5));
 	assert_false(state_of(other, 0, 0)->known);
-	world_close(other);
-	free(other);
+	world_another_gone(other);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_range_is_one_row, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(what_was_skipped_is_asked_for_again, world_fresh_open,
-						world_gone),
-		cmocka_unit_test_setup_teardown(what_another_has_taken_parts_it, world_fresh_open,
-						world_gone),
-		cmocka_unit_test_setup_teardown(what_another_has_claimed_is_passed_at_once, world_fresh_open,
-						world_gone),
-		cmocka_unit_test_setup_teardown(what_was_cancelled_goes_with_its_request, world_fresh_open,
-						world_gone),
-		cmocka_unit_test_setup_teardown(others_see_it, world_fresh_open, world_gone),
+		OPEN_WORLD_TEST(a_range_is_one_row),
+		OPEN_WORLD_TEST(what_was_skipped_is_asked_for_again),
+		OPEN_WORLD_TEST(what_another_has_taken_parts_it),
+		OPEN_WORLD_TEST(what_another_has_claimed_is_passed_at_once),
+		OPEN_WORLD_TEST(what_was_cancelled_goes_with_its_request),
+		OPEN_WORLD_TEST(others_see_it),
 	};
 	return server_run(tests);
 }

@@ -205,13 +205,13 @@ static void a_lost_connection_is_resolved(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_run_is_built, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(statements_are_what_is_sent, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(a_stale_attempt_writes_nothing, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(failing_sql_fails_alone, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(second_statements_are_refused, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(an_interrupted_batch_leaves_nothing, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(a_lost_connection_is_resolved, world_fresh, world_gone),
+		WORLD_TEST(a_run_is_built),
+		WORLD_TEST(statements_are_what_is_sent),
+		WORLD_TEST(a_stale_attempt_writes_nothing),
+		WORLD_TEST(failing_sql_fails_alone),
+		WORLD_TEST(second_statements_are_refused),
+		WORLD_TEST(an_interrupted_batch_leaves_nothing),
+		WORLD_TEST(a_lost_connection_is_resolved),
 	};
 	return server_run(tests);
 }

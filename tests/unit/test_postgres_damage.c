@@ -160,12 +160,9 @@ static void a_name_that_it_cannot_hold_refuses_one_model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_damaged_row_fails_its_own_batch, world_fresh_open,
-						world_gone),
-		cmocka_unit_test_setup_teardown(a_trigger_that_deletes_the_row_fails_the_batch,
-						world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(a_model_that_is_gone_refuses_its_requests, world_fresh_open,
-						world_gone),
+		OPEN_WORLD_TEST(a_damaged_row_fails_its_own_batch),
+		OPEN_WORLD_TEST(a_trigger_that_deletes_the_row_fails_the_batch),
+		OPEN_WORLD_TEST(a_model_that_is_gone_refuses_its_requests),
 		cmocka_unit_test_setup_teardown(each_request_is_answered_for_itself, fresh_latin1,
 						world_gone),
 		cmocka_unit_test_setup_teardown(a_message_is_recorded_all_the_same, fresh_latin1, world_gone),

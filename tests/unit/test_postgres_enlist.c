@@ -156,11 +156,9 @@ static void a_failure_changes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_model_that_comes, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(another_code, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(a_begin_that_moves, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(a_model_that_is_renamed, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(a_failure_changes_nothing, world_fresh_open, world_gone),
+		OPEN_WORLD_TEST(a_model_that_comes),	    OPEN_WORLD_TEST(another_code),
+		OPEN_WORLD_TEST(a_begin_that_moves),	    OPEN_WORLD_TEST(a_model_that_is_renamed),
+		OPEN_WORLD_TEST(a_failure_changes_nothing),
 	};
 	return server_run(tests);
 }

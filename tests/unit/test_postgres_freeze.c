@@ -126,10 +126,8 @@ static void asked_for_by_its_name(void **state)
 static void others_see_it(void **state)
 {
 	struct world *w = *state;
-	struct world *other = calloc(1, sizeof *other);
+	struct world *other = world_another();
 	struct error err = {0};
-	world_init(other);
-	world_open(other);
 	assert_int_equal(change(w, REQUEST_FREEZE, 1, 4, 5, &err), 0);
 	for (int i = 0; i < 100 && frozen_by(other, 1) != 5; i++)
 		assert_int_equal(engine_postgres.store->follow(other->store, 100, &other->sink, &err), 0);
@@ -149,8 +147,7 @@ static void others_see_it(void **state)
 	assert_int_equal(w->n_freezes, 0);
 	/* A freeze is no request that names who asked for a batch. */
 	assert_int_equal(w->n_requests + other->n_requests, 0);
-	world_close(other);
-	free(other);
+	world_another_gone(other);
 }
 
 /* Another mount has claimed three days, and begun the first. */
@@ -328,14 +325,13 @@ static void nothing_is_built_over_a_freeze(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(frozen_is_not_granted, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(what_was_put_back, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(asked_for_by_its_name, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(others_see_it, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(what_another_mount_has_not_begun_gives_way, world_fresh_open,
-						world_gone),
-		cmocka_unit_test_setup_teardown(any_order, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(nothing_is_built_over_a_freeze, world_fresh_open, world_gone),
+		OPEN_WORLD_TEST(frozen_is_not_granted),
+		OPEN_WORLD_TEST(what_was_put_back),
+		OPEN_WORLD_TEST(asked_for_by_its_name),
+		OPEN_WORLD_TEST(others_see_it),
+		OPEN_WORLD_TEST(what_another_mount_has_not_begun_gives_way),
+		OPEN_WORLD_TEST(any_order),
+		OPEN_WORLD_TEST(nothing_is_built_over_a_freeze),
 	};
 	return server_run(tests);
 }

@@ -164,14 +164,12 @@ static void who_was_cut_off_reads_everything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_outcome, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(commits_out_of_order, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(old_ones_are_forgotten, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(what_is_open_or_not_a_build_stays, world_fresh_open,
-						world_gone),
-		cmocka_unit_test_setup_teardown(an_adoption_is_never_forgotten, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(who_was_cut_off_reads_everything, world_fresh_open,
-						world_gone),
+		OPEN_WORLD_TEST(every_outcome),
+		OPEN_WORLD_TEST(commits_out_of_order),
+		OPEN_WORLD_TEST(old_ones_are_forgotten),
+		OPEN_WORLD_TEST(what_is_open_or_not_a_build_stays),
+		OPEN_WORLD_TEST(an_adoption_is_never_forgotten),
+		OPEN_WORLD_TEST(who_was_cut_off_reads_everything),
 	};
 	return server_run(tests);
 }

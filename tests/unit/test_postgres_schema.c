@@ -208,22 +208,16 @@ static void nobody_keeps_a_table_from_being_made(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(version_1_is_brought_up_to_date, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(every_schema_has_an_identity_of_its_own, world_fresh,
-						world_gone),
-		cmocka_unit_test_setup_teardown(a_newer_one_is_refused, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(only_its_owner_changes_it, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(a_mount_of_the_old_version_goes_on_undisturbed, world_fresh,
-						world_gone),
-		cmocka_unit_test_setup_teardown(a_step_that_fails_leaves_all_as_it_was, world_fresh,
-						world_gone),
-		cmocka_unit_test_setup_teardown(a_stranger_with_the_lock_holds_up_nobody, world_fresh,
-						world_gone),
-		cmocka_unit_test_setup_teardown(nobody_plays_a_dead_mount, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(nobody_keeps_a_mount_from_coming_back, world_fresh,
-						world_gone),
-		cmocka_unit_test_setup_teardown(nobody_keeps_a_table_from_being_made, world_fresh,
-						world_gone),
+		WORLD_TEST(version_1_is_brought_up_to_date),
+		WORLD_TEST(every_schema_has_an_identity_of_its_own),
+		WORLD_TEST(a_newer_one_is_refused),
+		WORLD_TEST(only_its_owner_changes_it),
+		WORLD_TEST(a_mount_of_the_old_version_goes_on_undisturbed),
+		WORLD_TEST(a_step_that_fails_leaves_all_as_it_was),
+		WORLD_TEST(a_stranger_with_the_lock_holds_up_nobody),
+		WORLD_TEST(nobody_plays_a_dead_mount),
+		WORLD_TEST(nobody_keeps_a_mount_from_coming_back),
+		WORLD_TEST(nobody_keeps_a_table_from_being_made),
 	};
 	return server_run(tests);
 }

@@ -309,7 +309,7 @@ static void a_worker_node_of_citus_is_refused(void **state)
 	world_open(w);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, world_fresh, world_gone)
+#define TEST(f) WORLD_TEST(f)
 
 int main(void)
 {

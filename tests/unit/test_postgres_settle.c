@@ -221,25 +221,20 @@ static void a_running_batch_is_not_waited_for(void **state)
 static void others_see_it(void **state)
 {
 	struct world *w = *state;
-	struct world *other = calloc(1, sizeof *other);
-	struct error err = {0};
+	struct world *other = world_another();
 	int64_t seq;
-	world_init(other);
-	world_open(other);
 	assert_int_equal(request_days(w, 0, 0, 2, -1, 0, &seq), 0);
 	assert_int_equal(answer(w, 0, SETTLE_SKIPPED, 0, seq), 0);
 	assert_int_equal(answer(w, 1, SETTLE_CANCELLED, 0, seq), 0);
 	while (!state_of(other, 0, 1)->known) {
-		assert_int_equal(engine_postgres.store->follow(w->store, 0, &w->sink, &err), 0);
-		assert_int_equal(engine_postgres.store->follow(other->store, 1000, &other->sink, &err), 0);
+		world_follow_both(w, other);
 	}
 	assert_int_equal(state_of(other, 0, 0)->s.outcome, OUTCOME_SKIPPED);
 	assert_string_equal(state_of(other, 0, 0)->message, "it reads x/2024-09-01, which failed");
 	assert_int_equal(state_of(other, 0, 0)->s.served, seq);
 	assert_int_equal(state_of(other, 0, 1)->s.outcome, OUTCOME_NONE);
 	assert_int_equal(state_of(other, 0, 1)->s.served, seq);
-	world_close(other);
-	free(other);
+	world_another_gone(other);
 }
 
 /* Several kinds in one call, one of them twice: each is answered alone. */
@@ -299,19 +294,16 @@ static void a_failure_ends_the_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(done_elsewhere, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(skipped_without_a_row, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(skipped_keeps_when_it_was_built, world_fresh_open,
-						world_gone),
-		cmocka_unit_test_setup_teardown(cancelled_in_the_queue, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(cancelled_after_it_was_put_back, world_fresh_open,
-						world_gone),
-		cmocka_unit_test_setup_teardown(cancelled_while_it_runs, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(a_running_batch_is_not_waited_for, world_fresh_open,
-						world_gone),
-		cmocka_unit_test_setup_teardown(others_see_it, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(all_kinds_at_once, world_fresh_open, world_gone),
-		cmocka_unit_test_setup_teardown(a_failure_ends_the_run, world_fresh_open, world_gone),
+		OPEN_WORLD_TEST(done_elsewhere),
+		OPEN_WORLD_TEST(skipped_without_a_row),
+		OPEN_WORLD_TEST(skipped_keeps_when_it_was_built),
+		OPEN_WORLD_TEST(cancelled_in_the_queue),
+		OPEN_WORLD_TEST(cancelled_after_it_was_put_back),
+		OPEN_WORLD_TEST(cancelled_while_it_runs),
+		OPEN_WORLD_TEST(a_running_batch_is_not_waited_for),
+		OPEN_WORLD_TEST(others_see_it),
+		OPEN_WORLD_TEST(all_kinds_at_once),
+		OPEN_WORLD_TEST(a_failure_ends_the_run),
 	};
 	return server_run(tests);
 }

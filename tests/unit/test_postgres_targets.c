@@ -172,11 +172,9 @@ static void a_new_table_is_not_built_into(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(types_and_time_zones, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(unsupported_types_say_so, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(row_level_security_is_refused, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(what_holds_rows_is_adopted, world_fresh, world_gone),
-		cmocka_unit_test_setup_teardown(a_new_table_is_not_built_into, world_fresh, world_gone),
+		WORLD_TEST(types_and_time_zones),	   WORLD_TEST(unsupported_types_say_so),
+		WORLD_TEST(row_level_security_is_refused), WORLD_TEST(what_holds_rows_is_adopted),
+		WORLD_TEST(a_new_table_is_not_built_into),
 	};
 	return server_run(tests);
 }
