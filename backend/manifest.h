@@ -29,7 +29,8 @@ struct relation {
 /*
  * What a model reads: a ref or a source among its depends_on nodes. `filtered`:
  * at least one mention of it in the compiled code gets the batch's window. An
- * ephemeral is an input whose `rendered` and `identifier` are __dbt__cte__NAME.
+ * ephemeral is an input whose `rendered` and `identifier` are __dbt__cte__NAME. What
+ * is also read as ref().include() is an input once more, with that as `rendered`.
  */
 struct input {
 	const char *unique_id;
@@ -37,6 +38,7 @@ struct input {
 	const char *event_time; /* a column or an expression, quoted where dbt quotes it; NULL: the input has
 				   none */
 	bool filtered;
+	bool whole; /* or may be: it is read without the window somewhere, too */
 	bool ephemeral;
 	int place; /* where the microbatch model that makes the input stands in catalog.models; -1: none makes
 		      it */
@@ -67,7 +69,7 @@ enum need_kind {
 	NEED_COMPILED_SQL,  /* its SQL, which the manifest does not hold compiled. text: its name for `dbt
 			       compile --select` */
 	NEED_CLEAR_WINDOWS, /* somebody who knows which of the places that read the relation `text` get the
-			       window; the SQL in `where` does not tell */
+			       window; because of `words` in the file `where`, the SQL does not tell */
 	NEED_LANGUAGE,	    /* text: the language it is written in, which is not SQL */
 	NEED_HOOK,	    /* where: pre-hook or post-hook; text: its SQL */
 	NEED_HOOK_JINJA,    /* the same, and the SQL has to be rendered when it runs */
@@ -76,11 +78,15 @@ enum need_kind {
 	NEED_GRANTS, /* of these four, where: the key of the config; text: what it holds, cut where it is long
 		      */
 	NEED_SQL_HEADER,
-	NEED_PREDICATES,     /* only a part of the window is to be replaced */
-	NEED_COLUMN_CHOICE,  /* only some columns of a row are to be replaced */
-	NEED_BATCH_VALUE,    /* the file `where`, or a macro of it, asks for model.batch */
-	NEED_IS_INCREMENTAL, /* the file `where`, or a macro of it, asks whether the run is incremental */
-	NEED_OWN_STRATEGY,   /* the macro `where` takes the place of dbt's microbatch strategy */
+	NEED_PREDICATES,    /* only a part of the window is to be replaced */
+	NEED_COLUMN_CHOICE, /* only some columns of a row are to be replaced */
+	/* Of these four, `words` stand in the file `where`, of the model or of a macro that it calls. */
+	NEED_BATCH_VALUE,    /* they ask for model.batch */
+	NEED_IS_INCREMENTAL, /* they ask whether the run is incremental */
+	NEED_WAREHOUSE_LOOK, /* they look into the warehouse while the SQL is rendered */
+	NEED_RUN_CONTEXT,    /* they have another value in each run */
+	NEED_OWN_STRATEGY,   /* the macro `text` in the file `where` takes the place of one with which dbt
+				builds microbatch models */
 	NEED_KINDS
 };
 
@@ -88,7 +94,7 @@ enum need_kind {
 struct need {
 	const struct need *next; /* the next one, in the order in which they were found */
 	enum need_kind kind;
-	const char *where, *text;
+	const char *where, *text, *words;
 };
 
 /* An index as dbt makes it: columns and type go into its CREATE INDEX as they are written, without quotes. */

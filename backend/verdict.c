@@ -50,6 +50,33 @@ static void about_config(const struct need *n, struct strbuf *out)
 	}
 }
 
+/* What the SQL asks while dbt renders it. The answer in the compiled SQL is that of another time. */
+static void about_jinja(const struct need *n, struct strbuf *out)
+{
+	strbuf_printf(out, "\"%s\" in %s ", n->words, n->where);
+	switch (n->kind) {
+	case NEED_BATCH_VALUE:
+		strbuf_puts(out,
+			    "has a value only inside of dbt's own run of a batch; run the model with dbt, or "
+			    "let event_time of the inputs do the filtering");
+		break;
+	case NEED_IS_INCREMENTAL:
+		strbuf_puts(out, "was answered when the SQL was compiled, and dbt asks it for each batch; a "
+				 "microbatch model does not need it: take it out, or run the model with dbt");
+		break;
+	case NEED_WAREHOUSE_LOOK:
+		strbuf_puts(
+			out,
+			"looks into the warehouse, which dbt does for each batch, and the compiled SQL "
+			"holds what was found when it was compiled; take it out, or run the model with dbt");
+		break;
+	default:
+		strbuf_puts(out,
+			    "has another value in each run of dbt, and the compiled SQL holds that of `dbt "
+			    "compile`; take it out, or run the model with dbt");
+	}
+}
+
 /* One sentence, without its full stop: what the model needs, why that is not to be had, what to do. */
 static void about(const struct need *n, struct strbuf *out)
 {
@@ -64,11 +91,10 @@ static void about(const struct need *n, struct strbuf *out)
 	case NEED_CLEAR_WINDOWS:
 		strbuf_printf(
 			out,
-			"It cannot be told which of the places that read %s in the SQL of %s are left without "
-			"a filter (.render(), a relation written out); write each as {{ ref() }} or {{ "
-			"ref().render() }} of its own, outside of loops, conditions, variables and macros, and "
-			"run `dbt compile` again",
-			n->text, n->where);
+			"It cannot be told which of the places that read %s dbt leaves without a filter, because "
+			"of \"%s\" in %s; write each as {{ ref() }} or {{ ref().render() }} of its own, outside "
+			"of loops, conditions, variables and macros, and run `dbt compile` again",
+			n->text, n->words, n->where);
 		break;
 	case NEED_LANGUAGE:
 		strbuf_printf(out, "It is a %s model, and only SQL models can be built here; run it with dbt",
@@ -98,22 +124,17 @@ static void about(const struct need *n, struct strbuf *out)
 		about_config(n, out);
 		break;
 	case NEED_BATCH_VALUE:
-		strbuf_printf(
-			out,
-			"%s (or a macro of it) uses model.batch, which has a value only inside of dbt's own run "
-			"of a batch; run the model with dbt, or let event_time of the inputs do the filtering",
-			n->where);
-		break;
 	case NEED_IS_INCREMENTAL:
-		strbuf_printf(
-			out,
-			"%s (or a macro of it) uses is_incremental(), whose answer was fixed when the SQL was "
-			"compiled; a microbatch model does not need it: take it out, or run the model with dbt",
-			n->where);
+	case NEED_WAREHOUSE_LOOK:
+	case NEED_RUN_CONTEXT:
+		about_jinja(n, out);
 		break;
 	case NEED_OWN_STRATEGY:
-		strbuf_printf(out, "%s takes the place of dbt's microbatch strategy, and only dbt can run it",
-			      n->where);
+		strbuf_printf(
+			out,
+			"The macro %s in %s takes the place of one with which dbt builds microbatch models, "
+			"and only dbt can run it",
+			n->text, n->where);
 		break;
 	case NEED_KINDS:
 		break;
@@ -125,7 +146,7 @@ static bool said_before(const struct model *m, const struct need *n)
 {
 	const struct need *other = m->needs;
 	while (other != n && (other->kind != n->kind || strcmp(other->where, n->where) != 0 ||
-			      strcmp(other->text, n->text) != 0))
+			      strcmp(other->text, n->text) != 0 || strcmp(other->words, n->words) != 0))
 		other = other->next;
 	return other != n;
 }

@@ -102,8 +102,9 @@ static void check_missing(struct loader *l, struct model *m)
 int load_inputs(struct loader *l, struct model *m, bool **windowed)
 {
 	const struct node *n = &l->nodes[m->node];
-	struct input *inputs = arena_alloc(l->arena, n->n_parents + 1, sizeof(*inputs));
-	*windowed = arena_alloc(l->arena, n->n_parents + 1, sizeof(**windowed));
+	size_t room = n->n_parents * MENTIONS_SHAPES + 1;
+	struct input *inputs = arena_alloc(l->arena, room, sizeof(*inputs));
+	*windowed = arena_alloc(l->arena, room, sizeof(**windowed));
 	if (!inputs || !*windowed)
 		return loader_check(l);
 	m->inputs = inputs;
@@ -126,13 +127,22 @@ int load_inputs(struct loader *l, struct model *m, bool **windowed)
 	return m->compiled ? load_mentions(l, m, inputs, *windowed) : loader_check(l);
 }
 
+/* Whether the input is read through a window, in this shape of its name or in another. */
+static bool is_filtered(const struct model *m, const struct input *in)
+{
+	for (size_t i = 0; i < m->n_inputs; i++) {
+		if (m->inputs[i].filtered && strcmp(m->inputs[i].unique_id, in->unique_id) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool model_loses_outside(const struct model *m)
 {
 	if (m->outside_dropped || m->reads_itself || m->n_inputs == 0)
 		return false;
 	for (size_t i = 0; i < m->n_inputs; i++) {
-		const struct input *in = &m->inputs[i];
-		if (!in->filtered || (in->mentions && strchr(in->mentions, '-')))
+		if (m->inputs[i].whole || !is_filtered(m, &m->inputs[i]))
 			return false;
 	}
 	return true;

@@ -42,13 +42,29 @@ struct jinja_token jinja_lex(const char **p, const char *end);
 bool jinja_is(const struct jinja_token *t,
 	      const char *text); /* whether the token is this name or punctuation mark */
 
-/* What a text makes use of. jinja_uses() adds what it finds to what is set already. */
-struct jinja_uses {
-	bool batch;	  /* it asks for model.batch, in any of its forms */
-	bool incremental; /* it asks is_incremental(), should_full_refresh() or flags.FULL_REFRESH */
-	unsigned renders; /* how many calls of .render() and .include() it has */
+/* What makes SQL other than what it was when it was compiled, if dbt renders it for a batch. */
+enum jinja_use {
+	USE_BATCH,	 /* model.batch, in any of its forms */
+	USE_INCREMENTAL, /* is_incremental(), should_full_refresh(), flags.FULL_REFRESH */
+	USE_WAREHOUSE,	 /* a look into the warehouse: run_query(), load_relation() */
+	USE_RUN,	 /* what differs from run to run: run_started_at, flags.EVENT_TIME_START, the clock */
+	JINJA_USES
 };
-void jinja_uses(const char *text, struct jinja_uses *uses);
+
+/* Words of a text; `at` NULL: there are none. */
+struct jinja_words {
+	const char *at;
+	size_t len;
+};
+
+/*
+ * Finds the first words for each kind of use; a kind that has words already keeps them. Tags that only log
+ * something or configure the model are passed over.
+ */
+void jinja_uses(const char *text, struct jinja_words uses[JINJA_USES]);
+
+/* Whether the tag only logs or configures, so that it puts nothing into the SQL. */
+bool jinja_is_silent(const struct jinja_part *part);
 
 /* What the attributes behind a relation make of it: {{ this }}, {{ ref('x').schema }}. */
 enum jinja_chain_kind {
@@ -86,5 +102,19 @@ struct jinja_call {
  * old *p and `end` there is nothing but this call and blanks.
  */
 bool jinja_find_call(const char **p, const char *end, struct jinja_call *call, bool *pure);
+
+/* What an attribute makes of a relation that stands in a variable. */
+enum jinja_change {
+	CHANGE_RENDER,	/* .render(): its name, without a filter */
+	CHANGE_INCLUDE, /* .include(): it has fewer parts */
+	CHANGE_OTHER,	/* .quote() and the like: any other name */
+	JINJA_CHANGES
+};
+
+/*
+ * Finds the next such attribute at or behind *p, and moves *p behind it. {{ this }} does not count, because
+ * dbt never filters it.
+ */
+bool jinja_find_change(const char **p, const char *end, enum jinja_change *change);
 
 #endif

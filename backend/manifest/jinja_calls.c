@@ -146,42 +146,30 @@ bool jinja_find_call(const char **p, const char *end, struct jinja_call *call, b
 	return false;
 }
 
-static bool names_batch(const struct jinja_token *t)
+bool jinja_find_change(const char **p, const char *end, enum jinja_change *change)
 {
-	return (t->kind == JINJA_NAME || t->kind == JINJA_STRING) && t->len == 5 &&
-	       memcmp(t->text, "batch", 5) == 0;
-}
-
-static void uses_in(const char *p, const char *end, struct jinja_uses *uses)
-{
-	struct jinja_token a = {.kind = JINJA_END}, b = a, t;
-	while ((t = jinja_lex(&p, end)).kind != JINJA_END) {
-		/* The forms are model.batch, model['batch'] and model.get('batch'). */
-		if (names_batch(&t) && jinja_is(&a, "model") && (jinja_is(&b, ".") || jinja_is(&b, "[")))
-			uses->batch = true;
-		if (names_batch(&t) && t.kind == JINJA_STRING && jinja_is(&a, "get") && jinja_is(&b, "("))
-			uses->batch = true;
-		if (jinja_is(&t, "(") &&
-		    (jinja_is(&b, "is_incremental") || jinja_is(&b, "should_full_refresh")))
-			uses->incremental = true;
-		if (jinja_is(&t, "FULL_REFRESH") && jinja_is(&b, "."))
-			uses->incremental = true;
-		if (jinja_is(&t, "(") && jinja_is(&a, ".") &&
-		    (jinja_is(&b, "render") || jinja_is(&b, "include")))
-			uses->renders++;
-		a = b;
-		b = t;
+	static const struct {
+		const char *name;
+		enum jinja_change change;
+	} known[] = {{"render", CHANGE_RENDER},
+		     {"include", CHANGE_INCLUDE},
+		     {"quote", CHANGE_OTHER},
+		     {"incorporate", CHANGE_OTHER},
+		     {"replace_path", CHANGE_OTHER}};
+	struct jinja_token head = {.kind = JINJA_END}, dot = head, name = head, t;
+	while ((t = jinja_lex(p, end)).kind != JINJA_END) {
+		/* adapter.quote() is about names of columns. */
+		bool call = jinja_is(&t, "(") && jinja_is(&dot, ".") && !jinja_is(&head, "this") &&
+			    !jinja_is(&head, "adapter");
+		for (size_t i = 0; call && i < sizeof(known) / sizeof(*known); i++) {
+			if (jinja_is(&name, known[i].name)) {
+				*change = known[i].change;
+				return true;
+			}
+		}
+		head = dot;
+		dot = name;
+		name = t;
 	}
-}
-
-void jinja_uses(const char *text, struct jinja_uses *uses)
-{
-	struct jinja j = {.p = text, .end = text + strlen(text)};
-	struct jinja_part part;
-	while (jinja_next(&j, &part)) {
-		if (part.kind != JINJA_TEXT)
-			uses_in(part.text, part.end, uses);
-	}
-	if (strstr(text, "__dbt_internal_microbatch"))
-		uses->batch = true;
+	return false;
 }

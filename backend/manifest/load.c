@@ -7,6 +7,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/strbuf.h"
+#include "backend/manifest/macros.h"
 #include "backend/manifest/steps.h"
 
 #define SCHEMA_OLDEST 9
@@ -114,6 +115,8 @@ static int load_all(struct loader *l)
 		r = load_nodes(l);
 	if (!r)
 		r = load_models(l);
+	if (!r)
+		r = find_own_strategy(l);
 	auto_free unsigned *seen = r ? NULL : calloc(l->n_nodes + 1, sizeof(*seen));
 	if (!r && !seen)
 		l->arena->broken = true;

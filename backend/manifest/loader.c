@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/manifest/loader.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "backend/base/cleanup.h"
+
+#define WORDS_MAX 60
 
 int loader_check(const struct loader *l)
 {
@@ -94,16 +99,40 @@ int refuse_wrong(struct loader *l, struct model *m, int r)
 	return loader_check(l);
 }
 
-void need(struct loader *l, struct model *m, enum need_kind kind, const char *where, const char *text)
+/* The words with one blank for each white space in and none around them, cut where they are long. */
+static const char *one_line(struct loader *l, const char *words, size_t len)
+{
+	auto_strbuf out = STRBUF_INIT;
+	for (size_t i = 0; i < len && out.len < WORDS_MAX; i++) {
+		bool space = isspace((unsigned char)words[i]);
+		if (!space)
+			strbuf_putc(&out, words[i]);
+		else if (out.len && out.str[out.len - 1] != ' ')
+			strbuf_putc(&out, ' ');
+	}
+	size_t kept = out.len;
+	while (kept && (out.str[kept - 1] == ' ' || (out.len == WORDS_MAX && (out.str[kept - 1] & 0x80))))
+		kept--;
+	return arena_strndup(l->arena, out.str, kept);
+}
+
+void need_for_words(struct loader *l, struct model *m, enum need_kind kind, const char *where,
+		    const char *text, const char *words, size_t len)
 {
 	const struct need **end = &m->needs;
 	while (*end)
 		end = (const struct need **)&(*end)->next;
 	struct need *n = arena_alloc(l->arena, 1, sizeof(*n));
 	const char *kept_where = arena_intern(l->arena, where ? where : ""),
-		   *kept_text = arena_strdup(l->arena, text ? text : "");
-	if (!n || !kept_where || !kept_text)
+		   *kept_text = arena_strdup(l->arena, text ? text : ""),
+		   *kept_words = words ? one_line(l, words, len) : "";
+	if (!n || !kept_where || !kept_text || !kept_words)
 		return;
-	*n = (struct need){.kind = kind, .where = kept_where, .text = kept_text};
+	*n = (struct need){.kind = kind, .where = kept_where, .text = kept_text, .words = kept_words};
 	*end = n;
+}
+
+void need(struct loader *l, struct model *m, enum need_kind kind, const char *where, const char *text)
+{
+	need_for_words(l, m, kind, where, text, NULL, 0);
 }

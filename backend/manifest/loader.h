@@ -25,6 +25,11 @@ enum node_map {
 	MAP_COUNT
 };
 
+/* A macro that takes the place of one of dbt's. */
+struct own_macro {
+	const char *name, *file;
+};
+
 struct loader {
 	struct catalog *catalog;
 	struct arena *arena; /* belongs to the catalog */
@@ -32,7 +37,8 @@ struct loader {
 	const char *dir; /* the directory that holds the manifest */
 	enum sql_dialect dialect;
 	struct place root, maps[MAP_COUNT];
-	json_t *macros; /* NULL: the manifest has none */
+	json_t *macros;			/* NULL: the manifest has none */
+	struct own_macro *own_strategy; /* ends with a name that is NULL */
 	struct node *nodes;
 	json_t **json;	    /* json[i] is what nodes[i] is made from; the array is freed when loading ends */
 	const char **wrong; /* wrong[i] is a sentence: what of nodes[i] cannot be understood; NULL: nothing */
@@ -70,5 +76,9 @@ int refuse_wrong(struct loader *l, struct model *m, int r);
 
 /* Adds a need behind those that the model has. The strings are copied, NULL counts as "". */
 void need(struct loader *l, struct model *m, enum need_kind kind, const char *where, const char *text);
+
+/* The same, because of these words in `where`; at most 60 bytes of them are kept. */
+void need_for_words(struct loader *l, struct model *m, enum need_kind kind, const char *where,
+		    const char *text, const char *words, size_t len);
 
 #endif

@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
-#include "backend/manifest/jinja.h"
-#include "backend/manifest/mentions.h"
+#include "backend/manifest/macros.h"
 
 /* The macros that a model calls, directly or through others, each once. */
 struct macro_set {
@@ -57,25 +56,98 @@ static bool is_dbts_own(const struct loader *l, const char *id)
 	return len && *id == '_' && strncmp(id + 1, l->catalog->adapter_type, len) == 0 && id[1 + len] == '.';
 }
 
-int macro_uses(struct loader *l, const struct model *m, struct jinja_uses *uses)
+static const char *place_of(struct loader *l, const json_t *macro)
+{
+	const char *file = json_string_value(json_object_get(macro, "original_file_path"));
+	const char *package = json_string_value(json_object_get(macro, "package_name"));
+	if (!file || !package || strcmp(package, l->catalog->project) == 0)
+		return file ? file : "a macro";
+	return arena_printf(l->arena, "%s of the package %s", file, package);
+}
+
+bool macros_of(struct loader *l, const struct model *m, bool (*visit)(void *ctx, const struct macro *macro),
+	       void *ctx)
 {
 	struct macro_set set = {0};
 	bool fine = add_called(&set, l->json[m->node]);
 	for (size_t i = 0; fine && i < set.n; i++) {
-		const char *name = strrchr(set.ids[i], '.');
-		if (name &&
-		    (strcmp(name, ".is_incremental") == 0 || strcmp(name, ".should_full_refresh") == 0))
-			uses->incremental = true;
 		if (is_dbts_own(l, set.ids[i]))
 			continue;
-		const json_t *macro = json_object_get(l->macros, set.ids[i]);
-		const char *sql = json_string_value(json_object_get(macro, "macro_sql"));
-		if (sql)
-			jinja_uses(sql, uses);
-		fine = add_called(&set, macro);
+		const json_t *json = json_object_get(l->macros, set.ids[i]);
+		struct macro macro = {.json = json,
+				      .sql = json_string_value(json_object_get(json, "macro_sql")),
+				      .file = place_of(l, json)};
+		fine = macro.file && (!macro.sql || visit(ctx, &macro)) && add_called(&set, json);
 	}
 	free(set.ids);
-	if (!fine)
-		l->arena->broken = true;
+	return fine;
+}
+
+bool calls_is_incremental(const json_t *of)
+{
+	const json_t *list = json_object_get(json_object_get(of, "depends_on"), "macros");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *id = json_string_value(json_array_get(list, i));
+		const char *name = id ? strrchr(id, '.') : NULL;
+		if (name &&
+		    (strcmp(name, ".is_incremental") == 0 || strcmp(name, ".should_full_refresh") == 0))
+			return true;
+	}
+	return false;
+}
+
+/* Whether dbt calls a macro of this name, or finds it by dispatch, when it builds a microbatch model. */
+static bool builds(const struct loader *l, const char *name)
+{
+	/* The strategy with what it calls, and what makes the table. */
+	static const char *const names[] = {
+		"get_incremental_microbatch_sql",
+		"get_incremental_merge_sql",
+		"get_merge_sql",
+		"get_merge_update_columns",
+		"get_quoted_csv",
+		"create_table_as",
+		"get_create_table_as_sql",
+	};
+	static const char materialization[] = "materialization_incremental_";
+	const char *const prefixes[] = {"default", "postgres", l->catalog->adapter_type};
+	const size_t len = sizeof(materialization) - 1;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+		size_t prefix = strlen(prefixes[i]);
+		if (strncmp(name, materialization, len) == 0 && strcmp(name + len, prefixes[i]) == 0)
+			return true;
+		if (prefix && strncmp(name, prefixes[i], prefix) == 0 &&
+		    strncmp(name + prefix, "__", 2) == 0) {
+			name += prefix + 2;
+			break;
+		}
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+int find_own_strategy(struct loader *l)
+{
+	const char *id;
+	json_t *macro;
+	size_t most = 1, n = 0;
+	json_object_foreach(l->macros, id, macro)
+	{
+		const char *name = strrchr(id, '.');
+		most += name && builds(l, name + 1) && !is_dbts_own(l, id);
+	}
+	l->own_strategy = arena_alloc(l->arena, most, sizeof(*l->own_strategy));
+	if (!l->own_strategy || !l->macros)
+		return loader_check(l);
+	json_object_foreach(l->macros, id, macro)
+	{
+		const char *name = strrchr(id, '.');
+		if (name && builds(l, name + 1) && !is_dbts_own(l, id))
+			l->own_strategy[n++] =
+				(struct own_macro){arena_strdup(l->arena, name + 1), place_of(l, macro)};
+	}
 	return loader_check(l);
 }

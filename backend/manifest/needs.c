@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "backend/manifest/jinja.h"
-#include "backend/manifest/mentions.h"
+#include "backend/manifest/macros.h"
 #include "backend/manifest/steps.h"
 
 /* Whether the target's rows, or what surrounds them, come about with more than a query and a window. */
@@ -47,38 +47,52 @@ static void check_said(struct loader *l, struct model *m, const struct place *co
 	}
 }
 
+static const enum need_kind need_of[JINJA_USES] = {
+	[USE_BATCH] = NEED_BATCH_VALUE,
+	[USE_INCREMENTAL] = NEED_IS_INCREMENTAL,
+	[USE_WAREHOUSE] = NEED_WAREHOUSE_LOOK,
+	[USE_RUN] = NEED_RUN_CONTEXT,
+};
+
+/* What looks for uses in the model's file and its macros. One place is enough for each. */
+struct search {
+	struct loader *l;
+	struct model *m;
+	bool found[JINJA_USES];
+};
+
+static void search_text(struct search *s, const char *sql, const char *file, const json_t *of)
+{
+	static const char asked[] = "is_incremental()";
+	struct jinja_words uses[JINJA_USES] = {0};
+	jinja_uses(sql, uses);
+	if (!uses[USE_INCREMENTAL].at && calls_is_incremental(of))
+		uses[USE_INCREMENTAL] = (struct jinja_words){asked, sizeof(asked) - 1};
+	for (int i = 0; i < JINJA_USES; i++) {
+		if (!uses[i].at || s->found[i])
+			continue;
+		s->found[i] = true;
+		need_for_words(s->l, s->m, need_of[i], file, NULL, uses[i].at, uses[i].len);
+	}
+}
+
+static bool search_macro(void *ctx, const struct macro *macro)
+{
+	search_text(ctx, macro->sql, macro->file, macro->json);
+	return true;
+}
+
 static int check_jinja(struct loader *l, struct model *m, const struct place *at)
 {
+	struct search s = {.l = l, .m = m};
 	const char *raw;
-	struct jinja_uses uses = {0};
 	int r = get_string(at, "raw_code", &raw);
 	if (r)
 		return r;
-	if (raw)
-		jinja_uses(raw, &uses);
-	r = macro_uses(l, m, &uses);
-	if (uses.batch)
-		need(l, m, NEED_BATCH_VALUE, m->original_path, NULL);
-	if (uses.incremental)
-		need(l, m, NEED_IS_INCREMENTAL, m->original_path, NULL);
-	return r;
-}
-
-/* A project can define a macro of its own that dbt calls in the place of its microbatch strategy. */
-static void check_strategy(struct loader *l, struct model *m)
-{
-	static const char suffix[] = ".get_incremental_microbatch_sql";
-	const char *id;
-	json_t *macro;
-	if (!l->macros)
-		return;
-	json_object_foreach(l->macros, id, macro)
-	{
-		const char *dot = strrchr(id, '.');
-		if (dot && strcmp(dot, suffix) == 0 && strncmp(id, "macro.dbt.", 10) != 0 &&
-		    strncmp(id, "macro.dbt_", 10) != 0)
-			need(l, m, NEED_OWN_STRATEGY, id, NULL);
-	}
+	search_text(&s, raw ? raw : "", m->original_path, at->object);
+	if (!macros_of(l, m, search_macro, &s))
+		l->arena->broken = true;
+	return loader_check(l);
 }
 
 int load_needs(struct loader *l, struct model *m)
@@ -90,6 +104,7 @@ int load_needs(struct loader *l, struct model *m)
 		return r;
 	check_target(l, m);
 	check_said(l, m, &config);
-	check_strategy(l, m);
+	for (const struct own_macro *own = l->own_strategy; own->name; own++)
+		need(l, m, NEED_OWN_STRATEGY, own->file, own->name);
 	return loader_check(l);
 }

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/base/cleanup.h"
+#include "backend/manifest/macros.h"
+#include "backend/manifest/steps.h"
+
 static bool same(const struct jinja_token *t, const char *text)
 {
 	return text && t->len == strlen(text) && memcmp(t->text, text, t->len) == 0;
@@ -50,7 +54,7 @@ static int resolve(const struct loader *l, const struct model *m, const struct j
 	return found;
 }
 
-static bool add_span(struct raw_code *r, int input, const struct jinja_call *call, bool nested)
+static bool add_span(struct raw_code *r, const struct raw_span *span)
 {
 	if (r->n_spans == r->max_spans) {
 		size_t max = r->max_spans ? r->max_spans * 2 : 32;
@@ -60,62 +64,209 @@ static bool add_span(struct raw_code *r, int input, const struct jinja_call *cal
 		r->spans = spans;
 		r->max_spans = max;
 	}
-	r->spans[r->n_spans++] = (struct raw_span){.start = r->text.len,
-						   .input = input,
-						   .render = call && call->chain.kind == CHAIN_RENDER,
-						   .nested = nested};
+	r->spans[r->n_spans] = *span;
+	r->spans[r->n_spans++].start = r->text.len;
 	return true;
 }
 
-/* Adds what a {{ }} or a {% %} puts into the text. */
-static bool add_tag(struct loader *l, const struct model *m, struct raw_code *r,
-		    const struct jinja_part *part)
+/* What reads the text of the model or of one of its macros. */
+struct reader {
+	struct loader *l;
+	const struct model *m;
+	struct raw_code *r;
+	const char *file;
+	/* The text so far, in which what a tag renders counts as a word. */
+	struct strbuf *text;
+};
+
+static void keep(const struct reader *rd, struct raw_words *words, struct jinja_words found)
+{
+	if (!words->file)
+		*words = (struct raw_words){rd->file, found};
+}
+
+/* Whether the end of the text so far lies in a string or a comment, where no relation is read. */
+static bool in_string(const struct reader *rd)
+{
+	const struct strbuf *text = rd->text;
+	struct sql_token t = {0};
+	for (size_t at = 0; at < text->len; at = t.start + t.len)
+		t = sql_lex(rd->l->dialect, text->str, text->len, at);
+	bool comment = t.kind == SQL_SPACE && text->len - t.start > 1 && text->str[t.start] == '-' &&
+		       text->str[t.start + 1] == '-';
+	return t.open || (comment && text->str[text->len - 1] != '\n');
+}
+
+static struct jinja_words words_of(const struct jinja_part *part)
+{
+	return (struct jinja_words){part->text, (size_t)(part->end - part->text)};
+}
+
+/* Notes whether the tag changes a relation that it does not name by a call of its own. */
+static void note_changes(const struct reader *rd, const struct jinja_part *part)
+{
+	const char *p = part->text;
+	enum jinja_change change;
+	bool first = true;
+	while (jinja_find_change(&p, part->end, &change)) {
+		if (first && part->kind == JINJA_EXPRESSION && in_string(rd))
+			return;
+		first = false;
+		keep(rd, &rd->r->changes[change], words_of(part));
+	}
+}
+
+static bool is_condition(const struct jinja_part *part)
+{
+	const char *p = part->text;
+	struct jinja_token word = jinja_lex(&p, part->end);
+	return part->kind == JINJA_STATEMENT && (jinja_is(&word, "if") || jinja_is(&word, "elif"));
+}
+
+/* Notes which relations the tag takes, without placing them itself, and what it makes of them. */
+static void note_tag(const struct reader *rd, const struct jinja_part *part)
 {
 	const char *p = part->text;
 	struct jinja_call call;
-	bool pure, placed = false;
+	bool pure;
+	if (jinja_is_silent(part) || is_condition(part))
+		return;
 	while (jinja_find_call(&p, part->end, &call, &pure)) {
-		int input = resolve(l, m, &call);
-		if (input < 0)
-			r->unknown = true;
-		else if (call.chain.kind > CHAIN_RENDER || call.chain.parts != PART_ALL)
-			r->odd[input] = true;
-		if (input < 0 || !pure || part->kind != JINJA_EXPRESSION ||
-		    !m->inputs[input].relation.rendered)
-			continue;
-		if (!add_span(r, input, &call, part->nested))
-			return false;
-		strbuf_puts(&r->text, m->inputs[input].relation.rendered);
-		r->renders += call.chain.kind == CHAIN_RENDER;
-		placed = true;
+		int input = resolve(rd->l, rd->m, &call);
+		if (input >= 0)
+			rd->r->handed[input] = true;
+		if (input >= 0 && call.chain.kind == CHAIN_OTHER && part->kind == JINJA_EXPRESSION &&
+		    !in_string(rd))
+			keep(rd, &rd->r->odd[input], words_of(part));
+		else if (input < 0 && !call.readable)
+			rd->r->all_handed = true;
 	}
-	if (placed || part->kind != JINJA_EXPRESSION)
-		return true;
-	/* What any other tag renders counts as a word of the SQL, but for config(), which renders nothing. */
-	p = part->text;
-	struct jinja_token word = jinja_lex(&p, part->end);
-	if (!add_span(r, -1, NULL, part->nested))
-		return false;
-	strbuf_putc(&r->text, jinja_is(&word, "config") ? ' ' : 'x');
-	return true;
+	note_changes(rd, part);
 }
 
-int raw_code_read(struct loader *l, const struct model *m, const char *raw, struct raw_code *r)
+/* What the call puts into the text; what a call of another kind does is not known. In the arena. */
+static const char *written(const struct reader *rd, const struct raw_span *span)
+{
+	const struct input *in = &rd->m->inputs[span->input];
+	switch (span->kind) {
+	case CHAIN_RELATION:
+	case CHAIN_RENDER:
+		return relation_including(rd->l, in->relation.rendered, span->parts);
+	case CHAIN_DATABASE:
+	case CHAIN_SCHEMA:
+	case CHAIN_IDENTIFIER:
+		return relation_part(rd->l, (size_t)find_node(rd->l, in->unique_id), span->kind);
+	case CHAIN_OTHER:
+		break;
+	}
+	return "x";
+}
+
+/* The relation without its database, or without its schema, too, is read in such a shape. */
+static void know_shape(const struct input *in, const char *text, struct raw_span *span)
+{
+	if (span->kind > CHAIN_RENDER)
+		return;
+	if (in->ephemeral || strcmp(text, in->relation.rendered) == 0)
+		span->parts = PART_ALL;
+	else if (span->parts != PART_IDENTIFIER && span->parts != (PART_SCHEMA | PART_IDENTIFIER))
+		span->kind = CHAIN_OTHER;
+}
+
+/*
+ * Places the relation where the tag is nothing but a call. 0: it is more than that; -1: no memory.
+ */
+static int place_call(const struct reader *rd, const struct jinja_part *part)
+{
+	struct jinja_call call;
+	const char *p = part->text;
+	bool pure;
+	if (part->kind != JINJA_EXPRESSION || !jinja_find_call(&p, part->end, &call, &pure) || !pure)
+		return 0;
+	int input = resolve(rd->l, rd->m, &call);
+	if (input < 0 || !rd->m->inputs[input].relation.rendered)
+		return 0;
+	struct raw_span span = {.input = input,
+				.kind = call.chain.kind,
+				.parts = call.chain.parts,
+				.nested = part->nested,
+				.words = words_of(part)};
+	const char *text = written(rd, &span);
+	if (!text)
+		return -1;
+	know_shape(&rd->m->inputs[input], text, &span);
+	if (span.kind > CHAIN_RENDER && in_string(rd))
+		span.input = -1;
+	else if (span.kind == CHAIN_OTHER)
+		keep(rd, &rd->r->odd[input], span.words);
+	bool fine = add_span(rd->r, &span);
+	strbuf_puts(rd->text, text);
+	return fine ? 1 : -1;
+}
+
+/* Adds what a {{ }} or a {% %} puts into the text. */
+static bool add_tag(const struct reader *rd, const struct jinja_part *part)
+{
+	int placed = place_call(rd, part);
+	if (placed)
+		return placed > 0;
+	note_tag(rd, part);
+	if (part->kind != JINJA_EXPRESSION)
+		return true;
+	/* What any other tag renders counts as a word of the SQL, but for config() and log(), which render
+	 * nothing. */
+	struct raw_span plain = {.input = -1, .nested = part->nested};
+	bool fine = add_span(rd->r, &plain);
+	strbuf_putc(rd->text, jinja_is_silent(part) ? ' ' : 'x');
+	return fine;
+}
+
+static bool read_model(const struct reader *rd, const char *raw)
 {
 	struct jinja j = {.p = raw, .end = raw + strlen(raw)};
 	struct jinja_part part;
-	r->text = (struct strbuf)STRBUF_INIT;
-	r->odd = calloc(m->n_inputs + 1, sizeof(*r->odd));
-	bool fine = r->odd;
+	bool fine = true;
 	while (fine && jinja_next(&j, &part)) {
 		if (part.kind == JINJA_TEXT) {
-			fine = add_span(r, -1, NULL, part.nested);
-			strbuf_add(&r->text, part.text, (size_t)(part.end - part.text));
+			struct raw_span plain = {.input = -1, .nested = part.nested};
+			fine = add_span(rd->r, &plain);
+			strbuf_add(rd->text, part.text, (size_t)(part.end - part.text));
 		} else {
-			fine = add_tag(l, m, r, &part);
+			fine = add_tag(rd, &part);
 		}
 	}
-	if (!fine || strbuf_broken(&r->text))
+	return fine && !strbuf_broken(rd->text);
+}
+
+/* Reads a macro for the relations that it names and for what it makes of those that are handed to it. */
+static bool read_macro(void *ctx, const struct macro *macro)
+{
+	struct reader rd = *(struct reader *)ctx;
+	struct jinja j = {.p = macro->sql, .end = macro->sql + strlen(macro->sql)};
+	struct jinja_part part;
+	auto_strbuf text = STRBUF_INIT;
+	rd.file = macro->file;
+	rd.text = &text;
+	while (jinja_next(&j, &part)) {
+		if (part.kind == JINJA_TEXT) {
+			strbuf_add(&text, part.text, (size_t)(part.end - part.text));
+			continue;
+		}
+		note_tag(&rd, &part);
+		if (part.kind == JINJA_EXPRESSION)
+			strbuf_putc(&text, 'x');
+	}
+	return !strbuf_broken(&text);
+}
+
+int raw_code_read(struct loader *l, const struct model *m, struct raw_code *r)
+{
+	const char *raw = json_string_value(json_object_get(l->json[m->node], "raw_code"));
+	struct reader rd = {.l = l, .m = m, .r = r, .file = m->original_path, .text = &r->text};
+	r->text = (struct strbuf)STRBUF_INIT;
+	r->handed = calloc(m->n_inputs + 1, sizeof(*r->handed));
+	r->odd = calloc(m->n_inputs + 1, sizeof(*r->odd));
+	if (!r->handed || !r->odd || !read_model(&rd, raw ? raw : "") || !macros_of(l, m, read_macro, &rd))
 		l->arena->broken = true;
 	return loader_check(l);
 }
@@ -125,6 +276,7 @@ void raw_code_fini(struct raw_code *r)
 	if (r->text.str)
 		strbuf_fini(&r->text);
 	free(r->spans);
+	free(r->handed);
 	free(r->odd);
 }
 

@@ -107,7 +107,7 @@ void world_model(struct world *w, int i, const char *table, const char *compiled
 	for (size_t k = 0; k < 3; k++)
 		if (strcmp(sources[k].identifier, source) == 0)
 			w->inputs[i].relation = sources[k];
-	w->inputs[i].unique_id = "source.x";
+	w->inputs[i].unique_id = w->inputs[i].relation.identifier;
 	w->inputs[i].event_time = event_time;
 	w->inputs[i].filtered = true;
 	w->inputs[i].place = -1;

@@ -95,6 +95,9 @@ static void test_after_run(void **state)
 #define CONFIG(c) "{\"nodes\": {\"model.p.m\": {\"config\": {" c "}}}}"
 #define NODE(n)	  "{\"nodes\": {\"model.p.m\": {" n "}}}"
 
+#define MACRO(id)                                                                                            \
+	"{\"macros\": {\"" id "\": {\"macro_sql\": \"\", \"original_file_path\": \"macros/x.sql\"}}}"
+
 static void test_why_not(void **state)
 {
 	static const char *const cases[][2] = {
@@ -125,21 +128,66 @@ static void test_why_not(void **state)
 		{NODE("\"compiled_code\": \" \\n\""), "`dbt compile --select m`"},
 		{NODE("\"compiled_path\": \"/nowhere/x.sql\", \"compiled_code\": null"),
 		 "`dbt compile --select m`"},
-		{NODE("\"raw_code\": \"{{ model.batch.id }}\""), "model.batch"},
-		{NODE("\"raw_code\": \"{{ model['batch'] }}\""), "model.batch"},
-		{NODE("\"raw_code\": \"{% set x = model.get('batch') %}\""), "model.batch"},
+		{NODE("\"raw_code\": \"{{ model.batch.id }}\""), "\"model.batch\" in models/m.sql"},
+		{NODE("\"raw_code\": \"{{ model['batch'] }}\""), "\"model['batch']\" in models/m.sql"},
+		{NODE("\"raw_code\": \"{% set x = model.get('batch') %}\""), "\"model.get('batch')\" in"},
 		{NODE("\"raw_code\": \"{{ config.__dbt_internal_microbatch_event_time_start }}\""),
-		 "model.batch"},
-		{NODE("\"raw_code\": \"{% if is_incremental() %} x {% endif %}\""), "is_incremental()"},
-		{NODE("\"depends_on\": {\"macros\": [\"macro.dbt.is_incremental\"]}"), "is_incremental()"},
+		 "\"__dbt_internal_microbatch\" in models/m.sql has a value only inside"},
+		{NODE("\"raw_code\": \"{% if is_incremental() %} x {% endif %}\""),
+		 "\"is_incremental()\" in"},
+		{NODE("\"raw_code\": \"{% if flags.FULL_REFRESH %} x {% endif %}\""),
+		 "\"flags.FULL_REFRESH\""},
+		{NODE("\"depends_on\": {\"macros\": [\"macro.dbt.is_incremental\"]}"),
+		 "\"is_incremental()\""},
 		{NODE("\"relation_name\": null"), "relation_name"},
 		{NODE("\"depends_on\": {\"nodes\": [\"source.p.raw.gone\"]}"), "source.p.raw.gone"},
 		{"{\"macros\": {\"macro.p.x\": {\"macro_sql\": \"{% macro x() %}{{ is_incremental() }}{% "
-		 "endmacro %}\"}},"
+		 "endmacro %}\", \"original_file_path\": \"macros/x.sql\"}},"
 		 "\"nodes\": {\"model.p.m\": {\"depends_on\": {\"macros\": [\"macro.p.x\"]}}}}",
-		 "is_incremental()"},
-		{"{\"macros\": {\"macro.p.get_incremental_microbatch_sql\": {\"macro_sql\": \"\"}}}",
-		 "macro.p.get_incremental_microbatch_sql"},
+		 "\"is_incremental()\" in macros/x.sql"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct catalog *c = patched(cases[i][0]);
+		assert_says(why_not(find_model(c, "m")), cases[i][1]);
+		catalog_free(c);
+	}
+}
+
+static void test_what_only_dbt_knows(void **state)
+{
+	static const char *const cases[][2] = {
+		/* A guard of this kind deleted a day's rows and the batch was called done. */
+		{NODE("\"raw_code\": \"{% if load_relation(this) %} and x > (select max(x)) {% endif %}\""),
+		 "\"load_relation(this)\" in models/m.sql looks into the warehouse"},
+		{NODE("\"raw_code\": \"{% set r = adapter.get_relation(this.database, this.schema, 'm') %}\""),
+		 "\"adapter.get_relation(this.database, this.schema, 'm')\" in"},
+		{NODE("\"raw_code\": \"{% set r = run_query('select (1)') %}\""),
+		 "\"run_query('select (1)')\""},
+		{NODE("\"raw_code\": \"{% call statement('x', fetch_result=True) %} {% endcall %}\""),
+		 "\"statement('x', fetch_result=True)\""},
+		{NODE("\"raw_code\": \"{{ adapter.get_columns_in_relation(this) }}\""),
+		 "\"adapter.get_columns_in_relation(this)\""},
+		{NODE("\"raw_code\": \"'{{ run_started_at.isoformat() }}'\""),
+		 "\"run_started_at\" in models/m.sql has another value in each run"},
+		{NODE("\"raw_code\": \"{% if invocation_id == 1 %}{% endif %}\""), "\"invocation_id\" in"},
+		{NODE("\"raw_code\": \"{{ flags.EVENT_TIME_START }}\""), "\"flags.EVENT_TIME_START\" in"},
+		{NODE("\"raw_code\": \"{{ foo(flags.WHICH) }}\""), "\"flags.WHICH\" in"},
+		{NODE("\"raw_code\": \"{{ modules.datetime.datetime.utcnow() }}\""),
+		 "\"modules.datetime.datetime.utcnow()\" in"},
+		/* A strategy of the project's own, under all its names. */
+		{MACRO("macro.p.get_incremental_microbatch_sql"),
+		 "The macro get_incremental_microbatch_sql in"},
+		{MACRO("macro.dbt_shop.postgres__get_incremental_microbatch_sql"),
+		 "postgres__get_incremental"},
+		{MACRO("macro.p.default__get_incremental_microbatch_sql"), "default__get_incremental"},
+		{MACRO("macro.p.get_incremental_merge_sql"), "get_incremental_merge_sql in macros/x.sql"},
+		{MACRO("macro.p.postgres__get_merge_sql"), "postgres__get_merge_sql"},
+		{MACRO("macro.p.get_merge_sql"), "get_merge_sql"},
+		{MACRO("macro.p.materialization_incremental_postgres"),
+		 "materialization_incremental_postgres"},
+		{MACRO("macro.dbt_x.materialization_incremental_default"),
+		 "materialization_incremental_default"},
+		{MACRO("macro.p.postgres__create_table_as"), "postgres__create_table_as"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct catalog *c = patched(cases[i][0]);
@@ -161,6 +209,14 @@ static void test_runs(void **state)
 		     "model.batch #}\""),
 		NODE("\"raw_code\": \"{% raw %}{{ model.batch }}{% endraw %} {{ model.batch_size }} {{ "
 		     "ref('src') }}\""),
+		/* what is only logged or configured; names that only look so */
+		NODE("\"raw_code\": \"{{ config(begin=run_started_at.strftime('%Y'), x=is_incremental()) }} {% do "
+		     "log(invocation_id) %}{{ log(run_query('x')) }} {{ f(invocation_id=1) }} {{ x.run_started_at "
+		     "}} {{ adapter.get_columns_in_relation(ref('src')) }} {{ ref('src') }}\""),
+		MACRO("macro.dbt.get_incremental_microbatch_sql"),
+		MACRO("macro.dbt_postgres.postgres__get_incremental_microbatch_sql"),
+		MACRO("macro.p.my_get_merge_sql"),
+		MACRO("macro.p.materialization_table_default"),
 		"{\"metadata\": {\"dbt_schema_version\": "
 		"\"https://schemas.getdbt.com/dbt/manifest/v9.json\"}}",
 		"{\"metadata\": {\"dbt_schema_version\": "
@@ -252,10 +308,11 @@ static void test_relation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_samples), cmocka_unit_test(test_after_run),
-		cmocka_unit_test(test_why_not), cmocka_unit_test(test_runs),
-		cmocka_unit_test(test_begin),	cmocka_unit_test(test_compiled_path),
-		cmocka_unit_test(test_code),	cmocka_unit_test(test_relation),
+		cmocka_unit_test(test_samples),	      cmocka_unit_test(test_after_run),
+		cmocka_unit_test(test_why_not),	      cmocka_unit_test(test_what_only_dbt_knows),
+		cmocka_unit_test(test_runs),	      cmocka_unit_test(test_begin),
+		cmocka_unit_test(test_compiled_path), cmocka_unit_test(test_code),
+		cmocka_unit_test(test_relation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

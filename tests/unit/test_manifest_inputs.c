@@ -47,7 +47,7 @@ static const struct {
 	{"from {{ ref('src') }}, {{ ref('src').render() }} x, " SRC, "from " SRC ", " SRC " x, " SRC, "f--",
 	 NULL},
 	{"{# {{ ref('src') }} #} from {{ ref('src').render() }}", "from " SRC, "-", NULL},
-	{"-- depends_on: {{ ref('src') }}\\nselect 1", "-- depends_on: " SRC "\\nselect 1", "f", NULL},
+	{"-- depends_on: {{ ref('src') }}\\nselect 1", "-- depends_on: " SRC "\\nselect 1", "-", NULL},
 	{"{% raw %}{{ ref('src') }}{% endraw %} {{ ref('src').render() }}", "{{ ref('src') }} " SRC, "-",
 	 NULL},
 	/* all the same, so it does not matter how often each is rendered */
@@ -55,35 +55,70 @@ static const struct {
 	{"{% set x = ref('src') %} from {{ x }}", "from " SRC, NULL, NULL},
 	{"{{ star(ref('src')) }} from {{ ref('src') }}", "a, b from " SRC, "f", NULL},
 	{"{% if a %}{{ ref('src') }}{% endif %}", "select 1", NULL, NULL},
+	/* what stands in a string or a comment is no table, whatever a macro makes of it */
+	{"select '{{ ref('src').render() }}' from {{ ref('src') }}", "select '" SRC "' from " SRC, "-f",
+	 NULL},
+	{"select '{{ ref('src').identifier }}' from {{ ref('src') }}", "select 'src' from " SRC, "f", NULL},
+	{"select '{{ ref('src').type }}' from {{ ref('src') }}", "select 'x' from " SRC, "f", NULL},
+	{"{{ star(ref('src')) }} from {{ ref('src') }}", "'" SRC "' from " SRC, "-f", NULL},
+	{"{{ named(ref('src')) }} from {{ ref('src') }}", "'" SRC "' from " SRC, "-f", NULL},
+	{"{{ log(ref('src').include()) }}{% do log(ref('src').render()) %} from {{ ref('src') }}",
+	 "from " SRC, "f", NULL},
+	{"{% if ref('src').is_view %} {% endif %} from {{ ref('src') }}", "from " SRC, "f", NULL},
+	{"from {{ ref('src') }} -- {{ this.render() }}{{ this.include(database=false) }}", "from " SRC " --",
+	 "f", NULL},
+	/* names that are put together have no window */
+	{"from {{ ref('src').schema }}.{{ ref('src').name }}", "from s.src", "", NULL},
+	{"from {{ ref('src') }}, {{ ref('src').schema }}.{{ ref('src').table }}", "from " SRC ", s.src", "f",
+	 NULL},
+	/* a macro that turns a relation into another makes no difference where the calls explain all */
+	{"{{ plain(1) }} from {{ ref('src') }}", "1 from " SRC, "f", NULL},
+	{"{{ plain(ref('src')) }} from {{ ref('src') }}", "'" SRC "' from " SRC, "-f", NULL},
+	{"{{ short(ref('src')) }} from {{ ref('src') }}", "1 from " SRC, "f", NULL},
 	/* these cannot be told */
-	{"{% set x = ref('src').render() %} from {{ x }}", "from " SRC, NULL, "cannot be told"},
-	{"{% set x = ref('src') %} from {{ x.render() }}", "from " SRC, NULL, "cannot be told"},
+	{"{% set x = ref('src').render() %} from {{ x }}", "from " SRC, NULL,
+	 "\"set x = ref('src').render()\" in models/m.sql"},
+	{"{% set x = ref('src') %} from {{ x.render() }}", "from " SRC, NULL,
+	 "\"x.render()\" in models/m.sql"},
 	{"{% set x = ref('src').render() %} {{ ref('src') }} {{ x }}", SRC " " SRC, NULL, "cannot be told"},
 	{"{% for i in a %}{{ ref('src') }}{% endfor %}{{ ref('src').render() }}", SRC " " SRC " " SRC, NULL,
-	 "cannot be told"},
+	 "\"ref('src').render()\" in models/m.sql"},
 	{"{% if a %}{{ ref('src') }}{% else %}{{ ref('src').render() }}{% endif %}", SRC, NULL,
 	 "cannot be told"},
 	{"{% for i in a %}{{ ref('src') }}{% endfor %}{% if b %}{{ ref('src').render() }}{% endif %}",
 	 SRC " " SRC, NULL, "cannot be told"},
-	{"{{ ref('src').include(database=false) }}", "\\\"s\\\".\\\"src\\\"", NULL, "cannot be told"},
 	{"{% set x = ref('src') %} from {{ x.include(database=false) }}", "from \\\"s\\\".\\\"src\\\"", NULL,
-	 "cannot be told"},
+	 "\"x.include(database=false)\" in models/m.sql"},
 	{"{% set x = ref('src') %} from {{ x }}, " SRC, "from " SRC ", " SRC, NULL, "cannot be told"},
-	{"from {{ plain(ref('src')) }}", "from " SRC, NULL, "cannot be told"},
+	{"from {{ plain(ref('src')) }}", "from " SRC, NULL, "\"x.render()\" in macros/plain.sql"},
+	{"from {{ short(ref('src')) }}", "from \\\"s\\\".\\\"src\\\"", NULL,
+	 "\"x.include(database=false)\" in macros/short.sql of the package q"},
+	{"from {{ ref('src').quote(false) }}", "from db.s.src", NULL, "\"ref('src').quote(false)\""},
+	{"from {{ ref('src').other }}", "from x", NULL, "\"ref('src').other\""},
+	{"from {{ ref(name) }}, {{ x.quote(false) }}", "from db.s.src, x", NULL, "\"x.quote(false)\""},
+	/* a macro that takes the place of ref() */
+	{"from {{ ref('src') }}", "from \\\"s\\\".\\\"src\\\"", NULL, "cannot be told"},
 };
 
 static void test_mentions(void **state)
 {
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char *patch;
-		bool macro = strstr(cases[i].raw, "plain(");
-		assert_true(asprintf(&patch,
-				     "{\"macros\": {\"macro.p.plain\": {\"macro_sql\": \"{{ x.render() "
-				     "}}\"}}, \"nodes\": "
-				     "{\"model.p.m\": {\"raw_code\": \"%s\", \"compiled_code\": \"%s\", "
-				     "\"depends_on\": "
-				     "{\"macros\": [%s]}}}}",
-				     cases[i].raw, cases[i].compiled, macro ? "\"macro.p.plain\"" : "") > 0);
+		assert_true(
+			asprintf(
+				&patch,
+				"{\"macros\": {\"macro.p.plain\": {\"package_name\": \"p\", "
+				"\"original_file_path\": \"macros/plain.sql\", \"macro_sql\": \"{{ x.render() }}\"}, "
+				"\"macro.p.named\": {\"package_name\": \"p\", \"original_file_path\": "
+				"\"macros/named.sql\", \"macro_sql\": \"'{{ x.render() }}'\"}, "
+				"\"macro.q.short\": {\"package_name\": \"q\", \"original_file_path\": "
+				"\"macros/short.sql\", \"macro_sql\": \"{{ x.include(database=false) }}\"}}, "
+				"\"nodes\": {\"model.p.m\": {\"raw_code\": \"%s\", \"compiled_code\": \"%s\", "
+				"\"depends_on\": {\"macros\": [%s%s%s]}}}}",
+				cases[i].raw, cases[i].compiled,
+				strstr(cases[i].raw, "plain(") ? "\"macro.p.plain\"" : "",
+				strstr(cases[i].raw, "named(") ? "\"macro.p.named\"" : "",
+				strstr(cases[i].raw, "short(") ? "\"macro.q.short\"" : "") > 0);
 		struct catalog *c = patched(patch);
 		const struct model *m = find_model(c, "m");
 		const char *mentions = find_input(m, "model.p.src")->mentions;
@@ -142,6 +177,36 @@ static void test_event_times(void **state)
 	catalog_free(c);
 	c = patched("{\"nodes\": {\"model.p.src\": {\"config\": {\"event_time\": null}}}}");
 	assert_false(find_input(find_model(c, "m"), "model.p.src")->filtered);
+	catalog_free(c);
+}
+
+/* ref().include() names the relation otherwise, and dbt filters it all the same. */
+static void test_include(void **state)
+{
+	struct catalog *c = patched(
+		"{\"nodes\": {\"model.p.m\": {\"raw_code\": \"from {{ ref('src').include(database=false) }} join "
+		"{{ ref('src').include(database=False, schema=False).render() }} join {{ ref('src') }} join "
+		"{{ ref('src').include(database=true) }}\", \"compiled_code\": \"from \\\"s\\\".\\\"src\\\" join "
+		"\\\"src\\\" join " SRC " join " SRC "\"}}}");
+	const struct model *m = find_model(c, "m");
+	assert_null(why_not(m));
+	assert_int_equal(m->n_inputs, 3);
+	assert_string_equal(m->inputs[0].mentions, "ff");
+	assert_string_equal(m->inputs[1].relation.rendered, "\"s\".\"src\"");
+	assert_string_equal(m->inputs[1].unique_id, "model.p.src");
+	assert_string_equal(m->inputs[1].mentions, "f");
+	assert_true(m->inputs[1].filtered && !m->inputs[1].whole);
+	assert_string_equal(m->inputs[2].relation.rendered, "\"src\"");
+	assert_string_equal(m->inputs[2].mentions, "-");
+	assert_true(m->inputs[2].whole);
+	assert_false(model_loses_outside(m));
+	catalog_free(c);
+	c = patched(
+		"{\"nodes\": {\"model.p.m\": {\"raw_code\": \"from {{ ref('src').include(database=false) }}\", "
+		"\"compiled_code\": \"from \\\"s\\\".\\\"src\\\"\"}}}");
+	m = find_model(c, "m");
+	assert_null(why_not(m));
+	assert_true(model_loses_outside(m));
 	catalog_free(c);
 }
 
@@ -277,6 +342,7 @@ int main(void)
 		cmocka_unit_test(test_versions_and_packages),
 		cmocka_unit_test(test_event_times),
 		cmocka_unit_test(test_quoting),
+		cmocka_unit_test(test_include),
 		cmocka_unit_test(test_upstreams),
 		cmocka_unit_test(test_reads_itself),
 		cmocka_unit_test(test_graph),

@@ -12,7 +12,7 @@
 /* What an engine without this one kind of need says; every other kind is supported. */
 static void without(enum need_kind kind, struct strbuf *out)
 {
-	const struct need need = {.kind = kind, .where = "WHERE", .text = "TEXT"};
+	const struct need need = {.kind = kind, .where = "WHERE", .text = "TEXT", .words = "WORDS"};
 	const struct model m = {.needs = &need};
 	uint64_t all = SUPPORTS(NEED_KINDS) - 1;
 	assert_true(verdict_builds(&m, all));
@@ -44,10 +44,11 @@ static void every_kind_has_its_sentence(void **state)
 
 static void what_is_wrong_comes_first_and_nothing_twice(void **state)
 {
-	const struct need grants = {.kind = NEED_GRANTS, .where = "grants", .text = "{}"};
+	const struct need grants = {.kind = NEED_GRANTS, .where = "grants", .text = "{}", .words = ""};
 	const struct need again = {
-		.next = &grants, .kind = NEED_HOOK, .where = "pre-hook", .text = "select 1"};
-	const struct need hook = {.next = &again, .kind = NEED_HOOK, .where = "pre-hook", .text = "select 1"};
+		.next = &grants, .kind = NEED_HOOK, .where = "pre-hook", .text = "select 1", .words = ""};
+	const struct need hook = {
+		.next = &again, .kind = NEED_HOOK, .where = "pre-hook", .text = "select 1", .words = ""};
 	const struct model m = {.wrong = "The model has no begin", .needs = &hook};
 	auto_strbuf out = STRBUF_INIT;
 	assert_false(verdict_builds(&m, ~UINT64_C(0))); /* nobody can build what is wrong */
