@@ -44,7 +44,13 @@ struct engine_config {
 /* What the store found out about a model's target. */
 struct store_target {
 	bool exists; /* the target table is there */
-	bool look;   /* it is not the one that was known, or has gone: builder.look(LOOK_FIRST) comes first */
+	/*
+	 * It is a table of this warehouse, or may become one: whether it can be built or not, it can be
+	 * looked at, its states are recorded and reported, and its batches can be frozen. Where that is not
+	 * so, why_not says why; or the verdict does, where the manifest does not tell enough.
+	 */
+	bool lookable;
+	bool look; /* it is not the one that was known, or has gone: builder.look(LOOK_FIRST) comes first */
 	enum time_type event_time_type; /* TIME_UNKNOWN while it is not there */
 	struct error why_not;		/* err != 0: cannot run on this warehouse; the sentence says why */
 	bool lasting;	  /* why_not stays as long as the mount lives, whatever is done to the warehouse */
@@ -288,10 +294,11 @@ struct store_ops {
 	/*
 	 * models[i] is what the slot i stands for from now on, held by the store as long as it needs it.
 	 * NULL: the model that the slot stood for is in the manifest no more; what runs of it goes on, and
-	 * targets[i] says nothing. Fills the others' targets[i]; one transaction. Models that the engine's
-	 * builder does not support (verdict.h) are passed over. After open, and again for each new manifest:
-	 * n never falls, a slot's batch size and target never change. After a failure everything is as
-	 * before. A worker's call goes on with what its model was when the call began.
+	 * targets[i] says nothing. Fills the others' targets[i]; one transaction. Of models that the engine's
+	 * builder does not support (verdict.h) those whose table can be looked at are enlisted, too. After
+	 * open, and again for each new manifest: n never falls, a slot's batch size and target never change.
+	 * After a failure everything is as before. A worker's call goes on with what its model was when the
+	 * call began.
 	 */
 	int (*enlist)(struct store *s, const struct model *const *models, struct store_target *targets,
 		      size_t n, struct error *err);

@@ -16,6 +16,11 @@ bool verdict_builds(const struct model *m, uint64_t supports)
 	return !m->wrong;
 }
 
+bool verdict_looks(const struct model *m)
+{
+	return m->relation.identifier && *m->relation.identifier && m->event_time && m->begin != INT64_MAX;
+}
+
 static void config_says(const struct need *n, const char *what, struct strbuf *out)
 {
 	strbuf_printf(out, "Its config has %s %.200s, and %s; take it out, or run the model with dbt",

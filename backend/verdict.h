@@ -17,6 +17,12 @@
 bool verdict_builds(const struct model *m, uint64_t supports);
 
 /*
+ * Whether its table can be looked at, whoever builds it: the manifest says which table that is, which
+ * event_time it has and which batches there are.
+ */
+bool verdict_looks(const struct model *m);
+
+/*
  * Appends why the model cannot be built: a sentence for each reason, joined by full stops, without the last
  * one. Nothing where it can be.
  */

@@ -44,7 +44,7 @@ static int look_at_unmet(struct pg_conn *c, struct pg_model *const *models, stru
 	size_t which[AT_ONCE], asked = 0;
 	int r = 0;
 	for (size_t i = 0; i < n && !r; i++) {
-		if (!shapes[i] || !shapes[i]->oid || shapes[i]->why_not.err || known[i].oid)
+		if (!shapes[i] || !shapes[i]->oid || shapes[i]->unfit || known[i].oid)
 			continue;
 		which[asked++] = i;
 		if (asked == AT_ONCE) {
@@ -92,7 +92,7 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 	for (size_t i = 0; i < n && !r; i++) {
 		uint32_t accepted = 0;
 		known[i].look = false;
-		if (!shapes[i] || shapes[i]->why_not.err)
+		if (!shapes[i] || shapes[i]->unfit)
 			continue;
 		if (!shapes[i]->oid) {
 			known[i].look = known[i].oid != 0;
@@ -129,10 +129,13 @@ void describe_target(const struct pg_conn *c, const struct pg_model *m, const st
 		     bool look, struct store_target *out)
 {
 	const char *zone = session_other_zone(c);
-	*out = (struct store_target){.exists = shape->oid != 0,
-				     .look = look,
-				     .event_time_type = shape->type,
-				     .why_not = shape->why_not};
+	*out = (struct store_target){
+		.exists = shape->oid != 0,
+		.look = look,
+		/* Without an id its states are another model's, unless nothing has any. */
+		.lookable = !shape->unfit && (pg_id(m) || !m->store->schema),
+		.event_time_type = shape->type,
+		.why_not = shape->why_not};
 	if (shape->oid && m->column && !shape->indexed && !shape->why_not.err)
 		add_note(out,
 			 "no index of %s leads with its event_time, so that each batch reads all of it: "

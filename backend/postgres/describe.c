@@ -91,6 +91,9 @@ static void take_answer(const struct pg_model *m, struct pg_shape *shape, int64_
 			  "hour can be cut "
 			  "from it; use batch_size day, month or year",
 			  what, of);
+	if (input < 0 &&
+	    (type == TIME_UNSUPPORTED || (type == TIME_DATE && m->model->batch_size == BATCH_HOUR)))
+		shape->unfit = true;
 }
 
 static int ask(struct pg_conn *c, struct pg_model *const *models, struct pg_shape **shapes,
@@ -126,7 +129,7 @@ int describe_types(struct store *s, struct pg_conn *c, struct pg_model *const *m
 		const struct model *m = models[i]->model;
 		bool target = !models[i]->column && shapes[i]->oid;
 		for (int64_t k = target ? -1 : 0; k < (int64_t)m->n_inputs && !r; k++) {
-			if (k >= 0 && !input_asks(&m->inputs[k]))
+			if (k >= 0 && (!models[i]->sql || !input_asks(&m->inputs[k])))
 				continue;
 			questions[asked++] = (struct question){.model = i, .input = k};
 			if (asked == AT_ONCE) {

@@ -67,8 +67,7 @@ static int make_models(struct enlisting *e, const struct model *const *models, c
 				*err = *why_not;
 			return r;
 		}
-		if (r || !verdict_builds(models[i], PG_SUPPORTS) ||
-		    check_database(s, database, models[i], why_not)) {
+		if (r || check_database(s, database, models[i], why_not)) {
 			e->targets[i].lasting = true;
 			continue;
 		}
@@ -83,7 +82,9 @@ static int by_id(const void *a, const void *b)
 	const struct id_index *x = a, *y = b;
 	if (x->id != y->id)
 		return x->id < y->id ? -1 : 1;
-	return x->gone != y->gone ? x->gone - y->gone : x->index - y->index;
+	if (x->gone != y->gone)
+		return x->gone - y->gone;
+	return x->builds != y->builds ? y->builds - x->builds : x->index - y->index;
 }
 
 /* The state belongs to the target: of two models that build into one, the second cannot run. Returns how many
@@ -126,6 +127,7 @@ static int take_ids(struct enlisting *e, const PGresult *r, struct error *err)
 		list[n++] = (struct id_index){.id = (int)pg_int(r, row, 1),
 					      .index = e->models[i]->index,
 					      .gone = e->models[i]->gone,
+					      .builds = e->models[i]->sql != NULL,
 					      .size = e->models[i]->model->batch_size};
 	}
 	auto_free int *ids = calloc(e->n_all + 1, sizeof *ids);

@@ -93,7 +93,7 @@ int pg_look(struct worker *w, slot model, enum look_kind kind, const struct stor
 		r = batch_session(w, model, err);
 	if (!r)
 		r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
-	if (!r && shape->why_not.err)
+	if (!r && shape->unfit)
 		r = error_set(err, EOPNOTSUPP, "%s", shape->why_not.text);
 	if (!r)
 		r = look_first(w, m, shape, sink, err);

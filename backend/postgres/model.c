@@ -38,8 +38,8 @@ static int check_length(const struct model *m, const char *name, struct error *w
 int model_make(struct pg_model *pm, struct error *why_not)
 {
 	const struct model *m = pm->model;
-	if (!verdict_builds(m, PG_SUPPORTS))
-		return 0;
+	if (!verdict_looks(m))
+		return -EOPNOTSUPP;
 	if (!m->relation.schema)
 		return error_set(why_not, EOPNOTSUPP, "%s names no schema for its table", m->dir);
 	if (check_length(m, m->relation.schema, why_not) || check_length(m, m->relation.identifier, why_not))
@@ -53,8 +53,13 @@ int model_make(struct pg_model *pm, struct error *why_not)
 	pm->column = plain_column(m->event_time, &failed);
 	if (!pm->target || failed)
 		return error_set(why_not, ENOMEM, "no memory for %s", m->dir);
+	/* What cannot be built here is looked at all the same. */
+	if (!verdict_builds(m, PG_SUPPORTS))
+		return 0;
 	int r = window_sql_parse(SQL_POSTGRES, m, NULL, &pm->sql, why_not);
-	return r == -ENOMEM ? r : r ? error_prefix(why_not, "the compiled SQL of %s: ", m->dir) : 0;
+	if (r && r != -ENOMEM)
+		error_prefix(why_not, "the compiled SQL of %s: ", m->dir);
+	return r == -ENOMEM ? r : 0;
 }
 
 struct pg_model *model_get(struct store *s, slot model)

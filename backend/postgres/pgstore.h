@@ -25,6 +25,7 @@ struct pg_shape {
 	enum time_type type;   /* of the target's event_time */
 	enum time_type *types; /* one an input */
 	struct error why_not;  /* err != 0: a type that no window can be cut from, or no table */
+	bool unfit;	       /* and that is about the target itself: nobody can look at it */
 };
 
 /*
@@ -45,10 +46,10 @@ struct pg_model {
 	bool anew;    /* the control thread's: it was astray; what was reported of it then is void */
 	char *target; /* "schema"."table" */
 	char *column; /* name of the event_time column, unquoted; NULL: it is an expression */
-	struct sql_template *sql;
-	bool loses_outside;	/* model_loses_outside() */
-	uint32_t accepted;	/* oid of the target that the states are of; 0: none. Under store.lock */
-	struct pg_shape *shape; /* the last one seen; may be NULL. Under store.lock */
+	struct sql_template *sql; /* NULL: it cannot be built here, only looked at */
+	bool loses_outside;	  /* model_loses_outside() */
+	uint32_t accepted;	  /* oid of the target that the states are of; 0: none. Under store.lock */
+	struct pg_shape *shape;	  /* the last one seen; may be NULL. Under store.lock */
 };
 
 /* A claim whose commit has no known fate: what it may have granted goes back to the queue. */
@@ -63,7 +64,7 @@ struct id_index {
 	int id;
 	slot index;
 	enum batch_size size;
-	bool gone;
+	bool gone, builds;
 };
 
 struct store {
@@ -125,7 +126,8 @@ struct id_index store_slot(struct store *s, int64_t id); /* id 0: not enlisted h
 /* model.c */
 /* Of these facts, with what is known of the one that is in force for the slot. Counted; NULL: no memory. */
 struct pg_model *model_new(struct store *s, slot model, const struct model *m);
-/* Its SQL and its target, once. Nothing where a builder does not support it. */
+/* Its target, and its SQL where that can be built here, once. -errno: it cannot even be looked at; else
+ * why_not may say why it cannot be built. */
 int model_make(struct pg_model *pm, struct error *why_not);
 struct pg_model *model_get(struct store *s, slot model); /* counted: the one that is in force. Any thread */
 void model_put(struct pg_model *m);			 /* NULL is fine. Without the lock */

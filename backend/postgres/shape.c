@@ -139,6 +139,7 @@ static int take_target(const struct pg_model *m, struct pg_shape *shape, const P
 		error_set(&shape->why_not, EOPNOTSUPP, "%s has no column %s, which is its event_time",
 			  m->target, m->column);
 	check_type(m->model, shape, shape->type, rel, m->model->event_time, pg_text(r, row, 4));
+	shape->unfit = shape->why_not.err != 0;
 	return 0;
 }
 
@@ -160,7 +161,8 @@ int shape_add(struct pg_pipe *p, struct pg_model *const *models, size_t n, struc
 		const struct model *m = models[i]->model;
 		add_name(&targets, (int64_t)i, &m->relation, models[i]->column);
 		for (size_t k = 0; k < m->n_inputs; k++, number++) {
-			auto_free char *column = input_column(&m->inputs[k], &failed);
+			/* Of what cannot be built here the target is all that is looked at. */
+			auto_free char *column = models[i]->sql ? input_column(&m->inputs[k], &failed) : NULL;
 			if (column)
 				add_name(&inputs, number, &m->inputs[k].relation, column);
 		}

@@ -23,16 +23,9 @@ static bool same_table(const struct model *a, const struct model *b)
 	return sqlite3_stricmp(a->relation.identifier, b->relation.identifier) == 0 && in_main(&b->relation);
 }
 
-/* A table of that name in the mounted file would be another one. */
-static void judge_schemas(const struct model *m, struct error *why)
+/* Why it cannot be built. A table of that name in the mounted file would be another one. */
+static void judge_inputs(const struct model *m, struct error *why)
 {
-	if (!in_main(&m->relation)) {
-		error_set(why, EOPNOTSUPP,
-			  "its table is %s, and only the schema main can be built here: the file that is "
-			  "mounted; set the model's schema to main, or run it with dbt",
-			  m->relation.rendered);
-		return;
-	}
 	for (size_t i = 0; i < m->n_inputs; i++) {
 		const struct input *in = &m->inputs[i];
 		if (in->ephemeral || in_main(&in->relation))
@@ -45,13 +38,26 @@ static void judge_schemas(const struct model *m, struct error *why)
 	}
 }
 
-/* What no look at the file can change. */
+/* Of two with one table the one that can be built has its states; of two that can, neither. */
+static bool gives_way(const struct store *s, size_t i, size_t other)
+{
+	bool builds = verdict_builds(s->models[i].model, SQLITE_SUPPORTS);
+	bool other_builds = verdict_builds(s->models[other].model, SQLITE_SUPPORTS);
+	return other != i && !s->models[other].gone && (other_builds || (!builds && other < i)) &&
+	       same_table(s->models[i].model, s->models[other].model);
+}
+
+/* Why it can be neither built nor looked at; no look at the file can change that. */
 static void judge(const struct store *s, size_t i, struct error *why)
 {
 	const struct model *m = s->models[i].model;
-	judge_schemas(m, why);
-	if (why->err)
+	if (!in_main(&m->relation)) {
+		error_set(why, EOPNOTSUPP,
+			  "its table is %s, and only the schema main can be built here: the file that is "
+			  "mounted; set the model's schema to main, or run it with dbt",
+			  m->relation.rendered ? m->relation.rendered : m->relation.identifier);
 		return;
+	}
 	if (sqlite3_strnicmp(m->relation.identifier, "sqlite_", 7) == 0 ||
 	    sqlite3_strnicmp(m->relation.identifier, "batchfs_", 8) == 0) {
 		error_set(why, EOPNOTSUPP, "a table cannot be called %s here: give the model an alias",
@@ -59,13 +65,11 @@ static void judge(const struct store *s, size_t i, struct error *why)
 		return;
 	}
 	for (size_t k = 0; k < s->n; k++) {
-		const struct model *other = s->models[k].model;
-		if (k == i || s->models[k].gone || !verdict_builds(other, SQLITE_SUPPORTS) ||
-		    !same_table(m, other))
+		if (!verdict_looks(s->models[k].model) || !gives_way(s, i, k))
 			continue;
 		error_set(why, EOPNOTSUPP,
 			  "%s and %s would both write the table %s; give one of them an alias", m->unique_id,
-			  other->unique_id, m->relation.identifier);
+			  s->models[k].model->unique_id, m->relation.identifier);
 		return;
 	}
 }
@@ -114,28 +118,42 @@ static int look_at_inputs(struct store *s, sqlite3 *file, size_t i, enum time_ty
 	return r;
 }
 
-static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i, struct store_target *out,
-			struct error *err)
+/* What is known of it without looking at the file. out->why_not: it cannot be built, for ever. */
+static int judge_model(struct store *s, size_t i, struct store_target *out, struct error *err)
 {
 	const struct model *m = s->models[i].model;
-	struct error why = {0};
-	judge(s, i, &why);
-	int r = why.err || warehouse_of(s)->targets[i].edition->sql ? 0 : parse(s, i, &why, err);
-	if (r < 0 || why.err) {
-		*out = (struct store_target){
-			.event_time_type = TIME_UNKNOWN, .why_not = why, .lasting = true};
-		return r;
-	}
+	struct error *why = &out->why_not;
+	int r = 0;
+	judge(s, i, why);
+	out->lookable = !why->err;
+	if (!why->err && verdict_builds(m, SQLITE_SUPPORTS))
+		judge_inputs(m, why);
+	if (!why->err && verdict_builds(m, SQLITE_SUPPORTS) && !warehouse_of(s)->targets[i].edition->sql)
+		r = parse(s, i, why, err);
+	out->lasting = why->err != 0;
+	return r;
+}
+
+/* Its queue gets to know it, and its table is looked at as it is. */
+static int meet_target(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i, struct store_target *out,
+		       struct error *err)
+{
+	const struct model *m = s->models[i].model;
 	bool tables;
 	struct target_view view = {0};
 	struct queue_model found = {0};
-	r = warehouse_schema_check(file, &tables, err);
+	struct error why_not = out->why_not;
+	int r = warehouse_schema_check(file, &tables, err);
 	if (r == 0)
 		r = target_look(file, m, tables, &view, err);
 	if (r == 0 && queue)
 		r = queue_model_find(queue, m->relation.identifier, m->batch_size, &found, err);
 	if (r == 0) {
 		target_answer(&view, out);
+		if (why_not.err) {
+			out->why_not = why_not;
+			out->lasting = true;
+		}
 		{
 			LOCKED(&s->lock);
 			struct queue_model *qm = &s->models[i];
@@ -145,11 +163,22 @@ static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i
 			qm->enlisted = true;
 		}
 		target_learn(s, (int)i, &view);
-		r = look_at_inputs(s, file, i, view.type, err);
-		if (r == 0 && !view.exists)
+		if (warehouse_of(s)->targets[i].edition->sql)
+			r = look_at_inputs(s, file, i, view.type, err);
+		if (r == 0 && !view.exists && warehouse_of(s)->targets[i].edition->sql)
 			target_guess(s, file, (int)i);
 	}
 	target_view_fini(&view);
+	return r;
+}
+
+static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i, struct store_target *out,
+			struct error *err)
+{
+	int r = judge_model(s, i, out, err);
+	if (r < 0 || !out->lookable)
+		return r;
+	r = meet_target(s, file, queue, i, out, err);
 	struct done_rows done = {0};
 	if (r == 0 && !s->config.read_only)
 		r = done_rows_open(file, &done, err);
@@ -167,7 +196,7 @@ static int enlist_all(struct store *s, sqlite3 *file, sqlite3 *queue, struct sto
 		r = db_exec(queue, s->config.read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < s->n && r == 0; i++) {
 		targets[i] = (struct store_target){.event_time_type = TIME_UNKNOWN};
-		if (!s->models[i].gone && verdict_builds(s->models[i].model, SQLITE_SUPPORTS))
+		if (!s->models[i].gone && verdict_looks(s->models[i].model))
 			r = enlist_model(s, file, queue, i, &targets[i], err);
 	}
 	queue_models_astray(s);

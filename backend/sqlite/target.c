@@ -228,6 +228,7 @@ void target_answer(const struct target_view *v, struct store_target *out)
 {
 	*out = (struct store_target){
 		.exists = v->exists,
+		.lookable = !v->why_not.err,
 		.look = (v->exists || v->registered) && !v->known,
 		.event_time_type = v->type,
 		.why_not = v->why_not,

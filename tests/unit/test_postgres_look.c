@@ -111,6 +111,43 @@ static void another_table(void **state)
 	seen_attempts_fini(&s);
 }
 
+/* What cannot be built here is looked at, and its batches are frozen, all the same. */
+static void what_cannot_be_built(void **state)
+{
+	struct world *w = *state;
+	static const struct need hook = {.kind = NEED_HOOK, .where = "pre_hook", .text = "select 1"};
+	struct store_request freeze = {.kind = REQUEST_FREEZE,
+				       .batches = {day(0), day(2)},
+				       .expected = -1,
+				       .command = "chmod",
+				       .uuid = {1}};
+	struct error err = {0};
+	sql("create schema out; create table out.fct as select * from src.events where extract(day from ts) = 2");
+	w->models[0].needs = &hook;
+	w->models[0].compiled = NULL;
+	w->models[0].inputs = NULL;
+	w->models[0].n_inputs = 0;
+	world_open(w);
+	assert_true(w->targets[0].lookable && w->targets[0].look);
+	assert_int_equal(w->targets[0].why_not.err, 0); /* the verdict says it */
+	look(w, LOOK_FIRST);
+	assert_string_equal(recorded(w), ".a.....");
+	assert_int_equal(engine_postgres.store->request(w->store, &freeze, 1, NULL, &err), 0);
+	assert_int_equal(freeze.result, 0);
+	recorded(w);
+	assert_int_equal(w->n_freezes, 1);
+	/* The one that can be built has the table's states. */
+	world_model(w, 1, "fct", "select * from \"src\".\"events\"", "events", "ts");
+	recorded(w);
+	assert_false(w->targets[0].lookable);
+	assert_true(w->targets[1].lookable);
+	/* Without an event_time nobody can tell what the table holds. */
+	w->models[0].event_time = NULL;
+	w->models[0].wrong = "no event_time";
+	recorded(w);
+	assert_false(w->targets[0].lookable);
+}
+
 #define TEST(name, set_up) cmocka_unit_test_setup_teardown(name, set_up, world_gone)
 
 int main(void)
@@ -118,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(first, world_fresh),
 		TEST(another_table, world_fresh_open),
+		TEST(what_cannot_be_built, world_fresh),
 	};
 	return server_run(tests);
 }

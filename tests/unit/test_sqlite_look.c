@@ -122,10 +122,48 @@ static void another_table(void **state)
 	seen_attempts_fini(&s);
 }
 
+/* What cannot be built here is looked at, and its batches are frozen, all the same. */
+static void what_cannot_be_built(void **state)
+{
+	struct fixture *f = *state;
+	static const struct need hook = {.kind = NEED_HOOK, .where = "pre_hook", .text = "select 1"};
+	struct store_request freeze = {.kind = REQUEST_FREEZE, .expected = -1, .command = "chmod"};
+	events(f);
+	shell(f, "CREATE TABLE out(id, ts); INSERT INTO out VALUES (1, '2024-09-02')");
+	f->model[0].needs = &hook;
+	f->model[0].compiled = NULL;
+	connect_all(f);
+	assert_true(f->target[0].lookable && f->target[0].look);
+	assert_int_equal(f->target[0].why_not.err, 0); /* the verdict says it */
+	GOOD(look(f, LOOK_FIRST));
+	assert_string_equal(shown(f), ".a.....");
+	assert_string_equal(recorded(f), ".a.....");
+	freeze.batches = (struct ordinal_range){day(f, 0), day(f, 2)};
+	GOOD(f->engine->store->request(f->store, &freeze, 1, NULL, &f->err));
+	assert_int_equal(freeze.result, 0);
+	recorded(f);
+	assert_int_equal(f->seen.freezes, 1);
+	/* The one that can be built has the table's states. */
+	f->model[1] = f->model[0];
+	f->model[1].needs = NULL;
+	f->model[1].compiled = "select id, ts from \"w\".\"main\".\"events\"";
+	f->n_models = 2;
+	connect_all(f);
+	assert_false(f->target[0].lookable);
+	assert_true(f->target[1].lookable);
+	assert_int_equal(f->target[1].why_not.err, 0);
+	/* Without an event_time nobody can tell what the table holds. */
+	f->model[0].event_time = NULL;
+	f->model[0].wrong = "no event_time";
+	connect_all(f);
+	assert_false(f->target[0].lookable);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_new, fixture_free)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(first), TEST(by_an_index), TEST(another_table)};
+	const struct CMUnitTest tests[] = {TEST(first), TEST(by_an_index), TEST(another_table),
+					   TEST(what_cannot_be_built)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
