@@ -186,6 +186,7 @@ struct model {
 	bool column_docs;	/* persist_docs writes the columns' descriptions to them */
 	const char *sql_header; /* SQL that dbt sends before the statement that runs the query; NULL: none */
 	bool reads_itself;
+	bool run_hooks;	      /* the project has on-run-start or on-run-end hooks, of which dbt makes nodes */
 	bool outside_dropped; /* meta.batchfs.outside: drop */
 	const struct input *inputs;
 	size_t n_inputs;

@@ -93,8 +93,11 @@ static void leave_out(struct loader *l)
 int load_models(struct loader *l)
 {
 	size_t most = 0;
-	for (size_t i = 0; i < l->n_nodes; i++)
+	bool run_hooks = false;
+	for (size_t i = 0; i < l->n_nodes; i++) {
 		most += is_microbatch(l, i);
+		run_hooks |= node_is(&l->nodes[i], "operation");
+	}
 	l->models = arena_alloc(l->arena, most + 1, sizeof(*l->models));
 	for (size_t i = 0; l->models && i < l->n_nodes; i++) {
 		const struct node *n = &l->nodes[i];
@@ -110,6 +113,7 @@ int load_models(struct loader *l)
 		m->tags = n->tags;
 		m->fqn = n->fqn;
 		m->strategy = "microbatch";
+		m->run_hooks = run_hooks;
 	}
 	if (!l->arena->broken)
 		name_directories(l);

@@ -31,6 +31,33 @@ static json_t *unique_key(const struct model *m)
 	return m->unique_key[1] ? json_strings(m->unique_key) : json_string(m->unique_key[0]);
 }
 
+/* What differs from what dbt does with this model, and stays so: batchfs.5, MODELS. */
+static void add_differences(const struct report_model *r, json_t *array)
+{
+	const struct model *m = r->model;
+	if (m->unique_key && m->unique_key[0])
+		json_array_append_new(
+			array,
+			json_text("unique_key is not enforced across batches: a batch replaces the rows "
+				  "of its window, where dbt-postgres merges by the key, so that a row whose "
+				  "event_time moves to another batch stands in both until the batch that "
+				  "it has left is built again"));
+	if (m->full_refresh == TRI_TRUE)
+		json_array_append_new(
+			array,
+			json_text("its config says full_refresh: true, with which every run of dbt drops the "
+				  "table and leaves the batches of that run alone; here nothing is dropped, "
+				  "and .run builds what is missing"));
+	if (m->run_hooks)
+		json_array_append_new(array,
+				      json_text("the project's on-run-start and on-run-end hooks are not run "
+						"here"));
+	if (r->frozen)
+		json_array_append_new(array,
+				      json_text("what is frozen is frozen for batchfs: dbt builds it all the "
+						"same"));
+}
+
 static json_t *notes(const struct report_model *r)
 {
 	json_t *array = json_array();
@@ -39,6 +66,8 @@ static json_t *notes(const struct report_model *r)
 		auto_free char *one = strndup(line, strcspn(line, "\n"));
 		json_array_append_new(array, json_text(one ? one : ""));
 	}
+	if (array)
+		add_differences(r, array);
 	return array;
 }
 

@@ -153,7 +153,8 @@ struct report_protection {
 struct report_model {
 	const struct model *model;
 	const char *why_not; /* NULL: the model can be built here */
-	const char *notes;   /* a sentence a line; "": there is nothing to note */
+	const char *notes;   /* of the store, a sentence a line; "": there is nothing to note */
+	bool frozen;	     /* one of its batches is */
 	enum time_type event_time_type;
 	struct report_protection protection;
 };

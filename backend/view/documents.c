@@ -258,9 +258,12 @@ int backend_model_document(const struct backend *b, slot model, struct strbuf *o
 	const struct snapshot *v = snapshot_of(b);
 	LOCKED(v->lock);
 	struct snapshot_model known = snapshot_model(v, model);
+	struct ordinal_range first =
+		ledger_next_frozen(v->ledger, model, (struct ordinal_range){0, UINT32_MAX});
 	struct report_model r = {.model = models_at(v->models, model),
 				 .why_not = known.why_not,
 				 .notes = known.notes ? known.notes : "",
+				 .frozen = first.first < first.end,
 				 .event_time_type = known.event_time_type,
 				 .protection = protection_of(v, model)};
 	return report_model(&r, out);

@@ -264,6 +264,32 @@ def test_a_model(project, warehouse, mount):
     assert (bare["protected"], bare["tags"]) == (False, [])
 
 
+def test_what_differs_from_dbt_is_noted(project, warehouse, mount):
+    make_events(warehouse)
+    add_sessions(project, unique_key="id", full_refresh=True)
+    project.model("bare", "select id, event_time from {events}", inputs=["events"])
+
+    def noted(name):
+        notes = " ".join(m.document(name, ".model")["notes"])
+        return [words for words in ("unique_key is not enforced", "full_refresh: true", "on-run-start",
+                                    "frozen for batchfs") if words in notes]
+
+    m = mount(project, now=NOW)
+    assert noted("sessions") == ["unique_key is not enforced", "full_refresh: true"]
+    assert noted("bare") == []
+    os.chmod(m / "bare" / "2024-09-01", 0o444)
+    assert noted("bare") == ["frozen for batchfs"]
+    os.chmod(m / "bare" / "2024-09-01", 0o644)
+    assert noted("bare") == []
+    m.unmount()
+    project.nodes["operation.proj.start"] = {
+        "resource_type": "operation", "name": "proj-on-run-start-0", "package_name": "proj", "tags": ["on-run-start"],
+        "unique_id": "operation.proj.start", "original_file_path": "./dbt_project.yml", "fqn": ["proj", "hooks"],
+        "depends_on": {"macros": [], "nodes": []}, "config": {"enabled": True}}
+    m = mount(project, now=NOW)
+    assert noted("bare") == ["on-run-start"]
+
+
 @pytest.mark.parametrize("engine", ["postgres"])
 def test_a_missing_index_is_noted(project, warehouse, mount):
     make_events(warehouse)
