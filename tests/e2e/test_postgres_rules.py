@@ -323,8 +323,8 @@ def test_a_slow_lane_has_a_connection_while_there_is_something_to_do(project, wa
     m.build("sessions", "2024-09-01")
 
     def connected(lane):
-        return warehouse.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'batchfs:%:' || %s",
-                             lane)[0][0]
+        return warehouse.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE %s",
+                             f"batchfs:%:{lane}")[0][0]
 
     with open(m / "sessions" / ".history", encoding="utf-8") as reader:
         assert len(reader.readlines()) == 1
