@@ -271,13 +271,16 @@ struct backend_history *backend_history_open(struct backend *b, slot model); /* 
 void backend_history_close(struct backend_history *h);			     /* NULL is fine */
 
 /*
- * Has the model's open history read. done() is called once, from another thread or before this returns: 0
- * when everything that had ended by now is in it, or -errno of the warehouse.
+ * Has the model's history read, as if it were open until then. done() is called once, from another thread or
+ * before this returns: 0 when everything that had ended by now is in it, or -errno of the warehouse.
  */
 void backend_history_load(struct backend *b, slot model, void (*done)(void *ctx, int result), void *ctx);
 
-/* Bytes it has now; 0 where nobody has it open. */
-size_t backend_history_size(const struct backend *b, slot model);
+/*
+ * Its size: of what an open one has now, else when it was last read, 0 if it never was. False: that may have
+ * changed since, and backend_history_load() would tell; never where the warehouse cannot be reached.
+ */
+bool backend_history_size(const struct backend *b, slot model, size_t *bytes);
 
 /* Appends at most `size` bytes from offset `off` on; none at the end. */
 void backend_history_read(const struct backend_history *h, size_t off, size_t size, struct strbuf *out);

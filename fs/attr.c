@@ -157,6 +157,16 @@ static void of_text(struct fs *fs, const struct node *n, bool writable, struct s
 	fill(fs, n, file_mode(fs, writable), changed_at(fs, n), ATTR_SIZE_UNKNOWN, st);
 }
 
+/* One that nobody has read yet is not empty, for which busybox would take a file of no bytes. */
+static void of_history(struct fs *fs, const struct node *n, struct stat *st)
+{
+	size_t size;
+	bool known = backend_history_size(fs->backend, n->model, &size);
+
+	of_text(fs, n, false, st);
+	attr_set_size(st, known || size ? size : 1);
+}
+
 int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 {
 	switch (n->kind) {
@@ -186,8 +196,10 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 	case NODE_BATCH_SQL:
 	case NODE_RANGE_SQL:
 	case NODE_DOCUMENT:
-	case NODE_HISTORY:
 		of_text(fs, n, false, st);
+		return 0;
+	case NODE_HISTORY:
+		of_history(fs, n, st);
 		return 0;
 	case NODE_KINDS:
 		break;

@@ -77,49 +77,90 @@ static void getattr_batch(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const s
 	fuse_reply_attr(req, &st, paged ? 0 : attr_timeout_of_batch(fs, n, &glance));
 }
 
-/*
- * Whoever follows it reads where the size has grown. Before it is opened it has not been read, so its size is
- * not known: more than nothing, which busybox would take for an empty file.
- */
-static void getattr_history(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n,
-			    struct stat *st)
+static void reply_attr(struct fs *fs, fuse_req_t req, const struct node *n)
 {
-	uint64_t opened = handle_unread(&fs->handles, ino, fuse_req_ctx(req)->pid);
-	bool open = handle_is_open(&fs->handles, ino, 0);
-	size_t size = backend_history_size(fs->backend, n->model);
+	struct stat st;
+	int r = attr_of(fs, n, &st);
 
-	attr_set_size(st, size || open ? size : 1);
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &st, attr_timeout(n));
+}
+
+/* Whoever follows it reads where the size has grown. What has ended since it was last read is read first. */
+static void getattr_history(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n)
+{
+	const struct scope none = {.n = 0};
+	const struct wait_for what = {.req = req, .kind = WAIT_SIZE, .node = *n, .scope = &none};
+	uint64_t opened = handle_unread(&fs->handles, ino, fuse_req_ctx(req)->pid);
+	size_t size;
+
+	if (!backend_history_size(fs->backend, n->model, &size)) {
+		wait_for_history(fs, &what);
+		return;
+	}
 	/* From now on the kernel knows where it ends, for this reader. */
 	if (opened)
 		handle_note_read(&fs->handles, opened, 0, false, 0);
+	reply_attr(fs, req, n);
+}
+
+static void getattr_progress(struct fs *fs, fuse_req_t req, const struct node *n, bool seeks)
+{
+	struct stat st;
+	int r = attr_of(fs, n, &st);
+
+	/* From an lseek to the end: tail would read back from there. */
+	if (r == 0 && seeks)
+		attr_set_size(&st, 0);
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &st, attr_timeout(n));
+}
+
+static void getattr_of(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n,
+		       const struct fuse_file_info *fi)
+{
+	switch (n->kind) {
+	case NODE_BATCH:
+		getattr_batch(fs, req, ino, n);
+		return;
+	case NODE_BATCH_SQL:
+	case NODE_RANGE:
+	case NODE_RANGE_SQL:
+	case NODE_DOCUMENT:
+	case NODE_RUN:
+	case NODE_FULL_REFRESH:
+		getattr_document(fs, req, ino, n, fi);
+		return;
+	case NODE_HISTORY:
+		getattr_history(fs, req, ino, n);
+		return;
+	case NODE_PROGRESS:
+		getattr_progress(fs, req, n, fi != NULL);
+		return;
+	case NODE_ROOT:
+	case NODE_MODEL:
+	case NODE_SELECTION:
+	case NODE_LINK:
+	case NODE_KINDS:
+		break;
+	}
+	reply_attr(fs, req, n);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
 	struct node n;
-	struct stat st;
 	int r = fs_node(fs, ino, &n);
 
-	if (r == 0 && n.kind == NODE_BATCH) {
-		getattr_batch(fs, req, ino, &n);
-		return;
-	}
-	if (r == 0 && node_traits(&n)->document) {
-		getattr_document(fs, req, ino, &n, fi);
-		return;
-	}
-	if (r == 0)
-		r = attr_of(fs, &n, &st);
-	if (r == 0 && n.kind == NODE_HISTORY)
-		getattr_history(fs, req, ino, &n, &st);
-	/* From an lseek to the end: tail would read back from there. */
-	if (r == 0 && n.kind == NODE_PROGRESS && fi)
-		attr_set_size(&st, 0);
 	if (r)
 		fuse_reply_err(req, -r);
 	else
-		fuse_reply_attr(req, &st, attr_timeout(&n));
+		getattr_of(fs, req, ino, &n, fi);
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)

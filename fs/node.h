@@ -55,7 +55,6 @@ struct node_traits {
 	bool parks;	/* a change to it may wait for an answer, with its inode locked meanwhile */
 	bool cancels;	/* rm cancels what is queued or running in it */
 	bool oldest;	/* its mtime is the oldest among those of its batches that are built */
-	bool document;	/* it has a text of a known size, fixed when it is opened */
 	bool range;	/* it is interned by its name, as a range */
 	bool fixed;	/* its name is in fixed_names.h */
 	bool kept;	/* the kernel may keep its attributes: it is told of every change */

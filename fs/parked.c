@@ -83,6 +83,18 @@ static void answer_getattr(struct parked *p)
 		fuse_reply_attr(what->req, &st, 0);
 }
 
+static void answer_size(struct parked *p)
+{
+	const struct wait_for *what = &p->what;
+	struct stat st;
+	int r = attr_of(p->fs, &what->node, &st);
+
+	if (r)
+		fuse_reply_err(what->req, -r);
+	else
+		fuse_reply_attr(what->req, &st, 0);
+}
+
 /* A piece of what is made as it is read, or the beginning: the file was opened to be written to. */
 static void answer_text(struct parked *p)
 {
@@ -130,6 +142,9 @@ static void answer_ok(struct parked *p)
 	case WAIT_GETATTR:
 		answer_getattr(p);
 		break;
+	case WAIT_SIZE:
+		answer_size(p);
+		break;
 	case WAIT_TEXT:
 		answer_text(p);
 		break;
@@ -157,11 +172,10 @@ static void answer_ok(struct parked *p)
 
 static void answer(struct parked *p)
 {
-	/* A reader's time is up when it gets its next line; what has become of the batches that line says. */
 	const struct wait_traits *t = wait_traits(p->what.kind);
-	bool line = t->line && p->result != -EINTR && p->result != -ECONNABORTED;
+	bool always = t->always && p->result != -EINTR && p->result != -ECONNABORTED;
 
-	if (p->result == 0 || line) {
+	if (p->result == 0 || always) {
 		answer_ok(p);
 	} else {
 		if (t->opens)

@@ -20,6 +20,15 @@ void waits_fini(struct waits *w)
 	pthread_mutex_destroy(&w->lock);
 }
 
+#define BRIEF_US 1000000
+
+static int64_t deadline_of(const struct fs *fs, const struct wait_traits *t, int64_t now)
+{
+	if (t->for_batches)
+		return INT64_MAX;
+	return now + (t->brief && fs->timeout_us > BRIEF_US ? BRIEF_US : fs->timeout_us);
+}
+
 /* for_batches: it waits for the batches from the beginning. */
 static struct parked *make(struct fs *fs, const struct wait_for *what, bool for_batches)
 {
@@ -42,9 +51,9 @@ static struct parked *make(struct fs *fs, const struct wait_for *what, bool for_
 	p->arming = true;
 	p->since = now;
 	p->limit_at = fs->request_limit_us ? now + fs->request_limit_us : INT64_MAX;
-	p->deadline = t->for_batches ? INT64_MAX : now + fs->timeout_us;
+	p->deadline = deadline_of(fs, t, now);
 	/* Without memory the set's own verdict is left. */
-	if (for_batches && what->scope->states && !t->line)
+	if (for_batches && what->scope->states && !t->always)
 		p->failures_before = failure_snapshot_take(fs->backend, what->scope);
 	if (p->limit_at < p->deadline)
 		p->deadline = p->limit_at;

@@ -83,7 +83,7 @@ void wait_for_document(struct fs *fs, const struct wait_for *what);
 /* The renderer: its work on the request is over (0 or -errno), and so is its part of it. */
 void wait_made(struct parked *p, int result);
 
-/* FUSE thread. Answers an OPEN when the model's history has been read. */
+/* FUSE thread. Answers an OPEN or a WAIT_SIZE when the model's history has been read. */
 void wait_for_history(struct fs *fs, const struct wait_for *what);
 
 /* FUSE thread. Freezes or thaws the batches (or protects the model, of .full-refresh), and answers when that

@@ -9,7 +9,7 @@
 
 static bool waits(const struct parked *p)
 {
-	return p->watch && !wait_traits(p->what.kind)->line;
+	return p->watch && !wait_traits(p->what.kind)->always;
 }
 
 /* What takes longer than this to be cancelled is not expected by anybody who comes later. */

@@ -9,6 +9,7 @@
 enum wait_kind {
 	WAIT_OPEN,
 	WAIT_GETATTR,
+	WAIT_SIZE, /* a GETATTR of a .history */
 	WAIT_TEXT, /* a READ of a document */
 	WAIT_READ, /* of a .progress */
 	WAIT_WRITE,
@@ -22,7 +23,8 @@ struct wait_traits {
 	/* The kernel holds the inode's lock meanwhile, and with that everybody who writes to the file. */
 	bool holds_inode;
 	bool for_batches; /* it waits for batches to settle, for as long as that takes */
-	bool line;	  /* whatever has become of them, it gets a line that says so */
+	bool always;	  /* its time may be up: it is answered, whatever has become of what it waits for */
+	bool brief;	  /* and that is soon: a listing asks */
 };
 
 const struct wait_traits *wait_traits(enum wait_kind kind);

@@ -39,15 +39,24 @@ struct backend_history *backend_history_open(struct backend *b, slot model)
 	return h;
 }
 
+uint64_t history_changes(const struct backend *b, slot model)
+{
+	return model < 0 ? b->changes : b->runtime[model].generation;
+}
+
 void backend_history_close(struct backend_history *h)
 {
 	if (!h)
 		return;
 	{
-		LOCKED(&h->b->lock);
+		struct backend *b = h->b;
+		LOCKED(&b->lock);
 		if (--h->readers > 0)
 			return;
 		LIST_REMOVE(h, link);
+		if (h->cursor)
+			*(h->model < 0 ? &b->history_size : &b->runtime[h->model].history_size) =
+				(struct history_size){h->text.len, h->changes, true};
 	}
 	strbuf_fini(&h->text);
 	free(h->cursor);
@@ -57,9 +66,10 @@ void backend_history_close(struct backend_history *h)
 void backend_history_load(struct backend *b, slot model, void (*done)(void *ctx, int result), void *ctx)
 {
 	struct history_ask *a = calloc(1, sizeof *a);
+	struct backend_history *history = a ? backend_history_open(b, model) : NULL;
 	bool over = false;
-	if (a) {
-		*a = (struct history_ask){.model = model, .done = done, .ctx = ctx};
+	if (history) {
+		*a = (struct history_ask){.model = model, .history = history, .done = done, .ctx = ctx};
 		LOCKED(&b->lock);
 		over = b->histories_end || !b->threads;
 		if (!over) {
@@ -67,17 +77,21 @@ void backend_history_load(struct backend *b, slot model, void (*done)(void *ctx,
 			lane_wake(&b->history_lane);
 		}
 	}
-	if (a && !over)
+	if (history && !over)
 		return;
+	backend_history_close(history);
 	free(a);
 	done(ctx, over ? -ECANCELED : -ENOMEM);
 }
 
-size_t backend_history_size(const struct backend *b, slot model)
+bool backend_history_size(const struct backend *b, slot model, size_t *bytes)
 {
 	LOCKED(lock_of(b));
 	const struct backend_history *h = history_find(b, model);
-	return h ? h->text.len : 0;
+	const struct history_size *last = model < 0 ? &b->history_size : &b->runtime[model].history_size;
+	bool open = h && h->cursor, away = b->warehouse.err || b->histories_end || !b->threads;
+	*bytes = open ? h->text.len : last->bytes;
+	return open || away || (last->known && last->changes == history_changes(b, model));
 }
 
 void backend_history_read(const struct backend_history *h, size_t off, size_t size, struct strbuf *out)

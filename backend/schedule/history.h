@@ -12,6 +12,7 @@
 struct history_ask {
 	STAILQ_ENTRY(history_ask) link;
 	slot model;
+	struct backend_history *history; /* open for as long as this is not answered */
 	void (*done)(void *ctx, int result);
 	void *ctx;
 };
@@ -32,6 +33,15 @@ LIST_HEAD(history_list, backend_history);
 #define HISTORY_BYTES	(8u << 20)  /* of text; beyond it the older half goes */
 #define HISTORIES_BYTES (64u << 20) /* of all that are open: each has its share */
 #define HISTORY_LEAST	(64u << 10)
+
+/* How long the text was when it was last read. */
+struct history_size {
+	size_t bytes;
+	uint64_t changes; /* as in backend_history */
+	bool known;	  /* there was such a time */
+};
+
+uint64_t history_changes(const struct backend *b, slot model); /* with the lock: rises with every attempt */
 struct backend_history *history_find(const struct backend *b, slot model); /* with the lock; NULL: not open */
 int history_append(struct backend_history *h, const struct strbuf *lines); /* with the lock; -ENOMEM */
 void attempt_ended(struct backend *b, slot model); /* with the lock: its history has one line more */

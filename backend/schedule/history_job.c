@@ -112,6 +112,7 @@ static void answer_asks(struct history_asks *asks, int result)
 	while ((a = STAILQ_FIRST(asks))) {
 		STAILQ_REMOVE_HEAD(asks, link);
 		a->done(a->ctx, result);
+		backend_history_close(a->history);
 		free(a);
 	}
 }
@@ -121,10 +122,10 @@ static void answer(struct lane *l, const struct lane_job *job)
 	struct history_asks mine = STAILQ_HEAD_INITIALIZER(mine);
 	struct error err = {0};
 	take_asks(l->b, job->model, &mine);
-	int r = job->what ? refresh(l, job->what, &err) : -ECANCELED;
+	int r = refresh(l, job->what, &err);
 	/* Of nobody: whoever reads next is refused likewise. */
 	const struct backend_file file = {.model = job->model};
-	if (r < 0 && r != -ECANCELED)
+	if (r < 0)
 		backend_refuse(l->b, &file, (uid_t)-1, -r, "the history cannot be read: %s", err.text);
 	answer_asks(&mine, r);
 	backend_history_close(job->what);
@@ -141,13 +142,10 @@ static void follow(struct lane *l, const struct lane_job *job)
 bool history_source(struct backend *b, int64_t now_us, struct lane_job *job, int64_t *next_us)
 {
 	const struct history_ask *ask = STAILQ_FIRST(&b->history_asks);
-	struct backend_history *h = ask ? history_find(b, ask->model) : due_history(b, now_us);
-	if (ask || h) {
-		/* It counts as a reader. Nobody has it open any more: NULL. */
-		*job = (struct lane_job){
-			.run = ask ? answer : follow, .model = ask ? ask->model : h->model, .what = h};
-		if (h)
-			h->readers++;
+	struct backend_history *h = ask ? ask->history : due_history(b, now_us);
+	if (h) {
+		h->readers++;
+		*job = (struct lane_job){.run = ask ? answer : follow, .model = h->model, .what = h};
 		return true;
 	}
 	/* A change of a model does not wake the lane. */

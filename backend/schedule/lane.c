@@ -44,22 +44,26 @@ static void wait_until(struct lane *l, int64_t until_us)
 	}
 }
 
-/* The next job, or a worker that is of no use now; false: the end. */
+/* A connection costs the server a process: not one for each file of a listing. */
+#define LINGER_US 2000000
+
+/* The next job, or a worker that has been of no use for a while; false: the end. */
 static bool next_turn(struct lane *l, struct lane_job *job, struct open_worker **useless)
 {
-	int64_t next_us;
+	int64_t next_us, idle_until = clock_monotonic_us() + LINGER_US;
 
 	*job = (struct lane_job){.model = SLOT_NONE};
 	*useless = NULL;
 	LOCKED(&l->b->lock);
 	while (!l->b->control_done && !find_job(l, job, &next_us)) {
 		/* Not while somebody may interrupt it. */
-		if (next_us == INT64_MAX && l->worker && !l->b->stopping) {
+		bool idle = next_us == INT64_MAX && l->worker && !l->b->stopping;
+		if (idle && clock_monotonic_us() >= idle_until) {
 			*useless = l->worker;
 			l->worker = NULL;
 			return true;
 		}
-		wait_until(l, next_us);
+		wait_until(l, idle ? idle_until : next_us);
 	}
 	return job->run != NULL;
 }

@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "backend/engine.h"
 #include "backend/report/report.h"
+#include "backend/schedule/history.h"
 
 /* Protected by the lock of the backend. */
 struct model_runtime {
@@ -30,6 +31,7 @@ struct model_runtime {
 	int64_t spoiled_at; /* us: the latest failure that its readers without a window were skipped for */
 	int64_t changed_at;
 	uint64_t generation; /* rises with every change */
+	struct history_size history_size;
 	struct report_kept kept;
 };
 

@@ -57,7 +57,8 @@ struct backend {
 	bool hurry; /* the drain is over */
 	bool woken; /* something is to be done: the control thread shall not sleep */
 
-	uint64_t changes; /* of all models: as their generations */
+	uint64_t changes;		  /* of all models: as their generations */
+	struct history_size history_size; /* of all models' */
 	struct history_list histories;
 	struct history_asks history_asks;
 	bool histories_end; /* no history is read any more */

@@ -121,10 +121,10 @@ def test_interrupted_by_the_end_and_by_a_kill(project, readers, warehouse, mount
 
 def test_as_any_file(m, tmp_path):
     m.build("sessions", "2024-09-01--2024-09-05")
-    assert os.stat(m / ".history").st_size == 1  # until somebody opens it, nobody knows
+    size = os.stat(m / ".history").st_size  # which nobody has opened
     assert {".history"} <= set(os.listdir(m.path)) & set(os.listdir(m / "sessions"))
     text = (m / ".history").read_text()
-    assert text.count("\n") == 4
+    assert text.count("\n") == 4 and len(text) == size
     shutil.copy(m / ".history", tmp_path / "copy")
     assert (tmp_path / "copy").read_text() == text
     for command, answer in {
@@ -164,6 +164,27 @@ class Tail:
         assert "truncated" not in finish(self.process).stderr
 
 
+def test_its_size_is_known_where_nobody_has_it_open(m, fault, tmp_path):
+    """Of what ended since it was last read, too: what looks at the size first copies all of it."""
+    for day in ("2024-09-01", "2024-09-02"):
+        m.build("sessions", day)
+        for path in (".history", "sessions/.history"):
+            size = os.stat(m / path).st_size
+            archive = run("busybox", "tar", "cf", tmp_path / "archive", path, cwd=m.path)
+            assert archive.returncode == 0, archive.stderr
+            stored = run("tar", "xOf", tmp_path / "archive").stdout
+            assert stored == (m / path).read_text() and len(stored) == size
+            assert run("find", m / path, "-size", f"{size}c").stdout.splitlines() == [str(m / path)]
+    copies = [run("rsync", "-ai", m / "sessions" / ".history", tmp_path / "copy").stdout for _ in range(2)]
+    assert [c.startswith(">f") for c in copies] == [True, False], copies
+    # Where the history cannot be read, a listing says what is known.
+    m.build("sessions", "2024-09-03")
+    with fault.holding("history"):
+        assert os.stat(m / "sessions" / ".history").st_size == size
+        assert run("ls", "-la", m / "sessions").returncode == 0
+    assert os.stat(m / "sessions" / ".history").st_size > size
+
+
 def test_tail_follows(m, fault):
     m.build("sessions", "2024-09-01")
     root, model, other = Tail(m, ".history"), Tail(m, "sessions/.history"), Tail(m, "daily/.history")
@@ -181,7 +202,7 @@ def test_tail_follows(m, fault):
     assert outcomes(m, "sessions")[-1] == ("2024-09-03", 1, "done")
     for tail in (root, model, other):
         tail.end()
-    wait_until(lambda: os.stat(m / ".history").st_size == 1, what="nobody reads it")
+    assert os.stat(m / ".history").st_size == len((m / ".history").read_text())
 
 
 def test_a_reader_waits_for_the_warehouse_alone(project, readers, mount, fault_binary, fault):

@@ -194,9 +194,10 @@ void backend_history_load(struct backend *b, slot model, void (*done)(void *ctx,
 	done(ctx, 0);
 }
 
-size_t backend_history_size(const struct backend *b, slot model)
+bool backend_history_size(const struct backend *b, slot model, size_t *bytes)
 {
-	return 0;
+	*bytes = 0;
+	return true;
 }
 
 void backend_history_read(const struct backend_history *h, size_t off, size_t size, struct strbuf *out)
