@@ -258,8 +258,9 @@ static void send_ahead(struct build *b)
 	while (i < b->run->count && !b->run->attempt[i])
 		i++;
 	b->guess = describe_asks(b->m) ? NULL : shape_get(b->w->store, b->m);
-	if (!b->guess || !b->guess->oid || b->guess->oid != accepted(b) || b->guess->why_not.err ||
-	    i == b->run->count || pg_cancel_asked(&b->w->cancel) || !build_wanted(b->run, b->run->first + i))
+	if (!b->guess || columns_may_change(b->m, b->guess) || !b->guess->oid ||
+	    b->guess->oid != accepted(b) || b->guess->why_not.err || i == b->run->count ||
+	    pg_cancel_asked(&b->w->cancel) || !build_wanted(b->run, b->run->first + i))
 		return;
 	struct batch *x = &b->slots[0];
 	if (!batch_init(x, b->w, b->m, b->guess, b->run->first + i, b->run->attempt[i])) {
@@ -297,6 +298,19 @@ static int open_run(struct build *b, struct error *err)
 	return shape_take(s, &p, &asked, &b->m, 1, &b->shape, err);
 }
 
+/* They are changed by prepare(), while no batch of the model is in flight. */
+static int look_at_columns(struct build *b, struct error *err)
+{
+	struct error why = {0};
+	int r = columns_compare(b->w, b->m, b->shape, false, &why);
+	if (r == 1 || r == -EOPNOTSUPP)
+		return error_set(err, EAGAIN, "the columns of %s are not what the query yields",
+				 b->m->target);
+	if (r && err)
+		*err = why;
+	return r;
+}
+
 /* Whether the target still is the one that was prepared, and what its columns and the types are now. */
 static int look(struct build *b, struct error *err)
 {
@@ -310,7 +324,9 @@ static int look(struct build *b, struct error *err)
 		return r;
 	if (!b->shape->oid || b->shape->oid != accepted(b))
 		r = error_set(err, EAGAIN, "%s is not the table that was prepared", b->m->target);
-	else
+	else if (!b->shape->why_not.err && columns_may_change(b->m, b->shape))
+		r = look_at_columns(b, err);
+	if (!r)
 		shape_keep(s, b->m, b->shape);
 	if (r || b->shape->why_not.err)
 		take_back_ahead(b);

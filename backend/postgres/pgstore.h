@@ -11,8 +11,8 @@
 #include "backend/postgres/home.h"
 #include "backend/postgres/pipe.h"
 
-/* The kinds of need (verdict.h) that models are built with here: none besides SQL and a window. */
-#define PG_SUPPORTS UINT64_C(0)
+/* The kinds of need (verdict.h) that models are built with here. */
+#define PG_SUPPORTS SUPPORTS(NEED_SCHEMA_CHANGE)
 
 /* What the database says of a model's target and inputs. Immutable; counted. */
 struct pg_shape {
@@ -21,7 +21,8 @@ struct pg_shape {
 	char kind;	       /* pg_class.relkind */
 	bool indexed;	       /* an index leads with event_time */
 	bool secured;	       /* the target has row level security: a DELETE of ours must not be told less */
-	char *columns;	       /* of the target, quoted, as an insert lists them; NULL: there is none */
+	bool limited;	       /* a column of the target is a varchar(n): it may have to be widened */
+	char *columns;	       /* quoted, as an insert lists them; NULL: there is no target */
 	enum time_type type;   /* of the target's event_time */
 	enum time_type *types; /* one an input */
 	struct error why_not;  /* err != 0: a type that no window can be cut from, or no table */
@@ -220,6 +221,16 @@ void shape_put(struct store *s, struct pg_shape *shape);
 void shape_keep(struct store *s, struct pg_model *m,
 		struct pg_shape *shape); /* the model's last one; counts it */
 enum time_type shape_type(uint32_t oid);
+
+/* columns.c. Whether the target's columns may have to be changed for what the query yields. */
+bool columns_may_change(const struct pg_model *m, const struct pg_shape *shape);
+/*
+ * Compares what the query yields with what the target has, and lets the shape's columns be those that an
+ * insert lists. 0; 1: the target's are to be changed, as on_schema_change says, or, with `change`, were.
+ * -EOPNOTSUPP: on_schema_change is fail. Outside of any transaction, in a session for models.
+ */
+int columns_compare(struct worker *w, const struct pg_model *m, struct pg_shape *shape, bool change,
+		    struct error *err);
 
 /* encoding.c. held[i]: the database knows every character of the names of models[i] and what that reads. */
 int names_held(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n, bool *held,

@@ -50,6 +50,14 @@ static int meet(struct worker *w, struct pg_model *m, struct pg_shape *shape, st
 	return 0;
 }
 
+/* After the target was made or changed. */
+static int read_again(struct worker *w, struct pg_model *m, struct pg_shape **shape, struct error *err)
+{
+	shape_put(w->store, *shape);
+	*shape = NULL;
+	return shape_read(w->store, &w->conn, &m, 1, shape, PG_NO_DEADLINE, err);
+}
+
 static int prepare_once(struct worker *w, struct pg_model *m, bool make, struct store_target *target,
 			struct error *err)
 {
@@ -64,10 +72,13 @@ static int prepare_once(struct worker *w, struct pg_model *m, bool make, struct 
 		r = unknown_input(m, shape, err);
 		if (!r)
 			r = create_target(w, m, shape, err);
-		shape_put(s, shape);
-		shape = NULL;
 		if (!r)
-			r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
+			r = read_again(w, m, &shape, err);
+	}
+	if (!r && make && shape->oid && !shape->why_not.err && columns_may_change(m, shape)) {
+		r = columns_compare(w, m, shape, true, err);
+		if (r == 1)
+			r = read_again(w, m, &shape, err);
 	}
 	if (!r && (shape->why_not.err || !shape->oid))
 		describe_target(&w->conn, m, shape, false, target);

@@ -123,6 +123,7 @@ static int take_target(const struct pg_model *m, struct pg_shape *shape, const P
 	shape->type = shape_type((uint32_t)pg_int(r, row, 3));
 	shape->indexed = pg_bool(r, row, 5);
 	shape->secured = pg_bool(r, row, 7);
+	shape->limited = pg_bool(r, row, 8);
 	shape->columns = strdup(pg_text(r, row, 6));
 	if (!shape->columns)
 		return error_set(err, ENOMEM, "no memory for the columns of %s", m->target);
@@ -236,7 +237,7 @@ int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *model
 
 bool shape_same(const struct pg_model *m, const struct pg_shape *a, const struct pg_shape *b)
 {
-	return a->oid == b->oid && a->kind == b->kind && a->secured == b->secured && a->type == b->type &&
+	return a->oid == b->oid && a->kind == b->kind && a->secured == b->secured && a->limited == b->limited && a->type == b->type &&
 	       !a->why_not.err && !b->why_not.err && a->columns && b->columns &&
 	       strcmp(a->columns, b->columns) == 0 &&
 	       memcmp(a->types, b->types, m->model->n_inputs * sizeof *a->types) == 0;

@@ -13,7 +13,11 @@ select u.n, c.oid, c.relkind, {shape_type}, pg_catalog.format_type(a.atttypid, a
 		from pg_catalog.pg_attribute l
 		where l.attrelid = c.oid and l.attnum > 0
 		and not l.attisdropped and l.attgenerated = '' and l.attidentity <> 'a'),
-	c.relrowsecurity
+	c.relrowsecurity,
+	exists (
+		select from pg_catalog.pg_attribute l
+		where l.attrelid = c.oid and l.attnum > 0 and not l.attisdropped and l.atttypmod > 4
+		and l.atttypid in ('pg_catalog.varchar'::regtype, 'pg_catalog.bpchar'::regtype))
 {shape_find}
 
 -- name: shape_inputs
@@ -21,7 +25,7 @@ select u.n, c.oid, {shape_type}, pg_catalog.format_type(a.atttypid, a.atttypmod)
 
 -- An event_time is of its domain's base type.
 -- name: shape_type
-case when ty.typtype = 'd' then ty.typbasetype else a.atttypid end
+case when ty.typtype = 'd' then (select b.type from {columns_base} b) else a.atttypid end
 
 -- name: shape_find
 from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as u (n, s, t, col)

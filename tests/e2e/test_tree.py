@@ -256,7 +256,7 @@ def test_new_batches_appear_as_time_passes(project, warehouse, mount):
 CANNOT_RUN = {
     "uncompiled": ({"sql": None}, "dbt compile"),
     "contracted": ({"contract": {"enforced": True}}, "contract"),
-    "widening": ({"on_schema_change": "append_new_columns"}, "on_schema_change"),
+    "deleting": ({"incremental_predicates": ["val > 1"]}, "predicates"),
     "hooked": ({"post-hook": [{"sql": "select 1", "transaction": True, "index": None}]}, "post-hook"),
     "granting": ({"grants": {"select": ["somebody"]}}, "grants"),
 }
