@@ -91,8 +91,8 @@ struct backend_selection {
 };
 
 /*
- * As `dbt ls --select EXPRESSION` answers. *out is to be given to backend_selection_fini(). -ENOENT: no
- * microbatch model is selected. -EINVAL: not dbt's syntax, or more than a manifest can tell, said in *err.
+ * As `dbt ls --select EXPRESSION` answers, in which %2F stands for a slash. *out is to be given to
+ * backend_selection_fini(). -ENOENT: no microbatch model is selected, said in *err. -EINVAL: not dbt's syntax, or more than a manifest can tell, said in *err.
  * -ENOMEM. *out is empty after a failure.
  */
 int backend_select(const struct backend *b, const char *expression, struct backend_selection *out,
@@ -144,7 +144,7 @@ struct backend_file {
 	const char *selection;	      /* the selection that it is, or is in; NULL: none */
 	const char *name;	      /* in the selection; NULL: it is the selection */
 	bool full_refresh;	      /* it is .full-refresh */
-	bool lookup; /* it is a name in the root that is nothing's: nobody has asked for anything */
+	bool lookup; /* it is a name in that directory that is nothing's: nobody has asked for anything */
 };
 
 /*

@@ -214,13 +214,29 @@ static bool take_char(struct reader *r, char c)
 	return true;
 }
 
-static bool take_day(struct reader *r, struct date *d)
+static bool is_in_month(const struct date *d)
 {
-	return take_number(r, 2, 1, 31, &d->day) &&
-	       d->day <= days_before_month(d->year, d->month + 1) - days_before_month(d->year, d->month);
+	return d->day <= days_before_month(d->year, d->month + 1) - days_before_month(d->year, d->month);
 }
 
-bool calendar_parse_name(const char *text, size_t len, enum batch_size *size, ordinal *o)
+static bool take_day(struct reader *r, struct date *d)
+{
+	return take_number(r, 2, 1, 31, &d->day) && is_in_month(d);
+}
+
+/* Two digits, or where one will do, one. */
+static bool take_part(struct reader *r, bool loose, int max, int *value)
+{
+	struct reader two = *r;
+
+	if (take_number(&two, 2, 1, max, value)) {
+		*r = two;
+		return true;
+	}
+	return loose && take_number(r, 1, 1, 9, value);
+}
+
+static bool parse_name(const char *text, size_t len, bool loose, enum batch_size *size, ordinal *o)
 {
 	struct reader r = {text, text + len};
 	struct date d = {.month = 1, .day = 1};
@@ -231,12 +247,12 @@ bool calendar_parse_name(const char *text, size_t len, enum batch_size *size, or
 		return false;
 	if (r.at < r.end) {
 		s = BATCH_MONTH;
-		if (!take_char(&r, '-') || !take_number(&r, 2, 1, 12, &d.month))
+		if (!take_char(&r, '-') || !take_part(&r, loose, 12, &d.month))
 			return false;
 	}
 	if (r.at < r.end) {
 		s = BATCH_DAY;
-		if (!take_char(&r, '-') || !take_day(&r, &d))
+		if (!take_char(&r, '-') || !take_part(&r, loose, 31, &d.day) || !is_in_month(&d))
 			return false;
 	}
 	if (r.at < r.end) {
@@ -249,6 +265,16 @@ bool calendar_parse_name(const char *text, size_t len, enum batch_size *size, or
 	*size = s;
 	*o = calendar_ordinal(s, us_of_days(days_of(d)) + hour * US_PER_HOUR);
 	return true;
+}
+
+bool calendar_parse_name(const char *text, size_t len, enum batch_size *size, ordinal *o)
+{
+	return parse_name(text, len, false, size, o);
+}
+
+bool calendar_parse_loose_name(const char *text, size_t len, enum batch_size *size, ordinal *o)
+{
+	return parse_name(text, len, true, size, o);
 }
 
 /* .f{1,9}; what is finer than a microsecond is cut off. */

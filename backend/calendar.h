@@ -50,6 +50,9 @@ size_t calendar_name(enum batch_size size, ordinal o, char *buf);
  */
 bool calendar_parse_name(const char *text, size_t len, enum batch_size *size, ordinal *o);
 
+/* The same, but month and day may have one digit: 2024-9-1. */
+bool calendar_parse_loose_name(const char *text, size_t len, enum batch_size *size, ordinal *o);
+
 /*
  * The batches of `size` that the window [start_us, end_us) touches: a start
  * inside a batch takes that batch in, and so does an end inside one.

@@ -185,11 +185,27 @@ void refusals_add(struct refusals *t, const struct backend_file *file, uid_t uid
 		point_batch(t, r->file.model, r->file.batches.first);
 }
 
-const struct report_refusal *refusals_of_root(const struct refusals *t)
+/* What a refusal is looked for by: the directory that it lies in. */
+struct wanted {
+	slot model;	       /* SLOT_NONE: any */
+	const char *selection; /* NULL: any, or with a model none */
+};
+
+static bool lies_in(const struct refusal *r, const struct wanted *w)
+{
+	if (w->selection)
+		return r->file.selection && strcmp(r->file.selection, w->selection) == 0;
+	return w->model == SLOT_NONE || (r->file.model == w->model && !r->file.selection);
+}
+
+/* A look-up does not stand in front of another user's request. */
+static const struct report_refusal *newest_in(const struct refusals *t, const struct wanted *w)
 {
 	const struct refusal *r, *lookup = NULL;
 	TAILQ_FOREACH(r, &t->list, link)
 	{
+		if (!lies_in(r, w))
+			continue;
 		if (!r->file.lookup)
 			break;
 		if (!lookup)
@@ -200,15 +216,14 @@ const struct report_refusal *refusals_of_root(const struct refusals *t)
 	return r ? &r->what : NULL;
 }
 
+const struct report_refusal *refusals_of_root(const struct refusals *t)
+{
+	return newest_in(t, &(struct wanted){.model = SLOT_NONE});
+}
+
 const struct report_refusal *refusals_of_model(const struct refusals *t, slot model)
 {
-	const struct refusal *r;
-	TAILQ_FOREACH(r, &t->list, link)
-	{
-		if (r->file.model == model && !r->file.selection)
-			return &r->what;
-	}
-	return NULL;
+	return newest_in(t, &(struct wanted){.model = model});
 }
 
 const struct report_refusal *refusals_of_full_refresh(const struct refusals *t, slot model)
@@ -245,11 +260,13 @@ const struct report_refusal *refusals_of_batch(const struct refusals *t, slot mo
 const struct report_refusal *refusals_of_selection(const struct refusals *t, const char *selection,
 						   const char *name)
 {
+	const struct wanted all = {.model = SLOT_NONE, .selection = selection};
 	const struct refusal *r;
+	if (!name)
+		return newest_in(t, &all);
 	TAILQ_FOREACH(r, &t->list, link)
 	{
-		if (r->file.selection && strcmp(r->file.selection, selection) == 0 &&
-		    (!name || same_text(r->file.name, name)))
+		if (lies_in(r, &all) && same_text(r->file.name, name))
 			return &r->what;
 	}
 	return NULL;

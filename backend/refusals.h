@@ -35,8 +35,8 @@ void refusals_add(struct refusals *t, const struct backend_file *file, uid_t uid
 		  const struct report_refusal *what);
 
 /*
- * The newest of each, valid until the next refusals_add(); NULL: none. In the root's a look-up does not stand
- * in front of another user's request.
+ * The newest of each, valid until the next refusals_add(); NULL: none. In a directory's a look-up does not
+ * stand in front of another user's request.
  */
 const struct report_refusal *refusals_of_root(const struct refusals *t);
 const struct report_refusal *refusals_of_model(const struct refusals *t, slot model);

@@ -141,18 +141,48 @@ static bool find_fixed(enum node_kind in, const char *text, struct node *n)
 	return true;
 }
 
-/* Whether what a name says is there: its batches, and the state that a suffix claims. */
+static void put_why_empty(struct fs *fs, slot model, const char *text, struct strbuf *why)
+{
+	struct ordinal_range existing = backend_existing(fs->backend, model);
+	enum batch_size size = backend_batch_size(fs->backend, model);
+	char first[CALENDAR_NAME_MAX], last[CALENDAR_NAME_MAX];
+	if (existing.first >= existing.end) {
+		strbuf_printf(why, "%s: the model has no batches, because its begin lies in the future.",
+			      text);
+		return;
+	}
+	calendar_name(size, existing.first, first);
+	calendar_name(size, existing.end - 1, last);
+	strbuf_printf(why, "%s: the model has no batch there; the first one is %s, the last one %s.", text,
+		      first, last);
+}
+
+/* A name of a period or a range in the directory `file` names nothing: says why in its last_refusal. */
+static int refuse_name(struct fs *fs, fuse_req_t req, struct backend_file file, const char *text, int r)
+{
+	auto_strbuf why = STRBUF_INIT;
+	file.lookup = true;
+	if (r == -EINVAL)
+		strbuf_printf(&why, "%s: the start of a range must lie before its end.", text);
+	else if (r != -ENOENT)
+		return r;
+	else if (file.model < 0)
+		strbuf_printf(&why, "%s: no model of this selection has a batch there.", text);
+	else
+		put_why_empty(fs, file.model, text, &why);
+	return refuse_file(fs, req, &file, -r, why.str);
+}
+
+/* Whether the state is there that a suffix claims. */
 static int check_exists(struct fs *fs, const struct node *n, const struct name *name)
 {
-	auto_scope struct scope scope = {.n = 0};
 	struct batch_glance glance;
 	int64_t left_us;
 
-	int r = fs_scope_of_name(fs, n->model, name, &scope);
 	/* A batch itself is marked before it is looked at. */
-	if (r || node_traits(n)->batch || !n->suffix)
-		return r;
-	r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
+	if (node_traits(n)->batch || !n->suffix)
+		return 0;
+	int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
 	if (r)
 		return r;
 	return lookup_holds(fs, n, &glance, &left_us) ? 0 : -ENOENT;
@@ -167,10 +197,17 @@ static void lookup_in_model(struct fs *fs, fuse_req_t req, const struct node *di
 		reply_entry(fs, req, &n);
 		return;
 	}
+	auto_scope struct scope scope = {.n = 0};
 	int r = name_parse(backend_batch_size(fs->backend, dir->model), text, &name);
+	/* What is no name at all is looked for by many a program; only what is one has somebody meant. */
+	bool meant = r != -ENOENT;
 	n.kind = name.kind;
 	n.ordinal = name.batches.first;
 	n.suffix = name.suffix;
+	if (r == 0)
+		r = fs_scope_of_name(fs, n.model, &name, &scope);
+	if (r && meant)
+		r = refuse_name(fs, req, (struct backend_file){.model = dir->model}, text, r);
 	if (r == 0)
 		r = check_exists(fs, &n, &name);
 	if (r) {
@@ -207,8 +244,12 @@ static void lookup_in_selection(struct fs *fs, fuse_req_t req, const struct node
 	}
 	if (r == 0)
 		r = name_parse_in_selection(text, &name);
+	bool meant = r == 0 || r == -EINVAL;
 	if (r == 0)
 		r = fs_scope_of_selection(fs, dir, name.span, name.states, &scope);
+	if (r && meant)
+		r = refuse_name(fs, req, (struct backend_file){.model = SLOT_NONE, .selection = dir->text},
+				text, r);
 	n.kind = name.kind;
 	if (r)
 		fuse_reply_err(req, -r);
@@ -228,7 +269,7 @@ static int select_models(struct fs *fs, fuse_req_t req, const char *text, uint64
 	if (text[0] == '.')
 		return -ENOENT;
 	int r = backend_select(fs->backend, text, &selected, &err);
-	if (r == -EINVAL)
+	if (r == -EINVAL || r == -ENOENT)
 		return refuse_file(fs, req, &nothing, ENOENT, err.text);
 	return r ? r : interned_add_selection(&fs->interned, text, &selected, id);
 }

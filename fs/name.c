@@ -21,8 +21,8 @@ static int parse_range(const char *text, size_t len, const char *dashes, struct 
 	enum batch_size start_size, end_size;
 	ordinal start, end;
 
-	if (!calendar_parse_name(text, start_len, &start_size, &start) ||
-	    !calendar_parse_name(dashes + 2, len - start_len - 2, &end_size, &end))
+	if (!calendar_parse_loose_name(text, start_len, &start_size, &start) ||
+	    !calendar_parse_loose_name(dashes + 2, len - start_len - 2, &end_size, &end))
 		return -ENOENT;
 	*out = (struct span){calendar_start(start_size, start), calendar_start(end_size, end)};
 	return out->start_us < out->end_us ? 0 : -EINVAL;
@@ -33,10 +33,14 @@ static int parse_single(const enum batch_size *size, const char *text, size_t le
 	enum batch_size named;
 	ordinal o;
 
-	if (!calendar_parse_name(text, len, &named, &o) || (size && named < *size))
+	if (!calendar_parse_loose_name(text, len, &named, &o) || (size && named < *size))
 		return -ENOENT;
-	if (size && named == *size)
+	if (size && named == *size) {
+		/* A batch has one name, which the listing shows; only what it does not list may be short. */
+		if (!calendar_parse_name(text, len, &named, &o))
+			return -ENOENT;
 		out->kind = NODE_BATCH;
+	}
 	out->span = (struct span){calendar_start(named, o), calendar_start(named, o + 1)};
 	return 0;
 }

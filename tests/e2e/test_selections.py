@@ -56,14 +56,54 @@ def test_it_lists_its_models(m):
 
 
 def test_what_selects_nothing_is_not_there(m):
-    for name in ("new", "tag:new", "recent", "tag:nightly,monthly", "source:raw", ".git", "sessions,daily"):
-        assert errno_of(os.stat, m / name) == errno.ENOENT, name
+    assert errno_of(os.stat, m / ".git") == errno.ENOENT
     assert m.document(".status")["last_refusal"] is None
+    for name, why in (("new", "nothing of the project"), ("tag:new", "nothing of the project"),
+                      ("recent", "no microbatch model, only what dbt builds (1 node"),
+                      ("tag:nightly,monthly", "nothing"), ("source:raw", "no microbatch model"),
+                      ("sessions,daily", "nothing")):
+        assert errno_of(os.stat, m / name) == errno.ENOENT, name
+        refusal = m.document(".status")["last_refusal"]
+        assert refusal["errno"] == "ENOENT" and refusal["message"].startswith(name) and why in refusal["message"]
     # A mistake is told apart from what selects nothing.
     for name, why in (("tags:nightly", "tags"), ("state:modified", "state"), ("sessions --exclude", "--exclude")):
         assert errno_of(os.stat, m / name) == errno.ENOENT, name
         refusal = m.document(".status")["last_refusal"]
         assert refusal["errno"] == "ENOENT" and why in refusal["message"], name
+
+
+def test_a_slash_is_written_as_percent_2f(m):
+    assert m.ls("path:models%2Fsessions.sql") == m.ls("models%2fsessions.sql") == ["sessions"]
+    assert m.ls("path:models%2F* --exclude models%2Fdaily.sql") == ["monthly", "sessions"]
+    assert errno_of(os.stat, m / "path:models%2Fnone.sql") == errno.ENOENT
+    assert "path:models/none.sql" in m.document(".status")["last_refusal"]["message"]
+
+
+def test_a_range_that_names_nothing_says_why(m):
+    def says(where, name):
+        number = errno_of(os.stat, m / where / name)
+        refusal = m.document(where, ".status")["last_refusal"]
+        assert refusal["errno"] == errno.errorcode[number] and refusal["message"].startswith(name + ":"), name
+        return refusal["message"]
+
+    assert "the first one is 2024-09-01, the last one 2024-09-07" in says("sessions", "2030-1")
+    assert "the first one is 2024-09-01" in says("sessions", "2024-08-01--2024-09-01")
+    assert "the first one is 2024-09-01" in says("sessions", "2024-08-31")
+    assert "start" in says("sessions", "2024-9-4--2024-9-1")
+    assert "no model of this selection" in says("tag:nightly", "1999")
+    assert "start" in says("tag:nightly", "2024-10--2024-9")
+    # What is no name at all, or is not in that state, nobody has asked for.
+    before = m.document("sessions", ".status")["last_refusal"]
+    for name in ("x", ".git", "2024-09-01.failed", "2024-9-1"):
+        assert errno_of(os.stat, m / "sessions" / name) == errno.ENOENT
+    assert m.document("sessions", ".status")["last_refusal"] == before
+
+
+def test_ranges_may_be_written_short(m):
+    same = [("sessions", "2024-9-2--2024-9-4", "2024-09-02--2024-09-04"), ("sessions", "2024-9", "2024-09"),
+            ("tag:nightly", "2024-9-1", "2024-09-01"), ("sessions", "2024-9.pending", "2024-09.pending")]
+    for where, short, full in same:
+        assert m.document(where, short) == m.document(where, full)
 
 
 def test_a_models_own_name_wins(project, mount):

@@ -217,6 +217,19 @@ static void test_names_that_are_none(void **state)
 	assert_true(calendar_parse_name("2000-02-29", 10, &size, &o));
 	assert_true(calendar_parse_name("2024-09.failed", 7, &size, &o));
 	assert_int_equal(size, BATCH_MONTH);
+	for (const char *const *text =
+		     (const char *const[]){"2024-9", "2024-9-01", "2024-09-1", "2024-9-1", NULL};
+	     *text; text++) {
+		ordinal loose;
+		assert_false(calendar_parse_name(*text, strlen(*text), &size, &o));
+		assert_true(calendar_parse_loose_name(*text, strlen(*text), &size, &loose));
+		assert_int_equal(size, (*text)[6] ? BATCH_DAY : BATCH_MONTH);
+		assert_true(calendar_start(size, loose) == parsed("2024-09-01"));
+	}
+	for (const char *const *text = (const char *const[]){"2024-0", "2024-9-0", "2023-2-29", "2024-13",
+							     "2024-9-1T5", "24-9", "2024-009", NULL};
+	     *text; text++)
+		assert_false(calendar_parse_loose_name(*text, strlen(*text), &size, &o));
 	(void)state;
 }
 

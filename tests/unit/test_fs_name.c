@@ -68,6 +68,10 @@ static void test_ranges(void **state)
 		       "2024-09-04");
 	assert_batches(parse(BATCH_YEAR, "2023-05--2024-02"), BATCH_YEAR, "2023", "2025");
 	assert_int_equal(parse(BATCH_DAY, "2024--2025.sql").kind, NODE_RANGE_SQL);
+	/* What is not listed may be written short. */
+	assert_batches(parse(BATCH_DAY, "2024-9-1--2024-9-04"), BATCH_DAY, "2024-09-01", "2024-09-04");
+	assert_batches(parse(BATCH_DAY, "2024-9.failed"), BATCH_DAY, "2024-09-01", "2024-10-01");
+	assert_batches(parse(BATCH_HOUR, "2024-9-1"), BATCH_HOUR, "2024-09-01T00", "2024-09-02T00");
 }
 
 static void test_no_names(void **state)
@@ -77,6 +81,11 @@ static void test_no_names(void **state)
 		"x",
 		"2024-09-01T00",
 		"2024-9-1",
+		"2024-9-1.failed",
+		"2024-9-0--2024-9-3",
+		"2024-9-1--2024-9-31",
+		"2024-09-1T5",
+		"2024-009",
 		"2024-09-01.done",
 		"2024-09-01.",
 		".",
@@ -136,12 +145,13 @@ static void test_names_in_a_selection(void **state)
 	/* Each model takes it in its own size, and an end inside a batch takes that batch in. */
 	assert_spans("2024-09", BATCH_DAY, "2024-09-01", "2024-10-01");
 	assert_spans("2024-09", BATCH_YEAR, "2024", "2025");
+	assert_spans("2024-9-1", BATCH_DAY, "2024-09-01", "2024-09-02");
 	assert_spans("2024-09-01T05", BATCH_DAY, "2024-09-01", "2024-09-02");
 	assert_spans("2024-09-15--2024-10-02T01", BATCH_HOUR, "2024-09-15T00", "2024-10-02T01");
 	assert_spans("2024-09-15--2024-10-02T01", BATCH_DAY, "2024-09-15", "2024-10-03");
 	assert_spans("2024-09-15--2024-10-02T01", BATCH_MONTH, "2024-09", "2024-11");
 	for (const char *const *bad =
-		     (const char *const[]){".model", ".full-refresh", "2024.sql", "2024-9", "x", ".new",
+		     (const char *const[]){".model", ".full-refresh", "2024.sql", "2024-9-", "x", ".new",
 					   "2024.new", ".status.progress", NULL};
 	     *bad; bad++)
 		assert_int_equal(name_parse_in_selection(*bad, &n), -ENOENT);

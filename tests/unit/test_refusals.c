@@ -116,6 +116,19 @@ static void a_look_up_stands_behind_requests_of_others(void **state)
 	assert_says(refusals_of_root(t), "request");
 	refuse(t, look, 7, "my own look");
 	assert_says(refusals_of_root(t), "my own look");
+	/* So it is in a model, and in a selection. */
+	look.model = 1;
+	refuse(t, look, 8, "not there");
+	assert_says(refusals_of_model(t, 1), "request");
+	assert_says(refusals_of_model(t, 2), NULL);
+	look.model = 2;
+	refuse(t, look, 8, "nor here");
+	assert_says(refusals_of_model(t, 2), "nor here");
+	look = (struct backend_file){.model = SLOT_NONE, .selection = "tag:x", .lookup = true};
+	refuse(t, look, 8, "selected nothing");
+	assert_says(refusals_of_selection(t, "tag:x", NULL), "selected nothing");
+	assert_says(refusals_of_selection(t, "tag:x", "2024"), NULL);
+	assert_says(refusals_of_selection(t, "tag:y", NULL), NULL);
 }
 
 static void the_newest_of_a_file_is_kept(void **state)
