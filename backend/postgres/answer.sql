@@ -10,7 +10,8 @@ where w.attempt = 0 order by 1, 2
 on conflict do nothing
 
 -- What waits (attempt 0) is not waited for: a row that is locked is being built or claimed by another. What
--- is answered already stays as it is. An attempt is fenced and waited for, as in settle.sql.
+-- is answered already stays as it is. An attempt is fenced and waited for, as in settle.sql. Nothing is answered
+-- beyond the model's seq: numbers of another life of the server, in which there were more requests, are given again.
 -- name: answer
 with want as materialized (
 	select * from unnest($1::int[], $2::int[], $3::timestamptz[], $4::int[], $5::boolean[],
@@ -29,7 +30,7 @@ waiting as materialized (
 	order by s.model, s.window_start for update of s skip locked),
 done as (
 	update batchfs.state s set run = 0, interruptions = 0,
-		served = greatest(s.served, w.wanted, w.before),
+		served = least(greatest(s.served, w.wanted, w.before), m.seq),
 		outcome = case when w.skipped then 3 else s.outcome end,
 		started = case when w.skipped then w.finished else s.started end,
 		finished = case when w.skipped then w.finished else s.finished end,
@@ -41,6 +42,7 @@ done as (
 		sqlstate = case when w.skipped then '' else s.sqlstate end,
 		message = case when w.skipped then w.message else s.message end
 	from (select n from ended union all select n from waiting) h join want w using (n)
+	join batchfs.model m on m.id = w.model
 	where s.model = w.model and s.window_start = w.window_start
 	returning w.n, s.model, s.window_start, s.attempt, w.skipped, w.finished, w.message,
 		case when w.attempt > 0 then extract(epoch from w.finished - w.started) end as seconds,
@@ -75,9 +77,9 @@ piece as (
 	select coalesce((select min(first) from taken), $3::timestamptz) as end_start),
 new as (
 	insert into batchfs.answer (model, skipped, first_start, end_start, served, at, request, message, origin)
-	select $1::int, $6::boolean, $2::timestamptz, end_start, $5::bigint, $7::timestamptz, $8::bigint, $9,
-		$10::bigint
-	from piece where end_start > $2::timestamptz
+	select $1::int, $6::boolean, $2::timestamptz, end_start, least($5::bigint, m.seq), $7::timestamptz, $8::bigint,
+		$9, $10::bigint
+	from piece, batchfs.model m where end_start > $2::timestamptz and m.id = $1::int
 	returning id, end_start),
 told as (
 	insert into batchfs.attempt (model, window_start, last_start, attempt, origin, outcome, at, request, message)

@@ -160,6 +160,20 @@ static void what_another_has_claimed_is_passed_at_once(void **state)
 }
 
 /* Kept until nothing may be claimed for a request that it answers. */
+/* The numbers of requests that were lost with a server's former life are given again. */
+static void what_was_lost_answers_nothing_that_comes(void **state)
+{
+	struct world *w = *state;
+	int64_t seq;
+	assert_int_equal(request_days(w, 0, 0, 3, -1, 0, &seq), 0);
+	assert_int_equal(answer(w, 0, 1, SETTLE_CANCELLED, seq + 5).result, 0);
+	assert_int_equal(answer(w, 1, 3, SETTLE_CANCELLED, seq + 5).count, 2);
+	assert_false(granted(w, 0, 3, seq));
+	assert_int_equal(request_days(w, 0, 0, 3, -1, 0, &seq), 0);
+	for (int n = 0; n < 3; n++)
+		assert_true(granted(w, n, n + 1, seq));
+}
+
 static void what_was_cancelled_goes_with_its_request(void **state)
 {
 	struct world *w = *state;
@@ -202,6 +216,7 @@ int main(void)
 		OPEN_WORLD_TEST(what_was_skipped_is_asked_for_again),
 		OPEN_WORLD_TEST(what_another_has_taken_parts_it),
 		OPEN_WORLD_TEST(what_another_has_claimed_is_passed_at_once),
+		OPEN_WORLD_TEST(what_was_lost_answers_nothing_that_comes),
 		OPEN_WORLD_TEST(what_was_cancelled_goes_with_its_request),
 		OPEN_WORLD_TEST(others_see_it),
 	};
