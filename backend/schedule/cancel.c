@@ -77,21 +77,6 @@ static void end_running(struct backend *b, slot model, struct ordinal_range batc
 	}
 }
 
-/* Lengthens the last outcome by what is asked for by the same person and stands beside it. */
-static bool join(struct outcome *last, const struct requester *by, const struct ledger_waiting *w)
-{
-	struct store_outcome *o = last ? &last->out : NULL;
-	if (!o || w->put_back || !o->wanted || by != w->by || o->last != w->attempt ||
-	    o->batch + o->count != w->batches.first)
-		return false;
-	o->count += w->batches.end - w->batches.first;
-	if (w->wanted < o->lowest)
-		o->lowest = w->wanted;
-	if (w->wanted > o->wanted)
-		o->wanted = w->wanted;
-	return true;
-}
-
 /* With the lock. What waits in the range and was asked for before the cancel goes out of the queue at once,
  * and is still to be recorded. */
 static void withdraw(struct backend *b, slot model, struct ordinal_range batches, int64_t seq,
@@ -105,7 +90,7 @@ static void withdraw(struct backend *b, slot model, struct ordinal_range batches
 	while (rest.first < rest.end) {
 		struct ledger_waiting w = ledger_next_waiting(b->ledger, model, rest, false);
 		rest.first = w.batches.end;
-		if (w.batches.first >= w.batches.end || w.wanted >= seq || join(last, by, &w))
+		if (w.batches.first >= w.batches.end || w.wanted >= seq || outcome_join(last, by, &w))
 			continue;
 		out.batch = w.batches.first;
 		out.count = w.batches.end - w.batches.first;
@@ -117,6 +102,7 @@ static void withdraw(struct backend *b, slot model, struct ordinal_range batches
 		if (!last)
 			continue;
 		last->shown = true;
+		last->put_back = w.put_back;
 		STAILQ_INSERT_TAIL(to, last, link);
 	}
 	ledger_withdraw(b->ledger, model, batches, seq);

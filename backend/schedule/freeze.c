@@ -148,6 +148,8 @@ static bool cancel_frozen_of(struct backend *b, slot model, int64_t now)
 	struct ordinal_range rest = ledger_recorded(b->ledger, model);
 	struct store_outcome out = {
 		.kind = SETTLE_CANCELLED, .model = model, .started = now, .finished = now};
+	struct outcome *last = NULL;
+	const struct requester *by = NULL;
 	bool any = false;
 	for (;;) {
 		struct ordinal_range frozen = ledger_next_frozen(b->ledger, model, rest);
@@ -155,14 +157,17 @@ static bool cancel_frozen_of(struct backend *b, slot model, int64_t now)
 		while (frozen.first < frozen.end) {
 			struct ledger_waiting w = ledger_next_waiting(b->ledger, model, frozen, false);
 			frozen.first = w.batches.end;
-			if (w.batches.first >= w.batches.end)
+			if (w.batches.first >= w.batches.end || outcome_join(last, by, &w))
 				continue;
 			out.batch = w.batches.first;
 			out.count = w.batches.end - w.batches.first;
 			out.request = w.request;
 			out.wanted = out.lowest = w.wanted;
 			out.last = w.attempt;
-			outcome_queue(b, &out, NULL);
+			last = outcome_queue(b, &out, NULL);
+			if (last)
+				last->put_back = w.put_back;
+			by = w.by;
 			any = true;
 		}
 		if (rest.first >= rest.end)

@@ -4,6 +4,7 @@
 #include "backend/base/cleanup.h"
 #include "backend/base/log.h"
 #include "backend/engine.h"
+#include "backend/ledger.h"
 #include "backend/schedule/meant.h"
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/runtime.h"
@@ -25,14 +26,29 @@ struct outcome *outcome_new(const struct backend *b, const struct store_outcome 
 	return o;
 }
 
-void outcome_queue(struct backend *b, const struct store_outcome *out, const struct error *err)
+struct outcome *outcome_queue(struct backend *b, const struct store_outcome *out, const struct error *err)
 {
 	struct outcome *o = outcome_new(b, out, err);
 	if (!o)
-		return;
+		return NULL;
 	STAILQ_INSERT_TAIL(&b->outcomes, o, link);
 	b->woken = true;
 	control_wake(b);
+	return o;
+}
+
+bool outcome_join(struct outcome *last, const struct requester *by, const struct ledger_waiting *w)
+{
+	struct store_outcome *o = last ? &last->out : NULL;
+	if (!o || last->put_back || w->put_back || !o->wanted || by != w->by || o->last != w->attempt ||
+	    o->batch + o->count != w->batches.first)
+		return false;
+	o->count += w->batches.end - w->batches.first;
+	if (w->wanted < o->lowest)
+		o->lowest = w->wanted;
+	if (w->wanted > o->wanted)
+		o->wanted = w->wanted;
+	return true;
 }
 
 void outcome_add_locked(struct backend *b, const struct build_report *r, const struct build_run *run,

@@ -8,11 +8,15 @@
 #include "backend/backend.h"
 #include "backend/engine.h"
 
+struct ledger_waiting;
+struct requester;
+
 struct outcome {
 	STAILQ_ENTRY(outcome) link;
 	struct store_outcome out;
 	struct error err; /* what out's texts point to */
 	bool shown;	  /* the ledger has it, and who waits for it was told */
+	bool put_back;	  /* of a single batch that was claimed before: it stays alone */
 };
 STAILQ_HEAD(outcome_queue, outcome);
 
@@ -23,7 +27,13 @@ void outcome_add(struct backend *b, const struct build_report *r, const struct b
 		 enum settle_kind kind);
 void outcome_add_locked(struct backend *b, const struct build_report *r, const struct build_run *run,
 			enum settle_kind kind); /* with the lock */
-void outcome_queue(struct backend *b, const struct store_outcome *out,
-		   const struct error *err); /* with the lock */
+/* With the lock, until which it may still be joined. */
+struct outcome *outcome_queue(struct backend *b, const struct store_outcome *out, const struct error *err);
+/*
+ * Lengthens the last outcome by what waits beside it and was asked for by the same person (by: of `last`).
+ * All of them are answered up to the newest request of any, which was recorded before this outcome came to
+ * be, and so was everything older.
+ */
+bool outcome_join(struct outcome *last, const struct requester *by, const struct ledger_waiting *w);
 
 #endif

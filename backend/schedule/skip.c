@@ -32,6 +32,8 @@ static void skip(void *ctx, slot model, struct ordinal_range batches)
 				    .model = model,
 				    .started = s->cause->finished,
 				    .finished = s->cause->finished};
+	struct outcome *last = NULL;
+	const struct requester *by = NULL;
 	while (ledger_queued(b->ledger, model) > 0 && batches.first < batches.end) {
 		struct ledger_waiting w = ledger_next_waiting(b->ledger, model, batches, true);
 		batches.first = w.batches.end;
@@ -39,12 +41,17 @@ static void skip(void *ctx, slot model, struct ordinal_range batches)
 		    (s->before && ledger_asked_at(b->ledger, w.request) >= s->before))
 			continue;
 		ledger_mark_skipping(b->ledger, model, w.batches, true);
+		if (outcome_join(last, by, &w))
+			continue;
 		out.batch = w.batches.first;
 		out.count = w.batches.end - w.batches.first;
 		out.request = w.request;
 		out.wanted = out.lowest = w.wanted;
 		out.last = w.attempt;
-		outcome_queue(b, &out, &s->why);
+		last = outcome_queue(b, &out, &s->why);
+		if (last)
+			last->put_back = w.put_back;
+		by = w.by;
 	}
 }
 

@@ -1,88 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is asked for, skipped and cancelled, over the SQLite engine behind the layer of faults. */
-#include "tests/unit/backend_fixture.h"
-
-#include "tests/fault/fault.h"
-
-struct behind {
-	struct fixture *f;
-	struct fault_layer layer;
-	struct engine engine;
-	char rules[96];
-};
-
-/* "": no faults any more. */
-static void faults(struct behind *x, const char *rules)
-{
-	write_file(x->rules, rules);
-}
-
-static int behind_new(void **state)
-{
-	struct behind *x = calloc(1, sizeof *x);
-	int r = set_up((void **)&x->f);
-	fault_layer_init(&x->layer);
-	x->engine = fault_wrap(&x->layer, &engine_sqlite);
-	x->f->engine = &x->engine;
-	snprintf(x->rules, sizeof x->rules, "%s/rules", x->f->dir);
-	setenv("BATCHFS_FAULT", "", 1);
-	setenv("BATCHFS_FAULT_FILE", x->rules, 1);
-	faults(x, "");
-	open_backend(x->f, false);
-	*state = x;
-	return r;
-}
-
-static int behind_free(void **state)
-{
-	struct behind *x = *state;
-	faults(x, "");
-	int r = tear_down((void **)&x->f);
-	fault_layer_fini(&x->layer);
-	free(x);
-	return r;
-}
-
-static void open_again(struct behind *x)
-{
-	backend_stop(x->f->b);
-	backend_close(x->f->b);
-	open_backend(x->f, false);
-}
-
-static int64_t queue(struct behind *x, const char *text)
-{
-	char path[160];
-	sqlite3 *db;
-	sqlite3_stmt *stmt;
-	snprintf(path, sizeof path, "%s-queue", x->f->database);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 10000);
-	assert_int_equal(sqlite3_prepare_v2(db, text, -1, &stmt, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	int64_t found = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	sqlite3_close(db);
-	return found;
-}
-
-static void wait_for(struct behind *x, const char *text, int64_t value)
-{
-	while (queue(x, text) != value)
-		usleep(1000);
-}
-
-static int cancel(struct behind *x, ordinal from, ordinal to)
-{
-	struct backend_part part = {.batches = {x->f->first + from, x->f->first + to}};
-	return backend_cancel(x->f->b, &part, 1, 7, getpid());
-}
-
-static void all_are(struct behind *x, ordinal from, ordinal to, enum batch_state state)
-{
-	for (ordinal d = from; d < to; d++)
-		assert_int_equal(state_of(x->f, d), state);
-}
+/* What is asked for, skipped, cancelled and frozen, over the SQLite engine behind the layer of faults. */
+#include "tests/unit/behind_fixture.h"
 
 /* The tenth equal failure skips the other thirty, in one row, which goes when they have been built. */
 static void skipped_as_one_range(void **state)
@@ -182,24 +100,6 @@ static void a_cancel_that_is_not_recorded(void **state)
 	all_are(x, 0, DAYS, BATCH_PENDING);
 }
 
-static int freeze(struct behind *x, ordinal from, ordinal to)
-{
-	struct backend_part part = {.batches = {x->f->first + from, x->f->first + to}};
-	struct backend_freeze f = {.parts = &part,
-				   .n_parts = 1,
-				   .freeze = true,
-				   .uid = 7,
-				   .pid = getpid(),
-				   .done = answered,
-				   .ctx = x->f};
-	pthread_mutex_lock(&x->f->lock);
-	int before = x->f->answered;
-	pthread_mutex_unlock(&x->f->lock);
-	backend_freeze(x->f->b, &f);
-	wait_for_answers(x->f, before + 1);
-	return x->f->result;
-}
-
 /* What is answered is recorded, also while the control thread only pauses. */
 static void frozen_when_its_cancels_are_recorded(void **state)
 {
@@ -260,18 +160,74 @@ static void what_was_skipped_is_asked_for_with_its_cause(void **state)
 	assert_int_equal(state_of(x->f, 30), BATCH_SKIPPED);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, behind_new, behind_free)
+/* What is alike becomes one row, whoever many requests there were. */
+static void readers_that_were_asked_for_one_by_one_are_skipped_as_a_range(void **state)
+{
+	struct behind *x = *state;
+	struct ordinal_range all = {x->f->first, x->f->first + DAYS};
+	sql(x->f, "ALTER TABLE raw RENAME TO away");
+	faults(x, "claim:error=EHOSTUNREACH");
+	assert_int_equal(ask_and_wait(x->f, 0, DAYS, -1), 0);
+	ask_one_by_one(x, READER, 0, DAYS);
+	faults(x, "");
+	while (backend_next_unsettled(x->f->b, READER, all) < all.end)
+		usleep(1000);
+	all_are(x, 0, 10, BATCH_FAILED);
+	/* The ten failures skip one reader each; the range that is skipped with them skips the rest. */
+	assert_int_equal(queue(x, "SELECT count(*) FROM answer WHERE skipped"), 2);
+	assert_int_equal(queue(x, "SELECT count(*) FROM state WHERE outcome = 3"), 10);
+	auto_strbuf out = STRBUF_INIT;
+	assert_int_equal(backend_batch_document(x->f->b, READER, x->f->first + 39, &out), 0);
+	assert_non_null(strstr(out.str, "it reads m/2024-01-11--2024-02-10, which was skipped"));
+}
+
+static void cancelled_and_frozen_as_a_range_though_asked_for_one_by_one(void **state)
+{
+	struct behind *x = *state;
+	faults(x, "claim:error=EHOSTUNREACH");
+	ask_one_by_one(x, 0, 0, DAYS);
+	assert_int_equal(cancel(x, 0, 20), 0);
+	wait_for(x, LINES, 20);
+	assert_int_equal(queue(x, "SELECT count(*) FROM attempt WHERE outcome = 'cancelled'"), 1);
+	assert_int_equal(freeze(x, 20, 30), 0);
+	assert_int_equal(queue(x, LINES), 30);
+	assert_int_equal(queue(x, "SELECT count(*) FROM attempt WHERE outcome = 'cancelled'"), 2);
+	faults(x, "");
+	settle(x->f, 0, DAYS);
+	all_are(x, 0, 30, BATCH_PENDING);
+	all_are(x, 30, DAYS, BATCH_DONE);
+}
+
+/* Each is answered for itself, and one that was refused leaves nothing behind. */
+static void a_request_that_is_refused(void **state)
+{
+	struct behind *x = *state;
+	faults(x, "request:error=EHOSTUNREACH");
+	assert_int_equal(ask_and_wait(x->f, 0, 3, -1), -EHOSTUNREACH);
+	all_are(x, 0, 3, BATCH_PENDING);
+	assert_int_equal(verdict(x->f, 0, 3), 0);
+	faults(x, "");
+	assert_int_equal(queue(x, "SELECT count(*) FROM request"), 0);
+	assert_int_equal(ask_and_wait(x->f, 0, 1, BATCH_FAILED), -ENOENT);
+	assert_int_equal(ask_and_wait(x->f, 0, 1, BATCH_PENDING), 0);
+	settle(x->f, 0, 1);
+	assert_int_equal(ask_and_wait(x->f, 0, 1, BATCH_PENDING), -ENOENT);
+	assert_int_equal(state_of(x->f, 0), BATCH_DONE);
+}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(skipped_as_one_range),
-		TEST(cancelled_at_once_as_one_range),
-		TEST(cancelled_while_a_claim_is_on_its_way),
-		TEST(a_cancel_that_is_not_recorded),
-		TEST(frozen_when_its_cancels_are_recorded),
-		TEST(asked_for_twice_is_built_once),
-		TEST(what_was_skipped_is_asked_for_with_its_cause),
+		BEHIND_TEST(skipped_as_one_range),
+		BEHIND_TEST(cancelled_at_once_as_one_range),
+		BEHIND_TEST(cancelled_while_a_claim_is_on_its_way),
+		BEHIND_TEST(a_cancel_that_is_not_recorded),
+		BEHIND_TEST(frozen_when_its_cancels_are_recorded),
+		BEHIND_TEST(asked_for_twice_is_built_once),
+		BEHIND_TEST(what_was_skipped_is_asked_for_with_its_cause),
+		BEHIND_TEST(readers_that_were_asked_for_one_by_one_are_skipped_as_a_range),
+		BEHIND_TEST(cancelled_and_frozen_as_a_range_though_asked_for_one_by_one),
+		BEHIND_TEST(a_request_that_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
