@@ -17,8 +17,7 @@ struct held_catalog {
 	void (*free_catalog)(struct catalog *c);
 	/* By place: */
 	slot *slots;
-	size_t *first_read; /* into reads; first_read[n_models]: how many there are */
-	struct model_read *reads;
+	struct reads reads;
 	char **why_not; /* the verdict; NULL: the model can be built */
 };
 
@@ -54,8 +53,7 @@ struct models {
 static void held_free(struct held_catalog *c)
 {
 	free(c->slots);
-	free(c->first_read);
-	free(c->reads);
+	reads_fini(&c->reads);
 	for (size_t i = 0; c->why_not && i < c->catalog->n_models; i++)
 		free(c->why_not[i]);
 	free(c->why_not);
@@ -142,18 +140,13 @@ static char *key_of(const struct model *m)
 
 static struct held_catalog *held_new(struct catalog *catalog, void (*free_catalog)(struct catalog *c))
 {
-	size_t reads = 0;
-	for (size_t i = 0; i < catalog->n_models; i++)
-		reads += catalog->models[i].n_upstreams;
 	struct held_catalog *c = calloc(1, sizeof *c);
 	if (!c)
 		return NULL;
 	*c = (struct held_catalog){.references = 1, .catalog = catalog, .free_catalog = free_catalog};
 	c->slots = calloc(catalog->n_models + 1, sizeof *c->slots);
-	c->first_read = calloc(catalog->n_models + 1, sizeof *c->first_read);
-	c->reads = calloc(reads + 1, sizeof *c->reads);
 	c->why_not = calloc(catalog->n_models + 1, sizeof *c->why_not);
-	if (c->slots && c->first_read && c->reads && c->why_not)
+	if (c->slots && c->why_not && reads_init(&c->reads, catalog))
 		return c;
 	c->free_catalog = NULL;
 	held_free(c);
@@ -217,19 +210,6 @@ static int judge(const struct models *ms, struct held_catalog *c)
 	return 0;
 }
 
-static void number_reads(struct held_catalog *c)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < c->catalog->n_models; i++) {
-		const struct model *m = &c->catalog->models[i];
-		c->first_read[i] = n;
-		for (size_t j = 0; j < m->n_upstreams; j++)
-			c->reads[n++] = (struct model_read){.model = c->slots[m->upstreams[j].place],
-							    .windowed = m->upstreams[j].windowed};
-	}
-	c->first_read[c->catalog->n_models] = n;
-}
-
 void models_abandon(struct models *ms)
 {
 	while (ms->end > ms->next_from) {
@@ -252,7 +232,7 @@ int models_prepare(struct models *ms, struct catalog *catalog, void (*free_catal
 	if (!ms->next && free_catalog)
 		free_catalog(catalog);
 	if (ms->next && give_slots(ms, ms->next) == 0 && judge(ms, ms->next) == 0) {
-		number_reads(ms->next);
+		reads_number(&ms->next->reads, catalog, ms->next->slots);
 		return 0;
 	}
 	models_abandon(ms);
@@ -336,9 +316,15 @@ const char *models_why_not(const struct models *ms, slot model)
 const struct model_read *models_reads(const struct models *ms, slot model, size_t *n)
 {
 	const struct identity *id = at(ms, model);
-	const size_t *first = &id->from->first_read[id->place];
-	*n = first[1] - first[0];
-	return &id->from->reads[first[0]];
+	return reads_of(&id->from->reads, id->place, n);
+}
+
+const struct model_read *models_readers(const struct models *ms, slot model, size_t *n)
+{
+	const struct identity *id = at(ms, model);
+	*n = 0;
+	/* What has left the catalog is read by nothing in it. */
+	return id->from == ms->current ? readers_of(&id->from->reads, id->place, n) : NULL;
 }
 
 struct held_catalog *models_hold_current(struct models *ms)

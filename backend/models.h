@@ -23,13 +23,8 @@
 
 #include "backend/base/error.h"
 #include "backend/manifest.h"
+#include "backend/reads.h"
 #include "backend/slot.h"
-
-/* As struct upstream has it, with a slot in the place of a place. */
-struct model_read {
-	slot model;
-	bool windowed;
-};
 
 struct models;
 
@@ -82,6 +77,9 @@ const char *models_why_not(const struct models *ms, slot model);
 
 /* What the model reads, as of the same catalog; *n: how many. */
 const struct model_read *models_reads(const struct models *ms, slot model, size_t *n);
+
+/* Who reads the model, in the current catalog (readers_of()); *n: how many. */
+const struct model_read *models_readers(const struct models *ms, slot model, size_t *n);
 
 /* A catalog with its slots, held. */
 struct held_catalog;

@@ -25,14 +25,14 @@ struct ordinal_range plan_reads(const struct ledger *l, const struct models *ms,
 				calendar_start(size, batch + 1));
 }
 
-/* The batches of `model` that read one of these batches of `read`. */
+/* The batches of the reader that read one of these batches of `model`. */
 static struct ordinal_range read_by(const struct ledger *l, const struct models *ms, slot model,
-				    const struct model_read *read, struct ordinal_range batches)
+				    const struct model_read *reader, struct ordinal_range batches)
 {
-	enum batch_size size = models_batch_size(ms, read->model);
-	if (!read->windowed)
-		return ledger_recorded(l, model);
-	return calendar_touched(models_batch_size(ms, model), calendar_start(size, batches.first),
+	enum batch_size size = models_batch_size(ms, model);
+	if (!reader->windowed)
+		return ledger_recorded(l, reader->model);
+	return calendar_touched(models_batch_size(ms, reader->model), calendar_start(size, batches.first),
 				calendar_start(size, batches.end));
 }
 
@@ -88,14 +88,12 @@ void plan_readers(const struct ledger *l, const struct models *ms, slot model, s
 	struct ordinal_range known = ledger_recorded(l, model);
 	if (models_at(ms, model)->reads_itself && batches.first + 1 < known.end)
 		fn(ctx, model, (struct ordinal_range){batches.first + 1, known.end}, false);
-	for (slot reader = 0; reader < models_end(ms); reader++) {
-		size_t n;
-		const struct model_read *reads = models_reads(ms, reader, &n);
-		for (size_t i = 0; reader != model && !models_gone(ms, reader) && i < n; i++)
-			if (reads[i].model == model)
-				fn(ctx, reader, read_by(l, ms, reader, &reads[i], batches),
-				   reads[i].windowed);
-	}
+	size_t n;
+	const struct model_read *readers = models_readers(ms, model, &n);
+	for (size_t i = 0; i < n; i++)
+		if (readers[i].model != model)
+			fn(ctx, readers[i].model, read_by(l, ms, model, &readers[i], batches),
+			   readers[i].windowed);
 }
 
 bool plan_stale(const struct ledger *l, const struct models *ms, slot model, ordinal batch, plan_cause_fn *fn,

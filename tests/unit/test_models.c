@@ -208,6 +208,46 @@ static void what_is_read_is_named_by_slots(void **state)
 	models_free(ms);
 }
 
+static void readers_are_found_by_what_they_read(void **state)
+{
+	int freed = 0;
+	size_t n;
+	struct models *ms = models_new(0);
+	struct upstream both[] = {{.place = 2, .windowed = true}, {.place = 3}}, one = {.place = 2};
+	(void)state;
+	struct counted *c = catalog_of("abuv", &freed);
+	c->models[0].upstreams = both;
+	c->models[0].n_upstreams = 2;
+	c->models[1].upstreams = &one;
+	c->models[1].n_upstreams = 1;
+	swap(ms, c);
+	slot a = models_find(ms, "a"), b = models_find(ms, "b"), u = models_find(ms, "u");
+	const struct model_read *readers = models_readers(ms, u, &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(readers[0].model, a);
+	assert_true(readers[0].windowed);
+	assert_int_equal(readers[1].model, b);
+	assert_false(readers[1].windowed);
+	readers = models_readers(ms, models_find(ms, "v"), &n);
+	assert_int_equal(n, 1);
+	assert_int_equal(readers[0].model, a);
+	models_readers(ms, a, &n);
+	assert_int_equal(n, 0);
+	/* One that has left is no reader, and has none. */
+	struct upstream last = {.place = 1};
+	c = catalog_of("bu", &freed);
+	c->models[0].upstreams = &last;
+	c->models[0].n_upstreams = 1;
+	swap(ms, c);
+	readers = models_readers(ms, u, &n);
+	assert_int_equal(n, 1);
+	assert_int_equal(readers[0].model, b);
+	swap(ms, catalog_of("b", &freed));
+	models_readers(ms, u, &n);
+	assert_int_equal(n, 0);
+	models_free(ms);
+}
+
 static void what_is_held_stays(void **state)
 {
 	int freed[3] = {0};
@@ -297,6 +337,7 @@ int main(void)
 		cmocka_unit_test(another_relation_is_another_model),
 		cmocka_unit_test(another_batch_size_is_another_model),
 		cmocka_unit_test(what_is_read_is_named_by_slots),
+		cmocka_unit_test(readers_are_found_by_what_they_read),
 		cmocka_unit_test(what_is_held_stays),
 		cmocka_unit_test(what_is_abandoned_was_never_there),
 		cmocka_unit_test(many_models),
