@@ -99,8 +99,8 @@ static int lock_model(struct worker *w, const struct pg_model *m, const struct p
 	return r;
 }
 
-static int report_recorded(struct worker *w, const struct pg_model *m, const struct store_sink *sink,
-			   struct error *err)
+int pg_report_recorded(struct worker *w, const struct pg_model *m, const struct store_sink *sink,
+		       struct error *err)
 {
 	struct pg_params model = {0};
 	pg_param_int(&model, pg_id(m));
@@ -138,5 +138,5 @@ int pg_adopt(struct worker *w, struct pg_model *m, const struct pg_shape *shape,
 		auto_result *ended = NULL;
 		pg_query(&w->conn, PG_NO_DEADLINE, "rollback", NULL, &ended, NULL);
 	}
-	return r ? r : report_recorded(w, m, sink, err);
+	return r ? r : pg_report_recorded(w, m, sink, err);
 }

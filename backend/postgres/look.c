@@ -10,31 +10,28 @@ void pg_told_add(struct worker *w, struct pg_pipe *p, const struct pg_model *m, 
 		 int64_t at, const struct found_batch *found, size_t n)
 {
 	enum batch_size size = m->model->batch_size;
-	auto_strbuf first = STRBUF_INIT, last = STRBUF_INIT, attempt = STRBUF_INIT;
-	if (!n)
-		return;
+	auto_columns c;
+	struct pg_params params = {0};
+	pg_columns_init(&c, 3);
 	for (size_t i = 0; i < n; i++) {
 		if (!i || found[i].batch != found[i - 1].batch + 1 ||
 		    found[i].attempt != found[i - 1].attempt) {
-			pg_array_time(&first, calendar_start(size, found[i].batch));
-			pg_array_int(&attempt, found[i].attempt);
+			pg_array_time(&c.column[0], calendar_start(size, found[i].batch));
+			pg_array_int(&c.column[2], found[i].attempt);
 		}
 		if (i + 1 == n || found[i + 1].batch != found[i].batch + 1 ||
 		    found[i + 1].attempt != found[i].attempt)
-			pg_array_time(&last, calendar_start(size, found[i].batch));
+			pg_array_time(&c.column[1], calendar_start(size, found[i].batch));
 	}
-	struct strbuf *arrays[] = {&first, &last, &attempt};
-	struct pg_params params = {0};
+	pg_columns_end(&c);
+	p->broken |= pg_columns_broken(&c);
 	pg_param_int(&params, pg_id(m));
 	pg_param_int(&params, w->store->owner);
 	pg_param_text(&params, outcome);
 	pg_param_time(&params, at);
-	for (int i = 0; i < 3; i++) {
-		pg_array_end(arrays[i]);
-		p->broken |= strbuf_broken(arrays[i]);
-		pg_param_text(&params, arrays[i]->str);
-	}
-	pg_add(p, SQL_LOOK_TOLD, &params);
+	pg_param_columns(&params, &c, 0, 3);
+	if (n)
+		pg_add(p, SQL_LOOK_TOLD, &params);
 }
 
 /* A right that is missing is named with its GRANT, a lock that somebody holds is not waited for. */
@@ -75,6 +72,38 @@ static int look_first(struct worker *w, struct pg_model *m, struct pg_shape *sha
 	return 0;
 }
 
+static uint32_t accepted(struct store *s, const struct pg_model *m)
+{
+	LOCKED(&s->lock);
+	return m->accepted;
+}
+
+static int look_again(struct worker *w, struct pg_model *m, struct pg_shape *shape, enum look_kind kind,
+		      const struct store_sink *sink, struct error *err)
+{
+	struct store *s = w->store;
+	struct pg_writes *last = pg_writes_of(w, m->index), now = {0};
+	bool written = true;
+	if (!shape->oid || shape->oid != accepted(s, m))
+		return error_set(err, EAGAIN, "%s is not the table that was known", m->target);
+	if (!last)
+		return error_set(err, ENOMEM, "no memory to look at %s", m->target);
+	if (kind == LOOK_CLOCK && !pg_windows_skip(m, shape))
+		return 0;
+	/* Nothing is recorded: what is seen is only told. */
+	if (!s->schema)
+		return look_first(w, m, shape, sink, err);
+	int r = pg_writes_read(w, m, shape->oid, last, &now, &written, err);
+	if (!r && (kind == LOOK_ASKED || written)) {
+		r = pg_compare(w, m, shape, &last->told, sink, err);
+		if (!r)
+			pg_writes_seen(last, &now);
+	}
+	if (!r)
+		shape_keep(s, m, shape);
+	return r;
+}
+
 int pg_look(struct worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
 	    struct error *err)
 {
@@ -82,8 +111,6 @@ int pg_look(struct worker *w, slot model, enum look_kind kind, const struct stor
 	auto_model struct pg_model *m = model_get(s, model);
 	struct pg_shape *shape = NULL;
 	struct error own = {0};
-	if (kind != LOOK_FIRST)
-		return 0;
 	if (!err)
 		err = &own;
 	pg_cancel_forget(&w->cancel);
@@ -96,7 +123,8 @@ int pg_look(struct worker *w, slot model, enum look_kind kind, const struct stor
 	if (!r && shape->unfit)
 		r = error_set(err, EOPNOTSUPP, "%s", shape->why_not.text);
 	if (!r)
-		r = look_first(w, m, shape, sink, err);
+		r = kind == LOOK_FIRST ? look_first(w, m, shape, sink, err)
+				       : look_again(w, m, shape, kind, sink, err);
 	pg_cancel_arm(&w->cancel, false);
 	r = explain(w, m, shape, r, err);
 	shape_put(s, shape);

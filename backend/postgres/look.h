@@ -36,7 +36,32 @@ struct found_batch {
 void pg_told_add(struct worker *w, struct pg_pipe *p, const struct pg_model *m, const char *outcome,
 		 int64_t at, const struct found_batch *found, size_t n);
 
-/* adopt.c: LOOK_FIRST, the windows being found. shape->oid 0: there is no table, and nothing in it. */
+/* What was written to a target, as far as the server counts that (written.c). A worker's own; by slot. */
+struct pg_writes {
+	uint32_t oid;	   /* of the target at the last look; 0: there was none */
+	char files[33];	   /* a print of the files that it was in; another one after TRUNCATE */
+	int64_t by_others; /* rows, ever, at the last look */
+	int64_t own;	   /* of batchfs's own, since `snapshot` was first taken */
+	char *snapshot;	   /* up to which they were counted; NULL: not yet */
+	unsigned passed;   /* looks that were not needed, one after the other */
+	uint64_t told;	   /* -o ro: a print of what was told last */
+};
+struct pg_writes *pg_writes_of(struct worker *w, slot model); /* NULL: no memory */
+/* Counts. *now: for pg_writes_seen(). *written: somebody else has, or may have, since the last look. */
+int pg_writes_read(struct worker *w, const struct pg_model *m, uint32_t oid, struct pg_writes *last,
+		   struct pg_writes *now, bool *written, struct error *err);
+/* The target was looked at after `now` was counted. */
+void pg_writes_seen(struct pg_writes *last, const struct pg_writes *now);
+void pg_writes_free(struct worker *w);
+
+/* compare.c: LOOK_ASKED. */
+int pg_compare(struct worker *w, struct pg_model *m, const struct pg_shape *shape, uint64_t *told,
+	       const struct store_sink *sink, struct error *err);
+
+/* adopt.c. All that is recorded of the model's states, anew. */
+int pg_report_recorded(struct worker *w, const struct pg_model *m, const struct store_sink *sink,
+		       struct error *err);
+/* LOOK_FIRST, the windows being found. shape->oid 0: there is no table, and nothing in it. */
 int pg_adopt(struct worker *w, struct pg_model *m, const struct pg_shape *shape, const PGresult *windows,
 	     const struct store_sink *sink, struct error *err);
 

@@ -113,7 +113,8 @@ struct worker {
 	unsigned prepared; /* generation of the connection that has our named statements */
 	unsigned runs;	   /* built since */
 	slot ran; /* the model whose SQL has run in the session since it was made anew; SLOT_NONE: of none */
-	bool clean; /* all that it built there is done */
+	bool clean;		  /* all that it built there is done */
+	struct pg_writes *writes; /* by slot, of a worker that looks (look.h); NULL: it never did */
 };
 
 /* store.c */

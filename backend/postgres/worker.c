@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "backend/postgres/pgstore.h"
+#include "backend/postgres/look.h"
 
 int pg_worker_open(struct store *s, const char *lane, struct worker **out, struct error *err)
 {
@@ -31,6 +31,7 @@ void pg_worker_close(struct worker *w)
 		return;
 	pg_disconnect(&w->conn);
 	pg_cancel_fini(&w->cancel);
+	pg_writes_free(w);
 	free(w);
 }
 

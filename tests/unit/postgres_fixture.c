@@ -195,6 +195,18 @@ struct stranger *stranger_session(const char *statement)
 	return (struct stranger *)c;
 }
 
+struct stranger *holder_session(const char *statement)
+{
+	const char *keys[] = {"host", "user", "dbname", NULL},
+		   *values[] = {server.dir, "postgres", getenv("PGDATABASE"), NULL};
+	PGconn *c = PQconnectdbParams(keys, values, 0);
+	PGresult *r = PQexec(c, statement);
+	if (PQresultStatus(r) != PGRES_COMMAND_OK)
+		give_up(statement, PQerrorMessage(c));
+	PQclear(r);
+	return (struct stranger *)c;
+}
+
 void stranger_end(struct stranger *s)
 {
 	PQfinish((PGconn *)s);

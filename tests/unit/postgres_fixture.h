@@ -30,6 +30,8 @@ const char *sql(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * for. */
 struct stranger;
 struct stranger *stranger_session(const char *statement);
+/* The same of the superuser, when the statement has been carried out; it may leave a transaction open. */
+struct stranger *holder_session(const char *statement);
 void stranger_end(struct stranger *s);
 
 #endif
