@@ -44,6 +44,9 @@ struct backend_listener {
 	/* What was queued or running in [first, end) was cancelled: those who wait for it get ECANCELED.
 	 * Before changed(). ran: an attempt was ended, or may have been; else all of it only waited. */
 	void (*cancelled)(void *ctx, slot model, struct ordinal_range batches, bool ran);
+	/* A new manifest: these have appeared, have gone, or have other batches, so that their names lead
+	 * elsewhere, and selections select others. What else is different of a model comes as changed(). */
+	void (*models)(void *ctx, const slot *models, size_t n);
 };
 
 struct catalog;
@@ -68,12 +71,19 @@ void backend_stop(struct backend *b);
  * now. */
 void backend_hurry(struct backend *b);
 
+/* The manifest is read again at once, whatever its file looks like. Any thread, while the threads run. */
+void backend_reload(struct backend *b);
+
 /* After backend_stop(), or instead of backend_start(). NULL is fine. */
 void backend_close(struct backend *b);
 
-/* Models are named by their slots, 0 .. backend_models() - 1; a slot's directory and batch size never change.
+/*
+ * Models are named by their slots, 0 .. backend_models() - 1; a slot's directory and batch size never change.
+ * A new manifest brings new slots, and a model that it has no more is gone: its name resolves no more.
  */
 int backend_models(const struct backend *b);
+int backend_models_present(const struct backend *b); /* so many are not gone */
+bool backend_gone(const struct backend *b, slot model);
 slot backend_find(const struct backend *b, const char *dir); /* -1: none */
 const char *backend_model_dir(const struct backend *b, slot model);
 enum batch_size backend_batch_size(const struct backend *b, slot model);

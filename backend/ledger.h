@@ -72,6 +72,13 @@ void ledger_free(struct ledger *l); /* NULL is fine */
 int ledger_enlist(struct ledger *l, slot model, const struct model *facts);
 
 /*
+ * Another manifest: the model has another begin, or other SQL. What is known stays, also before a begin that
+ * has moved on. Whether a request was made for other SQL than the model's is found out anew. -ENOMEM: the
+ * ledger is as before.
+ */
+int ledger_adapt(struct ledger *l, slot model, const struct model *facts);
+
+/*
  * What the store reports. -ENOMEM is the only failure: the ledger is as before.
  * Reporting the same thing twice changes nothing.
  */

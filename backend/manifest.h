@@ -237,9 +237,18 @@ struct node {
 	size_t n_parents;
 };
 
+/* What tells one state of a file from another. */
+struct file_stamp {
+	uint64_t dev, ino;
+	int64_t size, modified_ns, changed_ns;
+	uint32_t mode;
+	int err; /* 0: the file is there; else why not, and all others are 0 */
+};
+
 struct catalog {
-	unsigned references; /* atomic: catalog_hold() */
-	const char *path;    /* the manifest's file */
+	unsigned references;	 /* atomic: catalog_hold() */
+	const char *path;	 /* the manifest's file */
+	struct file_stamp stamp; /* of that, before it was read */
 	const char *project, *adapter_type, *dbt_version, *schema_version;
 	const struct model *models; /* sorted by dir */
 	size_t n_models;
@@ -258,6 +267,10 @@ struct catalog {
  * node is logged, and refuses the models that read it.
  */
 int manifest_load(const char *path, const struct log *log, struct catalog **out, struct error *err);
+
+/* Of what is at `path` now. */
+struct file_stamp manifest_stamp(const char *path);
+bool stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
 
 /*
  * A catalog begins with one reference; with the last one it is freed. Any thread. A model keeps its catalog

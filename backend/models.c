@@ -28,7 +28,7 @@ struct identity {
 	enum batch_size size;
 	slot slot;
 	int place;		   /* in `from` */
-	struct held_catalog *from; /* holds it: the last catalog that had the model */
+	struct held_catalog *from; /* holds it: the last catalog that had the model; the prepared one until then */
 	int next_place;		   /* in the prepared catalog; -1: it is not there, or none is prepared */
 	UT_hash_handle hh;
 };
@@ -47,7 +47,6 @@ struct models {
 	struct identity *by_key;
 	struct held_catalog *current; /* holds it; NULL: no catalog yet */
 	struct held_catalog *next;    /* holds it; NULL: none is prepared */
-	slot next_from;		      /* the first slot that it has given */
 };
 
 static void held_free(struct held_catalog *c)
@@ -189,6 +188,10 @@ static int give_slots(struct models *ms, struct held_catalog *c)
 			id = identity_new(ms, m, key);
 		if (!id)
 			return -ENOMEM;
+		if (!id->from) {
+			id->from = hold(c);
+			id->place = (int)i;
+		}
 		id->next_place = (int)i;
 		c->slots[i] = id->slot;
 	}
@@ -212,11 +215,6 @@ static int judge(const struct models *ms, struct held_catalog *c)
 
 void models_abandon(struct models *ms)
 {
-	while (ms->end > ms->next_from) {
-		struct identity *id = at(ms, --ms->end);
-		HASH_DEL(ms->by_key, id);
-		identity_free(id);
-	}
 	for (slot s = 0; s < ms->end; s++)
 		at(ms, s)->next_place = -1;
 	catalog_drop(ms->next);
@@ -227,7 +225,12 @@ int models_prepare(struct models *ms, struct catalog *catalog, void (*free_catal
 		   struct error *err)
 {
 	size_t n = catalog->n_models;
-	ms->next_from = ms->end;
+	if ((size_t)ms->end + n > SLOTS_MAX) {
+		if (free_catalog)
+			free_catalog(catalog);
+		return error_set(err, E2BIG, "%s, and one mount knows %d in its life: mount it anew",
+				 count_of((uint64_t)ms->end + n, "model", "models").text, SLOTS_MAX);
+	}
 	ms->next = held_new(catalog, free_catalog);
 	if (!ms->next && free_catalog)
 		free_catalog(catalog);
@@ -257,7 +260,8 @@ void models_swap(struct models *ms)
 
 const struct model *models_prepared(const struct models *ms, slot model)
 {
-	return &ms->next->catalog->models[at(ms, model)->next_place];
+	int place = at(ms, model)->next_place;
+	return place < 0 ? NULL : &ms->next->catalog->models[place];
 }
 
 slot models_end(const struct models *ms)

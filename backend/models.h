@@ -34,22 +34,22 @@ struct models *models_new(uint64_t supports);
 void models_free(struct models *ms);
 
 /*
- * A swap has two halves, so that the owner can make room for the new slots before anybody can name them.
- * models_prepare() gives the models of the catalog their slots. It takes the catalog over, also on failure
- * (-ENOMEM: everything is as before); free_catalog is called for it once, when the last reference goes, on
- * the thread that drops it; NULL: the catalog is the caller's, who keeps it until models_free(). Then comes
- * models_swap(): the prepared catalog is the current one from now on; or models_abandon(): everything is as
- * before.
+ * A swap has two halves, so that the owner can make room for the new slots, and tell the store of them,
+ * before anybody can name them. models_prepare() gives the models of the catalog their slots; until the swap
+ * a new one counts as gone, with the facts of this catalog. It takes the catalog over, also on failure
+ * (-ENOMEM; -E2BIG: more slots than SLOTS_MAX); free_catalog is called for it once, when the last reference
+ * goes, on the thread that drops it; NULL: the catalog is the caller's, who keeps it until models_free().
+ * Then comes models_swap(): the prepared catalog is the current one from now on; or models_abandon(): it
+ * never was, and the slots that it has given wait for their models.
  */
 int models_prepare(struct models *ms, struct catalog *catalog, void (*free_catalog)(struct catalog *c),
 		   struct error *err);
 void models_swap(struct models *ms);
 void models_abandon(struct models *ms);
-/* Between the halves: the facts of a slot that the prepared catalog has given. */
+/* Between the halves: the slot's facts in the prepared catalog; NULL: it has no such model. */
 const struct model *models_prepared(const struct models *ms, slot model);
 
-/* Slots are 0 .. models_end() - 1, those of gone models and of a prepared catalog included. Never falls, but
- * by what was prepared and abandoned. */
+/* Slots are 0 .. models_end() - 1, those of gone models and of a prepared catalog included. Never falls. */
 slot models_end(const struct models *ms);
 
 /* The model whose directory has this name now; SLOT_NONE: no model has. */

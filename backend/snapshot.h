@@ -14,6 +14,13 @@
 #include "backend/refusals.h"
 #include "backend/report/report.h"
 
+/* Of the manifest's file. */
+struct manifest_news {
+	int64_t loaded_at; /* us, our clock: of the one that is in force */
+	int64_t wrong_at;   /* of `wrong` */
+	struct error wrong; /* err != 0: why what is there now is not in force */
+};
+
 /* The pointers never change; what they point to is read with the lock, where it is not marked otherwise. */
 struct snapshot {
 	const struct backend *backend;
@@ -23,6 +30,7 @@ struct snapshot {
 	struct models *models;
 	const struct ledger *ledger;
 	const struct refusals *refusals;
+	const struct manifest_news *manifest;
 	const struct error *warehouse; /* err != 0: cannot be reached, and why */
 	int64_t since;		       /* immutable: when the mount began; us */
 };

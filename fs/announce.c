@@ -108,18 +108,50 @@ void announce_recheck(struct fs *fs, slot model, ordinal batch, const struct bat
 	announce_kick(fs);
 }
 
+static void add_dropped(struct fs *fs, const struct node *n)
+{
+	struct dropped_name *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return;
+	d->node = *n;
+	LOCKED(&fs->announcer.lock);
+	TAILQ_INSERT_TAIL(&fs->announcer.dropped, d, link);
+}
+
 void announce_locked(struct fs *fs, const struct node *n)
 {
-	struct dropped_name *d;
-
-	if (node_traits(n)->batch) {
+	if (node_traits(n)->batch)
 		kernel_cache_drop_names(&fs->kernel_cache, n->model, n->ordinal);
-	} else if ((d = calloc(1, sizeof(*d)))) {
-		d->node = *n;
-		LOCKED(&fs->announcer.lock);
-		TAILQ_INSERT_TAIL(&fs->announcer.dropped, d, link);
-	}
+	else
+		add_dropped(fs, n);
 	announce_kick(fs);
+}
+
+/* Without memory, or where it is no selection any more, it selects nothing. */
+static void select_again(struct fs *fs, uint64_t id, const struct selection_dir *former)
+{
+	struct backend_selection selected;
+
+	if (backend_select(fs->backend, former->text, &selected, NULL))
+		selected = (struct backend_selection){.n_models = 0};
+	struct selection_dir *dir = selection_new(former->text, &selected);
+	if (dir)
+		interned_set_selection(&fs->interned, id, dir);
+}
+
+void announce_models(struct fs *fs, const slot *models, size_t n)
+{
+	uint64_t id = 0;
+
+	for (size_t i = 0; i < n; i++)
+		add_dropped(fs, &(struct node){.kind = NODE_MODEL, .model = models[i]});
+	for (struct selection_dir *dir; (dir = interned_next_selection(&fs->interned, id, &id));) {
+		select_again(fs, id, dir);
+		add_dropped(fs, &(struct node){.kind = NODE_SELECTION, .model = -1, .interned = id});
+		selection_put(dir);
+	}
+	fuse_lowlevel_notify_inval_inode(fs->session, FUSE_ROOT_ID, 0, 0);
 }
 
 void announce_surplus(struct fs *fs)
@@ -246,8 +278,10 @@ static void drop_names(struct fs *fs, const struct node *n)
 	case NODE_PROGRESS:
 		drop_range_names(fs, n);
 		break;
-	case NODE_ROOT:
 	case NODE_MODEL:
+		drop_name(fs, FUSE_ROOT_ID, backend_model_dir(fs->backend, n->model), "");
+		break;
+	case NODE_ROOT:
 	case NODE_LINK:
 	case NODE_BATCH_SQL:
 	case NODE_KINDS:

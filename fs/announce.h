@@ -60,6 +60,10 @@ void announce_kick(struct fs *fs);
 /* Any thread. The file's inode is locked (own_inode.h): the names that lead to it are dropped. */
 void announce_locked(struct fs *fs, const struct node *n);
 
+/* Any thread. A new manifest: what the names of these models lead to is another model's, or nobody's; and
+ * what selections select. After announce_kick(). */
+void announce_models(struct fs *fs, const slot *models, size_t n);
+
 /* Any thread, after something was interned: the kernel is told to drop names where too much is. */
 void announce_surplus(struct fs *fs);
 

@@ -69,7 +69,7 @@ static int64_t root_changed_at(const struct fs *fs)
 {
 	int64_t last = 0;
 
-	for (int m = 0; m < fs->models; m++) {
+	for (int m = 0; m < backend_models(fs->backend); m++) {
 		int64_t at = backend_changed_at(fs->backend, m);
 		last = at > last ? at : last;
 	}
@@ -171,7 +171,7 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 {
 	switch (n->kind) {
 	case NODE_ROOT:
-		of_directory(fs, n, fs->models, st);
+		of_directory(fs, n, backend_models_present(fs->backend), st);
 		return 0;
 	case NODE_MODEL:
 		of_directory(fs, n, 0, st);

@@ -6,7 +6,9 @@
 #include "fs/dir.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "backend/base/cleanup.h"
 #include "fs/attr.h"
 #include "fs/fixed_names.h"
 #include "fs/name.h"
@@ -92,12 +94,14 @@ static bool emit_fixed(struct listing *l, off_t off)
 static void list_models(struct listing *l, off_t off)
 {
 	struct node n = {.kind = NODE_MODEL};
+	int end = backend_models(l->fs->backend);
 
 	/* lseek() takes anybody anywhere. */
-	if (off >= POSITION_FIRST && off - POSITION_FIRST >= l->fs->models)
+	if (off >= POSITION_FIRST && off - POSITION_FIRST >= end)
 		return;
-	for (n.model = off < POSITION_FIRST ? 0 : (int)(off - POSITION_FIRST) + 1; n.model < l->fs->models;
-	     n.model++) {
+	for (n.model = off < POSITION_FIRST ? 0 : (int)(off - POSITION_FIRST) + 1; n.model < end; n.model++) {
+		if (backend_gone(l->fs->backend, n.model))
+			continue;
 		struct fuse_entry_param e = {
 			.ino = node_id(&n),
 			.attr_timeout = ATTR_FOREVER_S,
@@ -109,23 +113,34 @@ static void list_models(struct listing *l, off_t off)
 	}
 }
 
+static int compare_slots(const void *a, const void *b)
+{
+	const slot *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* By slot, because a new manifest may put others between those that were listed already. */
 static void list_links(struct listing *l, const struct selection_dir *dir, off_t off)
 {
-	const struct backend_selection *s = &dir->selected;
+	size_t count = dir->selected.n_models;
+	auto_free slot *models = malloc((count + 1) * sizeof(*models));
 
-	for (size_t i = off < POSITION_FIRST ? 0 : (size_t)(off - POSITION_FIRST) + 1; i < s->n_models; i++) {
-		struct node n = {.kind = NODE_LINK, .model = s->models[i]};
+	if (!models)
+		return;
+	memcpy(models, dir->selected.models, count * sizeof(*models));
+	qsort(models, count, sizeof(*models), compare_slots);
+	for (size_t i = 0; i < count; i++) {
+		struct node n = {.kind = NODE_LINK, .model = models[i]};
 		struct fuse_entry_param e = {.ino = node_id(&n), .entry_timeout = ATTR_FOREVER_S};
+		if (POSITION_FIRST + (off_t)n.model <= off || backend_gone(l->fs->backend, n.model))
+			continue;
 		attr_of(l->fs, &n, &e.attr);
-		if (!emit(l, backend_model_dir(l->fs->backend, n.model), &e, POSITION_FIRST + (off_t)i))
+		if (!emit(l, backend_model_dir(l->fs->backend, n.model), &e, POSITION_FIRST + (off_t)n.model))
 			return;
 	}
 }
 
-/*
- * sure: the name was marked before the state was looked at. Else a change between the two has told the kernel
- * nothing, and it must keep neither the name nor the attributes.
- */
 static bool emit_batch(struct listing *l, struct node *n, const struct batch_glance *glance, bool sure)
 {
 	struct fs *fs = l->fs;
@@ -206,7 +221,8 @@ static void list(struct fs *fs, fuse_req_t req, const struct node *dir, size_t s
 	} else if (dir->kind == NODE_SELECTION && !selection) {
 		fuse_reply_err(req, ESTALE);
 	} else {
-		if (emit_dots(&l, off) && emit_fixed(&l, off)) {
+		bool gone = dir->kind == NODE_MODEL && backend_gone(fs->backend, dir->model);
+		if (emit_dots(&l, off) && !gone && emit_fixed(&l, off)) {
 			if (dir->kind == NODE_ROOT)
 				list_models(&l, off);
 			else if (selection)

@@ -187,7 +187,9 @@ void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	struct fs *fs = fuse_req_userdata(req);
 	struct statvfs st = {.f_bsize = 4096, .f_frsize = 512, .f_namemax = 255};
 
-	for (int m = 0; m < fs->models; m++) {
+	for (int m = 0; m < backend_models(fs->backend); m++) {
+		if (backend_gone(fs->backend, m))
+			continue;
 		struct ordinal_range all = backend_existing(fs->backend, m);
 		st.f_files += all.end > all.first ? all.end - all.first : 0;
 	}

@@ -282,6 +282,35 @@ struct selection_dir *interned_get_selection(struct interned *t, uint64_t id)
 	return e->selection;
 }
 
+struct selection_dir *interned_next_selection(struct interned *t, uint64_t after, uint64_t *id)
+{
+	struct interned_entry *next = NULL;
+
+	LOCKED(&t->lock);
+	for (struct interned_entry *e = t->by_id; e; e = e->by_id.next)
+		if (e->what == INTERNED_SELECTION && e->id > after && (!next || e->id < next->id))
+			next = e;
+	if (!next)
+		return NULL;
+	*id = next->id;
+	selection_hold(next->selection);
+	return next->selection;
+}
+
+void interned_set_selection(struct interned *t, uint64_t id, struct selection_dir *dir)
+{
+	struct selection_dir *former = dir;
+	{
+		LOCKED(&t->lock);
+		struct interned_entry *e = find(t, id);
+		if (e && e->what == INTERNED_SELECTION) {
+			former = e->selection;
+			e->selection = dir;
+		}
+	}
+	selection_put(former);
+}
+
 bool interned_count(struct interned *t, uint64_t id)
 {
 	LOCKED(&t->lock);

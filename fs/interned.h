@@ -79,6 +79,12 @@ int interned_add_selection(struct interned *t, const char *text, struct backend_
 /* To be given to selection_put(). NULL: the id is not known, or no selection's. */
 struct selection_dir *interned_get_selection(struct interned *t, uint64_t id);
 
+/* The one whose id comes next behind `after`, as interned_get_selection() gives it. NULL: there is none. */
+struct selection_dir *interned_next_selection(struct interned *t, uint64_t after, uint64_t *id);
+
+/* What it selects now. Takes `dir` over. Who has the former one goes on with it. */
+void interned_set_selection(struct interned *t, uint64_t id, struct selection_dir *dir);
+
 /* A fixed name in the selection was looked up: its inode has the selection's id. False: it is not known. */
 bool interned_count(struct interned *t, uint64_t id);
 

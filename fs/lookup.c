@@ -193,6 +193,12 @@ static void lookup_in_model(struct fs *fs, fuse_req_t req, const struct node *di
 	struct name name;
 	struct node n = {.model = dir->model};
 
+	/* A directory that is open, or somebody's working directory, outlives its model, as a removed one
+	 * does. */
+	if (backend_gone(fs->backend, dir->model)) {
+		fuse_reply_err(req, ENOENT);
+		return;
+	}
 	if (find_fixed(NODE_MODEL, text, &n)) {
 		reply_entry(fs, req, &n);
 		return;
@@ -263,8 +269,14 @@ static int select_models(struct fs *fs, fuse_req_t req, const char *text, uint64
 	const struct backend_file nothing = {.model = SLOT_NONE, .lookup = true};
 	struct error err = {.err = 0};
 
-	if (interned_find_selection(&fs->interned, text, id))
-		return 0;
+	if (interned_find_selection(&fs->interned, text, id)) {
+		auto_selection struct selection_dir *dir = interned_get_selection(&fs->interned, *id);
+		if (dir && dir->selected.n_models > 0)
+			return 0;
+		/* What it selected has gone with the manifest of then. */
+		interned_forget(&fs->interned, *id, 1);
+		return -ENOENT;
+	}
 	/* A hidden file that somebody looks for everywhere: dbt has no name that begins so. */
 	if (text[0] == '.')
 		return -ENOENT;

@@ -20,7 +20,6 @@
 struct fs {
 	/* Immutable from fs_open() on. */
 	struct backend *backend;
-	int models;
 	uid_t uid;
 	gid_t gid;
 	mode_t umask;

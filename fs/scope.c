@@ -128,7 +128,7 @@ void scope_leave_out_unrunnable(const struct backend *b, struct scope *p)
 int fs_node(struct fs *fs, uint64_t ino, struct node *out)
 {
 	if (!node_parse(ino, out) || (out->interned && !interned_resolve(&fs->interned, out)) ||
-	    out->model >= fs->models)
+	    out->model >= backend_models(fs->backend))
 		return -ESTALE;
 	return node_traits(out)->fixed && !fixed_of(out) ? -ESTALE : 0;
 }

@@ -33,7 +33,6 @@ static struct fs *make_fs(const struct fs_config *config)
 	if (!fs)
 		return NULL;
 	fs->backend = config->backend;
-	fs->models = backend_models(config->backend);
 	fs->uid = config->uid;
 	fs->gid = config->gid;
 	fs->umask = config->umask;
@@ -89,9 +88,19 @@ static void on_cancelled(void *ctx, slot model, struct ordinal_range batches, bo
 	wait_cancelled(ctx, model, batches, ran);
 }
 
+/* Before on_changed() of the same models. */
+static void on_models(void *ctx, const slot *models, size_t n)
+{
+	struct fs *fs = ctx;
+
+	announce_models(fs, models, n);
+	announce_kick(fs);
+}
+
 void fs_listener(struct fs *fs, struct backend_listener *out)
 {
-	*out = (struct backend_listener){.ctx = fs, .changed = on_changed, .cancelled = on_cancelled};
+	*out = (struct backend_listener){
+		.ctx = fs, .changed = on_changed, .cancelled = on_cancelled, .models = on_models};
 }
 
 static void on_end(void *arg)

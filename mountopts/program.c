@@ -105,13 +105,15 @@ static int make_absolute(char **path, struct error *err)
 static int prepare(struct program *p, const struct engine *const *engines)
 {
 	struct error err = {0};
-	if (launch_guard_stdio(&err) || make_absolute(&p->o.database, &err))
+	if (launch_guard_stdio(&err) || make_absolute(&p->o.database, &err) ||
+	    make_absolute(&p->o.manifest, &err))
 		return fail(EXIT_INTERNAL, &err);
 	p->log.level = p->o.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 	if (p->o.now_given)
 		p->clock = clock_starting_at(p->o.now_us);
 	p->source = realpath(p->o.manifest, NULL);
-	if (manifest_load(p->source ? p->source : p->o.manifest, &p->log, &p->catalog, &err) ||
+	/* By the name that was given, because a link may lead to another file later. */
+	if (manifest_load(p->o.manifest, &p->log, &p->catalog, &err) ||
 	    options_engine(&p->o, engines, p->catalog->adapter_type, &p->engine, &err))
 		return fail(EXIT_MANIFEST, &err);
 	if (options_settle(&p->o, p->engine, &err))

@@ -80,7 +80,7 @@ static void take_signal(int fd, struct drain *d, const struct serve *s)
 	struct signalfd_siginfo info;
 	while (read(fd, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo == SIGHUP)
-			log_debug(s->log, "SIGHUP: nothing to do");
+			backend_reload(s->backend);
 		else if (info.ssi_signo == SIGCHLD)
 			reap();
 		else

@@ -26,25 +26,44 @@ struct recorded_request *recorded_make(struct ledger *l, const struct store_requ
 	struct recorded_request *k = recorded_find(l, r->id);
 	if (k) {
 		requester_set(l, &k->by, by);
+		recorded_set_code(l, k, r->code);
 		return k;
 	}
 	k = calloc(1, sizeof *k);
 	if (k) {
 		*k = (struct recorded_request){
 			.id = r->id, .model = r->model, .batches = r->batches, .at = r->at, .by = by};
-		k->foreign = r->code && strcmp(r->code, model_state_of(l, r->model)->code) != 0;
+		recorded_set_code(l, k, r->code);
 		HASH_ADD(hh, l->recorded, id, sizeof k->id, k);
 	}
 	if (k && hash_has(k->hh))
 		return k;
+	if (k && k->code)
+		code_unref(l, k->code);
 	requester_unref(l, by);
 	free(k);
 	return NULL;
 }
 
+void recorded_judge(const struct ledger *l, struct recorded_request *k)
+{
+	k->foreign = k->code && strcmp(k->code->code, model_state_of(l, k->model)->code) != 0;
+}
+
+void recorded_set_code(struct ledger *l, struct recorded_request *k, const char *code)
+{
+	struct code_entry *was = k->code;
+	k->code = code ? code_intern(l, code) : NULL;
+	if (was)
+		code_unref(l, was);
+	recorded_judge(l, k);
+}
+
 void recorded_forget(struct ledger *l, struct recorded_request *k)
 {
 	HASH_DELETE(hh, l->recorded, k);
+	if (k->code)
+		code_unref(l, k->code);
 	requester_unref(l, k->by);
 	free(k);
 }

@@ -17,7 +17,8 @@ struct recorded_request {
 			*/
 	bool unsure;   /* as a batch's flag: not reported again yet */
 	bool foreign;  /* made for other SQL than the model has here */
-	unsigned refs; /* details that name it */
+	struct code_entry *code; /* what it was made for; NULL: for whatever there is */
+	unsigned refs;		 /* details that name it */
 	int64_t at;
 	const struct requester *by;
 	char last_failure[6]; /* SQLSTATE */
@@ -27,6 +28,9 @@ struct recorded_request {
 
 struct recorded_request *recorded_find(const struct ledger *l, int64_t id); /* NULL: not known */
 struct recorded_request *recorded_make(struct ledger *l, const struct store_request_row *r);
+/* Whose SQL it was made for, as a row says. No memory: the model's. */
+void recorded_set_code(struct ledger *l, struct recorded_request *k, const char *code);
+void recorded_judge(const struct ledger *l, struct recorded_request *k); /* whether that is the model's */
 void recorded_forget(struct ledger *l, struct recorded_request *k); /* not open, and no detail names it */
 void recorded_free(struct ledger *l);
 

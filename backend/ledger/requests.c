@@ -219,7 +219,7 @@ static void renew(struct ledger *l, struct recorded_request *k, const struct sto
 	k->model = r->model;
 	k->batches = r->batches;
 	k->at = r->at;
-	k->foreign = r->code && strcmp(r->code, model_state_of(l, r->model)->code) != 0;
+	recorded_set_code(l, k, r->code);
 	k->finished = k->unsure = false;
 	k->equal_failures = 0;
 }

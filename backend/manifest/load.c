@@ -182,6 +182,29 @@ static int find_manifest(const char *path, struct strbuf *out, struct error *err
 	return strbuf_broken(out) ? error_set(err, ENOMEM, "%s: no memory", path) : 0;
 }
 
+static struct file_stamp stamp_of(const struct stat *st)
+{
+	return (struct file_stamp){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = st->st_size,
+		.mode = st->st_mode,
+		.modified_ns = st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec,
+		.changed_ns = st->st_ctim.tv_sec * INT64_C(1000000000) + st->st_ctim.tv_nsec};
+}
+
+struct file_stamp manifest_stamp(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) ? (struct file_stamp){.err = errno} : stamp_of(&st);
+}
+
+bool stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns && a->err == b->err;
+}
+
 int manifest_load(const char *path, const struct log *log, struct catalog **out, struct error *err)
 {
 	auto_strbuf file = STRBUF_INIT;
@@ -207,6 +230,8 @@ int manifest_load(const char *path, const struct log *log, struct catalog **out,
 	if (!root)
 		return syntax_error(file.str, f, &wrong, err);
 	r = catalog_from_json(root, file.str, log, out, err);
+	if (!r)
+		(*out)->stamp = stamp_of(&st);
 	json_decref(root);
 	/*
 	 * The parsed document was several times as large as the file (405 MB for 83 MB of JSON): gives the

@@ -130,6 +130,8 @@ struct report_mount {
 	const char *version, *engine, *manifest,
 		*warehouse_error; /* warehouse_error is NULL while the mount is connected */
 	int64_t pid, since, loaded_at;
+	int64_t manifest_wrong_at; /* 0: nothing is wrong with the manifest's file */
+	const char *manifest_wrong;
 };
 /* What .status at the root says of one model. */
 struct report_of_model {

@@ -2,12 +2,20 @@
 /* The .status at the root: all models together, each by itself, and the mount. */
 #include "backend/report/json.h"
 
+static json_t *manifest_error(const struct report_mount *m)
+{
+	return m->manifest_wrong_at ? json_pack("{s:o, s:o}", "at", json_time(m->manifest_wrong_at),
+						"message", json_text(m->manifest_wrong))
+				    : json_null();
+}
+
 static json_t *mount_object(const struct report_mount *m)
 {
-	return json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:n, s:o}", "version", m->version, "engine",
+	return json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:o}", "version", m->version, "engine",
 			 m->engine, "pid", (json_int_t)m->pid, "since", json_time(m->since), "manifest",
 			 m->manifest, "manifest_loaded_at", json_time(m->loaded_at), "manifest_error",
-			 "warehouse", json_text(m->warehouse_error ? m->warehouse_error : "connected"));
+			 manifest_error(m), "warehouse",
+			 json_text(m->warehouse_error ? m->warehouse_error : "connected"));
 }
 
 int report_root(const struct report_of_model *models, size_t n, struct report_frozen *frozen,

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which models there are: the first catalog comes at open, as any later one would. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
 #include "backend/base/count.h"
+#include "backend/base/log.h"
 #include "backend/engine.h"
 #include "backend/ledger.h"
 #include "backend/models.h"
 #include "backend/schedule/catalog.h"
 #include "backend/schedule/changes.h"
 #include "backend/schedule/model.h"
+#include "backend/schedule/refusal.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/sink.h"
 
 /* New slots get their place in what is kept a model, before anybody can name them. */
 static int grow(struct backend *b)
@@ -28,19 +35,167 @@ static int grow(struct backend *b)
 	return 0;
 }
 
-int backend_swap(struct backend *b, struct catalog *catalog, struct error *err)
+/* What the store is told, and says, by slot. */
+struct taking {
+	slot n;
+	const struct model **facts; /* NULL: the catalog has no such model */
+	struct store_target *targets;
+	bool *news; /* it has appeared, has gone, or has other facts that show in names, modes or what is
+		       built */
+};
+
+static int prepare(struct backend *b, struct taking *t, struct catalog *catalog, struct error *err)
 {
+	LOCKED(&b->lock);
 	int r = models_prepare(b->models, catalog, catalog_free, err);
 	if (r < 0)
 		return r;
-	if (grow(b) < 0) {
+	t->n = models_end(b->models);
+	t->facts = calloc((size_t)t->n + 1, sizeof *t->facts);
+	t->targets = calloc((size_t)t->n + 1, sizeof *t->targets);
+	t->news = calloc((size_t)t->n + 1, sizeof *t->news);
+	if (!t->facts || !t->targets || !t->news || grow(b) < 0) {
 		models_abandon(b->models);
 		return error_set(err, ENOMEM, "no memory for %s",
-				 count_of((uint64_t)models_end(b->models), "model", "models").text);
+				 count_of((uint64_t)t->n, "model", "models").text);
+	}
+	for (slot s = 0; s < t->n; s++)
+		t->facts[s] = models_prepared(b->models, s);
+	return 0;
+}
+
+static int adapt(struct backend *b, const struct taking *t, struct error *err)
+{
+	LOCKED(&b->lock);
+	for (slot s = 0; s < t->n; s++)
+		if (t->facts[s] && ledger_adapt(b->ledger, s, t->facts[s]) < 0)
+			return error_set(err, ENOMEM, "no memory for the batches of %s", dir_of(b, s));
+	return 0;
+}
+
+/* With the lock. */
+static bool same_facts(const struct model *a, const struct model *b)
+{
+	return strcmp(a->code, b->code) == 0 && a->begin == b->begin && a->lookback == b->lookback &&
+	       a->full_refresh == b->full_refresh && a->concurrent_batches == b->concurrent_batches;
+}
+
+/* With the lock. */
+static void new_target(struct backend *b, slot s, const struct store_target *target, bool other_code)
+{
+	struct model_runtime *m = &b->runtime[s];
+	model_target(m, target);
+	m->adopting |= target->look && model_runs(b, s);
+	if (!other_code)
+		return;
+	/* What refused the former SQL says nothing of this one. */
+	m->prepared = false;
+	free(m->prepare_error);
+	m->prepare_error = NULL;
+}
+
+/* Returns what held the former catalog, to be dropped without the lock: it may be large. */
+static struct held_catalog *swap(struct backend *b, struct taking *t)
+{
+	LOCKED(&b->lock);
+	struct held_catalog *former = models_count(b->models) ? models_hold_current(b->models) : NULL;
+	auto_free bool *ran = calloc((size_t)t->n + 1, sizeof *ran);
+	auto_free bool *other_code = calloc((size_t)t->n + 1, sizeof *other_code);
+	for (slot s = 0; s < t->n; s++) {
+		const struct model *was = models_gone(b->models, s) ? NULL : facts_of(b, s),
+				   *now = t->facts[s];
+		t->news[s] = !was != !now || (was && now && !same_facts(was, now));
+		if (ran && other_code) {
+			ran[s] = was && model_runs(b, s);
+			other_code[s] = now && strcmp(facts_of(b, s)->code, now->code) != 0;
+		}
 	}
 	models_swap(b->models);
-	/* What is kept of a model may name facts of the catalog that has gone. */
-	for (slot s = 0; s < b->runtime_end; s++)
-		touch_model(b, s);
-	return 0;
+	b->manifest = (struct manifest_news){.loaded_at = clock_now_us(b->config.clock)};
+	for (slot s = 0; s < t->n; s++) {
+		if (t->facts[s])
+			new_target(b, s, &t->targets[s], !other_code || other_code[s]);
+		t->news[s] |= !ran || ran[s] != model_runs(b, s);
+		/* What is kept of a model may name facts of the catalog that has gone. */
+		if (t->news[s])
+			touch_model(b, s);
+		else
+			b->runtime[s].generation++;
+	}
+	b->changes++;
+	b->woken = true;
+	pthread_cond_broadcast(&b->slow_wake);
+	return former;
+}
+
+/* Names before attributes: whoever looks at once finds the new ones. */
+static void tell(struct backend *b, const struct taking *t)
+{
+	auto_free slot *models = calloc((size_t)t->n + 1, sizeof *models);
+	size_t n = 0;
+	for (slot s = 0; models && s < t->n; s++)
+		if (t->news[s])
+			models[n++] = s;
+	if (b->listener.models && n)
+		b->listener.models(b->listener.ctx, models, n);
+	for (size_t i = 0; i < n; i++)
+		changed(b, models[i], backend_existing(b, models[i]));
+}
+
+int catalog_take_over(struct backend *b, struct catalog *catalog, struct error *err)
+{
+	struct taking t = {0};
+	struct store_sink sink;
+	int r = prepare(b, &t, catalog, err);
+	bool prepared = r == 0;
+	if (r == 0)
+		r = store_enlist(b->store, t.facts, t.targets, (size_t)t.n, err);
+	if (r == 0)
+		r = adapt(b, &t, err);
+	if (r == 0)
+		r = store_load(b->store, backend_sink(b, &sink), err);
+	if (r == 0) {
+		catalog_drop(swap(b, &t));
+		tell(b, &t);
+	} else if (prepared) {
+		LOCKED(&b->lock);
+		models_abandon(b->models);
+	}
+	free(t.facts);
+	free(t.targets);
+	free(t.news);
+	return r;
+}
+
+static void failed(struct backend *b, const struct error *err)
+{
+	log_error(b->config.log, "the new manifest is not in force: %s", err->text);
+	LOCKED(&b->lock);
+	b->manifest.wrong_at = clock_now_us(b->config.clock);
+	b->manifest.wrong = *err;
+}
+
+int catalog_take_coming(struct backend *b, struct error *err)
+{
+	struct catalog *coming;
+	{
+		LOCKED(&b->lock);
+		coming = steal(&b->coming);
+	}
+	if (!coming)
+		return 0;
+	catalog_hold(coming);
+	int r = catalog_take_over(b, coming, err);
+	if (r == 0)
+		log_info(b->config.log, "%s: read again, %s", coming->path,
+			 count_of(coming->n_models, "model", "models").text);
+	else if (!warehouse_away(r))
+		failed(b, err);
+	{
+		LOCKED(&b->lock);
+		if (warehouse_away(r) && !b->coming)
+			b->coming = steal(&coming);
+	}
+	catalog_free(coming);
+	return warehouse_away(r) ? r : 0;
 }

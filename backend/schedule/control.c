@@ -7,6 +7,7 @@
 #include "backend/ledger.h"
 #include "backend/models.h"
 #include "backend/schedule/asks.h"
+#include "backend/schedule/catalog.h"
 #include "backend/schedule/control.h"
 #include "backend/schedule/freeze.h"
 #include "backend/schedule/model.h"
@@ -117,6 +118,8 @@ static int turn(struct backend *b, struct error *err)
 		ledger_forget_closed(b->ledger);
 		idle = ms > 0 && !b->woken;
 	}
+	if (r == 0)
+		r = catalog_take_coming(b, err);
 	if (r == 0 && asks_clear(b))
 		r = outcomes_settle(b, err);
 	if (r < 0)

@@ -3,6 +3,8 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "backend/backend.h"
 #include "backend/base/cleanup.h"
@@ -23,6 +25,7 @@
 #include "backend/schedule/model.h"
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/prune.h"
+#include "backend/schedule/reload.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/sink.h"
 #include "backend/schedule/slow.h"
@@ -64,6 +67,7 @@ static struct backend *backend_new(const struct backend_config *config)
 						  .timeout_s = config->timeout_s,
 						  .read_only = config->read_only};
 	b->since = clock_now_us(config->clock);
+	b->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	STAILQ_INIT(&b->asks);
 	STAILQ_INIT(&b->frozen);
 	STAILQ_INIT(&b->outcomes);
@@ -83,46 +87,21 @@ static struct backend *backend_new(const struct backend_config *config)
 	return b;
 }
 
-static int enlist(struct backend *b, struct error *err)
-{
-	slot n = models_end(b->models);
-	auto_free const struct model **facts = calloc((size_t)n + 1, sizeof *facts);
-	auto_free struct store_target *targets = calloc((size_t)n + 1, sizeof *targets);
-	if (!facts || !targets)
-		return error_set(err, ENOMEM, "no memory for %s",
-				 count_of((uint64_t)n, "model", "models").text);
-	for (slot i = 0; i < n; i++)
-		facts[i] = facts_of(b, i);
-	int r = store_enlist(b->store, facts, targets, (size_t)n, err);
-	for (slot i = 0; r == 0 && i < n; i++) {
-		model_target(&b->runtime[i], &targets[i]);
-		b->runtime[i].adopting = targets[i].look && model_runs(b, i);
-	}
-	return r;
-}
-
 int backend_open(const struct backend_config *config, struct catalog *catalog, struct backend **out,
 		 struct error *err)
 {
 	struct backend *b = backend_new(config);
-	if (!b || !b->models || !b->workers || !b->ledger) {
+	if (!b || !b->models || !b->workers || !b->ledger || b->reload_fd < 0) {
 		catalog_free(catalog);
 		backend_close(b);
 		return error_set(err, ENOMEM, "no memory to open a warehouse");
 	}
-	struct store_sink sink;
-	int r;
-	{
-		LOCKED(&b->lock);
-		r = backend_swap(b, catalog, err);
-	}
-	if (r == 0)
-		r = store_open(config->engine, &b->engine_config, &b->store, err);
+	int r = store_open(config->engine, &b->engine_config, &b->store, err);
 	b->snapshot.store = b->store;
 	if (r == 0)
-		r = enlist(b, err);
-	if (r == 0)
-		r = store_load(b->store, backend_sink(b, &sink), err);
+		r = catalog_take_over(b, catalog, err);
+	else
+		catalog_free(catalog);
 	if (r < 0) {
 		backend_close(b);
 		return r;
@@ -143,6 +122,7 @@ static void wake_all(struct backend *b)
 	pthread_cond_broadcast(&b->slow_wake);
 	pthread_cond_broadcast(&b->cancel_wake);
 	lane_wake(&b->history_lane);
+	reloader_wake(b);
 	for (int i = 0; i < b->config.jobs; i++)
 		pthread_cond_broadcast(&b->workers[i].wake);
 }
@@ -163,6 +143,7 @@ static int start_service(struct backend *b)
 	} all[] = {{control_main, b, &b->control},
 		   {slow_main, b, &b->slow},
 		   {cancel_main, b, &b->canceller},
+		   {reloader_main, b, &b->reloader},
 		   {lane_main, &b->history_lane, &b->history_lane.thread}};
 	size_t n = 0;
 	int r = 0;
@@ -259,6 +240,7 @@ static void end_threads(struct backend *b)
 	pthread_join(b->slow, NULL);
 	pthread_join(b->canceller, NULL);
 	pthread_join(b->history_lane.thread, NULL);
+	pthread_join(b->reloader, NULL);
 	for (int i = 0; i < b->config.jobs; i++)
 		if (b->workers[i].started)
 			pthread_join(b->workers[i].thread, NULL);
@@ -342,5 +324,8 @@ void backend_close(struct backend *b)
 	free(b->workers);
 	free(b->runtime);
 	models_free(b->models);
+	catalog_free(b->coming);
+	if (b->reload_fd >= 0)
+		close(b->reload_fd);
 	free(b);
 }

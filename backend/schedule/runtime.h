@@ -67,7 +67,12 @@ struct backend {
 	/* Apart from the looks, which may be reading a table for minutes. */
 	struct lane history_lane;
 
-	pthread_t control, slow, canceller;
+	struct manifest_news manifest;
+	struct catalog *coming; /* the newest manifest, until the control thread takes it over; NULL: none */
+	bool reload_asked;	/* without waiting for the file to change */
+	int reload_fd;		/* immutable: an eventfd that wakes the reloader */
+
+	pthread_t control, slow, canceller, reloader;
 	bool threads;			 /* they run */
 	struct open_worker *slow_worker; /* NULL: the slow lane is not up */
 	pthread_cond_t slow_wake;	 /* a model is to be adopted, or the end */

@@ -17,6 +17,7 @@ void snapshot_init(struct backend *b)
 					.models = b->models,
 					.ledger = b->ledger,
 					.refusals = &b->refusals,
+					.manifest = &b->manifest,
 					.warehouse = &b->warehouse,
 					.since = b->since};
 }

@@ -238,7 +238,9 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 				     .warehouse_error = v->warehouse->err ? v->warehouse->text : NULL,
 				     .pid = getpid(),
 				     .since = v->since,
-				     .loaded_at = v->since};
+				     .loaded_at = v->manifest->loaded_at,
+				     .manifest_wrong_at = v->manifest->wrong.err ? v->manifest->wrong_at : 0,
+				     .manifest_wrong = v->manifest->wrong.text};
 	int r = report_root(models, n, &frozen, refusals_of_root(v->refusals), &mount, &source, out);
 	report_frozen_fini(&frozen);
 	return r;

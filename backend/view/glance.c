@@ -10,6 +10,20 @@ int backend_models(const struct backend *b)
 	return models_end(v->models);
 }
 
+int backend_models_present(const struct backend *b)
+{
+	const struct snapshot *v = snapshot_of(b);
+	LOCKED(v->lock);
+	return (int)models_count(v->models);
+}
+
+bool backend_gone(const struct backend *b, slot model)
+{
+	const struct snapshot *v = snapshot_of(b);
+	LOCKED(v->lock);
+	return models_gone(v->models, model);
+}
+
 slot backend_find(const struct backend *b, const char *dir)
 {
 	const struct snapshot *v = snapshot_of(b);

@@ -229,14 +229,6 @@ def test_an_unmount_amid_requests_is_no_fault(ready, mount, tmp_path):
             loop.wait()
 
 
-def test_sighup_changes_nothing(ready, mount):
-    m = mount(ready, "rw", now=NOW)
-    m.process.send_signal(signal.SIGHUP)
-    m.build("sessions", "2024-09-01")
-    assert m.process.poll() is None
-    m.unmount()
-
-
 def test_in_the_background(binary, ready, tmp_path):
     mnt = tmp_path / "mnt"
     mnt.mkdir()

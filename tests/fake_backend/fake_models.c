@@ -13,6 +13,16 @@ int backend_models(const struct backend *b)
 	return b->n;
 }
 
+int backend_models_present(const struct backend *b)
+{
+	return b->n;
+}
+
+bool backend_gone(const struct backend *b, slot model)
+{
+	return false;
+}
+
 slot backend_find(const struct backend *b, const char *dir)
 {
 	for (int m = 0; m < b->n; m++)

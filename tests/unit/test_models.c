@@ -279,9 +279,9 @@ static void what_is_held_stays(void **state)
 	assert_int_equal(freed[2], 1);
 }
 
-static void what_is_abandoned_was_never_there(void **state)
+static void what_is_abandoned_cannot_be_named(void **state)
 {
-	int freed[2] = {0};
+	int freed[3] = {0};
 	struct error err = {0};
 	struct models *ms = models_new(0);
 	(void)state;
@@ -291,15 +291,21 @@ static void what_is_abandoned_was_never_there(void **state)
 	assert_int_equal(models_end(ms), 4);
 	assert_string_equal(models_prepared(ms, 2)->dir, "a");
 	assert_string_equal(models_prepared(ms, 0)->dir, "b");
+	assert_null(models_prepared(ms, 1));
+	assert_true(models_gone(ms, 2));
 	names_are(ms, "bc");
 	models_abandon(ms);
-	assert_int_equal(freed[1], 1);
-	assert_int_equal(models_end(ms), 2);
+	assert_int_equal(freed[1], 0);
+	assert_int_equal(models_end(ms), 4);
+	assert_true(models_gone(ms, 2));
+	assert_string_equal(models_at(ms, 2)->dir, "a");
 	names_are(ms, "bc");
 	assert_int_equal(models_find(ms, "x"), SLOT_NONE);
-	swap(ms, catalog_of("bcy", &freed[1]));
-	assert_int_equal(models_find(ms, "y"), 2);
-	names_are(ms, "bcy");
+	swap(ms, catalog_of("abcxy", &freed[2]));
+	assert_int_equal(freed[1], 1); /* its slots have their facts from the new one */
+	assert_int_equal(models_find(ms, "a"), 2);
+	assert_int_equal(models_find(ms, "y"), 4);
+	names_are(ms, "abcxy");
 	models_free(ms);
 	assert_int_equal(freed[0], 1);
 }
@@ -339,7 +345,7 @@ int main(void)
 		cmocka_unit_test(what_is_read_is_named_by_slots),
 		cmocka_unit_test(readers_are_found_by_what_they_read),
 		cmocka_unit_test(what_is_held_stays),
-		cmocka_unit_test(what_is_abandoned_was_never_there),
+		cmocka_unit_test(what_is_abandoned_cannot_be_named),
 		cmocka_unit_test(many_models),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,8 +103,7 @@ static void swap(struct fixture *f, const char *letters)
 {
 	struct error err = {0};
 	struct catalog *catalog = catalog_of(f, letters);
-	LOCKED(&f->b->lock);
-	if (backend_swap(f->b, catalog, &err) < 0)
+	if (catalog_take_over(f->b, catalog, &err) < 0)
 		fail_msg("%s", err.text);
 }
 
