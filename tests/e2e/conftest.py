@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from lib.dbt import NoDbt, make_venv  # noqa: E402
 from lib.events import add_sessions, make_events  # noqa: E402
 from lib.fault import Fault  # noqa: E402
 from lib.mount import Mount  # noqa: E402
@@ -74,6 +75,15 @@ def pg():
 @pytest.fixture(params=ENGINES)
 def engine(request):
     return request.param
+
+
+@pytest.fixture(scope="session")
+def dbt_python():
+    """The python of a virtual environment that holds dbt."""
+    try:
+        return make_venv()
+    except NoDbt as e:
+        need(str(e))
 
 
 @pytest.fixture

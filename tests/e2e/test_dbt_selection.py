@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Selections against a real dbt: the same models, expression by expression, on a project of forty nodes."""
-import fcntl
 import hashlib
 import json
 import os
@@ -10,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, built, need
-
-PACKAGES = ("dbt-core==1.11.*", "dbt-postgres")
+from conftest import ROOT, built
 
 # dbt is asked once for all of these tests, by one worker.
 pytestmark = pytest.mark.xdist_group("dbt_selection")
@@ -115,29 +112,6 @@ def ours(expression):
         return expression
     select, exclude = expression
     return f"{select} --exclude {exclude}" if select is not None else f"--exclude {exclude}"
-
-
-def make_venv(place):
-    """dbt of its own, made once: a failed attempt leaves no mark and is begun anew."""
-    python, mark = place / "bin" / "python", place / "complete"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{place}.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if mark.exists():
-            return python
-        shutil.rmtree(place, ignore_errors=True)
-        for command in (["/usr/bin/python3", "-m", "venv", str(place)],
-                        [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]):
-            made = subprocess.run(command, capture_output=True, text=True, check=False)
-            if made.returncode:
-                need(f"virtual environment with dbt: {' '.join(command)}: {made.stderr[-500:]}")
-        mark.touch()
-    return python
-
-
-@pytest.fixture(scope="module")
-def dbt_python():
-    return make_venv(Path(os.environ.get("BATCHFS_VENV_DIR") or ROOT / "build" / "venv-dbt").resolve())
 
 
 def dbt_answers(python, place, questions):

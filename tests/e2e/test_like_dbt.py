@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same models built by dbt-postgres and by a mount, from the same inputs, on a server in Tokyo: all rows both ways."""
+import os
+
+import pytest
+
+from lib import twins
+from lib.dbt import Dbt
+
+NOW = "2024-09-04T00:00:00"
+RANGE = "2024-09-01--2024-09-04"
+EVENT_TIMES = ("--event-time-start", "2024-09-01", "--event-time-end", "2024-09-04")
+# Of what the builder does besides the SQL, this much is left to dbt.
+LEFT = {"appends", "syncs", "contract", "granted", "headed", "hooked", "indexed"}
+REFUSED = sorted(set(twins.ASKS) | LEFT - {"indexed"})
+
+
+@pytest.fixture
+def engine():
+    return "postgres"
+
+
+class Place:
+    """A project's directory, as a mount wants it."""
+
+    def __init__(self, path, warehouse):
+        self.path, self.warehouse = path, warehouse
+
+    def write(self):
+        return self.path / "target"
+
+
+@pytest.fixture
+def dbt(dbt_python, tmp_path, warehouse):
+    twins.write(tmp_path / "twins", warehouse.pg.home)
+    warehouse.sql(twins.TABLES)
+    dbt = Dbt(dbt_python, tmp_path / "twins", {})
+    yield dbt
+    dbt.close()
+
+
+def columns(warehouse, schema, name):
+    return warehouse.sql("SELECT column_name, data_type, character_maximum_length, numeric_scale, is_nullable"
+                         " FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY 1", schema, name)
+
+
+def differences(warehouse, name):
+    """(what only dbt's table holds, what only ours does); the columns must be the same."""
+    ours, theirs = columns(warehouse, "an", name), columns(warehouse, "theirs", name)
+    assert ours == theirs and ours, name
+    names = ", ".join(f'"{column[0]}"' for column in ours)
+    only = "SELECT {names} FROM {a}.{name} EXCEPT ALL SELECT {names} FROM {b}.{name}"
+    return [warehouse.sql(only.format(names=names, name=name, a=a, b=b))
+            for a, b in (("theirs", "an"), ("an", "theirs"))]
+
+
+def compare(warehouse, names):
+    different = {}
+    for name in names:
+        only_theirs, only_ours = differences(warehouse, name)
+        assert warehouse.count(name) > 0, name
+        if only_theirs or only_ours:
+            different[name] = f"only dbt: {only_theirs[:3]}, only batchfs: {only_ours[:3]}"
+    assert not different, "\n".join(f"{name}: {what}" for name, what in different.items())
+
+
+class Twins:
+    """Builds the three days by both."""
+
+    def __init__(self, dbt, m):
+        self.dbt, self.m = dbt, m
+
+    def build(self, names):
+        for name in names:
+            os.utime(self.m / name / RANGE)
+        for name in names:
+            self.m.sync(name, RANGE)
+        self.dbt("run", "--target", "theirs", "--target-path", "theirs", "--select", *names, *twins.OTHERS, *EVENT_TIMES)
+
+
+def test_the_rows_are_dbts(dbt, warehouse, mount, tmp_path):
+    dbt("run", "--select", "recent")
+    dbt("compile")
+    m = mount(Place(tmp_path / "twins", warehouse), now=NOW)
+    models = {name: m.document(name, ".model") for name in m.ls()}
+    refused = {name: model["why_not"] for name, model in models.items() if not model["runnable"]}
+    assert sorted(refused) == REFUSED, refused
+    # Inputs first: a batch waits only for what is queued already.
+    same = [name for name in {**twins.PLAIN, **twins.MADE} if name not in LEFT]
+    assert set(models) == {*same, *LEFT, *REFUSED, *twins.DIFFERENT}
+    assert len(same) >= 40
+    both = Twins(dbt, m)
+    both.build([*same, *twins.DIFFERENT])
+    compare(warehouse, [*same, *twins.DIFFERENT])
+    warehouse.sql(twins.CHANGES)
+    again = [name for name in same if name != "hourly"]
+    both.build([*again, *twins.DIFFERENT])
+    compare(warehouse, again)
+    # dbt merges by the key: the row that has gone stays. The one that moved to the next day is in both.
+    only_theirs, only_ours = differences(warehouse, "moved")
+    assert ([row[1] for row in only_theirs], only_ours) == ([14], [])
