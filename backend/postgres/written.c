@@ -14,7 +14,8 @@
 
 /* Before 15 a session that stays idle keeps its counts to itself. */
 #define TELLS_IN_TIME 150000
-/* So often a look is spared one after the other: a session that works without a pause tells nothing. */
+/* So often a look is spared one after the other: a session that works without a pause tells nothing, and
+ * what was left alone, because it was asked for or ran, may have been cancelled since. */
 #define PASSED_MOST 9
 
 struct pg_writes *pg_writes_of(struct worker *w, slot model)

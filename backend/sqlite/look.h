@@ -46,6 +46,18 @@ int settle_queue(struct worker *w, sqlite3 *queue, slot model, struct error *err
 /* Makes them done, adopted, and tells. In the caller's transaction. */
 int adopt_states(struct worker *w, const struct model *m, int64_t id, int64_t now,
 		 const struct found_list *found, struct error *err);
+/* compare.c: what differs from what is recorded. */
+struct differences {
+	struct found_list holding; /* recorded as not built, and their windows hold rows */
+	struct found_list empty;   /* built with rows, or seen with some, and their windows hold none */
+};
+/* holding: all that hold rows. In the caller's transaction; queue NULL: there is none. */
+int compare(struct worker *w, sqlite3 *queue, slot model, const struct found_list *holding,
+	    struct differences *out, struct error *err);
+/* What runs, was asked for or has ended since is left alone. Reports what was changed. */
+int record_differences(struct worker *w, sqlite3 *queue, slot model, const struct differences *d,
+		       const struct store_sink *sink, struct error *err);
+
 /* LOOK_FIRST. */
 int adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err);
 

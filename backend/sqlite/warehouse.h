@@ -64,6 +64,7 @@ struct worker {
 	struct edition *edition; /* held while a call that is about a model is under way; else NULL */
 	sqlite3 *db;		 /* NULL: not opened yet */
 	struct patience patience;
+	struct last_look *looks;	 /* by slot, of a worker that looks (look.c); NULL: it never did */
 	bool busy;			 /* store.lock: a call is under way that interrupt() ends */
 	int64_t outside;		 /* rows the running INSERT left out */
 	enum time_type expected, misfit; /* what its event_times must be; the first other one, or unknown */

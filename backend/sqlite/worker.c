@@ -50,6 +50,7 @@ void sqlite_worker_close(struct worker *w)
 	if (!w)
 		return;
 	sqlite3_close(w->db);
+	free(w->looks);
 	free(w);
 }
 

@@ -122,6 +122,155 @@ static void another_table(void **state)
 	seen_attempts_fini(&s);
 }
 
+/* What others have written and deleted is found, told, and recorded; nothing else is touched. */
+static void again(void **state)
+{
+	struct fixture *f = *state;
+	struct seen_attempts s = {0};
+	events(f);
+	build_days(f, 4); /* the 4th has no rows: it is done, and not gone */
+	struct store_request asked = ask(f, 2, day(f, 4), day(f, 6));
+	history(f, &s);
+	shell(f, "DELETE FROM out WHERE ts < '2024-09-02'; INSERT INTO out VALUES (7, '2024-09-05'),"
+		 " (8, '2024-09-06'), (9, '2024-09-07')");
+	GOOD(look(f, LOOK_ASKED));
+	assert_string_equal(shown(f), "......a");
+	assert_int_equal(state_of(f, day(f, 0))->outcome, OUTCOME_NONE);
+	assert_int_equal(state_of(f, day(f, 0))->attempt, 1);
+	assert_int_equal(f->seen.n, 2);
+	assert_int_equal(f->seen.forgotten, 0);
+	assert_string_equal(history(f, &s), "0:0#1 gone/-1/-1//, 0:6#0 adopted/-1/-1//");
+	/* What runs, and what waits, was asked for. */
+	struct build_run run = claim(f, &asked);
+	GOOD(look(f, LOOK_ASKED));
+	assert_int_equal(f->seen.n, 0);
+	assert_int_equal(settle(f, SETTLE_CANCELLED, day(f, 4), run.attempt[0], ""), 0);
+	GOOD(look(f, LOOK_ASKED));
+	assert_string_equal(shown(f), "....a..");
+	assert_int_equal(state_of(f, day(f, 4))->attempt, 1);
+	assert_int_equal(settle(f, SETTLE_UNSTARTED, day(f, 5), run.attempt[1], ""), 0);
+	assert_string_equal(recorded(f), ".dddaqa");
+	/* What was adopted, and built again, can go. */
+	struct store_request r = ask(f, 3, day(f, 0), day(f, 1));
+	run = claim(f, &r);
+	GOOD(build(f, &run));
+	shell(f, "DELETE FROM out");
+	GOOD(look(f, LOOK_ASKED));
+	assert_string_equal(recorded(f), "...d.q.");
+	/* And comes back when it is built. */
+	r = ask(f, 4, day(f, 0), day(f, 1));
+	run = claim(f, &r);
+	assert_int_equal(run.attempt[0], 3);
+	GOOD(build(f, &run));
+	assert_int_equal(last(f)->outcome, BUILD_DONE);
+	assert_string_equal(recorded(f), "d..d.q.");
+	seen_attempts_fini(&s);
+}
+
+/* An outcome that is older than a build that is gone does not come to light again. */
+static void an_older_failure(void **state)
+{
+	struct fixture *f = *state;
+	events(f);
+	build_days(f, 0);
+	struct store_request r = ask(f, 2, day(f, 0), day(f, 1));
+	struct build_run run = claim(f, &r);
+	assert_int_equal(settle(f, SETTLE_FAILED, day(f, 0), run.attempt[0], "no"), 0);
+	r = ask(f, 3, day(f, 0), day(f, 1));
+	run = claim(f, &r);
+	GOOD(build(f, &run));
+	shell(f, "DELETE FROM out");
+	GOOD(look(f, LOOK_ASKED));
+	assert_string_equal(recorded(f), ".......");
+	/* A failure that is the last word stays, whatever the table holds. */
+	r = ask(f, 4, day(f, 0), day(f, 1));
+	run = claim(f, &r);
+	assert_int_equal(settle(f, SETTLE_FAILED, day(f, 0), run.attempt[0], "no"), 0);
+	shell(f, "INSERT INTO out VALUES (7, '2024-09-01')");
+	GOOD(look(f, LOOK_ASKED));
+	assert_string_equal(recorded(f), "f......");
+}
+
+/* By the clock nothing is read where nobody has written, or where all of the table would be read. */
+static void by_the_clock(void **state)
+{
+	struct fixture *f = *state;
+	events(f);
+	build_days(f, 1);
+	GOOD(look(f, LOOK_CLOCK));
+	shell(f, "INSERT INTO out VALUES (7, '2024-09-03')");
+	GOOD(look(f, LOOK_CLOCK));
+	assert_string_equal(shown(f), "..a....");
+	/* That it is cancelled is no write: were the table read all the same, its rows would be found. */
+	struct store_request r = ask(f, 2, day(f, 4), day(f, 5));
+	struct build_run run = claim(f, &r);
+	shell(f, "INSERT INTO out VALUES (8, '2024-09-05')");
+	GOOD(look(f, LOOK_CLOCK));
+	assert_int_equal(settle(f, SETTLE_CANCELLED, day(f, 4), run.attempt[0], ""), 0);
+	GOOD(look(f, LOOK_CLOCK));
+	assert_int_equal(f->seen.n, 0);
+	/* Not for ever, though. */
+	for (int i = 0; i < 10 && !f->seen.n; i++)
+		GOOD(look(f, LOOK_CLOCK));
+	assert_string_equal(shown(f), "....a..");
+	shell(f, "INSERT INTO out VALUES (7, '2024-09-04')");
+	char sql[160] = "";
+	sqlite3 *db = NULL;
+	sqlite3_stmt *stmt = NULL;
+	assert_int_equal(sqlite3_open(f->file, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT name FROM pragma_index_list('out')", -1, &stmt, NULL),
+			 0);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	snprintf(sql, sizeof sql, "DROP INDEX \"%s\"", (const char *)sqlite3_column_text(stmt, 0));
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	shell(f, sql);
+	GOOD(look(f, LOOK_CLOCK));
+	assert_int_equal(f->seen.n, 0);
+	GOOD(look(f, LOOK_ASKED));
+	assert_string_equal(shown(f), "...a...");
+}
+
+/* Another table is no business of theirs; a file that somebody writes to is waited for for a second. */
+static void in_the_way(void **state)
+{
+	struct fixture *f = *state;
+	events(f);
+	build_days(f, 1);
+	shell(f, "INSERT INTO out VALUES (7, '2024-09-03')");
+	sqlite3 *db = NULL;
+	assert_int_equal(sqlite3_open(f->file, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(look(f, LOOK_CLOCK), -EBUSY);
+	sqlite3_close(db);
+	GOOD(look(f, LOOK_CLOCK));
+	assert_string_equal(shown(f), "..a....");
+	shell(f, "ALTER TABLE out RENAME TO gone; CREATE TABLE out(id, ts)");
+	assert_int_equal(look(f, LOOK_ASKED), -EAGAIN);
+	shell(f, "DROP TABLE out");
+	assert_int_equal(look(f, LOOK_ASKED), -EAGAIN);
+}
+
+/* -o ro: told, and not written; what has gone again is told, too. */
+static void read_only(void **state)
+{
+	struct fixture *f = *state;
+	events(f);
+	build_days(f, 2);
+	disconnect(f);
+	f->config.read_only = true;
+	connect_all(f);
+	shell(f, "DELETE FROM out WHERE ts < '2024-09-02'; INSERT INTO out VALUES (7, '2024-09-04')");
+	GOOD(look(f, LOOK_ASKED));
+	assert_string_equal(shown(f), ".d.a...");
+	GOOD(look(f, LOOK_ASKED));
+	assert_int_equal(f->seen.n, 0);
+	shell(f, "DELETE FROM out WHERE ts > '2024-09-03'");
+	GOOD(look(f, LOOK_ASKED));
+	assert_string_equal(shown(f), ".d.....");
+	assert_int_equal(shell(f, "SELECT count(*) FROM batchfs_attempt WHERE outcome <> 'done'"), 0);
+}
+
 /* What cannot be built here is looked at, and its batches are frozen, all the same. */
 static void what_cannot_be_built(void **state)
 {
@@ -163,7 +312,9 @@ static void what_cannot_be_built(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(first), TEST(by_an_index), TEST(another_table),
-					   TEST(what_cannot_be_built)};
+	const struct CMUnitTest tests[] = {
+		TEST(first),	  TEST(by_an_index),	  TEST(another_table),
+		TEST(again),	  TEST(an_older_failure), TEST(by_the_clock),
+		TEST(in_the_way), TEST(read_only),	  TEST(what_cannot_be_built)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
