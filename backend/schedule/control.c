@@ -49,37 +49,41 @@ struct handover {
 	int (*tell)(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
 };
 
-static int hand_over(struct backend *b, const struct handover *h, struct error *err)
+/* A few at a time. *left: there are more of them. */
+static int hand_over(struct backend *b, const struct handover *h, bool *left, struct error *err)
 {
 	int64_t ids[256];
-	size_t n;
-	for (;;) {
-		{
-			LOCKED(&b->lock);
-			n = h->take(b->ledger, ids, sizeof ids / sizeof *ids);
-		}
-		if (n == 0)
-			return 0;
-		int r = h->tell(b->store, ids, n, err);
-		if (r < 0) {
-			LOCKED(&b->lock);
-			h->untake(b->ledger, ids, n);
-			return r;
-		}
+	size_t n, most = sizeof ids / sizeof *ids;
+	{
+		LOCKED(&b->lock);
+		n = h->take(b->ledger, ids, most);
 	}
+	if (n == 0)
+		return 0;
+	*left |= n == most;
+	int r = h->tell(b->store, ids, n, err);
+	if (r < 0) {
+		LOCKED(&b->lock);
+		h->untake(b->ledger, ids, n);
+	}
+	return r;
 }
 
-/* Requests that have nothing left to build, answers that no batch shows any more. */
-static int retire(struct backend *b, struct error *err)
+/*
+ * Requests that have nothing left to build, answers that no batch shows any more. *left: more of them than
+ * are handed over at once, because whoever asks for something meanwhile goes first.
+ */
+static int retire(struct backend *b, bool *left, struct error *err)
 {
 	static const struct handover requests = {ledger_take_finished, ledger_untake_finished, store_retire};
 	static const struct handover answers = {ledger_take_unseen, ledger_untake_unseen,
 						store_forget_answers};
-	int r = hand_over(b, &requests, err);
-	return r < 0 ? r : hand_over(b, &answers, err);
+	int r = hand_over(b, &requests, left, err);
+	return r < 0 ? r : hand_over(b, &answers, left, err);
 }
 
-/* How long to listen: not at all when something is to be done, shortly when a model backs off. */
+/* How long to listen: not at all when something is to be done, shortly when a model backs off or requests are
+ * left to be retired. */
 static int follow_ms(struct backend *b)
 {
 	LOCKED(&b->lock);
@@ -92,6 +96,8 @@ static int follow_ms(struct backend *b)
 	for (slot i = 0; i < models_end(b->models); i++)
 		if (b->runtime[i].not_before > now)
 			return SOON_MS;
+	if (b->retiring)
+		return SOON_MS;
 	return late < FOLLOW_MS * INT64_C(1000) ? (int)(late / 1000) + 1 : FOLLOW_MS;
 }
 
@@ -135,7 +141,8 @@ static int turn(struct backend *b, struct error *err)
 	if (r < 0 || (!idle && now - b->retired_at < RETIRE_US))
 		return r;
 	b->retired_at = now;
-	return retire(b, err);
+	b->retiring = false;
+	return retire(b, &b->retiring, err);
 }
 
 /* While the warehouse is away a request is answered at once all the same: the store tries and says why not.

@@ -46,6 +46,7 @@ struct backend {
 		frozen; /* the control thread's: recorded, answered once what was queued is cancelled */
 	struct outcome_queue outcomes;
 	int64_t retired_at;	    /* the control thread's, monotonic */
+	bool retiring;		    /* the control thread's: more is left to be retired */
 	size_t settling;	    /* outcomes that the control thread has taken and not shown yet */
 	struct job_worker *workers; /* config.jobs */
 	size_t turn;

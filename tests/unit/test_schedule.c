@@ -198,6 +198,18 @@ static void cancelled_and_frozen_as_a_range_though_asked_for_one_by_one(void **s
 	all_are(x, 30, DAYS, BATCH_DONE);
 }
 
+/* More than are closed at once. */
+static void all_that_is_answered_is_retired(void **state)
+{
+	struct behind *x = *state;
+	faults(x, "claim:error=EHOSTUNREACH");
+	for (int i = 0; i < 7; i++)
+		ask_one_by_one(x, 0, 0, DAYS);
+	assert_int_equal(queue(x, "SELECT count(*) FROM request WHERE open"), 7 * DAYS);
+	assert_int_equal(cancel(x, 0, DAYS), 0);
+	wait_for(x, "SELECT count(*) FROM request WHERE open", 0);
+}
+
 /* Each is answered for itself, and one that was refused leaves nothing behind. */
 static void a_request_that_is_refused(void **state)
 {
@@ -227,6 +239,7 @@ int main(void)
 		BEHIND_TEST(what_was_skipped_is_asked_for_with_its_cause),
 		BEHIND_TEST(readers_that_were_asked_for_one_by_one_are_skipped_as_a_range),
 		BEHIND_TEST(cancelled_and_frozen_as_a_range_though_asked_for_one_by_one),
+		BEHIND_TEST(all_that_is_answered_is_retired),
 		BEHIND_TEST(a_request_that_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
