@@ -35,6 +35,7 @@ def refused(m, name, call, path, *args):
     assert errno.errorcode[errno_of(call, path, *args)] == name
     refusal = m.document(path)["last_refusal"]
     assert refusal["errno"] == name and len(refusal["message"].split()) > 3, refusal
+    return refusal
 
 
 @pytest.fixture
@@ -139,7 +140,10 @@ def test_the_warehouse_cannot_be_reached(faulty, fault, name):
 def test_no_answer_in_time_may_have_been_recorded(faulty, fault):
     m = faulty("timeout=1")
     with fault.holding("request"):
-        assert errno_of(os.utime, m / "sessions" / "2024-09-01") == errno.ETIMEDOUT
+        refused(m, "ETIMEDOUT", os.utime, ("sessions", "2024-09-01"))
+        refused(m, "ETIMEDOUT", os.open, ("sessions", "2024-09-02"), os.O_WRONLY | os.O_TRUNC)
+        said = refused(m, "ETIMEDOUT", os.chmod, ("sessions", "2024-09-03"), 0o444)
+        assert "may have been recorded" in said["message"]
     m.build("sessions", "2024-09-01")
 
 
