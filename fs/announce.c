@@ -9,10 +9,12 @@
 #include "fs/name.h"
 #include "fs/private.h"
 
-/* A file whose names shall no longer lead to the inode that they lead to. */
+/* A file whose names shall no longer lead to the inode that they lead to; or (pages) an inode whose pages go.
+ */
 struct dropped_name {
 	TAILQ_ENTRY(dropped_name) link;
 	struct node node;
+	bool pages;
 };
 
 static fuse_ino_t model_ino(slot model)
@@ -108,13 +110,15 @@ void announce_recheck(struct fs *fs, slot model, ordinal batch, const struct bat
 	announce_kick(fs);
 }
 
-static void add_dropped(struct fs *fs, const struct node *n)
+/* Without memory it stays as it is. */
+static void drop_later(struct fs *fs, const struct node *n, bool pages)
 {
 	struct dropped_name *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return;
 	d->node = *n;
+	d->pages = pages;
 	LOCKED(&fs->announcer.lock);
 	TAILQ_INSERT_TAIL(&fs->announcer.dropped, d, link);
 }
@@ -124,7 +128,13 @@ void announce_locked(struct fs *fs, const struct node *n)
 	if (node_traits(n)->batch)
 		kernel_cache_drop_names(&fs->kernel_cache, n->model, n->ordinal);
 	else
-		add_dropped(fs, n);
+		drop_later(fs, n, false);
+	announce_kick(fs);
+}
+
+void announce_pages(struct fs *fs, const struct node *n)
+{
+	drop_later(fs, n, true);
 	announce_kick(fs);
 }
 
@@ -145,10 +155,10 @@ void announce_models(struct fs *fs, const slot *models, size_t n)
 	uint64_t id = 0;
 
 	for (size_t i = 0; i < n; i++)
-		add_dropped(fs, &(struct node){.kind = NODE_MODEL, .model = models[i]});
+		drop_later(fs, &(struct node){.kind = NODE_MODEL, .model = models[i]}, false);
 	for (struct selection_dir *dir; (dir = interned_next_selection(&fs->interned, id, &id));) {
 		select_again(fs, id, dir);
-		add_dropped(fs, &(struct node){.kind = NODE_SELECTION, .model = -1, .interned = id});
+		drop_later(fs, &(struct node){.kind = NODE_SELECTION, .model = -1, .interned = id}, false);
 		selection_put(dir);
 	}
 	fuse_lowlevel_notify_inval_inode(fs->session, FUSE_ROOT_ID, 0, 0);
@@ -295,7 +305,10 @@ static void tell_dropped(struct fs *fs, struct dropped_names *list)
 	while (!TAILQ_EMPTY(list)) {
 		struct dropped_name *d = TAILQ_FIRST(list);
 		TAILQ_REMOVE(list, d, link);
-		drop_names(fs, &d->node);
+		if (d->pages)
+			fuse_lowlevel_notify_inval_inode(fs->session, node_id(&d->node), 0, 0);
+		else
+			drop_names(fs, &d->node);
 		free(d);
 	}
 }

@@ -54,6 +54,9 @@ void announce_changed(struct fs *fs, slot model, struct ordinal_range batches);
  */
 void announce_attributes(struct fs *fs, const struct scope *scope);
 
+/* Any thread, soon: nothing is left in the page cache of the inode that the node is. */
+void announce_pages(struct fs *fs, const struct node *n);
+
 /* Lets the announcer go on. */
 void announce_kick(struct fs *fs);
 

@@ -152,6 +152,11 @@ static void read_document(struct fs *fs, const struct wait_for *what)
 
 	/* A handle without one was opened to be written to. */
 	bool fixed = handle_has_text(&fs->handles, fh);
+	enum paging paging = what->paged ? handle_paging(&fs->handles, fh) : PAGING_SHARED;
+	if (paging == PAGING_REFUSED) {
+		fuse_reply_err(what->req, EINVAL);
+		return;
+	}
 	handle_note_read(&fs->handles, fh, (size_t)what->off + what->size, what->paged, clock_monotonic_us());
 	if (!fixed && document_is_slow(fs, &what->node)) {
 		wait_for_document(fs, what);
@@ -160,7 +165,12 @@ static void read_document(struct fs *fs, const struct wait_for *what)
 	int r = fixed ? 0 : document_make_for(fs, &what->node, fh, what->uid, &all);
 	if (r == 0)
 		r = document_read(fs, fh, (size_t)what->off, what->size, &piece);
-	reply_read(what->req, r, &piece);
+	/* By a short answer the kernel would take the file to end there, for everybody. */
+	if (r == 0 && paging == PAGING_ALONE)
+		strbuf_fill(&piece, '\0', what->size - piece.len);
+	reply_read(what->req, r == 0 && strbuf_broken(&piece) ? -ENOMEM : r, &piece);
+	if (paging == PAGING_ALONE)
+		announce_pages(fs, &what->node);
 }
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

@@ -1,45 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fs/handle.h"
+#include "fs/handle_slot.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "backend/backend.h"
 #include "backend/base/cleanup.h"
 #include "backend/base/hash.h"
 #include "fs/progress.h"
-
-/* So many of a file's handles are looked at, the newest: it may be open a hundred thousand times. */
-#define LATEST 16
-/* How long a reader through the page cache may pause. */
-#define PAGED_US 2000000
-
-/* An inode that somebody has open. */
-struct open_file {
-	uint64_t ino;
-	unsigned handles;
-	TAILQ_HEAD(sized_list, handle_slot) sized; /* those with a size, the newest first */
-	UT_hash_handle hh;
-};
-
-struct handle_slot {
-	uint32_t generation;
-	uint32_t index;
-	bool used;
-	struct handle_slot *next_free;
-	struct open_file *file; /* NULL: there was no memory for it */
-	pid_t pid;
-	bool sized, read;
-	size_t size;
-	int64_t paged_at; /* CLOCK_MONOTONIC us: a READ from the page cache that was not the last; 0: none */
-	TAILQ_ENTRY(handle_slot) sized_link;
-	struct handle_writes writes;
-	struct text *text;
-	struct backend_sql *sql;
-	struct progress *progress;
-	struct backend_history *history;
-};
 
 /* What is left of a handle, to be closed without the lock. */
 struct held {
@@ -104,22 +72,6 @@ void handles_fini(struct handles *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
-static uint64_t number_of(const struct handle_slot *s)
-{
-	return (uint64_t)s->generation << 32 | (s->index + 1);
-}
-
-/* Only valid under the lock. The number is never 0: the slot is counted from 1. */
-static struct handle_slot *find(struct handles *t, uint64_t fh)
-{
-	uint32_t number = (uint32_t)fh;
-
-	if (!number || number > t->n)
-		return NULL;
-	struct handle_slot *s = t->slots[number - 1];
-	return s->used && s->generation == fh >> 32 ? s : NULL;
-}
-
 /* Only valid under the lock. */
 static struct handle_slot *add(struct handles *t)
 {
@@ -138,19 +90,10 @@ static struct handle_slot *add(struct handles *t)
 	return s;
 }
 
-/* Only valid under the lock. */
-static struct open_file *find_file(struct handles *t, uint64_t ino)
-{
-	struct open_file *f;
-
-	HASH_FIND(hh, t->files, &ino, sizeof(ino), f);
-	return f;
-}
-
 /* Only valid under the lock. NULL: no memory. */
 static struct open_file *join_file(struct handles *t, uint64_t ino)
 {
-	struct open_file *f = find_file(t, ino);
+	struct open_file *f = handle_file(t, ino);
 
 	if (!f) {
 		f = calloc(1, sizeof(*f));
@@ -184,7 +127,7 @@ uint64_t handle_new(struct handles *t, uint64_t ino, pid_t pid)
 	s->pid = pid;
 	s->file = join_file(t, ino);
 	s->writes = (struct handle_writes){.triggered = false};
-	return number_of(s);
+	return handle_number(s);
 }
 
 void handle_drop(struct handles *t, uint64_t fh)
@@ -193,7 +136,7 @@ void handle_drop(struct handles *t, uint64_t fh)
 
 	{
 		LOCKED(&t->lock);
-		struct handle_slot *s = find(t, fh);
+		struct handle_slot *s = handle_find(t, fh);
 		if (s) {
 			h = take_held(s);
 			leave_file(t, s);
@@ -219,10 +162,11 @@ void handle_set_text(struct handles *t, uint64_t fh, struct text *text)
 {
 	{
 		LOCKED(&t->lock);
-		struct handle_slot *s = find(t, fh);
+		struct handle_slot *s = handle_find(t, fh);
 		if (s) {
 			struct text *before = s->text;
 			s->text = text;
+			s->made = ++t->made;
 			text = before;
 			set_size(s, text_size(s->text));
 		}
@@ -233,14 +177,14 @@ void handle_set_text(struct handles *t, uint64_t fh, struct text *text)
 bool handle_has_text(struct handles *t, uint64_t fh)
 {
 	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
+	struct handle_slot *s = handle_find(t, fh);
 	return s && s->text;
 }
 
 int handle_read_text(struct handles *t, uint64_t fh, size_t off, size_t size, struct strbuf *out)
 {
 	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
+	struct handle_slot *s = handle_find(t, fh);
 	if (!s || !s->text)
 		return -ENODATA;
 	return text_read(&t->texts, s->text, off, size, out) ? 0 : -ESTALE;
@@ -250,7 +194,7 @@ void handle_set_sql(struct handles *t, uint64_t fh, struct backend_sql *sql)
 {
 	{
 		LOCKED(&t->lock);
-		struct handle_slot *s = find(t, fh);
+		struct handle_slot *s = handle_find(t, fh);
 		if (s) {
 			struct backend_sql *before = s->sql;
 			s->sql = sql;
@@ -264,62 +208,14 @@ void handle_set_sql(struct handles *t, uint64_t fh, struct backend_sql *sql)
 struct backend_sql *handle_sql(struct handles *t, uint64_t fh)
 {
 	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
+	struct handle_slot *s = handle_find(t, fh);
 	return s && s->sql ? backend_sql_hold(s->sql) : NULL;
-}
-
-uint64_t handle_unread(struct handles *t, uint64_t ino, pid_t pid)
-{
-	unsigned looked = 0;
-
-	LOCKED(&t->lock);
-	const struct open_file *f = find_file(t, ino);
-	const struct handle_slot *s = f ? TAILQ_FIRST(&f->sized) : NULL;
-	for (; s && looked < LATEST; s = TAILQ_NEXT(s, sized_link), looked++)
-		if (s->pid == pid)
-			return s->read ? 0 : number_of(s);
-	return 0;
-}
-
-bool handle_paged_size(struct handles *t, uint64_t ino, int64_t now_us, size_t *size)
-{
-	unsigned looked = 0;
-
-	LOCKED(&t->lock);
-	const struct open_file *f = find_file(t, ino);
-	const struct handle_slot *s = f ? TAILQ_FIRST(&f->sized) : NULL;
-	for (; s && looked < LATEST; s = TAILQ_NEXT(s, sized_link), looked++)
-		if (s->paged_at && now_us - s->paged_at < PAGED_US) {
-			*size = s->size;
-			return true;
-		}
-	return false;
-}
-
-void handle_note_read(struct handles *t, uint64_t fh, size_t end, bool paged, int64_t now_us)
-{
-	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
-	if (s) {
-		s->read = true;
-		s->paged_at = paged && end < s->size ? now_us : 0;
-	}
-}
-
-bool handle_size(struct handles *t, uint64_t fh, size_t *size)
-{
-	LOCKED(&t->lock);
-	const struct handle_slot *s = find(t, fh);
-	if (!s || !s->sized)
-		return false;
-	*size = s->size;
-	return true;
 }
 
 void handle_set_progress(struct handles *t, uint64_t fh, struct progress *p)
 {
 	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
+	struct handle_slot *s = handle_find(t, fh);
 	if (s)
 		s->progress = p;
 	else
@@ -329,7 +225,7 @@ void handle_set_progress(struct handles *t, uint64_t fh, struct progress *p)
 struct progress *handle_progress(struct handles *t, uint64_t fh)
 {
 	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
+	struct handle_slot *s = handle_find(t, fh);
 	return s ? s->progress : NULL;
 }
 
@@ -337,7 +233,7 @@ void handle_set_history(struct handles *t, uint64_t fh, struct backend_history *
 {
 	{
 		LOCKED(&t->lock);
-		struct handle_slot *s = find(t, fh);
+		struct handle_slot *s = handle_find(t, fh);
 		if (s) {
 			s->history = h;
 			set_size(s, 0); /* it grows: backend_history_size() */
@@ -350,14 +246,14 @@ void handle_set_history(struct handles *t, uint64_t fh, struct backend_history *
 struct backend_history *handle_history(struct handles *t, uint64_t fh)
 {
 	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
+	struct handle_slot *s = handle_find(t, fh);
 	return s ? s->history : NULL;
 }
 
 bool handle_is_open(struct handles *t, uint64_t ino, pid_t pid)
 {
 	LOCKED(&t->lock);
-	const struct open_file *f = find_file(t, ino);
+	const struct open_file *f = handle_file(t, ino);
 	bool found = f && !pid;
 	for (size_t k = 0; f && k < t->n && !found; k++)
 		found = t->slots[k]->used && t->slots[k]->file == f && t->slots[k]->pid == pid;
@@ -367,7 +263,7 @@ bool handle_is_open(struct handles *t, uint64_t ino, pid_t pid)
 bool handle_writes(struct handles *t, uint64_t fh, struct handle_writes *out)
 {
 	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
+	struct handle_slot *s = handle_find(t, fh);
 	*out = s ? s->writes : (struct handle_writes){.triggered = false};
 	return s != NULL;
 }
@@ -375,7 +271,7 @@ bool handle_writes(struct handles *t, uint64_t fh, struct handle_writes *out)
 void handle_set_writes(struct handles *t, uint64_t fh, const struct handle_writes *w)
 {
 	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
+	struct handle_slot *s = handle_find(t, fh);
 	if (s)
 		s->writes = *w;
 }
@@ -383,7 +279,7 @@ void handle_set_writes(struct handles *t, uint64_t fh, const struct handle_write
 void handle_set_ticket(struct handles *t, uint64_t fh, uint64_t ticket)
 {
 	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
+	struct handle_slot *s = handle_find(t, fh);
 	if (s)
 		s->writes.ticket = ticket;
 }
@@ -391,7 +287,7 @@ void handle_set_ticket(struct handles *t, uint64_t fh, uint64_t ticket)
 void handle_undo(struct handles *t, uint64_t fh, bool only_reason)
 {
 	LOCKED(&t->lock);
-	struct handle_slot *s = find(t, fh);
+	struct handle_slot *s = handle_find(t, fh);
 	if (!s)
 		return;
 	s->writes.reasoned = false;

@@ -36,6 +36,8 @@ struct handles {
 	struct handle_slot *free;
 	struct open_file *files; /* by inode number */
 
+	uint64_t made; /* texts, ever */
+
 	struct texts texts; /* has a lock of its own */
 };
 
@@ -61,6 +63,17 @@ uint64_t handle_unread(struct handles *t, uint64_t ino, pid_t pid);
  * as he goes on: the size of the text that such a reader is in the midst of. False: there is none.
  */
 bool handle_paged_size(struct handles *t, uint64_t ino, int64_t now_us, size_t *size);
+
+/*
+ * What a READ by way of the page cache may do. The pages that it fills are also those of who has opened the
+ * file later, when its text was another one.
+ */
+enum paging {
+	PAGING_SHARED,	/* there is nobody of that kind */
+	PAGING_REFUSED, /* -EINVAL: it has not begun, and sendfile's users begin anew with read(2) */
+	PAGING_ALONE,	/* to be answered: for a mapping, an error is a SIGBUS; but the pages must not stay */
+};
+enum paging handle_paging(struct handles *t, uint64_t fh);
 
 /* The size of this handle's text. False: it has none. */
 bool handle_size(struct handles *t, uint64_t fh, size_t *size);

@@ -108,6 +108,13 @@ size_t text_size(const struct text *text)
 	return text->size;
 }
 
+bool text_equal(struct texts *t, const struct text *one, const struct text *other)
+{
+	LOCKED(&t->lock);
+	return one->size == other->size && one->bytes && other->bytes &&
+	       memcmp(one->bytes, other->bytes, one->size) == 0;
+}
+
 bool text_read(struct texts *t, struct text *text, size_t off, size_t size, struct strbuf *out)
 {
 	LOCKED(&t->lock);

@@ -32,6 +32,9 @@ void text_free(struct texts *t, struct text *text); /* NULL is fine */
 
 size_t text_size(const struct text *text); /* also of one that was taken away */
 
+/* Whether they say the same; not where one was taken away. */
+bool text_equal(struct texts *t, const struct text *one, const struct text *other);
+
 /* Appends at most `size` bytes from offset `off` on. False: the text was taken away. */
 bool text_read(struct texts *t, struct text *text, size_t off, size_t size, struct strbuf *out);
 

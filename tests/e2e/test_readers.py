@@ -14,7 +14,7 @@ import pytest
 
 from lib.command import errno_of, finish, run, shell, start, wait_parked
 from lib.trouble import FAILS, add_troubled, set_days
-from lib.wait import SLOWER
+from lib.wait import SLOWER, wait_until
 
 NOW = "2024-09-07T12:00:00"
 HOURS = "2019--2025"
@@ -91,15 +91,11 @@ def check_every_way(m, tmp_path, name):
     if shutil.which("busybox"):
         ways["busybox cat"] = lambda: output("busybox", "cat", path)
         ways["busybox cp"] = lambda: (output("busybox", "cp", path, out), out.read_bytes())[1]
-    if name.endswith(".history"):
-        # It asks for the size before it opens the file, and the history is not read for that.
-        del ways["tar"]
     for how, read in ways.items():
         out.unlink(missing_ok=True)
         assert steady(read()) == steady(expected), (name, how)
     assert int(output("wc", "-c", path).split()[0]) == len(expected)
-    if not name.endswith(".history"):
-        assert os.stat(path).st_size == len(expected)
+    assert os.stat(path).st_size == len(expected)
 
 
 def test_no_document_has_blank_lines(m):
@@ -244,3 +240,42 @@ def test_texts_that_nobody_reads_are_bounded(m):
         assert errno_of(os.read, first[0], 100) == errno.ESTALE
         assert len(os.read(held[-1], 1 << 20)) == size
         assert m.document("sessions", "2024-09-01")["state"] == "done"
+
+
+def test_readers_through_the_page_cache_of_one_inode(m, tmp_path):
+    """Each has the text of when it was opened; the pages are one set, and what fills them is not for who came later."""
+    path, out = m / "sessions" / "2024-09-05", tmp_path / "out"
+
+    def send(fd):
+        with open(out, "wb") as to:
+            try:
+                while os.sendfile(to.fileno(), fd, None, 1 << 24):
+                    pass
+            except OSError as e:
+                assert e.errno == errno.EINVAL and to.tell() == 0
+                while text := os.read(fd, 1 << 16):
+                    os.write(to.fileno(), text)
+        return out.read_text()
+
+    def state(text):
+        return json.loads(text)["state"]
+
+    def opened_now():
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            return send(fd)
+        finally:
+            os.close(fd)
+
+    before, looking = os.open(path, os.O_RDONLY), os.open(path, os.O_RDONLY)
+    with mmap.mmap(looking, os.fstat(looking).st_size, mmap.MAP_PRIVATE, mmap.PROT_READ) as pages:
+        assert json.loads(bytes(pages))["state"] == "pending"
+        m.build("sessions", "2024-09-05")
+        after = os.open(path, os.O_RDONLY)
+        assert state(send(before)) == "pending"
+        assert json.loads(bytes(pages))["state"] == "pending"
+        # What the mapping has filled goes as soon as it is there.
+        wait_until(lambda: opened_now() == plain(m, "sessions/2024-09-05").decode(), what="who comes later has a text of his own")
+        assert state(send(after)) == "done" and os.stat(path).st_size == len(plain(m, "sessions/2024-09-05"))
+    for fd in before, looking, after:
+        os.close(fd)
