@@ -34,6 +34,7 @@ struct listing {
 	fuse_req_t req;
 	struct node dir;
 	bool plus;
+	bool inodes;	  /* with plus: of batches, too */
 	bool some_locked; /* inodes: without a number in the listing, the kernel looks their names up */
 	char *buf;
 	size_t size, used;
@@ -150,7 +151,7 @@ static bool emit_batch(struct listing *l, struct node *n, const struct batch_gla
 	n->suffix = suffix_of(glance->state);
 	name_format(backend_batch_size(fs->backend, n->model), n->ordinal, n->suffix, name);
 	attr_of_batch(fs, n, glance, &e.attr);
-	if (l->plus && !(l->some_locked && own_inode_is_locked(&fs->own_inodes, node_ino(n)))) {
+	if (l->inodes && !(l->some_locked && own_inode_is_locked(&fs->own_inodes, node_ino(n)))) {
 		e.ino = node_id(n);
 		e.attr_timeout = sure ? attr_timeout_of_batch(fs, n, glance) : 0;
 		l->told[l->n_told++] = (struct told){n->ordinal, *glance};
@@ -172,7 +173,7 @@ static bool look_at(struct listing *l, ordinal first, ordinal count, struct batc
 
 	for (int i = 0; i < LOOKS; i++) {
 		uint64_t generation = backend_glances(fs->backend, model, first, count, glances);
-		bool marked = l->plus;
+		bool marked = l->inodes;
 		for (ordinal j = 0; marked && j < count; j++)
 			marked = kernel_cache_mark(&fs->kernel_cache, model, first + j,
 						   suffix_of(glances[j].state)) == 0;
@@ -212,6 +213,8 @@ static void list(struct fs *fs, fuse_req_t req, const struct node *dir, size_t s
 	auto_selection struct selection_dir *selection = fs_selection_of(fs, dir);
 	struct listing l = {.fs = fs, .req = req, .dir = *dir, .plus = plus, .size = size};
 
+	l.inodes = plus && (dir->kind != NODE_MODEL || walker_lists(&fs->walkers, fuse_req_ctx(req)->pid,
+								    off == 0, clock_monotonic_us()));
 	l.some_locked = own_inode_some_locked(&fs->own_inodes);
 	l.buf = malloc(size);
 	if (plus)

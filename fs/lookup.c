@@ -88,6 +88,7 @@ static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
 	struct batch_glance glance;
 	int64_t left_us;
 
+	walker_looks(&fs->walkers, fuse_req_ctx(req)->pid);
 	/* Before the look at the state, so that a change after it finds the name. */
 	int r = kernel_cache_mark(&fs->kernel_cache, n->model, n->ordinal, n->suffix);
 	if (r == 0)

@@ -16,6 +16,7 @@
 #include "fs/scope.h"
 #include "fs/selection.h"
 #include "fs/wait.h"
+#include "fs/walkers.h"
 
 struct fs {
 	/* Immutable from fs_open() on. */
@@ -43,6 +44,7 @@ struct fs {
 
 	pthread_t thread; /* the FUSE thread; set before the announcer starts */
 	bool started;
+	struct walkers walkers;
 	struct fuse_buf buf; /* the FUSE thread's, until it has been joined */
 
 	pthread_mutex_t lock; /* for everything below; innermost */

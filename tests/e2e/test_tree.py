@@ -314,3 +314,23 @@ def test_mtimes(project, warehouse, mount):
     set_days(warehouse, FINE, "2024-09-01")
     m.build("sessions", "2024-09-01")
     assert os.stat(day).st_mtime_ns > os.stat(whole).st_mtime_ns > first
+
+
+def test_whoever_goes_through_all_directories_sees_the_same(project, warehouse, mount):
+    """Who only wants the names gets them without attributes, from his second directory on."""
+    make_events(warehouse)
+    add_sessions(project)
+    for name in ("a", "b", "c"):
+        project.model(name, "select id, event_time, val from {events}", inputs=["events"])
+    m = mount(project, now=NOW)
+    m.build("b", "2024-09-02")
+    names = {str(m / model / batch) for model in ("a", "b", "c", "sessions") for batch in
+             ("2024-09-01.pending", "2024-09-02.pending", "2024-09-03.pending", "2024-09-04.pending")}
+    names = names - {str(m / "b" / "2024-09-02.pending")} | {str(m / "b" / "2024-09-02")}
+    pattern = ["-type", "f", "-name", "2024*"]
+    assert set(run("find", m.path, *pattern).stdout.splitlines()) == names
+    looked = run("find", m.path, *pattern, "-printf", "%p %M %i\n").stdout.splitlines()
+    assert {tuple(line.split()[:2]) for line in looked} == {(name, "-rw-r--r--") for name in names}
+    listed = {(entry.path, entry.inode()) for model in os.scandir(m.path) if model.is_dir() for entry in os.scandir(model)}
+    assert {(line.split()[0], int(line.split()[2])) for line in looked} <= listed
+    assert run("du", "-a", m / "c").stdout.count("2024-09") == 4

@@ -13,6 +13,7 @@
 
 #include "fs/handle.h"
 #include "fs/kernel_cache.h"
+#include "fs/walkers.h"
 #include "fs/name_grace.h"
 #include "fs/node.h"
 
@@ -193,6 +194,37 @@ static void test_handles(void **state)
 	handles_fini(&t);
 }
 
+static void test_walkers_are_tried_once(void **state)
+{
+	struct walkers w = {.list = {{.thread = 0}}};
+	const pid_t find = 7, ls = 8;
+
+	for (pid_t who = find; who <= ls; who++)
+		assert_true(walker_lists(&w, who, true, 1));
+	assert_true(walker_lists(&w, ls, false, 2)); /* the rest of it */
+	for (pid_t who = find; who <= ls; who++)
+		assert_false(walker_lists(&w, who, true, 2));
+	walker_looks(&w, ls);
+	assert_true(walker_lists(&w, ls, false, 3));
+	for (int64_t i = 3; i < 9; i++) {
+		assert_false(walker_lists(&w, find, true, i));
+		assert_true(walker_lists(&w, ls, true, i));
+	}
+	assert_true(walker_lists(&w, find, true, 9 + WALKER_PAUSE_US));
+}
+
+static void test_walkers_without_a_number_and_too_many(void **state)
+{
+	struct walkers w = {.list = {{.thread = 0}}};
+
+	for (int i = 0; i < 3; i++)
+		assert_true(walker_lists(&w, 0, true, 1)); /* of another pid namespace */
+	for (pid_t who = 1; who <= WALKERS + 1; who++)
+		assert_true(walker_lists(&w, who, true, who));
+	assert_true(walker_lists(&w, 1, true, WALKERS + 2)); /* forgotten: a new one */
+	assert_false(walker_lists(&w, 3, true, WALKERS + 3));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +232,8 @@ int main(void)
 		cmocka_unit_test(test_kernel_cache_keeps_the_present_name),
 		cmocka_unit_test(test_kernel_cache_says_twice_that_a_listing_was_wrong),
 		cmocka_unit_test(test_kernel_cache_drops_names),
+		cmocka_unit_test(test_walkers_are_tried_once),
+		cmocka_unit_test(test_walkers_without_a_number_and_too_many),
 		cmocka_unit_test(test_grace_of_an_accepted_name),
 		cmocka_unit_test(test_grace_of_the_settled),
 		cmocka_unit_test(test_graces_are_bounded),
