@@ -12,7 +12,7 @@ struct scope {
 
 bool plan_serial(const struct model *m)
 {
-	return m->reads_itself || m->concurrent_batches == TRI_FALSE;
+	return m->reads_itself || m->concurrent_batches == TRI_FALSE || m->n_hooks;
 }
 
 struct ordinal_range plan_reads(const struct ledger *l, const struct models *ms, slot model, ordinal batch,

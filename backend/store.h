@@ -118,7 +118,9 @@ enum request_kind {
 
 /* One request. In: all but the last block, which is the answer. */
 struct store_request {
-	unsigned char uuid[16]; /* sent again with the same uuid when its fate is unknown: counted once */
+	/* Sent again with the same uuid when its fate is unknown: counted once. The first 8 bytes are the
+	 * same for all requests of one touch. */
+	unsigned char uuid[16];
 	enum request_kind kind;
 	slot model;
 	struct ordinal_range batches;

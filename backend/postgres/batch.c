@@ -93,7 +93,7 @@ void batch_fini(struct batch *x)
 	pg_pipe_fini(&x->end);
 }
 
-static void put_key(const struct batch *x, struct pg_params *params)
+void batch_put_key(const struct batch *x, struct pg_params *params)
 {
 	pg_param_int(params, pg_id(x->m));
 	pg_param_time(params, calendar_start(x->m->model->batch_size, x->report.batch));
@@ -106,17 +106,22 @@ static void renew(struct batch *x, struct pg_pipe *p)
 	*p = (struct pg_pipe)PG_PIPE(&x->w->conn, PG_NO_DEADLINE);
 }
 
-void batch_send_rows(struct batch *x)
+size_t batch_add_fence(const struct batch *x, struct pg_pipe *p)
 {
 	struct pg_params fence = {0};
-	put_key(x, &fence);
+	batch_put_key(x, &fence);
 	pg_param_int(&fence, x->report.attempt);
 	pg_param_time(&fence, x->report.started);
 	pg_param_text(&fence, x->m->model->code);
 	pg_param_int(&fence, x->w->store->owner);
+	pg_add_named(p, NAMED_BEGIN, NULL);
+	return pg_add_named(p, NAMED_FENCE, &fence);
+}
+
+void batch_send_rows(struct batch *x)
+{
 	renew(x, &x->rows);
-	pg_add_named(&x->rows, NAMED_BEGIN, NULL);
-	x->fenced = pg_add_named(&x->rows, NAMED_FENCE, &fence);
+	x->fenced = x->begun ? SIZE_MAX : batch_add_fence(x, &x->rows);
 	if (x->shape->secured)
 		pg_add(&x->rows, render_unsecured, NULL);
 	x->removed = pg_add(&x->rows, x->remove.str, NULL);
@@ -132,7 +137,7 @@ void batch_send_end(struct batch *x)
 {
 	x->report.finished = clock_now_us(x->w->store->config->clock);
 	struct pg_params params = {0};
-	put_key(x, &params);
+	batch_put_key(x, &params);
 	pg_param_int(&params, x->w->store->owner);
 	pg_param_time(&params, x->report.finished);
 	pg_param_int(&params, x->report.rows_deleted);
@@ -170,6 +175,11 @@ static enum build_outcome judge_lost(struct batch *x, int r)
 	if (r == -ECANCELED || r == -EINTR)
 		return BUILD_INTERRUPTED;
 	return resolve(x->w, x->m, &x->report, &x->err);
+}
+
+enum build_outcome batch_failed(struct batch *x, int r)
+{
+	return x->w->conn.pq ? judge(x) : judge_lost(x, r);
 }
 
 /* A right that is missing is named with its GRANT. */

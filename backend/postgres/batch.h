@@ -23,6 +23,7 @@ struct batch {
 	struct strbuf remove, insert;
 	struct pg_pipe rows, end;
 	size_t fenced, removed, inserted, outside, finished, committed;
+	bool begun; /* BEGIN and the fence were sent before: hooks.h */
 };
 
 /*
@@ -39,6 +40,13 @@ int batch_session(struct worker *w, slot model, struct error *err);
 bool batch_init(struct batch *x, struct worker *w, struct pg_model *m, const struct pg_shape *shape,
 		ordinal batch, uint32_t attempt);
 void batch_fini(struct batch *x);
+
+/* model, start of the batch: what most of our statements begin with. */
+void batch_put_key(const struct batch *x, struct pg_params *params);
+/* Queues BEGIN and the fence; returns the fence's number. */
+size_t batch_add_fence(const struct batch *x, struct pg_pipe *p);
+/* A step of it has failed with the errno r and x->err: what that means for the batch. */
+enum build_outcome batch_failed(struct batch *x, int r);
 
 /* Queue and send; a failure shows when the answer is read. */
 void batch_send_rows(struct batch *x);

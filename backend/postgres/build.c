@@ -4,6 +4,7 @@
 
 #include "backend/kinds.h"
 #include "backend/postgres/batch.h"
+#include "backend/postgres/hooks.h"
 
 struct build {
 	struct worker *w;
@@ -144,6 +145,18 @@ static bool advance(struct build *b, struct batch *next, bool *begun)
 	return true;
 }
 
+/* By steps of its own. */
+static bool with_hooks(struct build *b, struct batch *x)
+{
+	tell_started(b, x);
+	int r = pg_connect(&b->w->conn, pg_deadline(b->w->store), &x->err);
+	if (!r)
+		r = batch_session(b->w, b->run->model, &x->err);
+	if (r)
+		return ended(b, x, r == -ECANCELED ? BUILD_INTERRUPTED : BUILD_PASSING);
+	return ended(b, x, hooks_build(x, b->run));
+}
+
 /* A batch whose statements cannot be written (a date column cut inside a day). */
 static bool fail_unwritten(struct build *b, struct batch *x, bool *begun)
 {
@@ -232,7 +245,9 @@ static void build_all(struct build *b)
 		}
 		bool begun = true, written;
 		struct batch *next = next_batch(b, i, &written);
-		on = written ? advance(b, next, &begun) : fail_unwritten(b, next, &begun);
+		on = !written		    ? fail_unwritten(b, next, &begun)
+		     : b->m->model->n_hooks ? with_hooks(b, next)
+					    : advance(b, next, &begun);
 		if (!begun)
 			break;
 	}
@@ -258,7 +273,7 @@ static void send_ahead(struct build *b)
 	while (i < b->run->count && !b->run->attempt[i])
 		i++;
 	b->guess = describe_asks(b->m) ? NULL : shape_get(b->w->store, b->m);
-	if (!b->guess || columns_may_change(b->m, b->guess) || !b->guess->oid ||
+	if (!b->guess || b->m->model->n_hooks || columns_may_change(b->m, b->guess) || !b->guess->oid ||
 	    b->guess->oid != accepted(b) || b->guess->why_not.err || i == b->run->count ||
 	    pg_cancel_asked(&b->w->cancel) || !build_wanted(b->run, b->run->first + i))
 		return;
@@ -354,7 +369,7 @@ int pg_build(struct worker *w, const struct build_run *run, build_report_fn *rep
 	} else {
 		build_all(&b);
 	}
-	w->clean = b.clean && !r;
+	w->clean = b.clean && !r && !m->model->n_hooks; /* a hook may leave something in the session */
 	shape_put(w->store, b.guess);
 	shape_put(w->store, b.shape);
 	return r == -EAGAIN ? r : 0;

@@ -12,7 +12,7 @@
 #include "backend/postgres/pipe.h"
 
 /* The kinds of need (verdict.h) that models are built with here. */
-#define PG_SUPPORTS SUPPORTS(NEED_SCHEMA_CHANGE)
+#define PG_SUPPORTS (SUPPORTS(NEED_SCHEMA_CHANGE) | SUPPORTS(NEED_HOOK))
 
 /* What the database says of a model's target and inputs. Immutable; counted. */
 struct pg_shape {

@@ -40,12 +40,14 @@ int pg_prune(struct worker *w, slot model, size_t keep, int64_t before, struct e
 		r = prune_attempts(w, id, keep, before, err);
 	if (r)
 		return r;
-	struct pg_params params = {0};
+	struct pg_params params = {0}, of_model = {0};
 	pg_param_int(&params, id);
 	pg_param_time(&params, before);
+	pg_param_int(&of_model, id);
 	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
 	store_begin(w->store, &p);
 	pg_add(&p, SQL_PRUNE_REQUESTS, &params);
+	pg_add(&p, SQL_PRUNE_HOOKS, &of_model);
 	pg_add(&p, "commit", NULL);
 	return store_run(w->store, &p, err);
 }

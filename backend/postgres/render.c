@@ -96,6 +96,16 @@ static bool all_known(const struct model *m, const struct pg_shape *seen)
 	return true;
 }
 
+/* As a comment: which batch of a request is its first or last one shows when it is built. */
+static void add_hook(const struct hook *hook, struct strbuf *out)
+{
+	strbuf_printf(out, "-- %s the %s batch of a touch%s: ", hook->post ? "after" : "before",
+		      hook->post ? "last" : "first", hook->transaction ? ", in its transaction" : "");
+	for (const char *c = hook->sql ? hook->sql : hook->text; *c; c++)
+		strbuf_putc(out, *c == '\n' ? ' ' : *c);
+	strbuf_putc(out, '\n');
+}
+
 int pg_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		  struct error *err)
 {
@@ -108,6 +118,8 @@ int pg_statements(struct store *s, slot model, struct ordinal_range batches, str
 		strbuf_puts(out, "-- the target or an input is not there yet: its columns are shown as *, "
 				 "its times as "
 				 "timestamptz\n");
+	for (size_t i = 0; i < m->model->n_hooks; i++)
+		add_hook(&m->model->hooks[i], out);
 	for (ordinal batch = batches.first; !r && batch < batches.end; batch++) {
 		strbuf_puts(out, "begin isolation level read committed read write;\n");
 		if (shape->secured)

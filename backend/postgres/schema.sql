@@ -153,3 +153,8 @@ create index answer_range on batchfs.answer using gist (pg_catalog.tstzrange(fir
 
 -- name: upgrade_3_answer_xid
 create index answer_xid on batchfs.answer (xid)
+
+-- Version 4. Which hooks have run: of a model, for a touch (what the uuids of its requests begin with).
+-- name: upgrade_4_hook
+create table batchfs.hook (
+	model int not null, asked text not null, stage text not null, primary key (model, asked, stage))

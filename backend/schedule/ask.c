@@ -15,11 +15,19 @@
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/runtime.h"
 
+static void fill_random(unsigned char *to, size_t size)
+{
+	ssize_t n = getrandom(to, size, 0);
+	(void)n; /* 16 bytes come whole once the pool is up, which it is when a file system is mounted */
+}
+
 struct ask_group *group_new(void (*done)(void *ctx, int result), void *ctx)
 {
 	struct ask_group *g = calloc(1, sizeof *g);
-	if (g)
-		*g = (struct ask_group){.members = 1, .done = done, .ctx = ctx};
+	if (!g)
+		return NULL;
+	*g = (struct ask_group){.members = 1, .done = done, .ctx = ctx};
+	fill_random(g->name, sizeof g->name);
 	return g;
 }
 
@@ -88,8 +96,8 @@ struct ask *ask_new(const struct backend *b, struct ask_group *g, slot model, co
 
 void ask_name(struct ask *a)
 {
-	ssize_t n = getrandom(a->request.uuid, sizeof a->request.uuid, 0);
-	(void)n; /* 16 bytes come whole once the pool is up, which it is when a file system is mounted */
+	fill_random(a->request.uuid, sizeof a->request.uuid);
+	memcpy(a->request.uuid, a->group->name, sizeof a->group->name);
 }
 
 int ask_queue(struct backend *b, struct ask *a)
@@ -122,17 +130,30 @@ int ask_queue(struct backend *b, struct ask *a)
 	return 0;
 }
 
-static int ask_queue_locked(struct backend *b, struct ask *a)
+void ask_send_all(struct backend *b, struct ask_queue *asks)
 {
-	LOCKED(&b->lock);
-	return ask_queue(b, a);
+	struct ask_queue refused = STAILQ_HEAD_INITIALIZER(refused);
+	struct ask *a;
+	{
+		LOCKED(&b->lock);
+		while ((a = STAILQ_FIRST(asks))) {
+			STAILQ_REMOVE_HEAD(asks, link);
+			a->result = ask_queue(b, a);
+			if (a->result < 0)
+				STAILQ_INSERT_TAIL(&refused, a, link);
+		}
+	}
+	while ((a = STAILQ_FIRST(&refused))) {
+		STAILQ_REMOVE_HEAD(&refused, link);
+		ask_end(b, a, a->result);
+	}
 }
 
 void ask_send(struct backend *b, struct ask *a)
 {
-	int err = ask_queue_locked(b, a);
-	if (err < 0)
-		ask_end(b, a, err);
+	struct ask_queue one = STAILQ_HEAD_INITIALIZER(one);
+	STAILQ_INSERT_TAIL(&one, a, link);
+	ask_send_all(b, &one);
 }
 
 /* Every request that came of the ticket's gets the text. */

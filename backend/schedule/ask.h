@@ -12,8 +12,9 @@
 /* What one call of backend.h asks for: one answer for all of its requests, when the last has been answered.
  */
 struct ask_group {
-	int members; /* atomic: its asks, and the one who makes it */
-	int result;  /* atomic: the first refusal */
+	int members;	       /* atomic: its asks, and the one who makes it */
+	int result;	       /* atomic: the first refusal */
+	unsigned char name[8]; /* random: what the uuids of its requests begin with */
 	void (*done)(void *ctx, int result);
 	void *ctx;
 };
@@ -28,6 +29,7 @@ struct ask {
 	unsigned ticket_of; /* of the first of a group: how many there are */
 	pid_t pid;
 	char *reason; /* owns request.reason */
+	int result;   /* of ask_queue(), of one that it has refused */
 	bool cleared; /* traits.clears_queue: what this mount had claimed in its range was taken back */
 	struct outcome_queue
 		cancelled; /* of a cancel: what waited, and is shown in its former state already */
@@ -49,6 +51,8 @@ void group_leave(struct ask_group *g, int result);
 struct ask *ask_new(const struct backend *b, struct ask_group *g, slot model, const char *reason);
 void ask_name(struct ask *a); /* gives it its uuid */
 void ask_send(struct backend *b, struct ask *a);
+/* All of them at once, so that they are recorded together. */
+void ask_send_all(struct backend *b, struct ask_queue *asks);
 /* With the lock: 0, or -errno, and the caller keeps it. */
 int ask_queue(struct backend *b, struct ask *a);
 /* Without the lock: answers it and frees it; what was to be sent after it is sent, or refused like it. */

@@ -220,6 +220,7 @@ static struct ask *ask_of(const struct backend *b, struct ask_group *g, const st
 static int send_all(struct backend *b, struct ask_group *g, const struct backend_request *r,
 		    const struct stretches *all, uint64_t *ticket)
 {
+	struct ask_queue asks = STAILQ_HEAD_INITIALIZER(asks);
 	struct ask *first = NULL;
 	bool broken = false;
 	uint64_t last = __atomic_add_fetch(&b->last_ticket, all->n, __ATOMIC_RELAXED);
@@ -235,10 +236,11 @@ static int send_all(struct backend *b, struct ask_group *g, const struct backend
 		else if (a && first)
 			STAILQ_INSERT_TAIL(&first->then, a, link);
 		else if (a)
-			ask_send(b, a);
+			STAILQ_INSERT_TAIL(&asks, a, link);
 	}
 	if (first)
-		ask_send(b, first);
+		STAILQ_INSERT_TAIL(&asks, first, link);
+	ask_send_all(b, &asks);
 	return broken ? -ENOMEM : 0;
 }
 

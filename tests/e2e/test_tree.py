@@ -257,7 +257,7 @@ CANNOT_RUN = {
     "uncompiled": ({"sql": None}, "dbt compile"),
     "contracted": ({"contract": {"enforced": True}}, "contract"),
     "deleting": ({"incremental_predicates": ["val > 1"]}, "predicates"),
-    "hooked": ({"post-hook": [{"sql": "select 1", "transaction": True, "index": None}]}, "post-hook"),
+    "hooked": ({"post-hook": [{"sql": "select '{{ invocation_id }}'", "transaction": True, "index": None}]}, "post-hook"),
     "granting": ({"grants": {"select": ["somebody"]}}, "grants"),
 }
 

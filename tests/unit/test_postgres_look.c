@@ -303,7 +303,7 @@ static void read_only(void **state)
 static void what_cannot_be_built(void **state)
 {
 	struct world *w = *state;
-	static const struct need hook = {.kind = NEED_HOOK, .where = "pre_hook", .text = "select 1"};
+	static const struct need hook = {.kind = NEED_HOOK_JINJA, .where = "pre_hook", .text = "select 1"};
 	struct store_request freeze = {.kind = REQUEST_FREEZE,
 				       .batches = {day(0), day(2)},
 				       .expected = -1,
