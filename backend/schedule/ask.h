@@ -28,9 +28,10 @@ struct ask {
 	uint64_t ticket;
 	unsigned ticket_of; /* of the first of a group: how many there are */
 	pid_t pid;
-	char *reason; /* owns request.reason */
-	int result;   /* of ask_queue(), of one that it has refused */
-	bool cleared; /* traits.clears_queue: what this mount had claimed in its range was taken back */
+	char *reason;	   /* owns request.reason */
+	int result;	   /* of ask_queue(), of one that it has refused */
+	int64_t answer_by; /* monotonic: recorded, a freeze is answered by then */
+	bool cleared;	   /* traits.clears_queue: what this mount had claimed in its range was taken back */
 	struct outcome_queue
 		cancelled; /* of a cancel: what waited, and is shown in its former state already */
 };

@@ -27,6 +27,9 @@
 
 #define ASKS_AT_ONCE 256
 
+/* A freeze that is recorded is answered by then, whatever this mount shows. */
+#define SHOWN_US 2000000
+
 /* comm only: reading cmdline of a process that waits for us can deadlock. */
 static void read_command(struct ask *a)
 {
@@ -160,6 +163,7 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 		} else if (result != -ENOENT) {
 			refuse_request(b, r, -result, err < 0 ? e->text : r->err.text);
 		}
+		a->answer_by = clock_monotonic_us() + SHOWN_US;
 		if (result == 0 && traits->clears_queue)
 			STAILQ_INSERT_TAIL(&b->frozen, a, link);
 		else
@@ -167,13 +171,31 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 	}
 }
 
-void asks_frozen(struct backend *b)
+/*
+ * Whether the ledger shows nothing of a recorded freeze as queued or running any more. Another mount that saw
+ * the freeze may have cancelled that first, and the freeze itself cancels what another mount had claimed:
+ * this mount hears of either as news.
+ */
+static bool freeze_shown(const struct backend *b, const struct ask *a)
 {
+	const struct store_request *r = &a->request;
+	LOCKED(lock_of(b));
+	return clock_monotonic_us() >= a->answer_by ||
+	       ledger_next_unsettled(b->ledger, r->model, r->batches) >= r->batches.end;
+}
+
+void asks_frozen(struct backend *b, bool at_once)
+{
+	struct ask_queue later = STAILQ_HEAD_INITIALIZER(later);
 	struct ask *a;
 	while ((a = STAILQ_FIRST(&b->frozen))) {
 		STAILQ_REMOVE_HEAD(&b->frozen, link);
-		ask_end(b, a, 0);
+		if (at_once || freeze_shown(b, a))
+			ask_end(b, a, 0);
+		else
+			STAILQ_INSERT_TAIL(&later, a, link);
 	}
+	STAILQ_CONCAT(&b->frozen, &later);
 }
 
 void asks_send(struct backend *b)
@@ -212,7 +234,7 @@ void asks_send(struct backend *b)
 void asks_fail(struct backend *b, int err)
 {
 	/* They are recorded: whoever sees what is queued and frozen cancels it. */
-	asks_frozen(b);
+	asks_frozen(b, true);
 	struct ask_queue all = STAILQ_HEAD_INITIALIZER(all);
 	{
 		LOCKED(&b->lock);

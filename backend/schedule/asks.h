@@ -9,7 +9,8 @@
  * sent. Whether anything was: then it is to be settled first. */
 bool asks_clear(struct backend *b);
 void asks_send(struct backend *b);
-void asks_frozen(struct backend *b);	    /* answers the freezes that are recorded */
+/* Answers the freezes that are recorded and shown by this mount; at_once: all that are recorded. */
+void asks_frozen(struct backend *b, bool at_once);
 void asks_fail(struct backend *b, int err); /* answers everything that was not sent */
 
 #endif

@@ -82,8 +82,8 @@ static int retire(struct backend *b, bool *left, struct error *err)
 	return r < 0 ? r : hand_over(b, &answers, left, err);
 }
 
-/* How long to listen: not at all when something is to be done, shortly when a model backs off or requests are
- * left to be retired. */
+/* How long to listen: not at all when something is to be done, shortly when a model backs off, requests are
+ * left to be retired or a freeze is to be answered. */
 static int follow_ms(struct backend *b)
 {
 	LOCKED(&b->lock);
@@ -93,10 +93,10 @@ static int follow_ms(struct backend *b)
 	if (woken)
 		return 0;
 	int64_t now = clock_monotonic_us();
-	for (slot i = 0; i < models_end(b->models); i++)
-		if (b->runtime[i].not_before > now)
-			return SOON_MS;
-	if (b->retiring)
+	bool soon = b->retiring || !STAILQ_EMPTY(&b->frozen);
+	for (slot i = 0; i < models_end(b->models) && !soon; i++)
+		soon = b->runtime[i].not_before > now;
+	if (soon)
 		return SOON_MS;
 	return late < FOLLOW_MS * INT64_C(1000) ? (int)(late / 1000) + 1 : FOLLOW_MS;
 }
@@ -109,7 +109,7 @@ static int answer_freezes(struct backend *b, struct error *err)
 	if (r == 0 && freezes_cancel(b))
 		r = outcomes_settle(b, err);
 	if (r == 0)
-		asks_frozen(b);
+		asks_frozen(b, false);
 	return r;
 }
 
