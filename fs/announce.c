@@ -6,8 +6,15 @@
 
 #include "backend/base/cleanup.h"
 #include "fs/fixed_names.h"
+#include "fs/interned.h"
+#include "fs/inval.h"
+#include "fs/kernel_cache.h"
 #include "fs/name.h"
+#include "fs/name_grace.h"
+#include "fs/node.h"
 #include "fs/private.h"
+#include "fs/scope.h"
+#include "fs/selection.h"
 
 /* A file whose names shall no longer lead to the inode that they lead to; or (pages) an inode whose pages go.
  */
@@ -16,24 +23,6 @@ struct dropped_name {
 	struct node node;
 	bool pages;
 };
-
-static fuse_ino_t model_ino(slot model)
-{
-	struct node n = {.kind = NODE_MODEL, .model = model};
-
-	return node_id(&n);
-}
-
-/* off: 0, attributes and content; -1, attributes only. */
-static void invalidate(struct fs *fs, slot model, ordinal batch, uint8_t seen, off_t off)
-{
-	struct node n = {.kind = NODE_BATCH, .model = model, .ordinal = batch};
-
-	for (n.suffix = 0; n.suffix < NODE_SUFFIXES; n.suffix++)
-		/* -ENOENT, the kernel does not have it, is as good. */
-		if (seen & 1u << n.suffix)
-			fuse_lowlevel_notify_inval_inode(fs->session, node_id(&n), off, 0);
-}
 
 /* Part of one chunk. */
 static void chunk_changed(struct fs *fs, slot model, ordinal first, ordinal end, bool note_all)
@@ -56,7 +45,7 @@ static void chunk_changed(struct fs *fs, slot model, ordinal first, ordinal end,
 	if (!kernel_cache_changed(&fs->kernel_cache, model, base, first, end, suffixes, now, &view))
 		return;
 	for (ordinal o = first; o < end; o++)
-		invalidate(fs, model, o, view.seen[o - base], 0);
+		inval_batch(fs->session, model, o, view.seen[o - base], 0);
 }
 
 void announce_changed(struct fs *fs, slot model, struct ordinal_range batches)
@@ -74,7 +63,7 @@ void announce_changed(struct fs *fs, slot model, struct ordinal_range batches)
 		first = stop;
 	}
 	/* Attributes only: their mtime is the last change. */
-	fuse_lowlevel_notify_inval_inode(fs->session, model_ino(model), -1, 0);
+	fuse_lowlevel_notify_inval_inode(fs->session, inval_model_ino(model), -1, 0);
 	fuse_lowlevel_notify_inval_inode(fs->session, FUSE_ROOT_ID, -1, 0);
 }
 
@@ -88,7 +77,7 @@ static void attributes_changed(struct fs *fs, slot model, struct ordinal_range b
 		stop = stop < batches.end ? stop : batches.end;
 		for (; o < stop; o++)
 			if (known)
-				invalidate(fs, model, o, view.seen[o - base], -1);
+				inval_batch(fs->session, model, o, view.seen[o - base], -1);
 	}
 }
 
@@ -195,7 +184,7 @@ static void tell_names(struct fs *fs, slot model, ordinal batch, uint8_t mask, b
 {
 	char name[BATCH_FILE_NAME_MAX];
 	enum batch_size size = backend_batch_size(fs->backend, model);
-	fuse_ino_t dir = model_ino(model);
+	fuse_ino_t dir = inval_model_ino(model);
 
 	for (uint8_t suffix = 0; suffix < NODE_SUFFIXES; suffix++) {
 		if (!(mask & 1u << suffix))
@@ -221,7 +210,7 @@ static void tell_chunk(struct fs *fs, const struct kernel_cache_work *w)
 	for (unsigned i = 0; i < KERNEL_CACHE_CHUNK; i++) {
 		ordinal batch = w->base + i;
 		if (w->refresh[i])
-			invalidate(fs, w->model, batch, w->refresh[i], 0);
+			inval_batch(fs->session, w->model, batch, w->refresh[i], 0);
 		if (w->drop[i])
 			tell_names(fs, w->model, batch, w->drop[i], false);
 		if (w->expire[i])

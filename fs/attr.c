@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/kernel_cache.h"
+#include "fs/node.h"
 #include "fs/private.h"
+#include "fs/scope.h"
 
 /* glibc reads directories with a buffer of this size: 1,100 batches in one READDIRPLUS. */
 #define DIRECTORY_BLKSIZE (1 << 20)

@@ -5,8 +5,11 @@
 #include "fs/fixed_names.h"
 #include "fs/lookup.h"
 #include "fs/name.h"
+#include "fs/node.h"
+#include "fs/inode.h"
 #include "fs/private.h"
 #include "fs/refuse.h"
+#include "fs/scope.h"
 #include "fs/wait.h"
 
 /* A suffixed name is a fact; there is no grace for what changes something. */

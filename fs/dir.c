@@ -9,10 +9,17 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/announce.h"
 #include "fs/attr.h"
 #include "fs/fixed_names.h"
+#include "fs/kernel_cache.h"
 #include "fs/name.h"
+#include "fs/node.h"
+#include "fs/own_inode.h"
+#include "fs/inode.h"
 #include "fs/private.h"
+#include "fs/scope.h"
+#include "fs/walkers.h"
 
 #define GLANCES 256
 

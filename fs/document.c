@@ -2,9 +2,12 @@
 #include "fs/document.h"
 
 #include "fs/fixed_names.h"
+#include "fs/handle.h"
 #include "fs/private.h"
 #include "fs/progress.h"
 #include "fs/refuse.h"
+#include "fs/scope.h"
+#include "fs/texts.h"
 
 void document_init(struct document *d)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/failure_snapshot.h"
+#include "fs/scope.h"
 
 #include <stdlib.h>
 

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/file.h"
 
-#include <fcntl.h>
-
+#include "fs/announce.h"
+#include "fs/claim.h"
 #include "fs/document.h"
+#include "fs/handle.h"
 #include "fs/lookup.h"
+#include "fs/node.h"
+#include "fs/inode.h"
+#include "fs/private.h"
 #include "fs/progress.h"
 #include "fs/reason.h"
+#include "fs/scope.h"
 #include "fs/trigger.h"
+#include "fs/wait.h"
+
+#include <fcntl.h>
 
 static int check_read(struct fs *fs, const struct node *n)
 {
@@ -21,7 +29,7 @@ static int check_read(struct fs *fs, const struct node *n)
 	int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
 	if (r)
 		return r;
-	return lookup_holds(fs, n, &glance, &left_us) ? 0 : -ENOENT;
+	return claim_holds(fs, n, &glance, &left_us) ? 0 : -ENOENT;
 }
 
 static void open_to_read(struct fs *fs, fuse_req_t req, struct fuse_file_info *fi)
@@ -173,6 +181,18 @@ static void read_document(struct fs *fs, const struct wait_for *what)
 		announce_pages(fs, &what->node);
 }
 
+static void read_progress(struct fs *fs, struct wait_for *what, bool no_waiting)
+{
+	int64_t next_us;
+
+	if (progress_read(fs, what, &next_us))
+		return;
+	if (no_waiting)
+		fuse_reply_err(what->req, EAGAIN);
+	else
+		wait_to_read(fs, what, next_us);
+}
+
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
@@ -197,7 +217,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		fuse_reply_err(req, EINVAL);
 	} else if (what.progress) {
 		what.kind = WAIT_READ;
-		progress_read(fs, &what, fi->flags & O_NONBLOCK);
+		read_progress(fs, &what, fi->flags & O_NONBLOCK);
 	} else if (history && what.paged &&
 		   handle_unread(&fs->handles, ino, fuse_req_ctx(req)->pid) == fi->fh) {
 		/* He has not asked for its size since it was opened: the kernel's is older, and would cut it.

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "fs/name.h"
+#include "fs/node.h"
 #include "fs/private.h"
+#include "fs/scope.h"
 
 static int root_status(struct fs *fs, const struct node *n, struct strbuf *out)
 {

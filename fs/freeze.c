@@ -2,9 +2,13 @@
 #include "fs/freeze.h"
 
 #include "fs/attr.h"
+#include "fs/claim.h"
 #include "fs/lookup.h"
+#include "fs/node.h"
+#include "fs/private.h"
 #include "fs/refuse.h"
-#include "fs/trigger.h"
+#include "fs/scope.h"
+#include "fs/wait.h"
 
 #define ALL_W ((mode_t)(S_IWUSR | S_IWGRP | S_IWOTH))
 
@@ -49,7 +53,7 @@ static int check(struct fs *fs, const struct wait_for *what)
 	if (uid != 0 && uid != fs->uid)
 		return refuse_node(fs, what->req, n, EPERM,
 				   "Only the owner of the files and root may change their mode.");
-	return trigger_check_suffix(fs, n);
+	return claim_check(fs, n);
 }
 
 void freeze_set_mode(struct fs *fs, struct wait_for *what, mode_t mode)

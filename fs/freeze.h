@@ -4,7 +4,8 @@
 
 #include <sys/types.h>
 
-#include "fs/private.h"
+struct fs;
+struct wait_for;
 
 /*
  * FUSE thread. A chmod: without any w bit it freezes (or protects), with the owner's it thaws. Answers

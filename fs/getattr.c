@@ -3,9 +3,16 @@
 #include <sys/statvfs.h>
 
 #include "fs/attr.h"
+#include "fs/claim.h"
 #include "fs/document.h"
+#include "fs/handle.h"
 #include "fs/lookup.h"
 #include "fs/name.h"
+#include "fs/node.h"
+#include "fs/inode.h"
+#include "fs/private.h"
+#include "fs/scope.h"
+#include "fs/wait.h"
 
 /*
  * A name that no longer holds is still believed in until the announcer has come to it; its
@@ -20,7 +27,7 @@ static bool is_outdated(struct fs *fs, fuse_ino_t ino, const struct node *n)
 	if (!node_traits(n)->batch || !n->suffix ||
 	    backend_glance(fs->backend, n->model, n->ordinal, &glance))
 		return false;
-	return !lookup_holds(fs, n, &glance, &left_us) && !handle_is_open(&fs->handles, ino, 0);
+	return !claim_holds(fs, n, &glance, &left_us) && !handle_is_open(&fs->handles, ino, 0);
 }
 
 /* Makes the document, for its size; and for the process that has it open and has not begun to read. */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fs/handle_slot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +6,9 @@
 #include "backend/backend.h"
 #include "backend/base/cleanup.h"
 #include "backend/base/hash.h"
+#include "fs/handle_slot.h"
 #include "fs/progress.h"
+#include "fs/texts.h"
 
 /* What is left of a handle, to be closed without the lock. */
 struct held {

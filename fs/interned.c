@@ -7,6 +7,8 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/hash.h"
+#include "fs/node.h"
+#include "fs/selection.h"
 
 enum interned_what { INTERNED_RANGE, INTERNED_SELECTION, INTERNED_ALIAS };
 

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/lookup.h"
 
+#include "fs/announce.h"
 #include "fs/attr.h"
+#include "fs/claim.h"
 #include "fs/fixed_names.h"
+#include "fs/handle.h"
+#include "fs/interned.h"
+#include "fs/kernel_cache.h"
 #include "fs/name.h"
+#include "fs/node.h"
+#include "fs/own_inode.h"
+#include "fs/inode.h"
+#include "fs/private.h"
 #include "fs/refuse.h"
-
-bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance *glance, int64_t *left_us)
-{
-	*left_us = INT64_MAX;
-	if (!n->suffix || suffix_of(glance->state) == n->suffix)
-		return true;
-	*left_us = name_grace_left(&fs->name_graces, n->model, n->ordinal, n->suffix, clock_monotonic_us());
-	return *left_us > 0;
-}
+#include "fs/scope.h"
+#include "fs/walkers.h"
 
 int lookup_link(struct fs *fs, const struct selection_dir *dir, const char *name)
 {
@@ -93,7 +95,7 @@ static void lookup_batch(struct fs *fs, fuse_req_t req, struct node *n)
 	int r = kernel_cache_mark(&fs->kernel_cache, n->model, n->ordinal, n->suffix);
 	if (r == 0)
 		r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
-	if (r == 0 && !lookup_holds(fs, n, &glance, &left_us))
+	if (r == 0 && !claim_holds(fs, n, &glance, &left_us))
 		r = -ENOENT;
 	if (r == 0)
 		r = own_inode(fs, req, n);
@@ -186,7 +188,7 @@ static int check_exists(struct fs *fs, const struct node *n, const struct name *
 	int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
 	if (r)
 		return r;
-	return lookup_holds(fs, n, &glance, &left_us) ? 0 : -ENOENT;
+	return claim_holds(fs, n, &glance, &left_us) ? 0 : -ENOENT;
 }
 
 static void lookup_in_model(struct fs *fs, fuse_req_t req, const struct node *dir, const char *text)

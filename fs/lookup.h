@@ -4,7 +4,10 @@
 #define BATCHFS_FS_LOOKUP_H
 
 #include "fs/compat.h"
-#include "fs/private.h"
+#include "fs/node.h"
+
+struct fs;
+struct selection_dir;
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n);
@@ -25,9 +28,5 @@ bool lookup_send_back_change(struct fs *fs, fuse_req_t req, const struct node *n
 
 /* The model of the selection that has a link of that name in it, or -1. */
 int lookup_link(struct fs *fs, const struct selection_dir *dir, const char *name);
-
-/* Whether the batch goes by the suffix the node was looked up by: its state, or by a grace for *left_us more
- * (else INT64_MAX). */
-bool lookup_holds(struct fs *fs, const struct node *n, const struct batch_glance *glance, int64_t *left_us);
 
 #endif

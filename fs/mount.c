@@ -9,6 +9,7 @@
 
 #include "backend/base/cleanup.h"
 #include "fs/device.h"
+#include "fs/private.h"
 
 #define FUSE_DEVICE "/dev/fuse"
 #define FD_PREFIX   "/dev/fd/"

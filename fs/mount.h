@@ -2,7 +2,9 @@
 #ifndef BATCHFS_FS_MOUNT_H
 #define BATCHFS_FS_MOUNT_H
 
-#include "fs/private.h"
+#include "backend/base/error.h"
+#include "backend/base/log.h"
+#include "fs/fs.h"
 
 /* Makes fs->session of the options and mounts it. Errors as fs_open(). */
 int mount_session(struct fs *fs, const struct fs_config *config, struct error *err);

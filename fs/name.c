@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/name.h"
+#include "fs/node.h"
 
 #include <errno.h>
 #include <string.h>

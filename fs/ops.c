@@ -7,6 +7,7 @@
 #include "fs/dir.h"
 #include "fs/file.h"
 #include "fs/lookup.h"
+#include "fs/private.h"
 #include "fs/trigger.h"
 
 static void refuse(fuse_req_t req)

@@ -3,8 +3,11 @@
 #include <fcntl.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/announce.h"
 #include "fs/parked.h"
 #include "fs/refuse.h"
+#include "fs/wait.h"
+#include "fs/wait_kind.h"
 
 /* Whether it asks for a change, which may have been recorded by now. */
 static bool asks_for_change(const struct wait_for *what)

@@ -6,6 +6,7 @@
  */
 #include "backend/base/cleanup.h"
 #include "fs/handle_slot.h"
+#include "fs/texts.h"
 
 /* So many of a file's handles are looked at, the newest: it may be open a hundred thousand times. */
 #define LATEST 16

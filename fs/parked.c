@@ -5,8 +5,14 @@
 
 #include "backend/base/cleanup.h"
 #include "fs/attr.h"
+#include "fs/document.h"
 #include "fs/failure_snapshot.h"
+#include "fs/handle.h"
+#include "fs/own_inode.h"
+#include "fs/private.h"
 #include "fs/progress.h"
+#include "fs/scope.h"
+#include "fs/wait_kind.h"
 
 static void unlock_inode(struct parked *p)
 {

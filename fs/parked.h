@@ -16,8 +16,9 @@ struct parked {
 	int64_t since;		  /* CLOCK_MONOTONIC us */
 	bool on_name;		  /* the kernel holds the inode of a name (own_inode.h) */
 	bool made;		  /* an OPEN's document, by the renderer */
-	bool piece;		  /* the renderer has made what a READ gets, not the whole */
-	bool is_reason;		  /* gives a reason; else it requests, or only waits */
+	void (*rendered)(struct parked *p, int result); /* the renderer's work on it is over: 0 or -errno */
+	bool piece;	/* the renderer has made what a READ gets, not the whole */
+	bool is_reason; /* gives a reason; else it requests, or only waits */
 
 	/* Under waits.lock. */
 	unsigned owners;

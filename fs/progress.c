@@ -6,6 +6,7 @@
 #include "backend/base/cleanup.h"
 #include "fs/failure_snapshot.h"
 #include "fs/private.h"
+#include "fs/scope.h"
 
 /* Older lines are forgotten: nobody reads backwards in what he waits for. */
 #define KEEP_BYTES (64 << 10)
@@ -133,22 +134,19 @@ void progress_answer(struct fs *fs, const struct wait_for *what)
 		fuse_reply_buf(what->req, NULL, 0);
 }
 
-void progress_read(struct fs *fs, struct wait_for *what, bool no_waiting)
+bool progress_read(struct fs *fs, struct wait_for *what, int64_t *next_us)
 {
 	struct progress *p = what->progress;
-	int64_t next_at;
 
 	{
 		LOCKED(&p->lock);
 		if (reply(p, what))
-			return;
-		next_at = p->next_at;
+			return true;
+		*next_us = p->next_at;
 	}
 	what->scope = &p->scope;
-	if (next_at <= clock_monotonic_us())
-		progress_answer(fs, what);
-	else if (no_waiting)
-		fuse_reply_err(what->req, EAGAIN);
-	else
-		wait_to_read(fs, what, next_at);
+	if (*next_us > clock_monotonic_us())
+		return false;
+	progress_answer(fs, what);
+	return true;
 }

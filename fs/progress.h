@@ -19,9 +19,11 @@ struct wait_for;
 int progress_new(const struct backend *b, const struct scope *scope, struct progress **out);
 void progress_free(struct progress *p);
 
-/* FUSE thread. Answers a READ (what->size, off and progress are set), now or later; EAGAIN instead of later.
+/*
+ * FUSE thread. Answers a READ (what->size, off and progress are set) if there is something to read. False: it
+ * is for the caller to wait for what->scope, which is set then, or until *next_us (monotonic).
  */
-void progress_read(struct fs *fs, struct wait_for *what, bool no_waiting);
+bool progress_read(struct fs *fs, struct wait_for *what, int64_t *next_us);
 
 /* Any thread, without a lock. Answers a READ that was parked, with a new line. */
 void progress_answer(struct fs *fs, const struct wait_for *what);

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/refuse.h"
 
+#include "fs/announce.h"
 #include "fs/fixed_names.h"
+#include "fs/interned.h"
+#include "fs/node.h"
+#include "fs/private.h"
+#include "fs/scope.h"
+#include "fs/selection.h"
 
 void refused_file_of(struct fs *fs, const struct node *n, struct refused_file *out)
 {

@@ -3,7 +3,11 @@
 #ifndef BATCHFS_FS_REFUSE_H
 #define BATCHFS_FS_REFUSE_H
 
-#include "fs/private.h"
+#include "backend/backend.h"
+#include "fs/compat.h"
+#include "fs/interned.h"
+
+struct fs;
 
 /* A node's file as the backend knows it. Points into itself: not moved, and to be given to
  * refused_file_fini(). */

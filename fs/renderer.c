@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/document.h"
+#include "fs/handle.h"
 #include "fs/parked.h"
 
 /* Who waits for something, and it. */
@@ -111,7 +113,7 @@ static void *renderer_main(void *arg)
 	struct parked *p;
 
 	while ((p = next(&fs->renderer)))
-		wait_made(p, work(p));
+		p->rendered(p, work(p));
 	return NULL;
 }
 

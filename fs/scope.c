@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
-#include "fs/fixed_names.h"
+#include "fs/interned.h"
+#include "fs/name.h"
+#include "fs/node.h"
 #include "fs/private.h"
 
 static ordinal min_ordinal(ordinal a, ordinal b)
@@ -125,14 +127,6 @@ void scope_leave_out_unrunnable(const struct backend *b, struct scope *p)
 		p->n = n;
 }
 
-int fs_node(struct fs *fs, uint64_t ino, struct node *out)
-{
-	if (!node_parse(ino, out) || (out->interned && !interned_resolve(&fs->interned, out)) ||
-	    out->model >= backend_models(fs->backend))
-		return -ESTALE;
-	return node_traits(out)->fixed && !fixed_of(out) ? -ESTALE : 0;
-}
-
 /* Clipped to what exists. False: nothing is left. */
 static bool clip(struct fs *fs, slot model, struct ordinal_range batches, struct backend_part *out)
 {
@@ -185,11 +179,10 @@ int fs_scope_of_selection(struct fs *fs, const struct selection_dir *dir, struct
 
 bool fs_is_selected(const struct node *n)
 {
-	const struct fixed_name *f = fixed_of(n);
+	const struct node_traits *t = node_traits(n);
 
-	if (n->model >= 0)
-		return false;
-	return n->kind == NODE_SELECTION || node_traits(n)->range || (f && f->in == NODE_SELECTION);
+	/* A fixed name in a selection has the id of that. */
+	return n->model < 0 && (n->kind == NODE_SELECTION || t->range || (t->fixed && n->interned));
 }
 
 struct selection_dir *fs_selection_of(struct fs *fs, const struct node *n)

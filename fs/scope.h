@@ -74,9 +74,6 @@ int fs_scope_of_name(struct fs *fs, slot model, const struct name *name, struct 
 int fs_scope_of_selection(struct fs *fs, const struct selection_dir *dir, struct span span, unsigned states,
 			  struct scope *out);
 
-/* A nodeid that the kernel sent. -ESTALE: not ours. */
-int fs_node(struct fs *fs, uint64_t ino, struct node *out);
-
 /* What tells a file that can be built or frozen from others, whatever inode of it the node is. */
 uint64_t fs_file_key(struct fs *fs, const struct node *n);
 

@@ -7,7 +7,16 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/count.h"
+#include "fs/announce.h"
+#include "fs/handle.h"
+#include "fs/interned.h"
+#include "fs/kernel_cache.h"
 #include "fs/mount.h"
+#include "fs/name_grace.h"
+#include "fs/own_inode.h"
+#include "fs/private.h"
+#include "fs/renderer.h"
+#include "fs/wait.h"
 
 static void free_fs(struct fs *fs)
 {

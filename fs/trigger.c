@@ -3,9 +3,16 @@
 
 #include "fs/access.h"
 #include "fs/attr.h"
+#include "fs/claim.h"
 #include "fs/freeze.h"
+#include "fs/handle.h"
 #include "fs/lookup.h"
+#include "fs/node.h"
+#include "fs/inode.h"
+#include "fs/private.h"
 #include "fs/refuse.h"
+#include "fs/scope.h"
+#include "fs/wait.h"
 
 /* Go, Node and older uutils write "now" out, from the system's clock. */
 #define NOW_US 2000000
@@ -23,19 +30,6 @@ static int refuse_unrunnable(struct fs *fs, fuse_req_t req, const struct node *n
 	strbuf_printf(&sentence, "%s cannot run here; its .model says why.",
 		      backend_model_dir(fs->backend, model));
 	return refuse(fs, req, n, say, EOPNOTSUPP, sentence.str);
-}
-
-int trigger_check_suffix(struct fs *fs, const struct node *n)
-{
-	struct batch_glance glance;
-
-	if (!node_traits(n)->batch || !n->suffix)
-		return 0;
-	int r = backend_glance(fs->backend, n->model, n->ordinal, &glance);
-	if (r)
-		return r;
-	/* The store has the last word; this is what is known here. */
-	return suffix_of(glance.state) == n->suffix ? 0 : -ENOENT;
 }
 
 /* What the mode bits allow, whoever asks: they show what can be built. */
@@ -100,7 +94,7 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 	if (unrunnable)
 		return refuse_unrunnable(fs, req, n, unrunnable->model, say);
 	scope_leave_out_unrunnable(fs->backend, scope);
-	return trigger_check_suffix(fs, n);
+	return claim_check(fs, n);
 }
 
 int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct scope *scope)

@@ -4,7 +4,7 @@
 #define BATCHFS_FS_TRIGGER_H
 
 #include "fs/compat.h"
-#include "fs/private.h"
+#include "fs/scope.h"
 
 /*
  * Whether the caller may have the file built, and what that means. default_permissions is a
@@ -17,8 +17,5 @@ int trigger_check(struct fs *fs, fuse_req_t req, const struct node *n, bool say,
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
-
-/* -ENOENT: the batch is no longer in the state that the name it was looked up by claims. */
-int trigger_check_suffix(struct fs *fs, const struct node *n);
 
 #endif

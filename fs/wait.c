@@ -3,9 +3,19 @@
 #include <string.h>
 
 #include "backend/base/cleanup.h"
+#include "fs/announce.h"
+#include "fs/document.h"
 #include "fs/failure_snapshot.h"
+#include "fs/handle.h"
+#include "fs/name_grace.h"
+#include "fs/node.h"
+#include "fs/own_inode.h"
 #include "fs/parked.h"
+#include "fs/private.h"
 #include "fs/refuse.h"
+#include "fs/renderer.h"
+#include "fs/scope.h"
+#include "fs/wait_kind.h"
 
 void waits_init(struct waits *w)
 {
@@ -237,7 +247,7 @@ void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket
 	backend_reason(fs->backend, ticket, reason, on_answer, p);
 }
 
-void wait_made(struct parked *p, int result)
+static void on_rendered(struct parked *p, int result)
 {
 	settle(p, result);
 	parked_disown(p);
@@ -247,8 +257,11 @@ void wait_for_document(struct fs *fs, const struct wait_for *what)
 {
 	struct parked *p = park(fs, what, false);
 
-	if (p && !renderer_add(fs, p))
-		wait_made(p, -ENOMEM);
+	if (!p)
+		return;
+	p->rendered = on_rendered;
+	if (!renderer_add(fs, p))
+		on_rendered(p, -ENOMEM);
 }
 
 void wait_for_history(struct fs *fs, const struct wait_for *what)

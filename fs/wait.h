@@ -80,9 +80,6 @@ void wait_for_reason(struct fs *fs, const struct wait_for *what, uint64_t ticket
 /* FUSE thread. Answers an OPEN, a GETATTR or a WAIT_TEXT when the renderer has made the document. */
 void wait_for_document(struct fs *fs, const struct wait_for *what);
 
-/* The renderer: its work on the request is over (0 or -errno), and so is its part of it. */
-void wait_made(struct parked *p, int result);
-
 /* FUSE thread. Answers an OPEN or a WAIT_SIZE when the model's history has been read. */
 void wait_for_history(struct fs *fs, const struct wait_for *what);
 

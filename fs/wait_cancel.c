@@ -6,6 +6,9 @@
  */
 #include "backend/base/cleanup.h"
 #include "fs/parked.h"
+#include "fs/scope.h"
+#include "fs/wait.h"
+#include "fs/wait_kind.h"
 
 static bool waits(const struct parked *p)
 {

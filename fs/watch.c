@@ -7,8 +7,11 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/hash.h"
+#include "fs/announce.h"
 #include "fs/failure_snapshot.h"
 #include "fs/parked.h"
+#include "fs/scope.h"
+#include "fs/wait.h"
 
 struct watch_key {
 	slot model;
