@@ -102,8 +102,8 @@ struct backend_selection {
 
 /*
  * As `dbt ls --select EXPRESSION` answers, in which %2F stands for a slash. *out is to be given to
- * backend_selection_fini(). -ENOENT: no microbatch model is selected, said in *err. -EINVAL: not dbt's syntax, or more than a manifest can tell, said in *err.
- * -ENOMEM. *out is empty after a failure.
+ * backend_selection_fini(). -ENOENT: no microbatch model is selected, said in *err. -EINVAL: not dbt's
+ * syntax, or more than a manifest can tell, said in *err. -ENOMEM. *out is empty after a failure.
  */
 int backend_select(const struct backend *b, const char *expression, struct backend_selection *out,
 		   struct error *err);

@@ -47,6 +47,8 @@ enum engine_op {
 	OP_SETTLE,
 	OP_RETIRE,
 	OP_FORGET_ANSWERS,
+	OP_RECODE,
+	OP_OTHERS,
 	OP_PREPARE,
 	OP_LOOK,
 	OP_BUILD,
@@ -84,6 +86,9 @@ int store_request(struct open_store *s, struct store_request *requests, size_t n
 int store_claim(struct open_store *s, struct store_claim *claims, size_t n, struct error *err);
 int store_settle(struct open_store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
+int store_recode(struct open_store *s, slot model, const char *was, const struct store_sink *sink,
+		 struct error *err);
+int store_others(struct open_store *s, bool *any, struct error *err);
 int store_forget_answers(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
 
 /* The worker belongs to the calling thread. */

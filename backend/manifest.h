@@ -162,6 +162,10 @@ struct model {
 	const char **tags, **fqn;  /* NULL-terminated */
 	const char *meta_json;	   /* a JSON object without blanks */
 	const char *original_path; /* original_file_path, which messages name */
+	char made_of[17]; /* a hash of what the SQL was compiled from: the model's file and config, the macros
+			     that it calls, the relations and event_times of what it reads */
+	int64_t compiled_at;  /* us: when the manifest that held the SQL was written; 0: it has none */
+	bool remembered;      /* another manifest held the SQL; this one comes without */
 	const char *compiled; /* the SQL without any window; NULL only where the model has a NEED_COMPILED_SQL
 				 or a NEED_LANGUAGE */
 	const char *checksum; /* as the manifest has it; "": it has none */
@@ -267,6 +271,19 @@ struct catalog {
  * node is logged, and refuses the models that read it.
  */
 int manifest_load(const char *path, const struct log *log, struct catalog **out, struct error *err);
+
+/*
+ * The same with what is known of SQL: `dbt run`, `ls`, `test` and `parse` write a manifest without the
+ * models' SQL, and that takes nothing away where what it was compiled from is the same. recall() gives the
+ * SQL of the model that was made of that, valid during the call, and when it was compiled; NULL: it is not
+ * known.
+ */
+struct sql_memory {
+	void *ctx;
+	const char *(*recall)(void *ctx, const char *unique_id, const char *made_of, int64_t *compiled_at);
+};
+int manifest_load_again(const char *path, const struct log *log, const struct sql_memory *memory,
+			struct catalog **out, struct error *err);
 
 /* Of what is at `path` now. */
 struct file_stamp manifest_stamp(const char *path);

@@ -16,7 +16,7 @@
 
 /* Of the manifest's file. */
 struct manifest_news {
-	int64_t loaded_at; /* us, our clock: of the one that is in force */
+	int64_t loaded_at;  /* us, our clock: of the one that is in force */
 	int64_t wrong_at;   /* of `wrong` */
 	struct error wrong; /* err != 0: why what is there now is not in force */
 };

@@ -344,6 +344,17 @@ struct store_ops {
 	/* These requests have nothing left to build: they are kept only for who asked and why. */
 	int (*retire)(struct store *s, const int64_t *ids, size_t n, struct error *err);
 
+	/*
+	 * A new manifest: what was asked for with the SQL `was` of the model is asked for with its present
+	 * SQL, as far as this mount has asked, or no other mount lives that might have that SQL. Reports
+	 * those requests anew; other mounts hear of it. Never with read_only.
+	 */
+	int (*recode)(struct store *s, slot model, const char *was, const struct store_sink *sink,
+		      struct error *err);
+
+	/* Whether another mount that may build lives. */
+	int (*others)(struct store *s, bool *any, struct error *err);
+
 	/* No batch shows these answers any more: each was built, or answered otherwise, since. */
 	int (*forget_answers)(struct store *s, const int64_t *ids, size_t n, struct error *err);
 };

@@ -205,3 +205,26 @@ int store_forget_answers(struct open_store *s, const int64_t *ids, size_t n, str
 		r = s->engine->store->forget_answers(s->store, ids, n, err);
 	return call_leave(&call, r, err);
 }
+
+int store_recode(struct open_store *s, slot model, const char *was, const struct store_sink *sink,
+		 struct error *err)
+{
+	struct engine_call call;
+	if (s->read_only)
+		return broken_contract(s->log, err, "recode of a store that is read only");
+	int r = store_enter(s, &call, OP_RECODE, PHASE_LOADED, err);
+	call_about(&call, "model %d, which had %s", model, was);
+	if (r == 0)
+		r = s->engine->store->recode(s->store, model, was, sink, err);
+	return call_leave(&call, r, err);
+}
+
+int store_others(struct open_store *s, bool *any, struct error *err)
+{
+	struct engine_call call;
+	*any = false;
+	int r = store_enter(s, &call, OP_OTHERS, PHASE_LOADED, err);
+	if (r == 0)
+		r = s->engine->store->others(s->store, any, err);
+	return call_leave(&call, r, err);
+}

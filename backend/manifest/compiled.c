@@ -86,6 +86,13 @@ int load_compiled(struct loader *l, struct model *m)
 		m->compiled = read_compiled_path(l, path);
 	if (m->compiled && is_blank(m->compiled))
 		m->compiled = NULL;
+	m->compiled_at = m->compiled ? l->written_at : 0;
+	if (!m->compiled && l->memory) {
+		const char *known =
+			l->memory->recall(l->memory->ctx, m->unique_id, m->made_of, &m->compiled_at);
+		m->compiled = arena_strdup(l->arena, known);
+		m->remembered = known != NULL;
+	}
 	if (!m->compiled) {
 		auto_strbuf select = STRBUF_INIT;
 		selector(m, &select);

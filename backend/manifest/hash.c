@@ -3,20 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/manifest/hash.h"
 #include "backend/manifest/steps.h"
-
-/*
- * FNV-1a with 64 bits. The hash tells versions of a user's own code apart; it is no defence against somebody
- * who wants two to be equal.
- */
-#define FNV_BASIS 0xcbf29ce484222325u
-#define FNV_PRIME 0x100000001b3u
 
 /*
  * Each text ends with a byte that UTF-8 never has, and NULL has a byte of its own, so that NULL and "" differ
  * and no text runs into the next.
  */
-static uint64_t mix(uint64_t hash, const char *text)
+uint64_t hash_mix(uint64_t hash, const char *text)
 {
 	for (const char *p = text; p && *p; p++)
 		hash = (hash ^ (unsigned char)*p) * FNV_PRIME;
@@ -26,16 +20,16 @@ static uint64_t mix(uint64_t hash, const char *text)
 void hash_model(struct model *m)
 {
 	uint64_t hash = FNV_BASIS;
-	hash = mix(hash, m->compiled);
-	hash = mix(hash, m->relation.rendered);
-	hash = mix(hash, m->event_time);
-	hash = mix(hash, m->batch_size_text);
+	hash = hash_mix(hash, m->compiled);
+	hash = hash_mix(hash, m->relation.rendered);
+	hash = hash_mix(hash, m->event_time);
+	hash = hash_mix(hash, m->batch_size_text);
 	if (m->sql_header)
-		hash = mix(hash, m->sql_header);
+		hash = hash_mix(hash, m->sql_header);
 	for (size_t i = 0; i < m->n_inputs; i++) {
-		hash = mix(hash, m->inputs[i].relation.rendered);
-		hash = mix(hash, m->inputs[i].event_time);
-		hash = mix(hash, m->inputs[i].mentions);
+		hash = hash_mix(hash, m->inputs[i].relation.rendered);
+		hash = hash_mix(hash, m->inputs[i].event_time);
+		hash = hash_mix(hash, m->inputs[i].mentions);
 	}
 	snprintf(m->code, sizeof(m->code), "%016" PRIx64, hash);
 }

@@ -96,6 +96,8 @@ static int load_model(struct loader *l, struct model *m, unsigned *seen)
 	if (!r)
 		r = refuse_wrong(l, m, load_needs(l, m));
 	if (!r)
+		r = load_made_of(l, m);
+	if (!r)
 		r = refuse_wrong(l, m, load_compiled(l, m));
 	if (!r)
 		r = load_inputs(l, m, &windowed);
@@ -127,8 +129,9 @@ static int load_all(struct loader *l)
 	return r;
 }
 
-int catalog_from_json(json_t *root, const char *path, const struct log *log, struct catalog **out,
-		      struct error *err)
+static int load_catalog(json_t *root, const char *path, const struct log *log,
+			const struct sql_memory *memory, int64_t written_at, struct catalog **out,
+			struct error *err)
 {
 	*out = NULL;
 	if (!json_is_object(root))
@@ -137,7 +140,11 @@ int catalog_from_json(json_t *root, const char *path, const struct log *log, str
 	if (!owned)
 		return error_set(err, ENOMEM, "%s: no memory to load it", path);
 	owned->catalog.references = 1;
-	struct loader l = {.catalog = &owned->catalog, .arena = &owned->arena, .log = log};
+	struct loader l = {.catalog = &owned->catalog,
+			   .arena = &owned->arena,
+			   .log = log,
+			   .memory = memory,
+			   .written_at = written_at};
 	l.catalog->path = arena_strdup(l.arena, path);
 	const char *slash = strrchr(path, '/');
 	l.dir = slash ? arena_strndup(l.arena, path, (size_t)(slash - path)) : ".";
@@ -162,6 +169,12 @@ int catalog_from_json(json_t *root, const char *path, const struct log *log, str
 	owned->catalog.n_nodes = l.n_nodes;
 	*out = &owned->catalog;
 	return 0;
+}
+
+int catalog_from_json(json_t *root, const char *path, const struct log *log, struct catalog **out,
+		      struct error *err)
+{
+	return load_catalog(root, path, log, NULL, 0, out, err);
 }
 
 /* Appends the path of the manifest's file: the path that was given, or manifest.json in that directory. */
@@ -207,6 +220,12 @@ bool stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
 
 int manifest_load(const char *path, const struct log *log, struct catalog **out, struct error *err)
 {
+	return manifest_load_again(path, log, NULL, out, err);
+}
+
+int manifest_load_again(const char *path, const struct log *log, const struct sql_memory *memory,
+			struct catalog **out, struct error *err)
+{
 	auto_strbuf file = STRBUF_INIT;
 	struct stat st;
 	*out = NULL;
@@ -229,7 +248,7 @@ int manifest_load(const char *path, const struct log *log, struct catalog **out,
 		return error_set(err, ENOMEM, "%s: no memory to load it", file.str);
 	if (!root)
 		return syntax_error(file.str, f, &wrong, err);
-	r = catalog_from_json(root, file.str, log, out, err);
+	r = load_catalog(root, file.str, log, memory, stamp_of(&st).modified_ns / 1000, out, err);
 	if (!r)
 		(*out)->stamp = stamp_of(&st);
 	json_decref(root);

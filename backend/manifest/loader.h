@@ -34,7 +34,9 @@ struct loader {
 	struct catalog *catalog;
 	struct arena *arena; /* belongs to the catalog */
 	const struct log *log;
-	const char *dir; /* the directory that holds the manifest */
+	const struct sql_memory *memory; /* NULL: there is none */
+	int64_t written_at;		 /* us: the manifest */
+	const char *dir;		 /* the directory that holds the manifest */
 	enum sql_dialect dialect;
 	struct place root, maps[MAP_COUNT];
 	json_t *macros;			/* NULL: the manifest has none */

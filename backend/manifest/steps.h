@@ -36,6 +36,9 @@ int load_models(struct loader *l);
 /* config.c: what stands in the node itself */
 int load_config(struct loader *l, struct model *m);
 
+/* made_of.c: m->made_of; after load_nodes() */
+int load_made_of(struct loader *l, struct model *m);
+
 /* compiled.c: the compiled SQL, from the manifest or from the file that it names */
 int load_compiled(struct loader *l, struct model *m);
 

@@ -32,6 +32,8 @@ static const struct store_ops store_ops = {
 	.settle = pg_settle,
 	.retire = pg_retire,
 	.forget_answers = pg_forget_answers,
+	.recode = pg_recode,
+	.others = pg_others,
 };
 
 static const struct builder_ops builder_ops = {

@@ -73,9 +73,11 @@ struct store {
 	int64_t owner;	     /* random: this mount, and the origin of what its workers write */
 	struct pg_home home; /* where control is */
 	struct pg_conn control;
-	unsigned ready;	  /* generation of the control connection that holds the liveness lock */
-	unsigned planned; /* generation of the control connection on which planned.c has prepared all */
-	int64_t session;  /* random for each such connection: its lock, and the origin of what it writes */
+	unsigned ready;	   /* generation of the control connection that holds the liveness lock */
+	unsigned planned;  /* generation of the control connection on which planned.c has prepared all */
+	int64_t *sessions; /* all that this mount has had, the present one last */
+	size_t n_sessions;
+	int64_t session; /* random for each such connection: its lock, and the origin of what it writes */
 	int wake_fd, abandon_fd;
 	pthread_mutex_t lock; /* innermost: nothing is waited for under it */
 	bool changed;	      /* something was committed since the last notice. Under lock */
@@ -319,6 +321,8 @@ int settle_ids(struct store *s, const char *sql, const int64_t *ids, size_t n, s
 /* Neighbours that become one row; returns the statement's number. range_take() after the pipe has run. */
 size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_outcome *o);
 void range_take(const struct store *s, const PGresult *r, struct store_outcome *o);
+int pg_recode(struct store *s, slot model, const char *was, const struct store_sink *sink, struct error *err);
+int pg_others(struct store *s, bool *any, struct error *err);
 int pg_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err);
 
 /* create.c: makes the target, its schema and its indexes, unless somebody else has. shape: the types of the

@@ -237,8 +237,8 @@ int shape_read(struct store *s, struct pg_conn *c, struct pg_model *const *model
 
 bool shape_same(const struct pg_model *m, const struct pg_shape *a, const struct pg_shape *b)
 {
-	return a->oid == b->oid && a->kind == b->kind && a->secured == b->secured && a->limited == b->limited && a->type == b->type &&
-	       !a->why_not.err && !b->why_not.err && a->columns && b->columns &&
-	       strcmp(a->columns, b->columns) == 0 &&
+	return a->oid == b->oid && a->kind == b->kind && a->secured == b->secured &&
+	       a->limited == b->limited && a->type == b->type && !a->why_not.err && !b->why_not.err &&
+	       a->columns && b->columns && strcmp(a->columns, b->columns) == 0 &&
 	       memcmp(a->types, b->types, m->model->n_inputs * sizeof *a->types) == 0;
 }

@@ -135,7 +135,11 @@ static int get_ready(struct store *s, struct error *err)
 			s->control.server);
 	s->anew |= s->lives != lives;
 	s->lives = lives;
-	s->session = pg_random_id();
+	int64_t *sessions = reallocarray(s->sessions, s->n_sessions + 1, sizeof *sessions);
+	if (!sessions)
+		return error_set(err, ENOMEM, "no memory for a session");
+	s->sessions = sessions;
+	s->session = s->sessions[s->n_sessions++] = pg_random_id();
 	auto_result *listening = NULL;
 	int r = pg_query(&s->control, pg_deadline(s), LISTEN, NULL, &listening, err);
 	if (!r && !s->config->read_only)
@@ -248,6 +252,7 @@ static void free_models(struct store *s)
 		model_put(s->models[i]);
 	free(s->models);
 	free(s->by_id);
+	free(s->sessions);
 	free(s->own);
 	free(s->met);
 }

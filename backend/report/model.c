@@ -83,11 +83,19 @@ static json_t *protected_by(const struct report_model *r)
 	return by ? json_string(by) : json_false();
 }
 
+/* null: it has none. */
+static json_t *sql_of(const struct model *m)
+{
+	return m->compiled ? json_pack("{s:s, s:o}", "from", m->remembered ? "remembered" : "manifest",
+				       "compiled_at", json_time(m->compiled_at))
+			   : json_null();
+}
+
 int report_model(const struct report_model *r, struct strbuf *out)
 {
 	const struct model *m = r->model;
 	json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
-			      "s:o, s:b, s:o, s:o}",
+			      "s:o, s:b, s:o, s:o, s:o}",
 			      "name", m->name, "package", m->package, "unique_id", m->unique_id, "relation",
 			      json_text(m->relation.rendered), "event_time", json_text(m->event_time),
 			      "event_time_type", json_text(time_type_name(r->event_time_type)), "batch_size",
@@ -97,7 +105,7 @@ int report_model(const struct report_model *r, struct strbuf *out)
 			      unique_key(m), "concurrent_batches", tristate(m->concurrent_batches),
 			      "full_refresh", tristate(m->full_refresh), "protected", protected_by(r), "tags",
 			      json_strings(m->tags), "inputs", inputs(m), "runnable", r->why_not == NULL,
-			      "why_not", json_text(r->why_not), "notes", notes(r));
+			      "why_not", json_text(r->why_not), "sql", sql_of(m), "notes", notes(r));
 	return json_finish(o, out);
 }
 

@@ -13,10 +13,13 @@
 #include "backend/models.h"
 #include "backend/schedule/catalog.h"
 #include "backend/schedule/changes.h"
+#include "backend/schedule/job.h"
 #include "backend/schedule/model.h"
+#include "backend/schedule/orphans.h"
 #include "backend/schedule/refusal.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/sink.h"
+#include "backend/schedule/take_back.h"
 
 /* New slots get their place in what is kept a model, before anybody can name them. */
 static int grow(struct backend *b)
@@ -94,6 +97,17 @@ static void new_target(struct backend *b, slot s, const struct store_target *tar
 	m->prepare_error = NULL;
 }
 
+/* With the lock. What is claimed and has not begun goes back to the queue: it is built by what is in force
+ * when it begins, or not at all. */
+static void take_back_unbegun(struct backend *b, const struct taking *t)
+{
+	for (int i = 0; i < b->config.jobs; i++) {
+		struct job_worker *w = &b->workers[i];
+		if (w->kind == JOB_BUILD && t->news[w->run.model])
+			take_back_range(w, (struct ordinal_range){0, UINT32_MAX});
+	}
+}
+
 /* Returns what held the former catalog, to be dropped without the lock: it may be large. */
 static struct held_catalog *swap(struct backend *b, struct taking *t)
 {
@@ -109,8 +123,12 @@ static struct held_catalog *swap(struct backend *b, struct taking *t)
 			ran[s] = was && model_runs(b, s);
 			other_code[s] = now && strcmp(facts_of(b, s)->code, now->code) != 0;
 		}
+		if (was && now && strcmp(was->code, now->code) != 0 && !b->config.read_only)
+			orphans_recode(b, s, was->code);
 	}
 	models_swap(b->models);
+	take_back_unbegun(b, t);
+	b->others_at = 0;
 	b->manifest = (struct manifest_news){.loaded_at = clock_now_us(b->config.clock)};
 	for (slot s = 0; s < t->n; s++) {
 		if (t->facts[s])
@@ -128,6 +146,21 @@ static struct held_catalog *swap(struct backend *b, struct taking *t)
 	return former;
 }
 
+/* Whoever waits for what is only queued of a model that has gone waits no longer, whether or not another
+ * mount goes on with it. */
+static void tell_gone(struct backend *b, slot model)
+{
+	struct ordinal_range all;
+	bool queued;
+	{
+		LOCKED(&b->lock);
+		queued = models_gone(b->models, model) && ledger_queued(b->ledger, model) > 0;
+		all = ledger_recorded(b->ledger, model);
+	}
+	if (queued)
+		b->listener.cancelled(b->listener.ctx, model, all, false);
+}
+
 /* Names before attributes: whoever looks at once finds the new ones. */
 static void tell(struct backend *b, const struct taking *t)
 {
@@ -138,6 +171,8 @@ static void tell(struct backend *b, const struct taking *t)
 			models[n++] = s;
 	if (b->listener.models && n)
 		b->listener.models(b->listener.ctx, models, n);
+	for (size_t i = 0; b->listener.cancelled && i < n; i++)
+		tell_gone(b, models[i]);
 	for (size_t i = 0; i < n; i++)
 		changed(b, models[i], backend_existing(b, models[i]));
 }

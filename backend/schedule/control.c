@@ -11,6 +11,7 @@
 #include "backend/schedule/control.h"
 #include "backend/schedule/freeze.h"
 #include "backend/schedule/model.h"
+#include "backend/schedule/orphans.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/settle.h"
 #include "backend/schedule/sink.h"
@@ -133,7 +134,9 @@ static int turn(struct backend *b, struct error *err)
 	asks_send(b);
 	if (b->config.read_only)
 		return 0;
-	r = answer_freezes(b, err);
+	r = orphans_settle(b, err);
+	if (r == 0)
+		r = answer_freezes(b, err);
 	if (r == 0)
 		r = work_hand_out(b, err);
 	/* Nobody waits for that: it is done where nothing else is, or now and then. */

@@ -71,6 +71,7 @@ static struct backend *backend_new(const struct backend_config *config)
 	STAILQ_INIT(&b->asks);
 	STAILQ_INIT(&b->frozen);
 	STAILQ_INIT(&b->outcomes);
+	STAILQ_INIT(&b->recodes);
 	STAILQ_INIT(&b->history_asks);
 	LIST_INIT(&b->histories);
 	b->history_lane =
@@ -325,6 +326,7 @@ void backend_close(struct backend *b)
 	free(b->runtime);
 	models_free(b->models);
 	catalog_free(b->coming);
+	orphans_fini(b);
 	if (b->reload_fd >= 0)
 		close(b->reload_fd);
 	free(b);

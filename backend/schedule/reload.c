@@ -134,6 +134,34 @@ static int check_adapter(struct reloader *r, const struct catalog *c)
 			 r->path, c->adapter_type, r->adapter);
 }
 
+static const char *recall(void *ctx, const char *unique_id, const char *made_of, int64_t *compiled_at)
+{
+	const struct catalog *c = ctx;
+	for (size_t i = 0; i < c->n_models; i++) {
+		const struct model *m = &c->models[i];
+		if (!m->compiled || strcmp(m->unique_id, unique_id) != 0 || strcmp(m->made_of, made_of) != 0)
+			continue;
+		*compiled_at = m->compiled_at;
+		return m->compiled;
+	}
+	return NULL;
+}
+
+/* With the SQL that is in force where the new manifest comes without. */
+static int load(struct reloader *r, struct catalog **out)
+{
+	struct backend *b = r->b;
+	struct held_catalog *held;
+	{
+		LOCKED(&b->lock);
+		held = models_hold_current(b->models);
+	}
+	const struct sql_memory memory = {.ctx = (void *)(uintptr_t)held_catalog(held), .recall = recall};
+	int rc = manifest_load_again(r->path, b->config.log, &memory, out, &r->wrong);
+	catalog_drop(held);
+	return rc;
+}
+
 /* Whether there is another one to take over. */
 static bool read_again(struct reloader *r)
 {
@@ -141,7 +169,7 @@ static bool read_again(struct reloader *r)
 	struct catalog *c = NULL;
 	r->wrong = (struct error){0};
 	struct file_stamp before = manifest_stamp(r->path);
-	int rc = manifest_load(r->path, b->config.log, &c, &r->wrong);
+	int rc = load(r, &c);
 	if (rc == 0)
 		rc = check_adapter(r, c);
 	struct file_stamp after = manifest_stamp(r->path);

@@ -21,6 +21,7 @@
 #include "backend/schedule/history.h"
 #include "backend/schedule/lane.h"
 #include "backend/schedule/outcome.h"
+#include "backend/schedule/orphans.h"
 #include "backend/snapshot.h"
 
 struct job_worker;
@@ -70,8 +71,10 @@ struct backend {
 
 	struct manifest_news manifest;
 	struct catalog *coming; /* the newest manifest, until the control thread takes it over; NULL: none */
-	bool reload_asked;	/* without waiting for the file to change */
-	int reload_fd;		/* immutable: an eventfd that wakes the reloader */
+	struct recode_list recodes;
+	int64_t others_at; /* the control thread's, monotonic: when it was asked whether other mounts live */
+	bool reload_asked; /* without waiting for the file to change */
+	int reload_fd;	   /* immutable: an eventfd that wakes the reloader */
 
 	pthread_t control, slow, canceller, reloader;
 	bool threads;			 /* they run */

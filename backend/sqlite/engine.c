@@ -15,6 +15,8 @@ static const struct store_ops store_ops = {
 	.settle = queue_settle,
 	.retire = queue_retire,
 	.forget_answers = queue_forget_answers,
+	.recode = queue_recode,
+	.others = queue_others,
 };
 
 static const struct builder_ops builder_ops = {

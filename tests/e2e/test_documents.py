@@ -26,7 +26,7 @@ STATUS = RANGE | {"built_until", "lag", "running", "last_failures"}
 WOULD_BUILD = {"batches", "rows", "seconds", "first", "last", "why"}
 MODEL = {"name", "package", "unique_id", "relation", "event_time", "event_time_type", "batch_size", "begin", "lookback",
          "strategy", "unique_key", "concurrent_batches", "full_refresh", "protected", "tags", "inputs", "runnable",
-         "why_not", "notes"}
+         "why_not", "sql", "notes"}
 MOUNT = {"version", "engine", "pid", "since", "manifest", "manifest_loaded_at", "manifest_error", "warehouse"}
 
 

@@ -188,3 +188,96 @@ def test_what_runs_goes_on(project, mount, warehouse):
     hold.open()
     assert finish(waiting).returncode == 0
     assert m.document("sessions", DAY)["code"] == "changed"
+
+
+@pytest.fixture
+def held(ready, mount, fault_binary, fault):
+    """A mount on which claims wait until the test lets them go."""
+    return mount(ready, "jobs=1", "timeout=3600", now=NOW, binary=fault_binary, env=fault.env())
+
+
+def test_what_is_queued_is_built_with_the_new_sql(ready, held, fault, warehouse):
+    ready.model("sessions", "select id, event_time, val + 100 as val from {events}", inputs=["events"])
+    with fault.holding("build"):
+        os.utime(held / "sessions" / "2024-09")
+        rewrite(held, ready)
+        assert held.states("sessions")["2024-09-04"] == "queued"
+    held.sync("sessions", "2024-09")
+    # The first one runs, and goes on.
+    rest = "event_time >= '2024-09-02'"
+    assert warehouse.count("sessions", f"val < 100 AND {rest}") == 0 < warehouse.count("sessions", rest)
+    assert held.document("sessions", "2024-09-04")["code"] == "same"
+
+
+def test_a_model_that_goes_cancels_what_is_queued(ready, held, fault):
+    with fault.holding("build"):
+        os.utime(held / "sessions" / "2024-09")
+        waiting = parked_sync(held / "sessions" / "2024-09-03")
+        remove(ready, "sessions")
+        add(ready, "others")
+        rewrite(held, ready)
+        done = finish(waiting)
+        assert done.returncode == 1 and "canceled" in done.stderr
+    add(ready, "sessions")
+    rewrite(held, ready)
+    wait_until(lambda: held.states("sessions")["2024-09-03"] == "pending", what="what was queued is cancelled")
+    held.build("sessions", "2024-09-03")
+
+
+def test_batches_before_a_begin_that_moves_are_not_built(ready, held, fault, warehouse):
+    with fault.holding("build"):
+        os.utime(held / "sessions" / "2024-09")
+        add(ready, "sessions", begin="2024-09-03")
+        rewrite(held, ready)
+    held.sync("sessions", "2024-09")
+    assert warehouse.count("sessions", "event_time >= '2024-09-02' AND event_time < '2024-09-03'") == 0
+    assert warehouse.count("sessions", "event_time >= '2024-09-03'") > 0
+
+
+def test_sql_is_remembered(ready, mount):
+    """As `dbt run` writes the manifest: the same project, and no compiled SQL."""
+    m = mount(ready, "rw", now=NOW)
+    model = m.document("sessions", ".model")
+    assert model["sql"]["from"] == "manifest" and model["sql"]["compiled_at"]
+    node = ready.nodes[ready.ids["sessions"]]
+    for key in ("compiled_code", "compiled", "extra_ctes", "extra_ctes_injected"):
+        node.pop(key, None)
+    node["compiled_path"] = None
+    rewrite(m, ready)
+    remembered = m.document("sessions", ".model")
+    assert remembered["runnable"]
+    assert remembered["sql"] == {"from": "remembered", "compiled_at": model["sql"]["compiled_at"]}
+    m.build("sessions", DAY)
+    rewrite(m, ready)
+    assert m.document("sessions", DAY)["code"] == "same"
+    # Of another file the SQL is not known.
+    node["checksum"]["checksum"] = "another"
+    rewrite(m, ready)
+    without = m.document("sessions", ".model")
+    assert not without["runnable"] and without["sql"] is None
+    assert errno_of(os.utime, m / "sessions" / DAY) in (errno.EOPNOTSUPP, errno.EACCES)
+
+
+def test_many_changes_while_batches_run(ready, mount, warehouse):
+    m = mount(ready, "rw", now=NOW)
+    for i in range(50):
+        ready.model("sessions", f"select id, event_time, val + {i} as val from {{events}}", inputs=["events"],
+                    begin=("2024-08-30", "2024-09-01")[i % 2])
+        if i % 3:
+            add(ready, "others")
+        elif "others" in ready.ids:
+            remove(ready, "others")
+        ready.write()
+        os.utime(m / "sessions" / "2024-09")
+        if i % 10 == 9:
+            m.process.send_signal(signal.SIGHUP)
+    since = mount_of(m)["manifest_loaded_at"]
+    m.process.send_signal(signal.SIGHUP)
+    reloaded(m, since)
+    m.build("sessions", "2024")
+    assert warehouse.count("sessions", "val < 49") == 0
+    assert warehouse.count("sessions") == warehouse.count("events", "event_time >= '2024-09-01' AND "
+                                                                    "event_time < '2024-09-05'")
+    m.kill()
+    again = mount(ready, "rw", now=NOW)
+    assert again.states("sessions")[DAY] == "done"

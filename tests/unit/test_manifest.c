@@ -88,6 +88,12 @@ static void test_after_run(void **state)
 		assert_string_equal(c->models[i].checksum, compiled->models[i].checksum);
 		free(command);
 	}
+	/* What was compiled is the same, so that the SQL of before is good. */
+	for (size_t i = 0; i < c->n_models; i++) {
+		int before = catalog_find(compiled, c->models[i].dir);
+		assert_true(before >= 0);
+		assert_string_equal(c->models[i].made_of, compiled->models[before].made_of);
+	}
 	catalog_free(c);
 	catalog_free(compiled);
 }

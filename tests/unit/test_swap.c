@@ -12,9 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "backend/base/cleanup.h"
 #include "backend/schedule/catalog.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/orphans.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/settle.h"
+#include "backend/schedule/sink.h"
 
 #define BEGIN INT64_C(1704067200000000) /* 2024-01-01 */
 #define DAY   INT64_C(86400000000)
@@ -61,6 +67,21 @@ static struct catalog *catalog_of(const struct fixture *f, const char *letters)
 	return catalog;
 }
 
+static void open_backend(struct fixture *f, const char *letters)
+{
+	struct backend_config config = {.log = &f->log,
+					.clock = &f->clock,
+					.engine = &engine_sqlite,
+					.database = f->database,
+					.timeout_s = 10,
+					.jobs = 1,
+					.drain_s = 5,
+					.version = "test"};
+	struct error err = {0};
+	if (backend_open(&config, catalog_of(f, letters), &f->b, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
 static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
@@ -73,17 +94,7 @@ static int set_up(void **state)
 	fclose(empty);
 	f->log = (struct log){.level = LOG_LEVEL_ERROR};
 	f->clock = clock_starting_at(BEGIN + 3 * DAY + DAY / 2);
-	struct backend_config config = {.log = &f->log,
-					.clock = &f->clock,
-					.engine = &engine_sqlite,
-					.database = f->database,
-					.timeout_s = 10,
-					.jobs = 1,
-					.drain_s = 5,
-					.version = "test"};
-	struct error err = {0};
-	if (backend_open(&config, catalog_of(f, "bm"), &f->b, &err) < 0)
-		fail_msg("%s", err.text);
+	open_backend(f, "bm");
 	*state = f;
 	return 0;
 }
@@ -185,11 +196,94 @@ static void a_model_that_goes_is_not_found(void **state)
 	shows(b, "bm", "");
 }
 
+static void put_back_code(struct fixture *f, const char *code)
+{
+	sqlite3 *db = NULL;
+	char path[128], sql[128];
+	snprintf(path, sizeof path, "%s-queue", f->database);
+	snprintf(sql, sizeof sql, "UPDATE request SET code = '%s'", code);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void settle(struct backend *b)
+{
+	struct error err = {0};
+	b->others_at = 0;
+	assert_int_equal(orphans_settle(b, &err), 0);
+	assert_int_equal(outcomes_settle(b, &err), 0);
+}
+
+/* What a former mount has left in the queue was made for SQL that nobody has any more. */
+static void what_no_mount_has_the_sql_for_is_skipped(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+	slot m = backend_find(f->b, "m");
+	ordinal first = backend_existing(f->b, m).first;
+	struct store_request r = {.kind = REQUEST_BUILD,
+				  .uuid = {1},
+				  .model = m,
+				  .batches = {first, first + 2},
+				  .expected = -1,
+				  .command = "touch",
+				  .at = BEGIN};
+	assert_int_equal(store_request(f->b->store, &r, 1, NULL, &err), 0);
+	backend_close(f->b);
+	put_back_code(f, "another");
+	open_backend(f, "bm");
+	m = backend_find(f->b, "m");
+	settle(f->b);
+	assert_int_equal(state_of(f->b, m, first), BATCH_QUEUED);
+	assert_true(f->b->runtime[m].orphan_since > 0);
+	f->b->runtime[m].orphan_since -= ORPHAN_US;
+	settle(f->b);
+	assert_int_equal(state_of(f->b, m, first), BATCH_SKIPPED);
+	assert_int_equal(state_of(f->b, m, first + 1), BATCH_SKIPPED);
+	struct strbuf out = STRBUF_INIT;
+	assert_int_equal(backend_batch_document(f->b, m, first, &out), 0);
+	assert_non_null(strstr(out.str, "no mount has the SQL"));
+	strbuf_fini(&out);
+}
+
+static void what_is_queued_of_a_model_that_goes_is_cancelled(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+	slot m = backend_find(f->b, "m");
+	ordinal first = backend_existing(f->b, m).first;
+	struct store_sink sink;
+	struct store_request r = {.kind = REQUEST_BUILD,
+				  .uuid = {1},
+				  .model = m,
+				  .batches = {first, first + 2},
+				  .expected = -1,
+				  .command = "touch",
+				  .at = BEGIN};
+	assert_int_equal(store_request(f->b->store, &r, 1, NULL, &err), 0);
+	struct store_request_row row = {.kind = REQUEST_BUILD,
+					.id = r.id,
+					.seq = r.seq,
+					.model = m,
+					.batches = r.batches,
+					.command = "touch",
+					.open = true};
+	backend_sink(f->b, &sink)->request(f->b, &row);
+	swap(f, "b");
+	settle(f->b);
+	swap(f, "bm");
+	assert_int_equal(state_of(f->b, m, first), BATCH_PENDING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_model_that_comes_has_a_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_model_that_goes_is_not_found, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_no_mount_has_the_sql_for_is_skipped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_queued_of_a_model_that_goes_is_cancelled, set_up,
+						tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,4 +96,6 @@ const struct store_ops queue_store = {
 	.settle = queue_settle,
 	.retire = queue_retire,
 	.forget_answers = queue_forget_answers,
+	.recode = queue_recode,
+	.others = queue_others,
 };

@@ -18,8 +18,8 @@ static bool request_fits(sqlite3_stmt *stmt)
 	return start >= CALENDAR_MIN_US && start < end && end <= CALENDAR_END_US;
 }
 
-static int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue_id,
-			 const struct store_sink *sink, struct error *err)
+int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
+		  struct error *err)
 {
 	const struct model *m = s->models[model].model;
 	auto_stmt *stmt = NULL;

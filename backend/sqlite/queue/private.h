@@ -27,6 +27,10 @@ int freeze_change(struct store *s, struct row_reader *reader, struct store_reque
 int load_freezes(struct store *s, sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
 		 struct error *err);
 
+/* load.c */
+int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
+		  struct error *err);
+
 /* answer.c. answer_range(): settles neighbours that were only queued, as a part of the transaction of
  * outcomes. */
 int answer_range(struct store *s, struct store_outcome *o, struct error *err);

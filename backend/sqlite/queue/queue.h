@@ -140,6 +140,9 @@ void queue_abandon(struct store *s);
 int queue_request(struct store *s, struct store_request *requests, size_t n, struct store_claim *claim,
 		  struct error *err);
 int queue_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);
+int queue_recode(struct store *s, slot model, const char *was, const struct store_sink *sink,
+		 struct error *err);
+int queue_others(struct store *s, bool *any, struct error *err);
 int queue_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err);
 int queue_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err);
 int queue_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);

@@ -254,3 +254,33 @@ int queue_retire(struct store *s, const int64_t *ids, size_t n, struct error *er
 		db_rollback(s->db);
 	return r;
 }
+
+/* One mount a file: whoever asked, no other mount has the former SQL. */
+int queue_recode(struct store *s, slot model, const char *was, const struct store_sink *sink,
+		 struct error *err)
+{
+	const struct queue_model *m = &s->models[model];
+	auto_stmt *stmt = NULL;
+	if (!m->enlisted || !m->queue_id)
+		return 0;
+	int r = connect_control(s, err);
+	if (r == 0)
+		r = queue_begin(s, err);
+	if (r == 0)
+		r = db_prepare(s->db, SQL_REQUEST_RECODE, &stmt, err);
+	if (r == 0)
+		r = db_bind(stmt, err, "itt", m->queue_id, was, m->model->code);
+	if (r == 0)
+		r = db_run(stmt, err);
+	if (r == 0)
+		r = queue_commit(s, err);
+	if (s->db)
+		db_rollback(s->db);
+	return r == 0 ? load_requests(s, s->db, model, m->queue_id, sink, err) : r;
+}
+
+int queue_others(struct store *s, bool *any, struct error *err)
+{
+	*any = false;
+	return store_usable(s, err);
+}

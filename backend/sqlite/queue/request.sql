@@ -18,5 +18,8 @@ UPDATE request SET reason = ? WHERE uuid = ? RETURNING id, seq
 -- Whether a window (?3) is wanted by a request that is not answered for it: ?2 served.
 SELECT 1 FROM request WHERE model = ?1 AND open AND seq > ?2 AND range_start <= ?3 AND range_end > ?3 LIMIT 1
 
+-- name: request_recode
+UPDATE request SET code = ?3 WHERE model = ?1 AND open AND code = ?2
+
 -- name: request_retire
 UPDATE request SET open = 0 WHERE id = ?
