@@ -10,9 +10,8 @@ from lib.dbt import Dbt
 NOW = "2024-09-04T00:00:00"
 RANGE = "2024-09-01--2024-09-04"
 EVENT_TIMES = ("--event-time-start", "2024-09-01", "--event-time-end", "2024-09-04")
-# Of what the builder does besides the SQL, this much is left to dbt.
-LEFT = {"appends", "syncs", "contract", "granted", "headed", "hooked", "indexed"}
-REFUSED = sorted(set(twins.ASKS) | LEFT - {"indexed"})
+# Of what a builder does besides running the SQL, this much cannot be compared yet.
+LEFT = {"contract", "granted", "headed", "hooked", "indexed"}
 
 
 @pytest.fixture
@@ -84,10 +83,10 @@ def test_the_rows_are_dbts(dbt, warehouse, mount, tmp_path):
     m = mount(Place(tmp_path / "twins", warehouse), now=NOW)
     models = {name: m.document(name, ".model") for name in m.ls()}
     refused = {name: model["why_not"] for name, model in models.items() if not model["runnable"]}
-    assert sorted(refused) == REFUSED, refused
+    assert set(twins.ASKS) <= set(refused) <= set(twins.ASKS) | LEFT, refused
     # Inputs first: a batch waits only for what is queued already.
     same = [name for name in {**twins.PLAIN, **twins.MADE} if name not in LEFT]
-    assert set(models) == {*same, *LEFT, *REFUSED, *twins.DIFFERENT}
+    assert set(models) == {*same, *LEFT, *twins.ASKS, *twins.DIFFERENT}
     assert len(same) >= 40
     both = Twins(dbt, m)
     both.build([*same, *twins.DIFFERENT])

@@ -33,6 +33,7 @@ sources:
     tables:
       - {name: events, config: {event_time: at}}
       - {name: moving, config: {event_time: at}}
+      - {name: wide, config: {event_time: at}}
       - {name: named, identifier: quoted, quoting: {column: true}, config: {event_time: When}}
       - {name: listed, identifier: quoted, config: {event_time: When}, columns: [{name: When, quote: true}]}
       - {name: local, identifier: events, config: {event_time: local}}
@@ -133,8 +134,11 @@ PLAIN = {
 MADE = {
     "indexed": config(indexes=[{"columns": ["lower(kind)"]}, {"columns": ["at desc", "id"], "unique": True},
                                {"columns": ["kind"], "type": "HASH"}]) + f"{COLUMNS} {FROM}",
-    "appends": config(on_schema_change="append_new_columns") + f"{COLUMNS} {FROM}",
-    "syncs": config(on_schema_change="sync_all_columns") + f"{COLUMNS} {FROM}",
+    "appends": config(on_schema_change="append_new_columns") + "select * from {{ source('raw', 'wide') }}",
+    "syncs": config(on_schema_change="sync_all_columns") + "select * from {{ source('raw', 'wide') }}",
+    "fails": config(on_schema_change="fail") + f"{COLUMNS} {FROM}",
+    "ignores": "select *, 1 as one from {{ source('raw', 'wide') }}",
+    "widened": "select id, at, kind from {{ source('raw', 'wide') }}",
     "contract": f"select id::bigint as id, at, kind::text as kind, val::numeric(12,2) as val {FROM}",
     "granted": config(grants={"select": ["reader"]}) + f"{COLUMNS} {FROM}",
     "documented": f"{COLUMNS} {FROM}",
@@ -178,6 +182,7 @@ from generate_series(1, 60) n,
         + (array['0', '1 microsecond', '8 hours 59 minutes', '15 hours', '23:59:59.999999', '12:34:56'])[1 + n % 6]::interval
         as at) t;
 create table raw.quoted as select id, at as "When", kind, null::timestamptz as "when" from raw.events;
+create table raw.wide as select id, at, kind, val from raw.events;
 create table raw.moving as select id, at, val from raw.events;
 create table an.hook_log (what text, n bigint); create table theirs.hook_log (what text, n bigint);
 create role reader;
@@ -188,6 +193,8 @@ CHANGES = """
 update raw.events set val = coalesce(val, 0) + 100 where id % 5 = 0;
 insert into raw.events select id + 1000, at, local, day, user_id, kind, val from raw.events where id between 13 and 20;
 insert into raw.quoted select id, at, kind, null from raw.events where id between 1013 and 1020;
+alter table raw.wide add column extra int default 7, alter column kind type varchar(40);
+update raw.wide set kind = kind || ' and more than ten', extra = id where id % 4 = 0;
 delete from raw.moving where id = 14;
 update raw.moving set at = at + interval '1 day' where id = 15;
 """
