@@ -64,6 +64,8 @@ struct ended_attempt {
 	int64_t rows_deleted, rows_inserted; /* -1: not known */
 	int64_t uid;			     /* -1: nobody known asked for it */
 	const char *command, *reason;	     /* "" where there is none */
+	int64_t cancelled_uid;		     /* who cancelled it; -1: nobody known, or it was not cancelled */
+	const char *cancelled_command;	     /* "" where there is none */
 	const char *sqlstate, *message;	     /* "" */
 };
 typedef void ended_attempt_fn(void *ctx, const struct ended_attempt *a);

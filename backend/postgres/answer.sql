@@ -48,11 +48,25 @@ done as (
 		case when w.attempt > 0 then extract(epoch from w.finished - w.started) end as seconds,
 		case when w.request <> 0 then w.request else s.request end as request),
 told as (
-	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, seconds, request, message)
-	select model, window_start, attempt, $12::bigint, case when skipped then 'skipped' else 'cancelled' end,
-		finished, seconds, request, case when skipped then message end
-	from done)
+	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, seconds, request, message,
+		cancelled_uid, cancelled_command)
+	select d.model, d.window_start, d.attempt, $12::bigint, case when skipped then 'skipped' else 'cancelled' end,
+		finished, seconds, request, case when skipped then message end,
+		case when not skipped then who.uid end, case when not skipped then who.command end
+	from done d {cancelled_by})
 select n, attempt from done
+
+-- Of the batch d, who cancelled it last: by a cancel, which stays open until what it answers is told, or by a freeze.
+-- name: cancelled_by
+left join lateral (
+	select x.uid, x.command from (
+		select r.at, r.uid, r.command from batchfs.request r
+		where r.open and r.kind = 'cancel' and r.model = d.model
+		and r.first_start <= d.window_start and r.end_start > d.window_start
+		union all
+		select f.at, f.uid, f.command from batchfs.freeze f
+		where f.model = d.model and f.first_start <= d.window_start and f.end_start > d.window_start) x
+	order by x.at desc limit 1) who on true
 
 -- Neighbours that were only queued: $1 model, from $2 to $3, alike in the rest. One row, up to the first batch that
 -- another has claimed, put back or answered meanwhile. Of those served up to $4 or more it is one that still waits
@@ -82,11 +96,13 @@ new as (
 	from piece, batchfs.model m where end_start > $2::timestamptz and m.id = $1::int
 	returning id, end_start),
 told as (
-	insert into batchfs.attempt (model, window_start, last_start, attempt, origin, outcome, at, request, message)
-	select $1::int, $2::timestamptz, ((end_start at time zone 'UTC') - $12::interval) at time zone 'UTC',
+	insert into batchfs.attempt (model, window_start, last_start, attempt, origin, outcome, at, request, message,
+		cancelled_uid, cancelled_command)
+	select d.model, d.window_start, ((end_start at time zone 'UTC') - $12::interval) at time zone 'UTC',
 		$11::int, $10::bigint, case when $6::boolean then 'skipped' else 'cancelled' end, $7::timestamptz,
-		nullif($8::bigint, 0), case when $6::boolean then $9 end
-	from new)
+		nullif($8::bigint, 0), case when $6::boolean then $9 end,
+		case when not $6::boolean then who.uid end, case when not $6::boolean then who.command end
+	from (select $1::int as model, $2::timestamptz as window_start, end_start from new) d {cancelled_by})
 select coalesce((select id from new), 0), piece.end_start, taken.first, taken.end_start
 from piece left join taken on true order by taken.first
 

@@ -29,8 +29,10 @@ cancelled as (
 	from claimed, bumped where s.model = $2::int and s.window_start = claimed.window_start
 	returning s.*),
 told as (
-	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, request)
-	select model, window_start, attempt, 0, 'cancelled', $7::timestamptz, request from cancelled),
+	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, request, cancelled_uid,
+		cancelled_command)
+	select model, window_start, attempt, 0, 'cancelled', $7::timestamptz, request, $5::bigint, $6
+	from cancelled),
 edges as (
 	select f.first_start as lo, f.end_start as hi from batchfs.freeze f
 	where f.model = $2::int and f.first_start < $4::timestamptz and f.end_start > $3::timestamptz

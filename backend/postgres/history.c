@@ -26,6 +26,8 @@ static void tell_row(struct store *s, const PGresult *r, int row, ended_attempt_
 		.reason = pg_text(r, row, 10),
 		.sqlstate = pg_text(r, row, 11),
 		.message = pg_text(r, row, 12),
+		.cancelled_uid = pg_count(r, row, 14),
+		.cancelled_command = pg_text(r, row, 15),
 	};
 	/* What was skipped or cancelled as a range is a line for each batch. */
 	ordinal last = pg_null(r, row, 13) ? a.batch : calendar_ordinal(m.size, pg_time(r, row, 13));

@@ -15,7 +15,8 @@
 
 -- name: history_begin
 select a.model, a.window_start, a.attempt, a.outcome, a.at, a.seconds, a.rows_deleted, a.rows_inserted,
-	r.uid, r.command, r.reason, a.sqlstate, a.message, a.last_start
+	r.uid, r.command, r.reason, a.sqlstate, a.message, a.last_start,
+	a.cancelled_uid, a.cancelled_command
 from (
 	select x.* from batchfs.attempt x where
 

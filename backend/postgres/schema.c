@@ -19,6 +19,7 @@ static const struct step steps[] = {
 	{1, SQL_CREATE_ATTEMPT_MODEL},	 {1, SQL_CREATE_OWNER},		{1, SQL_CREATE_VERSION},
 	{2, SQL_UPGRADE_2_IDENTITY},	 {2, SQL_UPGRADE_2_OWNER},	{3, SQL_UPGRADE_3_ANSWER},
 	{3, SQL_UPGRADE_3_ANSWER_RANGE}, {3, SQL_UPGRADE_3_ANSWER_XID}, {4, SQL_UPGRADE_4_HOOK},
+	{5, SQL_UPGRADE_5_CANCELLED},
 };
 #define N_STEPS	 (sizeof steps / sizeof *steps)
 #define VERSION	 (steps[N_STEPS - 1].version)

@@ -158,3 +158,7 @@ create index answer_xid on batchfs.answer (xid)
 -- name: upgrade_4_hook
 create table batchfs.hook (
 	model int not null, asked text not null, stage text not null, primary key (model, asked, stage))
+
+-- Version 5. Who cancelled what was cancelled; before it, nobody knows.
+-- name: upgrade_5_cancelled
+alter table batchfs.attempt add column cancelled_uid bigint, add column cancelled_command text

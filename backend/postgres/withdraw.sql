@@ -25,8 +25,11 @@ s as (
 	where t.model = h.model and t.window_start = h.window_start
 	returning t.*),
 told as (
-	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, request)
-	select model, window_start, attempt, $1::bigint, 'cancelled', $2::timestamptz, request from s),
+	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, request, cancelled_uid,
+		cancelled_command)
+	select d.model, d.window_start, d.attempt, $1::bigint, 'cancelled', $2::timestamptz, d.request, who.uid,
+		who.command
+	from s d {cancelled_by}),
 closed as (
 	update batchfs.request t set open = false from c
 	where t.id = c.id

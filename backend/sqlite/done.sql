@@ -13,7 +13,7 @@ SELECT {done_columns} FROM batchfs_state WHERE model = ? ORDER BY start
 -- name: done_history
 -- As the queue's own: ?1 the last id that was read, ?2 table_id (0: all), ?3 how many at most.
 SELECT id, model, start, attempt, outcome, at, seconds, request, rows_deleted, rows_inserted, '', '',
-	last
+	last, NULL, NULL
 FROM (SELECT * FROM batchfs_attempt WHERE id > ?1 AND (?2 = 0 OR model = ?2) ORDER BY id DESC LIMIT ?3)
 ORDER BY id
 

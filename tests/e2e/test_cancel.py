@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """rm cancels what is queued or running."""
 import errno
+import json
 import os
 
 import pytest
@@ -190,3 +191,30 @@ def test_o_sync(project, warehouse, mount, fault_binary, fault):
     done = finish(touching)
     assert done.returncode == 1 and "canceled" in done.stderr
     assert built(warehouse, "sessions") == {}
+
+
+def test_the_history_says_who_cancelled(project, warehouse, mount):
+    """Who asked for a batch and who took it out may be two: in shared use, everybody's first question."""
+    add_troubled(project)
+    set_days(warehouse, NEVER_ENDS, DAYS[0])
+    m = mount(project, "drain=0", "jobs=1", now=NOW)
+
+    def cancelled():
+        lines = map(json.loads, (m / "sessions" / ".history").read_text().splitlines())
+        return {line["batch"]: line for line in lines if line["outcome"] == "cancelled"}
+
+    os.utime(m / "sessions" / RANGE)
+    wait_until(lambda: states(m)[DAYS[0]] == "running", what="it runs")
+    assert shell(m / "sessions", f"chmod a-w {DAYS[1]}").returncode == 0
+    assert shell(m / "sessions", f"rm 2024-09-03--2024-09-05 && rm {DAYS[0]}").returncode == 0
+    wait_until(lambda: len(cancelled()) == 4, what="all are cancelled")
+    by = {day: line["cancelled_by"] for day, line in cancelled().items()}
+    assert {day: who["uid"] for day, who in by.items()} == dict.fromkeys(DAYS, os.getuid())
+    assert by[DAYS[1]]["command"] == "chmod"
+    # rm is answered at once, and may have ended before anybody can look what it is called.
+    assert {by[day]["command"] for day in (DAYS[0], DAYS[2], DAYS[3])} <= {"rm", None}
+    assert cancelled()[DAYS[0]]["command"] not in ("rm", "chmod")
+    set_days(warehouse, FINE)
+    m.build("sessions", DAYS[3])
+    assert all(("cancelled_by" in line) == (line["outcome"] == "cancelled")
+               for line in map(json.loads, (m / "sessions" / ".history").read_text().splitlines()))

@@ -67,6 +67,7 @@ def test_every_outcome(m, warehouse, fault):
     os.unlink(m / "sessions" / "2024-09-03")
     is_in(m, "pending", "sessions", "2024-09-03")
     lines = history(m, "sessions")
+    assert lines[2].pop("cancelled_by")["uid"] == os.getuid()
     assert all(list(line) == KEYS for line in lines)
     done, failed, cancelled = lines
     assert done.pop("at").startswith("2024-09-07T12:") and done.pop("seconds") >= 0

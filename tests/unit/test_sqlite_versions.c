@@ -55,7 +55,7 @@ static void all_is_kept(void **state)
 	assert_int_equal(f->target[0].why_not.err, 0);
 	assert_false(f->target[0].look);
 	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 3);
-	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 3);
+	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 4);
 	assert_int_equal(
 		queue(f,
 		      "SELECT count(*) FROM q.batchfs_meta AS a, main.batchfs_meta AS b WHERE a.key = 'identity'"
@@ -120,15 +120,15 @@ static void newer_is_refused(void **state)
 	refused(f, f->file, "version 9, and this batchfs knows them up to version 3");
 	f->config.read_only = false;
 	shell(f, "UPDATE batchfs_meta SET value = 3 WHERE key = 'version'");
-	queue(f, "UPDATE q.batchfs_meta SET value = 4 WHERE key = 'version'");
-	refused(f, "-queue", "version 4, and this batchfs knows them up to version 3");
+	queue(f, "UPDATE q.batchfs_meta SET value = 5 WHERE key = 'version'");
+	refused(f, "-queue", "version 5, and this batchfs knows them up to version 4");
 }
 
 static void older_is_refused_by_who_only_reads(void **state)
 {
 	struct fixture *f = *state;
 	f->config.read_only = true;
-	refused(f, "-queue", "version 1, and this batchfs reads version 3: mount it once without -o ro");
+	refused(f, "-queue", "version 1, and this batchfs reads version 4: mount it once without -o ro");
 	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 1);
 }
 

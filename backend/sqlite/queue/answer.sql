@@ -34,8 +34,10 @@ INSERT INTO answer (model, range_start, range_end, table_id, skipped, served, at
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: answer_ended
-INSERT INTO attempt (model, start, last, attempt, outcome, at, request, sqlstate, message)
-VALUES (?, ?, ?, ?, ?, ?, nullif(?, 0), '', ?)
+INSERT INTO attempt (model, start, last, attempt, outcome, at, request, sqlstate, message, cancelled_uid,
+	cancelled_command)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), '', ?8, who.uid, who.command
+FROM (SELECT 1) {cancelled_by} ON ?5 = 'cancelled'
 
 -- name: answers_of
 SELECT id, range_start, range_end, table_id, skipped, served, at, request, message FROM answer WHERE model = ? ORDER BY id

@@ -90,6 +90,8 @@ static int tell_row(struct reading *h, const struct side *side, struct error *er
 		.rows_inserted = count_of(row, 9),
 		.sqlstate = db_text(row, 10),
 		.message = db_text(row, 11),
+		.cancelled_uid = count_of(row, 13),
+		.cancelled_command = db_text(row, 14),
 	};
 	int r = look_up(h, row, &a, err);
 	/* What was skipped or cancelled as a range is a line for each batch. */

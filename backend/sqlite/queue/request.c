@@ -10,7 +10,7 @@
 struct requests {
 	struct store *s;
 	struct row_reader reader;
-	sqlite3_stmt *find, *raise, *add, *reason, *covered, *frozen;
+	sqlite3_stmt *find, *raise, *add, *cancel, *reason, *covered, *frozen;
 };
 
 static int requests_open(struct requests *q, struct store *s, struct error *err)
@@ -19,9 +19,10 @@ static int requests_open(struct requests *q, struct store *s, struct error *err)
 		sqlite3_stmt **stmt;
 		const char *sql;
 	} all[] = {
-		{&q->find, SQL_REQUEST_KNOWN},	   {&q->raise, SQL_NEXT_SEQ},
-		{&q->add, SQL_REQUEST_ADD},	   {&q->reason, SQL_REQUEST_REASON},
-		{&q->covered, SQL_REQUEST_COVERS}, {&q->frozen, SQL_FREEZE_FIND},
+		{&q->find, SQL_REQUEST_KNOWN},	  {&q->raise, SQL_NEXT_SEQ},
+		{&q->add, SQL_REQUEST_ADD},	  {&q->cancel, SQL_REQUEST_CANCEL},
+		{&q->reason, SQL_REQUEST_REASON}, {&q->covered, SQL_REQUEST_COVERS},
+		{&q->frozen, SQL_FREEZE_FIND},
 	};
 	q->s = s;
 	int r = reader_open(&q->reader, &s->done, s->db, err);
@@ -36,6 +37,7 @@ static void requests_close(struct requests *q)
 	sqlite3_finalize(q->find);
 	sqlite3_finalize(q->raise);
 	sqlite3_finalize(q->add);
+	sqlite3_finalize(q->cancel);
 	sqlite3_finalize(q->reason);
 	sqlite3_finalize(q->covered);
 	sqlite3_finalize(q->frozen);
@@ -168,15 +170,19 @@ static int one_build(struct requests *q, struct store_request *rq, struct error 
 		       : add(q, rq, &qm, start, calendar_start(m->batch_size, rq->batches.end), err);
 }
 
-/* A file has one mount, which carries it out as soon as it knows its place: nobody else is to be told. */
+/* A file has one mount, which carries it out as soon as it knows its place. Its row says who cancelled. */
 static int one_cancel(struct requests *q, struct store_request *rq, struct error *err)
 {
 	struct queue_model qm = queue_model_of(q->s, rq->model);
-	if (qm.enlisted && qm.queue_id)
-		return next_seq(q, rq, &qm, err);
-	rq->result = error_set(&rq->err, EOPNOTSUPP, "%s cannot run on this warehouse",
-			       q->s->models[rq->model].model->dir);
-	return 0;
+	enum batch_size size = q->s->models[rq->model].model->batch_size;
+	if (!possible(q, rq, &qm))
+		return 0;
+	int r = next_seq(q, rq, &qm, err);
+	if (r == 0)
+		r = db_bind(q->cancel, err, "iiiiitib", qm.queue_id, rq->seq,
+			    calendar_start(size, rq->batches.first), calendar_start(size, rq->batches.end),
+			    (int64_t)rq->uid, rq->command, rq->at, rq->uuid);
+	return r == 0 ? db_run(q->cancel, err) : r;
 }
 
 static int one_reason(struct requests *q, struct store_request *rq, struct error *err)

@@ -11,6 +11,11 @@ UPDATE model SET seq = seq + 1 WHERE id = ? RETURNING seq
 INSERT INTO request (model, seq, range_start, range_end, expected, uid, command, code, at, uuid, reason, kind)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'build')
 
+-- name: request_cancel
+INSERT INTO request (model, seq, range_start, range_end, uid, command, code, at, uuid, kind, open)
+VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, 'cancel', 0)
+ON CONFLICT DO UPDATE SET seq = excluded.seq
+
 -- name: request_reason
 UPDATE request SET reason = ? WHERE uuid = ? RETURNING id, seq
 

@@ -47,6 +47,12 @@ CREATE TABLE answer(id INTEGER PRIMARY KEY AUTOINCREMENT, model INTEGER NOT NULL
 CREATE INDEX answer_model ON answer(model, range_start);
 ALTER TABLE attempt ADD COLUMN last INTEGER;
 
+-- name: queue_version_4
+-- Who cancelled what was cancelled. A cancel is a request, too, which is never open.
+ALTER TABLE attempt ADD COLUMN cancelled_uid INTEGER;
+ALTER TABLE attempt ADD COLUMN cancelled_command TEXT;
+CREATE INDEX request_cancel ON request(model, at) WHERE kind = 'cancel';
+
 -- name: mount_put
 -- Whose commits count: who finds another number here is not the mount that writes any more.
 INSERT INTO batchfs_meta VALUES ('mount', ?) ON CONFLICT DO UPDATE SET value = excluded.value

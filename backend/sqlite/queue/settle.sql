@@ -53,6 +53,15 @@ ON CONFLICT DO UPDATE SET run = 0, interruptions = 0, served = max(served, ?9), 
 -- ?3 attempt, ?4 outcome, ?5 at, ?6 us, ?7 sqlstate, ?8 message, ?9 request, 0: the row's, ?10 and ?11 rows deleted and
 -- inserted
 INSERT INTO attempt (model, start, attempt, outcome, at, seconds, request, sqlstate, message, rows_deleted,
-	rows_inserted)
-SELECT model, start, ?3, ?4, ?5, ?6 / 1e6, CASE WHEN ?9 THEN ?9 ELSE request END, ?7, ?8, ?10, ?11 FROM state
+	rows_inserted, cancelled_uid, cancelled_command)
+SELECT model, start, ?3, ?4, ?5, ?6 / 1e6, CASE WHEN ?9 THEN ?9 ELSE request END, ?7, ?8, ?10, ?11, who.uid, who.command
+FROM state {cancelled_by} ON ?4 = 'cancelled'
 WHERE model = ?1 AND start = ?2
+
+-- name: cancelled_by
+-- Who cancelled the window last: by a cancel or by a freeze.
+LEFT JOIN (SELECT uid, command FROM (
+	SELECT at, uid, command FROM request
+	WHERE model = ?1 AND kind = 'cancel' AND range_start <= ?2 AND range_end > ?2
+	UNION ALL SELECT at, uid, command FROM freeze
+	WHERE model = ?1 AND range_start <= ?2 AND range_end > ?2) ORDER BY at DESC LIMIT 1) who
