@@ -273,7 +273,7 @@ static void add_included(struct loader *l, struct model *m, struct input *inputs
 		entries[k] = (struct entry){.input = span->input, .parts = span->parts};
 		inputs[k] = inputs[span->input];
 		inputs[k].relation.rendered =
-			relation_including(l, inputs[span->input].relation.rendered, span->parts);
+			(char *)relation_including(l, inputs[span->input].relation.rendered, span->parts);
 		windowed[k] = windowed[span->input];
 		m->n_inputs++;
 	}

@@ -75,8 +75,10 @@ struct reader {
 	const struct model *m;
 	struct raw_code *r;
 	const char *file;
-	/* The text so far, in which what a tag renders counts as a word. */
+	/* The text so far, in which what a tag renders counts as a word; `lexed`: where its last token
+	 * begins. */
 	struct strbuf *text;
+	size_t lexed;
 };
 
 static void keep(const struct reader *rd, struct raw_words *words, struct jinja_words found)
@@ -86,12 +88,14 @@ static void keep(const struct reader *rd, struct raw_words *words, struct jinja_
 }
 
 /* Whether the end of the text so far lies in a string or a comment, where no relation is read. */
-static bool in_string(const struct reader *rd)
+static bool in_string(struct reader *rd)
 {
 	const struct strbuf *text = rd->text;
 	struct sql_token t = {0};
-	for (size_t at = 0; at < text->len; at = t.start + t.len)
+	for (size_t at = rd->lexed; at < text->len; at = t.start + t.len) {
 		t = sql_lex(rd->l->dialect, text->str, text->len, at);
+		rd->lexed = t.start;
+	}
 	bool comment = t.kind == SQL_SPACE && text->len - t.start > 1 && text->str[t.start] == '-' &&
 		       text->str[t.start + 1] == '-';
 	return t.open || (comment && text->str[text->len - 1] != '\n');
@@ -103,7 +107,7 @@ static struct jinja_words words_of(const struct jinja_part *part)
 }
 
 /* Notes whether the tag changes a relation that it does not name by a call of its own. */
-static void note_changes(const struct reader *rd, const struct jinja_part *part)
+static void note_changes(struct reader *rd, const struct jinja_part *part)
 {
 	const char *p = part->text;
 	enum jinja_change change;
@@ -124,7 +128,7 @@ static bool is_condition(const struct jinja_part *part)
 }
 
 /* Notes which relations the tag takes, without placing them itself, and what it makes of them. */
-static void note_tag(const struct reader *rd, const struct jinja_part *part)
+static void note_tag(struct reader *rd, const struct jinja_part *part)
 {
 	const char *p = part->text;
 	struct jinja_call call;
@@ -176,7 +180,7 @@ static void know_shape(const struct input *in, const char *text, struct raw_span
 /*
  * Places the relation where the tag is nothing but a call. 0: it is more than that; -1: no memory.
  */
-static int place_call(const struct reader *rd, const struct jinja_part *part)
+static int place_call(struct reader *rd, const struct jinja_part *part)
 {
 	struct jinja_call call;
 	const char *p = part->text;
@@ -205,7 +209,7 @@ static int place_call(const struct reader *rd, const struct jinja_part *part)
 }
 
 /* Adds what a {{ }} or a {% %} puts into the text. */
-static bool add_tag(const struct reader *rd, const struct jinja_part *part)
+static bool add_tag(struct reader *rd, const struct jinja_part *part)
 {
 	int placed = place_call(rd, part);
 	if (placed)
@@ -221,7 +225,7 @@ static bool add_tag(const struct reader *rd, const struct jinja_part *part)
 	return fine;
 }
 
-static bool read_model(const struct reader *rd, const char *raw)
+static bool read_model(struct reader *rd, const char *raw)
 {
 	struct jinja j = {.p = raw, .end = raw + strlen(raw)};
 	struct jinja_part part;
@@ -247,6 +251,7 @@ static bool read_macro(void *ctx, const struct macro *macro)
 	auto_strbuf text = STRBUF_INIT;
 	rd.file = macro->file;
 	rd.text = &text;
+	rd.lexed = 0;
 	while (jinja_next(&j, &part)) {
 		if (part.kind == JINJA_TEXT) {
 			strbuf_add(&text, part.text, (size_t)(part.end - part.text));

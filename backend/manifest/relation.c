@@ -100,8 +100,10 @@ const char *relation_part(const struct loader *l, size_t node, enum jinja_chain_
 	return text ? text : "";
 }
 
-char *relation_including(struct loader *l, const char *rendered, unsigned parts)
+const char *relation_including(struct loader *l, const char *rendered, unsigned parts)
 {
+	if (parts == PART_ALL)
+		return rendered;
 	size_t len = strlen(rendered), start[PARTS_MAX + 1] = {0}, n = 1;
 	for (struct sql_token t = sql_lex(l->dialect, rendered, len, 0); t.kind != SQL_END;
 	     t = sql_lex(l->dialect, rendered, len, t.start + t.len)) {

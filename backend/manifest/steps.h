@@ -64,8 +64,8 @@ int load_relation(struct loader *l, const struct place *at, struct relation *out
  */
 const char *relation_part(const struct loader *l, size_t node, enum jinja_chain_kind part);
 
-/* The rendered name with only these parts of it (PART_DATABASE ...), in the arena. */
-char *relation_including(struct loader *l, const char *rendered, unsigned parts);
+/* The rendered name with only these parts of it (PART_DATABASE ...): itself, or a text in the arena. */
+const char *relation_including(struct loader *l, const char *rendered, unsigned parts);
 
 /*
  * inputs.c: the inputs with their mentions. windowed[i]: all that the model reads of inputs[i] lies in the

@@ -143,8 +143,8 @@ MADE = {
     "granted": config(grants={"select": ["reader"]}) + f"{COLUMNS} {FROM}",
     "documented": f"{COLUMNS} {FROM}",
     "headed": config(sql_header="set local extra_float_digits = 0;") + f"select id, at, (val::float8 / 3)::text as t {FROM}",
-    "hooked": "{{ config(pre_hook='insert into {{ this.schema }}.hook_log select ''pre'', count(*) from raw.events',"
-              " post_hook=['insert into {{ this.schema }}.hook_log select ''post'', count(*) from {{ this }}',"
+    "hooked": "{{ config(pre_hook=\"insert into {{ this.schema }}.hook_log select 'pre', count(*) from raw.events\","
+              " post_hook=[\"insert into {{ this.schema }}.hook_log select 'post', count(*) from {{ this }}\","
               " {'sql': 'analyze {{this}}', 'transaction': false}]) }}" f"{COLUMNS} {FROM}",
 }
 
