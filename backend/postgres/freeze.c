@@ -26,6 +26,7 @@ void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *
 	pg_param_time(&v, q->at);
 	pg_param_int(&v, s->session);
 	pg_param_text(&v, request_traits(q->kind)->word);
+	pg_param_int(&v, s->owner);
 	pg_add(p, SQL_FREEZE_CHANGE, &v);
 }
 

@@ -7,15 +7,17 @@ m.id, f.first_start, f.end_start, f.uid, f.command, f.at
 -- $9 is the kind. What is frozen already keeps who did it: only the gaps are new. A thaw cuts what it meets.
 -- A row without a range protects the model as a whole.
 -- Nothing that runs is frozen. A batch runs as long as its transaction holds its row, which it writes first: a row
--- that says so and can be locked is of a batch that is claimed and has not begun, whoever claimed it. The freeze
+-- that says so and can be locked is of a batch that another mount ($10: not this one, which has given back what it
+-- has not begun, and may be about to record how another one has failed) has claimed and not begun. The freeze
 -- cancels those. Their attempt meets the fence without the owner, and so does whoever asks what became of it. As
--- news it is from nobody (origin 0): this mount, too, hears of the claims of others only.
+-- news it is from nobody (origin 0), because this mount, too, is to hear of it.
 -- name: freeze_change
 with old as (
 	select r.id, r.seq from batchfs.request r where r.uuid = $1::uuid),
 claimed as materialized (
 	select s.window_start from batchfs.state s
-	where {freeze_held} and not exists (select from old) order by s.window_start for update skip locked),
+	where {freeze_held} and s.owner <> $10::bigint and not exists (select from old)
+	order by s.window_start for update skip locked),
 busy as materialized (
 	select min(s.window_start) as w from batchfs.state s
 	where {freeze_held} and s.window_start not in (select window_start from claimed)

@@ -61,15 +61,13 @@ static void frozen_is_not_granted(void **state)
 	assert_int_equal(change(w, REQUEST_FREEZE, 1, 2, 5, &err), 0);
 	assert_int_equal(claim_days(w, 0, 0, 3, &c), 2);
 	assert_int_equal(c.attempt[1], 0);
-	/* What is claimed and has not begun gives way, and is not built by who had claimed it. */
-	assert_int_equal(change(w, REQUEST_FREEZE, 0, 4, 6, &err), 0);
+	/* What this mount has claimed and not given back runs. */
+	assert_int_equal(change(w, REQUEST_FREEZE, 0, 4, 5, &err), -EBUSY);
+	assert_string_equal(err.text, "fct/2024-09-01 is running, or just about to: nothing was frozen; "
+				      "rm 2024-09-01 cancels it, sync 2024-09-01 waits for it");
+	assert_string_equal(sql("select count(*) from batchfs.freeze"), "1");
 	assert_int_equal(build_claim(w, &c), 0);
-	assert_int_equal(w->outcomes[0], BUILD_STALE);
-	assert_int_equal(w->outcomes[2], BUILD_STALE);
-	assert_string_equal(sql("select count(*) from out.fct"), "0");
-	assert_string_equal(sql("select string_agg(run || ' ' || outcome || ' ' || attempt, ',') "
-				"from batchfs.state where attempt > 0"),
-			    "0 0 1,0 0 1");
+	assert_int_equal(change(w, REQUEST_FREEZE, 0, 4, 6, &err), 0);
 	load_again(w);
 	assert_int_equal(frozen_by(w, 0), 6);
 	assert_int_equal(frozen_by(w, 1), 5);
