@@ -5,113 +5,21 @@ import os
 
 import pytest
 
+from lib.command import errno_of
 from lib.events import add_sessions, make_events
+from lib.refused import ALL, builds_again
 from lib.truth import stored
 from lib.wait import wait_until
 
 NOW = "2024-09-04T12:00:00"
 # The sessions of the two slow lanes, which come when there is something for them, have names of their own.
 WORKERS = "SELECT pid, backend_start FROM pg_stat_activity WHERE application_name LIKE 'batchfs:%:worker'"
-ALL = {"2024-09-01": 4, "2024-09-02": 4, "2024-09-03": 4, "2024-09-04": 4}
 COPY = "CREATE TABLE an.sessions AS SELECT * FROM an.events WITH NO DATA"
 
 
 @pytest.fixture
 def engine():
     return "postgres"
-
-
-def errno_of(call, *args):
-    try:
-        call(*args)
-    except OSError as e:
-        return e.errno
-    return 0
-
-
-def queue_all(m):
-    """Every batch is asked for, or refused with a reason; then nothing waits."""
-    said = errno_of(os.utime, m / "sessions" / "2024-09")
-    assert said in (0, errno.EOPNOTSUPP)
-    if said == 0:
-        assert errno_of(m.sync, "sessions", "2024-09") == errno.EIO
-    assert not {"queued", "running"} & set(m.states("sessions").values())
-    return said
-
-
-def reason(m, said):
-    if said == errno.EOPNOTSUPP:
-        return m.document("sessions", ".model")["why_not"]
-    failed = [batch for batch, state in m.states("sessions").items() if state == "failed"]
-    return m.document("sessions", failed[0])["error"]["message"]
-
-
-def builds_again(m, warehouse):
-    """Without a remount."""
-    def built():
-        said = errno_of(os.utime, m / "sessions" / "2024-09")
-        assert said in (0, errno.EOPNOTSUPP)
-        return said == 0 and errno_of(m.sync, "sessions", "2024-09") == 0
-    wait_until(built, what="it is built once the reason has gone")
-    assert stored(warehouse, "sessions") == ALL
-    assert m.document("sessions", ".model")["why_not"] is None
-
-
-# What is done, how the reason reads, what is done to undo it.
-TROUBLES = {
-    "view": ("ALTER TABLE an.sessions RENAME TO was; CREATE VIEW an.sessions AS SELECT * FROM an.events", "is a view",
-             "DROP VIEW an.sessions; ALTER TABLE an.was RENAME TO sessions"),
-    "materialized view": ("ALTER TABLE an.sessions RENAME TO was; "
-                          "CREATE MATERIALIZED VIEW an.sessions AS SELECT * FROM an.events", "a materialized view",
-                          "DROP MATERIALIZED VIEW an.sessions; ALTER TABLE an.was RENAME TO sessions"),
-    "foreign table": ("CREATE EXTENSION IF NOT EXISTS postgres_fdw; CREATE SERVER IF NOT EXISTS far FOREIGN DATA WRAPPER"
-                      " postgres_fdw; ALTER TABLE an.sessions RENAME TO was; CREATE FOREIGN TABLE an.sessions"
-                      " (id int, event_time timestamp, val int) SERVER far", "is a foreign table",
-                      "DROP FOREIGN TABLE an.sessions; ALTER TABLE an.was RENAME TO sessions"),
-    "sequence": ("ALTER TABLE an.sessions RENAME TO was; CREATE SEQUENCE an.sessions", "no table",
-                 "DROP SEQUENCE an.sessions; ALTER TABLE an.was RENAME TO sessions"),
-    "event_time of the target": ("ALTER TABLE an.sessions ALTER event_time TYPE text", "of type text",
-                                 "ALTER TABLE an.sessions ALTER event_time TYPE timestamp USING event_time::timestamp"),
-    "no event_time": ("ALTER TABLE an.sessions RENAME event_time TO at", "no column event_time",
-                      "ALTER TABLE an.sessions RENAME at TO event_time"),
-    "event_time of an input": ("ALTER TABLE an.events ALTER event_time TYPE text", "of type text",
-                               "ALTER TABLE an.events ALTER event_time TYPE timestamp USING event_time::timestamp"),
-    "input": ("ALTER TABLE an.events RENAME TO away", "an.events", "ALTER TABLE an.away RENAME TO events"),
-    "column": ("ALTER TABLE an.events RENAME val TO away", "val", "ALTER TABLE an.events RENAME away TO val"),
-}
-
-
-@pytest.mark.parametrize("known", ["built", "new"])
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_what_cannot_be_prepared_fails(project, warehouse, mount, trouble, known):
-    do, words, undo = TROUBLES[trouble]
-    make_events(warehouse)
-    add_sessions(project)
-    warehouse.sql(COPY)
-    m = mount(project, now=NOW)
-    if known == "built":
-        m.build("sessions", "2024-09")
-    warehouse.sql(do)
-    said = queue_all(m)
-    assert words in reason(m, said).replace('"', "")
-    # Again, and at once: what was found out a moment ago is no reason to wait.
-    queue_all(m)
-    warehouse.sql(undo)
-    builds_again(m, warehouse)
-
-
-@pytest.mark.parametrize("trouble", ["view", "materialized view", "foreign table", "event_time of the target"])
-def test_what_refuses_at_mount_time_may_go_away(project, warehouse, mount, trouble):
-    do, words, undo = TROUBLES[trouble]
-    make_events(warehouse)
-    add_sessions(project)
-    warehouse.sql(COPY)
-    warehouse.sql(do)
-    m = mount(project, now=NOW)
-    assert queue_all(m) == errno.EOPNOTSUPP
-    assert words in m.document("sessions", ".model")["why_not"]
-    warehouse.sql(undo)
-    builds_again(m, warehouse)
 
 
 def test_a_partitioned_target_is_a_table(project, warehouse, mount):
@@ -132,17 +40,6 @@ def test_a_partitioned_target_is_a_table(project, warehouse, mount):
     warehouse.sql("CREATE TABLE an.rest PARTITION OF an.sessions DEFAULT")
     m.build("sessions", "2024-09-04")
     assert stored(warehouse, "sessions") == ALL
-
-
-def test_a_table_that_was_never_there(project, warehouse, mount):
-    """Its schema may not be used, its query is no SQL: each request fails with what is in the way now."""
-    make_events(warehouse)
-    add_sessions(project)
-    warehouse.sql("ALTER TABLE an.events RENAME TO away")
-    m = mount(project, now=NOW)
-    assert "an.events" in reason(m, queue_all(m)).replace('"', "")
-    warehouse.sql("ALTER TABLE an.away RENAME TO events")
-    builds_again(m, warehouse)
 
 
 @pytest.mark.parametrize("state, sql", {

@@ -5,14 +5,11 @@ Stands between libpq and PostgreSQL and cuts a connection at a COMMIT.
 It follows the frontend messages of protocol 3 far enough to know which statements a
 transaction consists of: simple queries, and Parse, Bind, Execute with or without names.
 """
-import asyncio
-import shutil
 import struct
-import tempfile
 import threading
-from pathlib import Path
 
-PORT = ".s.PGSQL.5432"
+from .between import Between, both
+
 PROTOCOL_3 = 196608
 # Where: the server never gets the COMMIT; it answers and nobody hears it; nobody waits for the answer.
 BEFORE, ANSWERED, UNHEARD = "before", "answered", "unheard"
@@ -84,10 +81,6 @@ class Link:
         self.session = Session()
         self.commits_until_cut = None
 
-    def end(self):
-        for writer in (self.client_out, self.server_out):
-            writer.transport.abort()
-
     async def upwards(self):
         while True:
             kind, body, whole = await read_message(self.client_in)
@@ -121,41 +114,14 @@ class Link:
             self.client_out.write(whole)
             await self.client_out.drain()
 
-    async def run(self):
-        ways = [asyncio.ensure_future(self.upwards()), asyncio.ensure_future(self.downwards())]
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
 
-
-class Proxy:
+class Proxy(Between):
     """with Proxy(pg) as proxy: mount(project, env=proxy.env())"""
 
     def __init__(self, pg):
-        self.pg = pg
+        super().__init__(pg)
         self.lock = threading.Lock()
         self.cuts = []
-        self.home = Path(tempfile.mkdtemp(prefix="batchfs-proxy-"))
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        serve = asyncio.start_unix_server(self._connected, str(self.home / PORT))
-        self.server = asyncio.run_coroutine_threadsafe(serve, self.loop).result()
-        (self.home / "pg_service.conf").write_text(f"[warehouse]\nhost={self.home}\nuser=postgres\ndbname=warehouse\n")
-        return self
-
-    def __exit__(self, *_):
-        asyncio.run_coroutine_threadsafe(self._close(), self.loop).result()
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
-        shutil.rmtree(self.home)
-
-    def env(self):
-        return {"PGSERVICEFILE": str(self.home / "pg_service.conf"), "PGHOST": str(self.home)}
 
     def cut(self, *args, **keys):
         cut = Cut(*args, **keys)
@@ -167,30 +133,10 @@ class Proxy:
         with self.lock:
             return next((cut.where for cut in self.cuts if cut.applies(statements)), None)
 
-    async def _close(self):
-        self.server.close()
-        links = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
-        for link in links:
-            link.cancel()
-        await asyncio.gather(*links, return_exceptions=True)
-
-    async def _connected(self, reader, writer):
-        try:
-            server_in, server_out = await asyncio.open_unix_connection(str(self.pg.home / PORT))
-        except OSError:
-            writer.transport.abort()
-            return
-        link = Link(self, (reader, writer), (server_in, server_out))
-        try:
-            head = await reader.readexactly(8)
-            length, code = struct.unpack("!II", head)
-            server_out.write(head + await reader.readexactly(length - 8))
-            if code == PROTOCOL_3:
-                await link.run()
-            else:
-                # A cancel request: the server closes when it has taken it.
-                await server_in.read()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            link.end()
+    async def carry(self, code, start, client, server):
+        if code == PROTOCOL_3:
+            link = Link(self, client, server)
+            await both(link.upwards(), link.downwards())
+        else:
+            # A cancel request: the server closes when it has taken it.
+            await server[0].read()
