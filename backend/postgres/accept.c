@@ -136,11 +136,13 @@ void describe_target(const struct pg_conn *c, const struct pg_model *m, const st
 		.lookable = !shape->unfit && (pg_id(m) || !m->store->schema),
 		.event_time_type = shape->type,
 		.why_not = shape->why_not};
-	if (shape->oid && m->column && !shape->indexed && !shape->why_not.err)
+	bool led = m->column ? shape->indexed : shape->expressed;
+	if (shape->oid && !led && !shape->why_not.err)
 		add_note(out,
 			 "no index of %s leads with its event_time, so that each batch reads all of it: "
-			 "CREATE INDEX ON %s (%s)\n",
-			 m->target, m->target, m->model->event_time);
+			 "CREATE INDEX ON %s (%s%s%s)\n",
+			 m->target, m->target, m->column ? "" : "(", m->model->event_time,
+			 m->column ? "" : ")");
 	if (zone)
 		add_note(
 			out,

@@ -122,6 +122,7 @@ void batch_send_rows(struct batch *x)
 {
 	renew(x, &x->rows);
 	x->fenced = x->begun ? SIZE_MAX : batch_add_fence(x, &x->rows);
+	header_add(&x->rows, x->m->model);
 	if (x->shape->secured)
 		pg_add(&x->rows, render_unsecured, NULL);
 	x->removed = pg_add(&x->rows, x->remove.str, NULL);

@@ -12,7 +12,7 @@
 
 bool columns_may_change(const struct pg_model *m, const struct pg_shape *shape)
 {
-	return m->model->on_schema_change != SCHEMA_IGNORE || shape->limited;
+	return m->model->on_schema_change != SCHEMA_IGNORE || m->model->contract || shape->limited;
 }
 
 /* What the query yields, from the server's description of it. 1: it cannot be described; a build says why. */
@@ -28,8 +28,11 @@ static int describe(struct worker *w, const struct pg_model *m, const struct pg_
 	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
 	p.tolerant = true;
 	p.broken = strbuf_broken(&sql);
+	pg_add(&p, "begin", NULL);
+	header_add(&p, m->model);
 	pg_add_prepare(&p, "", sql.str);
 	size_t described = pg_add_describe(&p, "");
+	pg_add(&p, "rollback", NULL);
 	r = pg_run(&p, err);
 	if (r)
 		return r;
@@ -200,8 +203,11 @@ int columns_compare(struct worker *w, const struct pg_model *m, struct pg_shape 
 	int r = describe(w, m, shape, &yielded, err);
 	if (r == 1)
 		return 0;
-	if (!r)
-		r = compare(w, shape, yielded, &found, err);
+	if (!r && m->model->contract)
+		r = contract_check(w, m, yielded, err);
+	if (r || !shape->oid)
+		return r;
+	r = compare(w, shape, yielded, &found, err);
 	if (!r && mode == SCHEMA_FAIL && differs(found))
 		r = refuse(m, found, err);
 	if (!r)

@@ -78,63 +78,81 @@ static int write_table(const struct pg_model *m, const struct pg_shape *shape, s
 	/* An empty window: nothing is read, the columns are the query's. */
 	int64_t start =
 		calendar_start(m->model->batch_size, calendar_ordinal(m->model->batch_size, m->model->begin));
-	strbuf_printf(sql, "create %stable %s as\n", m->model->unlogged ? "unlogged " : "", m->target);
+	strbuf_printf(sql, "create %stable %s ", m->model->unlogged ? "unlogged " : "", m->target);
+	if (m->model->contract) {
+		contract_write_table(m->model, sql);
+		return 0;
+	}
+	strbuf_puts(sql, "as\n");
 	int r = window_sql_render(m->sql, shape->types, start, start, sql, err);
 	strbuf_puts(sql, "\nwith no data");
 	return r;
 }
 
+/* As dbt writes it: columns may be expressions, with `desc` behind them, and are not quoted. */
 static void add_index(struct pg_pipe *p, const struct pg_model *m, const struct index_config *index)
 {
 	auto_strbuf sql = STRBUF_INIT;
 	strbuf_printf(&sql, "create %sindex on %s ", index->unique ? "unique " : "", m->target);
-	if (index->type) {
-		strbuf_puts(&sql, "using ");
-		quote_name(&sql, index->type);
-	}
-	for (size_t i = 0; index->columns[i]; i++) {
-		strbuf_puts(&sql, i ? ", " : " (");
-		quote_name(&sql, index->columns[i]);
-	}
+	if (index->type)
+		strbuf_printf(&sql, "using %s", index->type);
+	for (size_t i = 0; index->columns[i]; i++)
+		strbuf_printf(&sql, "%s%s", i ? ", " : " (", index->columns[i]);
 	strbuf_putc(&sql, ')');
 	p->broken |= strbuf_broken(&sql);
 	pg_add(p, sql.str, NULL);
 }
 
-/* Whether one of the config's indexes serves a batch's DELETE; a BRIN index did not (facts/postgres.md §2).
- */
-static bool leads_with_event_time(const struct pg_model *m)
-{
-	for (size_t i = 0; i < m->model->n_indexes; i++) {
-		const struct index_config *index = &m->model->indexes[i];
-		if (m->column && index->columns[0] && strcmp(index->columns[0], m->column) == 0 &&
-		    (!index->type || strcmp(index->type, "btree") == 0))
-			return true;
-	}
-	return false;
-}
-
 static int make(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, bool schema,
 		int64_t until, struct error *err)
 {
-	auto_strbuf table = STRBUF_INIT, namespace = STRBUF_INIT, index = STRBUF_INIT;
+	auto_strbuf table = STRBUF_INIT, namespace = STRBUF_INIT;
 	int r = write_table(m, shape, &table, err);
 	if (r)
 		return r;
 	strbuf_puts(&namespace, "create schema ");
 	quote_name(&namespace, m->model->relation.schema);
-	strbuf_printf(&index, m->column ? "create index on %s (%s)" : "create index on %s ((%s))", m->target,
-		      m->model->event_time);
 	auto_pipe p = PG_PIPE(&w->conn, until);
-	p.broken = strbuf_broken(&table) || strbuf_broken(&namespace) || strbuf_broken(&index);
+	p.broken = strbuf_broken(&table) || strbuf_broken(&namespace);
 	if (schema)
 		pg_add(&p, namespace.str, NULL);
+	header_add(&p, m->model);
 	pg_add(&p, table.str, NULL);
 	for (size_t i = 0; i < m->model->n_indexes; i++)
 		add_index(&p, m, &m->model->indexes[i]);
-	if (!leads_with_event_time(m))
-		pg_add(&p, index.str, NULL);
 	return pg_run(&p, err);
+}
+
+/*
+ * The one that no config asks for, where none of the config's leads with event_time. In a transaction of its
+ * own: an expression that no index can be made of (date_trunc of a timestamptz) leaves the table without one,
+ * and a note says so.
+ */
+static void add_index_of_event_time(struct worker *w, const struct pg_model *m, int64_t until)
+{
+	auto_strbuf sql = STRBUF_INIT;
+	auto_pipe p = PG_PIPE(&w->conn, until);
+	struct pg_params names = {0};
+	struct error err = {0};
+	pg_param_text(&names, m->model->relation.schema);
+	pg_param_text(&names, m->model->relation.identifier);
+	pg_param_text(&names, m->column);
+	auto_result *led = NULL;
+	int r = pg_query(&w->conn, until, SQL_CREATE_IS_LED, &names, &led, &err);
+	if (!r && PQntuples(led) > 0)
+		return;
+	strbuf_printf(&sql, m->column ? "create index on %s (%s)" : "create index on %s ((%s))", m->target,
+		      m->model->event_time);
+	p.broken = strbuf_broken(&sql);
+	if (!r) {
+		pg_add(&p, "begin isolation level read committed read write", NULL);
+		pg_add(&p, "set local lock_timeout = '1s'", NULL);
+		pg_add(&p, sql.str, NULL);
+		pg_add(&p, "commit", NULL);
+		r = pg_run(&p, &err);
+	}
+	if (r)
+		log_warning(w->store->config->log, "no index of event_time for %s: %s", m->target, err.text);
 }
 
 /* Checked before the commit: a table that no batch can be built into must not stay behind. */
@@ -182,5 +200,10 @@ int create_target(struct worker *w, struct pg_model *m, const struct pg_shape *s
 		r = check_made(w, m, &oid, until, err);
 	if (!r)
 		r = finish(w, m, oid, until, err);
+	if (!r)
+		add_index_of_event_time(w, m, until);
+	/* What a sql_header has left in the session is not to be there twice. */
+	if (m->model->sql_header)
+		w->ran = SLOT_NONE;
 	return roll_back(&w->conn, until, r > 0 ? 0 : r);
 }

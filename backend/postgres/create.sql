@@ -19,6 +19,17 @@ join pg_catalog.pg_namespace ns on ns.oid = c.relnamespace
 left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = $3 and a.attnum > 0
 where ns.nspname = $1 and c.relname = $2
 
+-- Whether an index leads with event_time, the column or any expression; one that is not a btree served no DELETE.
+-- name: create_is_led
+select
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace ns on ns.oid = c.relnamespace
+join pg_catalog.pg_index i on i.indrelid = c.oid
+join pg_catalog.pg_class ic on ic.oid = i.indexrelid
+join pg_catalog.pg_am am on am.oid = ic.relam and am.amname = 'btree'
+left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = $3 and a.attnum > 0
+where ns.nspname = $1 and c.relname = $2 and $3 is not null and i.indkey[0] = a.attnum
+
 -- Where another table was known, adopt() is to void its states, and records this one then.
 -- name: create_record
 update batchfs.model set created_by_us = true, target_oid = coalesce(target_oid, $2::oid) where id = $1::int

@@ -12,7 +12,9 @@
 #include "backend/postgres/pipe.h"
 
 /* The kinds of need (verdict.h) that models are built with here. */
-#define PG_SUPPORTS (SUPPORTS(NEED_SCHEMA_CHANGE) | SUPPORTS(NEED_HOOK))
+#define PG_SUPPORTS                                                                                          \
+	(SUPPORTS(NEED_SCHEMA_CHANGE) | SUPPORTS(NEED_HOOK) | SUPPORTS(NEED_CONTRACT) |                      \
+	 SUPPORTS(NEED_GRANTS) | SUPPORTS(NEED_SQL_HEADER))
 
 /* What the database says of a model's target and inputs. Immutable; counted. */
 struct pg_shape {
@@ -20,6 +22,7 @@ struct pg_shape {
 	uint32_t oid;	       /* of the target; 0: there is none */
 	char kind;	       /* pg_class.relkind */
 	bool indexed;	       /* an index leads with event_time */
+	bool expressed;	       /* an index leads with an expression */
 	bool secured;	       /* the target has row level security: a DELETE of ours must not be told less */
 	bool limited;	       /* a column of the target is a varchar(n): it may have to be widened */
 	char *columns;	       /* quoted, as an insert lists them; NULL: there is no target */
@@ -234,6 +237,17 @@ bool columns_may_change(const struct pg_model *m, const struct pg_shape *shape);
  */
 int columns_compare(struct worker *w, const struct pg_model *m, struct pg_shape *shape, bool change,
 		    struct error *err);
+
+/* contract.c: 0, or -EOPNOTSUPP: the query does not yield what the contract says. */
+int contract_check(struct worker *w, const struct pg_model *m, const PGresult *yielded, struct error *err);
+void contract_write_table(const struct model *m, struct strbuf *sql); /* "(a integer not null, ...)" */
+char *column_name(const struct column_config *column);
+
+/* attributes.c: gives the target its grants and comments. */
+int attributes_apply(struct worker *w, const struct pg_model *m, uint32_t oid, struct error *err);
+
+/* header.c: queues the model's sql_header, if it has one. */
+void header_add(struct pg_pipe *p, const struct model *m);
 
 /* encoding.c. held[i]: the database knows every character of the names of models[i] and what that reads. */
 int names_held(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n, bool *held,

@@ -70,6 +70,8 @@ static int prepare_once(struct worker *w, struct pg_model *m, bool make, struct 
 		r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
 	if (!r && make && !shape->oid && !shape->why_not.err) {
 		r = unknown_input(m, shape, err);
+		if (!r && m->model->contract)
+			r = columns_compare(w, m, shape, false, err);
 		if (!r)
 			r = create_target(w, m, shape, err);
 		if (!r)
@@ -82,7 +84,9 @@ static int prepare_once(struct worker *w, struct pg_model *m, bool make, struct 
 	}
 	if (!r && (shape->why_not.err || !shape->oid))
 		describe_target(&w->conn, m, shape, false, target);
-	else if (!r)
+	else if (!r && make)
+		r = attributes_apply(w, m, shape->oid, err);
+	if (!r && shape->oid && !shape->why_not.err)
 		r = meet(w, m, shape, target, err);
 	shape_put(s, shape);
 	return r;

@@ -122,6 +122,9 @@ int pg_statements(struct store *s, slot model, struct ordinal_range batches, str
 		add_hook(&m->model->hooks[i], out);
 	for (ordinal batch = batches.first; !r && batch < batches.end; batch++) {
 		strbuf_puts(out, "begin isolation level read committed read write;\n");
+		/* A newline: the header may end in a comment, and a second semicolon does no harm. */
+		if (m->model->sql_header)
+			strbuf_printf(out, "%s\n;\n", m->model->sql_header);
 		if (shape->secured)
 			strbuf_printf(out, "%s;\n", render_unsecured);
 		r = render_delete(m, shape, batch, out, err);

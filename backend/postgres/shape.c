@@ -124,6 +124,7 @@ static int take_target(const struct pg_model *m, struct pg_shape *shape, const P
 	shape->indexed = pg_bool(r, row, 5);
 	shape->secured = pg_bool(r, row, 7);
 	shape->limited = pg_bool(r, row, 8);
+	shape->expressed = pg_bool(r, row, 9);
 	shape->columns = strdup(pg_text(r, row, 6));
 	if (!shape->columns)
 		return error_set(err, ENOMEM, "no memory for the columns of %s", m->target);

@@ -17,7 +17,10 @@ select u.n, c.oid, c.relkind, {shape_type}, pg_catalog.format_type(a.atttypid, a
 	exists (
 		select from pg_catalog.pg_attribute l
 		where l.attrelid = c.oid and l.attnum > 0 and not l.attisdropped and l.atttypmod > 4
-		and l.atttypid in ('pg_catalog.varchar'::regtype, 'pg_catalog.bpchar'::regtype))
+		and l.atttypid in ('pg_catalog.varchar'::regtype, 'pg_catalog.bpchar'::regtype)),
+	exists (
+		select from pg_catalog.pg_index i
+		where i.indrelid = c.oid and i.indisvalid and i.indkey[0] = 0)
 {shape_find}
 
 -- name: shape_inputs

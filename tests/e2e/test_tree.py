@@ -255,10 +255,8 @@ def test_new_batches_appear_as_time_passes(project, warehouse, mount):
 
 CANNOT_RUN = {
     "uncompiled": ({"sql": None}, "dbt compile"),
-    "contracted": ({"contract": {"enforced": True}}, "contract"),
     "deleting": ({"incremental_predicates": ["val > 1"]}, "predicates"),
     "hooked": ({"post-hook": [{"sql": "select '{{ invocation_id }}'", "transaction": True, "index": None}]}, "post-hook"),
-    "granting": ({"grants": {"select": ["somebody"]}}, "grants"),
 }
 
 
