@@ -16,24 +16,32 @@
 
 enum rows { ROWS_NONE, ROWS_SOME, ROWS_NOT_READABLE };
 
-/* A statement each, because a table that may not be read must not hide the others. */
+/* What a locked table may cost here: it is looked at by who can wait. */
+#define NOT_WAITED "set local lock_timeout = '50ms'"
+
+/* A transaction each, because a table that may not be read must not hide the others. */
 static int look_for_rows(struct pg_conn *c, struct pg_model *const *models, const size_t *which, size_t n,
 			 enum rows *rows, int64_t deadline, struct error *err)
 {
 	auto_pipe p = PG_PIPE(c, deadline);
+	size_t at[AT_ONCE];
 	p.tolerant = true;
 	for (size_t i = 0; i < n; i++) {
 		auto_strbuf sql = STRBUF_INIT;
 		strbuf_printf(&sql, "select from %s limit 1", models[which[i]]->target);
 		p.broken |= strbuf_broken(&sql);
-		pg_add(&p, sql.str, NULL);
+		pg_add(&p, "begin", NULL);
+		pg_add(&p, NOT_WAITED, NULL);
+		at[i] = pg_add(&p, sql.str, NULL);
+		pg_add_sync(&p);
+		pg_add(&p, "rollback", NULL);
 		pg_add_sync(&p);
 	}
 	int r = pg_run(&p, err);
 	for (size_t i = 0; i < n && !r; i++)
-		rows[which[i]] = PQresultStatus(p.results[i]) != PGRES_TUPLES_OK ? ROWS_NOT_READABLE
-				 : PQntuples(p.results[i])			 ? ROWS_SOME
-										 : ROWS_NONE;
+		rows[which[i]] = PQresultStatus(p.results[at[i]]) != PGRES_TUPLES_OK ? ROWS_NOT_READABLE
+				 : PQntuples(p.results[at[i]])			     ? ROWS_SOME
+										     : ROWS_NONE;
 	return r;
 }
 
@@ -102,10 +110,9 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 		if (known[i].oid)
 			known[i].look = known[i].oid != shapes[i]->oid;
 		else
-			known[i].look = rows[i] == ROWS_SOME;
-		/* What may not be read is looked at again by prepare(), which names the right that is
-		 * missing. */
-		if (!known[i].look && rows[i] != ROWS_NOT_READABLE)
+			/* Why it cannot be read is for the look to say. */
+			known[i].look = rows[i] != ROWS_NONE;
+		if (!known[i].look)
 			accepted = shapes[i]->oid;
 		if (accepted && !known[i].oid && models[i]->id) {
 			pg_array_int(&ids, models[i]->id);

@@ -213,6 +213,7 @@ static int meet_targets(struct enlisting *e, struct error *err)
 		struct store_target *target = &e->targets[m->index];
 		struct error why_not = target->why_not;
 		describe_target(&s->control, m, e->shapes[i], e->known[i].look, target);
+		m->unbuilt = why_not;
 		if (why_not.err) {
 			target->why_not = why_not;
 			target->lasting = true;

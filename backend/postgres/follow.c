@@ -247,6 +247,8 @@ int pg_follow(struct store *s, int timeout_ms, const struct store_sink *sink, st
 		int64_t next = end;
 		bool reported = false;
 		r = s->schema ? do_due(s, sink, &next, &reported, err) : 0;
+		if (!r)
+			r = targets_follow(s, sink, &next, err);
 		if (r)
 			return r;
 		r = listen_until(s, reported ? 0 : next);

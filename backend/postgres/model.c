@@ -69,6 +69,15 @@ struct pg_model *model_get(struct store *s, slot model)
 	return s->models[model];
 }
 
+void model_busy(struct pg_model *m, bool begins)
+{
+	LOCKED(&m->store->lock);
+	if (begins)
+		m->busy++;
+	else
+		m->busy--;
+}
+
 static void model_free(struct pg_model *m)
 {
 	shape_put(m->store, m->shape);

@@ -52,6 +52,8 @@ struct pg_model {
 	char *column; /* name of the event_time column, unquoted; NULL: it is an expression */
 	struct sql_template *sql; /* NULL: it cannot be built here, only looked at */
 	bool loses_outside;	  /* model_loses_outside() */
+	struct error unbuilt;	  /* the control thread's; err != 0: why it cannot be built, for ever */
+	unsigned busy;		  /* workers that prepare or look at it. Under store.lock */
 	uint32_t accepted;	  /* oid of the target that the states are of; 0: none. Under store.lock */
 	struct pg_shape *shape;	  /* the last one seen; may be NULL. Under store.lock */
 };
@@ -102,7 +104,7 @@ struct store {
 	int version;		  /* of it and of the program. Under lock */
 	char *cursor;		  /* pg_snapshot up to which everything was reported; NULL: nothing */
 	bool notified;		  /* another mount has said that there is news */
-	int64_t polled_at, swept_at, noticed_at; /* us, monotonic */
+	int64_t polled_at, swept_at, noticed_at, met_at; /* us, monotonic */
 	int64_t read_at;	   /* our clock: everything until then was reported; 0: nothing */
 	int64_t retry_at, backoff; /* of the control connection */
 	struct error refused;	   /* why the last connect failed */
@@ -137,6 +139,7 @@ struct pg_model *model_new(struct store *s, slot model, const struct model *m);
  * why_not may say why it cannot be built. */
 int model_make(struct pg_model *pm, struct error *why_not);
 struct pg_model *model_get(struct store *s, slot model); /* counted: the one that is in force. Any thread */
+void model_busy(struct pg_model *m, bool begins);	 /* a worker prepares or looks at it */
 void model_put(struct pg_model *m);			 /* NULL is fine. Without the lock */
 static inline void model_put_cleanup(struct pg_model **m)
 {
@@ -178,6 +181,10 @@ int claim_add(struct store *s, struct pg_pipe *p, struct store_claim *c, const c
 	      struct pg_doubt **doubts, size_t *at, struct error *err);
 void claim_take(const struct store *s, const struct pg_pipe *p, size_t at, struct store_claim *c);
 void claim_doubts(struct store *s, struct pg_doubt *list, bool lost);
+
+/* targets.c: tells of targets that were made, dropped or exchanged by others, where that is due. *next: when
+ * it will be. */
+int targets_follow(struct store *s, const struct store_sink *sink, int64_t *next, struct error *err);
 
 /* follow.c: queues the notice that is due, in a segment of its own behind everything else. */
 void add_notice(struct store *s, struct pg_pipe *p);

@@ -100,6 +100,7 @@ int pg_prepare(struct worker *w, slot model, bool make, struct store_target *tar
 		return error_set(err, EOPNOTSUPP, "%s cannot be built by this mount", m->model->dir);
 	pg_cancel_forget(&w->cancel);
 	pg_cancel_arm(&w->cancel, true);
+	model_busy(m, true);
 	struct error why = {0};
 	int r = 0;
 	for (int i = 0; i < TRIES; i++) {
@@ -109,6 +110,7 @@ int pg_prepare(struct worker *w, slot model, bool make, struct store_target *tar
 			break;
 	}
 	pg_cancel_arm(&w->cancel, false);
+	model_busy(m, false);
 	if (r && pg_cancel_asked(&w->cancel))
 		r = error_set(&why, ECANCELED, "interrupted while %s was made ready", m->target);
 	if (r && err)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a look makes of a table that others have written to, against a private server. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -299,6 +300,69 @@ static void read_only(void **state)
 			    "0");
 }
 
+static void note_target(void *ctx, slot model, const struct store_target *target)
+{
+	struct world *w = ctx;
+	w->targets[model] = *target;
+	w->targets[model].notes[0] = '!';
+}
+
+/* Until a target was told of; then what is told is looked at. */
+static void follow_target(struct world *w)
+{
+	struct error err = {0};
+	w->targets[0].notes[0] = 0;
+	while (w->targets[0].notes[0] != '!')
+		assert_int_equal(engine_postgres.store->follow(w->store, 100, &w->sink, &err), 0);
+	if (w->targets[0].look)
+		look(w, LOOK_FIRST);
+}
+
+/* However it comes: another table is noticed, and what was built into the former one is void. */
+static void replaced_tables(void **state)
+{
+	struct world *w = *state;
+	struct store_claim c;
+	struct error err = {0};
+	w->sink.target = note_target;
+	world_prepare(w, 0);
+	build_days(w, 0, 0, 2, &c);
+	/* What this mount makes itself is no news. */
+	w->targets[0].notes[0] = 0;
+	for (int i = 0; i < 25; i++)
+		assert_int_equal(engine_postgres.store->follow(w->store, 100, &w->sink, &err), 0);
+	assert_int_equal(w->targets[0].notes[0], 0);
+	sql("drop table out.fct");
+	follow_target(w);
+	assert_true(w->targets[0].look && !w->targets[0].exists);
+	assert_string_equal(sql("select count(*) from batchfs.state where outcome <> 0"), "0");
+	sql("create table out.fct as select * from src.events where extract(day from ts) = 3");
+	follow_target(w);
+	assert_true(w->targets[0].look && w->targets[0].exists);
+	assert_string_equal(shown(w), "..a....");
+	sql("begin; create table out.tmp as select * from src.events where extract(day from ts) = 4;"
+	    " alter table out.fct rename to backup; alter table out.tmp rename to fct; drop table out.backup; commit");
+	follow_target(w);
+	memset(w->states, 0, sizeof w->states);
+	assert_string_equal(recorded(w), "...a...");
+	w->sink.target = note_target;
+	sql("alter table out.fct rename to part; create table out.fct (like out.part) partition by range (ts);"
+	    " alter table out.fct attach partition out.part default");
+	follow_target(w);
+	assert_true(w->targets[0].look);
+	assert_string_equal(shown(w), "...a...");
+	/* A view in its place: nobody can build into it, or look at it. */
+	sql("alter table out.fct rename to gone; create view out.fct as select * from out.gone");
+	follow_target(w);
+	assert_int_equal(w->targets[0].why_not.err, EOPNOTSUPP);
+	assert_false(w->targets[0].lookable);
+	sql("drop view out.fct; alter table out.gone rename to fct");
+	follow_target(w);
+	assert_int_equal(w->targets[0].why_not.err, 0);
+	assert_false(w->targets[0].look); /* it is the one that was known */
+	assert_string_equal(recorded(w), "...a...");
+}
+
 /* What cannot be built here is looked at, and its batches are frozen, all the same. */
 static void what_cannot_be_built(void **state)
 {
@@ -350,6 +414,7 @@ int main(void)
 		TEST(not_the_table_that_was_known, world_fresh_open),
 		TEST(others_hear, world_fresh_open),
 		TEST(read_only, world_fresh_open),
+		TEST(replaced_tables, world_fresh_open),
 		TEST(what_cannot_be_built, world_fresh),
 	};
 	return server_run(tests);
