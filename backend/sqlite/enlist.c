@@ -150,6 +150,7 @@ static int meet_target(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i,
 		r = queue_model_find(queue, m->relation.identifier, m->batch_size, &found, err);
 	if (r == 0) {
 		target_answer(&view, out);
+		warehouse_of(s)->targets[i].edition->unbuilt = why_not;
 		if (why_not.err) {
 			out->why_not = why_not;
 			out->lasting = true;

@@ -53,10 +53,15 @@ static int connect_file(struct store *s, struct error *err)
 	return 0;
 }
 
+int warehouse_control(struct store *s, struct error *err)
+{
+	return warehouse_of(s)->db ? 0 : connect_file(s, err);
+}
+
 /* FILE as the control thread reads it: beside what it has asked for, what is done. */
 static int connect_control(struct store *s, struct done_rows *out, struct error *err)
 {
-	int r = warehouse_of(s)->db ? 0 : connect_file(s, err);
+	int r = warehouse_control(s, err);
 	return r == 0 ? done_rows_open(warehouse_of(s)->db, out, err) : r;
 }
 

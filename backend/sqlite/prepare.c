@@ -157,6 +157,7 @@ int sqlite_prepare(struct worker *w, slot model, bool make, struct store_target 
 	struct target_view view = {0};
 	*target = (struct store_target){.event_time_type = TIME_UNKNOWN};
 	int r = worker_enter(w, model, err);
+	target_busy(w->store, model, true);
 	if (r == 0)
 		r = prepare(w, model, make, &view, err);
 	if (r == 0) {
@@ -164,6 +165,7 @@ int sqlite_prepare(struct worker *w, slot model, bool make, struct store_target 
 		target_learn(w->store, model, &view);
 	}
 	target_view_fini(&view);
+	target_busy(w->store, model, false);
 	worker_leave(w);
 	return r;
 }

@@ -165,6 +165,18 @@ static int look_at_time(sqlite3 *db, const struct model *model, const char *colu
 	return 0;
 }
 
+int target_glance(sqlite3 *db, const struct model *model, bool registered_tables, struct target_view *out,
+		  struct error *err)
+{
+	auto_free char *column = bare_column(model->event_time);
+	int r = registered_tables ? look_at_marker(db, model, out, err) : 0;
+	if (r == 0)
+		r = look_at_table(db, model, out, err);
+	if (r == 0 && out->exists && column)
+		r = look_for_index(db, model->relation.identifier, column, &out->indexed, err);
+	return r;
+}
+
 int target_look(sqlite3 *db, const struct model *model, bool registered_tables, struct target_view *out,
 		struct error *err)
 {
@@ -174,15 +186,11 @@ int target_look(sqlite3 *db, const struct model *model, bool registered_tables, 
 	auto_free char *declared = NULL;
 	if (!err)
 		err = &own;
-	int r = registered_tables ? look_at_marker(db, model, out, err) : 0;
-	if (r == 0)
-		r = look_at_table(db, model, out, err);
+	int r = target_glance(db, model, registered_tables, out, err);
 	if (r == 0 && out->exists && !out->why_not.err)
 		r = read_columns(db, model->relation.identifier, column, &out->columns, &declared, err);
 	if (r == 0 && out->exists && !out->why_not.err)
 		r = look_at_time(db, model, column, declared, out, err);
-	if (r == 0 && out->exists && column)
-		r = look_for_index(db, model->relation.identifier, column, &out->indexed, err);
 	return r;
 }
 
@@ -229,7 +237,7 @@ void target_answer(const struct target_view *v, struct store_target *out)
 	*out = (struct store_target){
 		.exists = v->exists,
 		.lookable = !v->why_not.err,
-		.look = (v->exists || v->registered) && !v->known,
+		.look = !v->why_not.err && (v->exists || v->registered) && !v->known,
 		.event_time_type = v->type,
 		.why_not = v->why_not,
 	};
@@ -237,4 +245,14 @@ void target_answer(const struct target_view *v, struct store_target *out)
 		snprintf(
 			out->notes, sizeof out->notes,
 			"no index of the target leads with its event_time: each batch reads the whole table\n");
+}
+
+void target_busy(struct store *s, slot model, bool begins)
+{
+	LOCKED(&s->lock);
+	struct target *t = &warehouse_of(s)->targets[model];
+	if (begins)
+		t->busy++;
+	else
+		t->busy--;
 }

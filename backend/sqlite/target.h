@@ -27,6 +27,9 @@ struct target_view {
 /* registered_tables: FILE has batchfs_model. */
 int target_look(sqlite3 *db, const struct model *model, bool registered_tables, struct target_view *out,
 		struct error *err);
+/* The same but for columns and type, which only its rows tell. *out: zeroed. */
+int target_glance(sqlite3 *db, const struct model *model, bool registered_tables, struct target_view *out,
+		  struct error *err);
 /* The name of the trigger that marks the table of this id. out: of MARKER_MAX bytes. */
 #define MARKER_MAX 64
 void target_marker(int64_t table_id, char *out);
@@ -52,7 +55,10 @@ enum time_type target_type(struct store *s, slot model);
 /* Takes over `types` (may be NULL). */
 void target_learn_inputs(struct store *s, struct edition *e, enum time_type *types);
 
-/* What enlist and prepare answer. */
+/* A worker prepares it or looks at it. */
+void target_busy(struct store *s, slot model, bool begins);
+
+/* What enlist, prepare and follow answer. */
 void target_answer(const struct target_view *v, struct store_target *out);
 
 #endif

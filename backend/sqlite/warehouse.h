@@ -33,6 +33,7 @@ struct edition {
 	const struct model *model;   /* held */
 	struct sql_template *sql;    /* immutable once enlisted; NULL: the model cannot be built here */
 	enum time_type *input_types; /* store.lock; model->inputs order */
+	struct error unbuilt;	     /* the control thread's; err != 0: why it cannot be built, for ever */
 };
 
 /* A model's table as this warehouse knows it. Protected by store.lock but for what is marked. */
@@ -40,6 +41,7 @@ struct target {
 	bool registered; /* batchfs_model has it */
 	bool exists;	 /* the table is there */
 	bool known;	 /* and it is the one that table_id names */
+	unsigned busy;	 /* workers that prepare or look at it */
 	char **columns;	 /* NULL-terminated: what an INSERT names; NULL: not known yet */
 	enum time_type type;
 	struct edition *edition; /* in force; the control thread changes it, and reads it without the lock */
@@ -51,6 +53,8 @@ struct warehouse {
 	char *file;
 	struct target *targets;	 /* by slot, reserved for SLOTS_MAX */
 	sqlite3 *db;		 /* FILE, the control thread's */
+	int64_t cookie;		 /* the control thread's: of the schema whose targets were told of */
+	int64_t glanced_at;	 /* the control thread's: monotonic */
 	struct file_watch watch; /* of FILE; store.lock; changed at open and by the control thread alone */
 };
 
@@ -77,8 +81,13 @@ int warehouse_open(const struct engine_config *config, struct store **out, struc
 void warehouse_close(struct store *s);
 int warehouse_load(struct store *s, const struct store_sink *sink, struct error *err);
 int warehouse_connect(struct store *s, struct patience *p, sqlite3 **out, struct error *err);
+/* w->db is there. On the control thread. */
+int warehouse_control(struct store *s, struct error *err);
 /* A copy, under the lock. */
 struct file_watch warehouse_watch(struct store *s);
+
+/* follow.c */
+int warehouse_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
 
 /* edition.c */
 struct edition *edition_new(const struct model *m);	  /* NULL: no memory */

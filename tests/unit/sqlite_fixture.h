@@ -33,7 +33,8 @@ struct seen {
 	size_t freezes;
 	struct store_answer answers[8];
 	char why[8][64];
-	size_t n_answers;
+	size_t n_answers, targets;
+	struct store_target target; /* as last told of */
 };
 
 struct reports {
@@ -104,6 +105,13 @@ static inline void put_freezes(void *ctx, slot model, const struct store_freeze 
 	}
 }
 
+static inline void put_target(void *ctx, slot model, const struct store_target *target)
+{
+	struct seen *seen = ctx;
+	seen->target = *target;
+	seen->targets++;
+}
+
 static inline struct store_sink sink_of(struct fixture *f)
 {
 	memset(&f->seen, 0, sizeof f->seen);
@@ -112,6 +120,7 @@ static inline struct store_sink sink_of(struct fixture *f)
 				   .state = put_state,
 				   .answer = put_answer,
 				   .forget = put_forget,
+				   .target = put_target,
 				   .freezes = put_freezes};
 }
 

@@ -271,6 +271,51 @@ static void read_only(void **state)
 	assert_int_equal(shell(f, "SELECT count(*) FROM batchfs_attempt WHERE outcome <> 'done'"), 0);
 }
 
+/* Until a target was told of, at most so often. */
+static bool follow_target(struct fixture *f, int most)
+{
+	struct store_sink sink = sink_of(f);
+	for (int i = 0; i < most && !f->seen.targets; i++)
+		GOOD(f->engine->store->follow(f->store, 100, &sink, &f->err));
+	f->target[0] = f->seen.target;
+	return f->seen.targets > 0;
+}
+
+/* However it comes: another table is noticed, and what was built into the former one is void. */
+static void replaced_tables(void **state)
+{
+	struct fixture *f = *state;
+	events(f);
+	build_days(f, 2);
+	assert_false(follow_target(f, 25)); /* what this mount makes itself is no news */
+	shell(f, "DROP TABLE out");
+	assert_true(follow_target(f, 100));
+	assert_true(f->target[0].look && !f->target[0].exists);
+	GOOD(look(f, LOOK_FIRST));
+	assert_string_equal(shown(f), ".......");
+	shell(f, "CREATE TABLE out(id, ts); INSERT INTO out VALUES (1, '2024-09-03')");
+	assert_true(follow_target(f, 100));
+	assert_true(f->target[0].look && f->target[0].exists);
+	GOOD(look(f, LOOK_FIRST));
+	assert_string_equal(shown(f), "..a....");
+	shell(f,
+	      "CREATE TABLE tmp AS SELECT 1 AS id, '2024-09-04' AS ts; BEGIN; ALTER TABLE out RENAME TO backup;"
+	      " ALTER TABLE tmp RENAME TO out; DROP TABLE backup; COMMIT");
+	assert_true(follow_target(f, 100));
+	assert_true(f->target[0].look);
+	GOOD(look(f, LOOK_FIRST));
+	assert_string_equal(recorded(f), "...a...");
+	shell(f, "ALTER TABLE out RENAME TO away; CREATE VIEW out AS SELECT * FROM away");
+	assert_true(follow_target(f, 100));
+	assert_false(f->target[0].lookable);
+	assert_int_equal(f->target[0].why_not.err, EOPNOTSUPP);
+	shell(f, "DROP VIEW out; ALTER TABLE away RENAME TO out");
+	assert_true(follow_target(f, 100));
+	assert_false(f->target[0].look); /* it is the one that was known */
+	assert_string_equal(recorded(f), "...a...");
+	assert_false(follow_target(f, 25));
+}
+
 /* What cannot be built here is looked at, and its batches are frozen, all the same. */
 static void what_cannot_be_built(void **state)
 {
@@ -312,9 +357,15 @@ static void what_cannot_be_built(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		TEST(first),	  TEST(by_an_index),	  TEST(another_table),
-		TEST(again),	  TEST(an_older_failure), TEST(by_the_clock),
-		TEST(in_the_way), TEST(read_only),	  TEST(what_cannot_be_built)};
+	const struct CMUnitTest tests[] = {TEST(first),
+					   TEST(by_an_index),
+					   TEST(another_table),
+					   TEST(again),
+					   TEST(an_older_failure),
+					   TEST(by_the_clock),
+					   TEST(in_the_way),
+					   TEST(read_only),
+					   TEST(replaced_tables),
+					   TEST(what_cannot_be_built)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
