@@ -10,59 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/postgres_fixture.h"
-#include "tests/unit/postgres_world.h"
-#include "tests/unit/seen_attempts.h"
-
-static const struct builder_ops *builder(void)
-{
-	return engine_postgres.builder;
-}
-
-static const char *history(struct world *w, struct seen_attempts *s)
-{
-	struct error err = {0};
-	s->first = day(0);
-	if (!s->text.str)
-		s->text = (struct strbuf)STRBUF_INIT;
-	strbuf_clear(&s->text);
-	if (builder()->history(w->worker, 0, 100, &s->cursor, see_attempt, s, &err))
-		fail_msg("%s", err.text);
-	return s->text.len ? s->text.str : "";
-}
-
-/* A letter for each of the first days as it was last reported: a adopted, d done, q requeued, r running. */
-static const char *shown(struct world *w)
-{
-	static char text[8];
-	for (int i = 0; i < 7; i++) {
-		const struct seen_state *s = state_of(w, 0, i);
-		text[i] = !s->known			    ? '.'
-			  : s->s.run == ROW_RUNNING	    ? 'r'
-			  : s->s.run == ROW_REQUEUED	    ? 'q'
-			  : s->s.outcome == OUTCOME_FAILED  ? 'f'
-			  : s->s.outcome == OUTCOME_SKIPPED ? 's'
-			  : s->s.outcome != OUTCOME_DONE    ? '.'
-			  : s->s.adopted		    ? 'a'
-							    : 'd';
-	}
-	return text;
-}
-
-static void look(struct world *w, enum look_kind kind)
-{
-	struct error err = {0};
-	if (builder()->look(w->worker, 0, kind, &w->sink, &err))
-		fail_msg("%s", err.text);
-}
-
-/* What is recorded, as the next mount sees it. */
-static const char *recorded(struct world *w)
-{
-	world_close(w);
-	memset(w->states, 0, sizeof w->states);
-	world_open(w);
-	return shown(w);
-}
+#include "tests/unit/postgres_looks.h"
 
 /* Neighbours are a row of the history, whatever their number; each is a line. */
 static void first(void **state)
@@ -300,106 +248,6 @@ static void read_only(void **state)
 			    "0");
 }
 
-static void note_target(void *ctx, slot model, const struct store_target *target)
-{
-	struct world *w = ctx;
-	w->targets[model] = *target;
-	w->targets[model].notes[0] = '!';
-}
-
-/* Until a target was told of; then what is told is looked at. */
-static void follow_target(struct world *w)
-{
-	struct error err = {0};
-	w->targets[0].notes[0] = 0;
-	while (w->targets[0].notes[0] != '!')
-		assert_int_equal(engine_postgres.store->follow(w->store, 100, &w->sink, &err), 0);
-	if (w->targets[0].look)
-		look(w, LOOK_FIRST);
-}
-
-/* However it comes: another table is noticed, and what was built into the former one is void. */
-static void replaced_tables(void **state)
-{
-	struct world *w = *state;
-	struct store_claim c;
-	struct error err = {0};
-	w->sink.target = note_target;
-	world_prepare(w, 0);
-	build_days(w, 0, 0, 2, &c);
-	/* What this mount makes itself is no news. */
-	w->targets[0].notes[0] = 0;
-	for (int i = 0; i < 25; i++)
-		assert_int_equal(engine_postgres.store->follow(w->store, 100, &w->sink, &err), 0);
-	assert_int_equal(w->targets[0].notes[0], 0);
-	sql("drop table out.fct");
-	follow_target(w);
-	assert_true(w->targets[0].look && !w->targets[0].exists);
-	assert_string_equal(sql("select count(*) from batchfs.state where outcome <> 0"), "0");
-	sql("create table out.fct as select * from src.events where extract(day from ts) = 3");
-	follow_target(w);
-	assert_true(w->targets[0].look && w->targets[0].exists);
-	assert_string_equal(shown(w), "..a....");
-	sql("begin; create table out.tmp as select * from src.events where extract(day from ts) = 4;"
-	    " alter table out.fct rename to backup; alter table out.tmp rename to fct; drop table out.backup; commit");
-	follow_target(w);
-	memset(w->states, 0, sizeof w->states);
-	assert_string_equal(recorded(w), "...a...");
-	w->sink.target = note_target;
-	sql("alter table out.fct rename to part; create table out.fct (like out.part) partition by range (ts);"
-	    " alter table out.fct attach partition out.part default");
-	follow_target(w);
-	assert_true(w->targets[0].look);
-	assert_string_equal(shown(w), "...a...");
-	/* A view in its place: nobody can build into it, or look at it. */
-	sql("alter table out.fct rename to gone; create view out.fct as select * from out.gone");
-	follow_target(w);
-	assert_int_equal(w->targets[0].why_not.err, EOPNOTSUPP);
-	assert_false(w->targets[0].lookable);
-	sql("drop view out.fct; alter table out.gone rename to fct");
-	follow_target(w);
-	assert_int_equal(w->targets[0].why_not.err, 0);
-	assert_false(w->targets[0].look); /* it is the one that was known */
-	assert_string_equal(recorded(w), "...a...");
-}
-
-/* What cannot be built here is looked at, and its batches are frozen, all the same. */
-static void what_cannot_be_built(void **state)
-{
-	struct world *w = *state;
-	static const struct need hook = {.kind = NEED_HOOK_JINJA, .where = "pre_hook", .text = "select 1"};
-	struct store_request freeze = {.kind = REQUEST_FREEZE,
-				       .batches = {day(0), day(2)},
-				       .expected = -1,
-				       .command = "chmod",
-				       .uuid = {1}};
-	struct error err = {0};
-	sql("create schema out; create table out.fct as select * from src.events where extract(day from ts) = 2");
-	w->models[0].needs = &hook;
-	w->models[0].compiled = NULL;
-	w->models[0].inputs = NULL;
-	w->models[0].n_inputs = 0;
-	world_open(w);
-	assert_true(w->targets[0].lookable && w->targets[0].look);
-	assert_int_equal(w->targets[0].why_not.err, 0); /* the verdict says it */
-	look(w, LOOK_FIRST);
-	assert_string_equal(recorded(w), ".a.....");
-	assert_int_equal(engine_postgres.store->request(w->store, &freeze, 1, NULL, &err), 0);
-	assert_int_equal(freeze.result, 0);
-	recorded(w);
-	assert_int_equal(w->n_freezes, 1);
-	/* The one that can be built has the table's states. */
-	world_model(w, 1, "fct", "select * from \"src\".\"events\"", "events", "ts");
-	recorded(w);
-	assert_false(w->targets[0].lookable);
-	assert_true(w->targets[1].lookable);
-	/* Without an event_time nobody can tell what the table holds. */
-	w->models[0].event_time = NULL;
-	w->models[0].wrong = "no event_time";
-	recorded(w);
-	assert_false(w->targets[0].lookable);
-}
-
 #define TEST(name, set_up) cmocka_unit_test_setup_teardown(name, set_up, world_gone)
 
 int main(void)
@@ -414,8 +262,6 @@ int main(void)
 		TEST(not_the_table_that_was_known, world_fresh_open),
 		TEST(others_hear, world_fresh_open),
 		TEST(read_only, world_fresh_open),
-		TEST(replaced_tables, world_fresh_open),
-		TEST(what_cannot_be_built, world_fresh),
 	};
 	return server_run(tests);
 }
