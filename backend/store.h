@@ -202,7 +202,8 @@ struct store_sink {
 	 */
 	void (*restart)(void *ctx);
 	void (*restarted)(void *ctx);
-	/* Whether this mount runs that attempt, has claimed it, or is about to settle it. */
+	/* Whether this mount runs that attempt (0: any of the batch), has claimed it, or is about to settle
+	 * it. */
 	bool (*runs)(void *ctx, slot model, ordinal batch, uint32_t attempt);
 	/* The model has met its target anew, in another warehouse. */
 	void (*target)(void *ctx, slot model, const struct store_target *target);

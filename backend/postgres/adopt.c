@@ -31,7 +31,7 @@ static int tell_gone(struct worker *w, struct pg_pipe *p, const struct pg_model 
 		gone[row] =
 			(struct found_batch){calendar_ordinal(m->model->batch_size, pg_time(lost, row, 0)),
 					     (uint32_t)pg_int(lost, row, 1)};
-	pg_told_add(w, p, m, "gone", now, gone, (size_t)n);
+	pg_told_add(p, m, w->store->owner, "gone", now, gone, (size_t)n);
 	return 0;
 }
 
@@ -44,7 +44,7 @@ static int tell_adopted(struct worker *w, struct pg_pipe *p, const struct pg_mod
 		return error_set(err, ENOMEM, "no memory for the batches of %s", m->target);
 	for (int row = 0; row < n; row++)
 		found[row].batch = calendar_ordinal(m->model->batch_size, pg_int(windows, row, 0));
-	pg_told_add(w, p, m, "adopted", now, found, (size_t)n);
+	pg_told_add(p, m, w->store->owner, "adopted", now, found, (size_t)n);
 	return 0;
 }
 
@@ -83,7 +83,8 @@ static int write_down(struct worker *w, const struct pg_model *m, const struct p
 	return r ? r : pg_run(&p, err);
 }
 
-/* Locks the model against requests and claims. *done: another mount has adopted this very table meanwhile. */
+/* Locks the model against requests and claims. *done: the states are of this very table already (of none,
+ * where there is none): another mount has adopted it meanwhile. */
 static int lock_model(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, bool *done,
 		      struct error *err)
 {
@@ -95,7 +96,7 @@ static int lock_model(struct worker *w, const struct pg_model *m, const struct p
 	size_t locked = pg_add(&p, SQL_ADOPT_LOCK, &known);
 	int r = store_run(w->store, &p, err);
 	if (!r)
-		*done = shape->oid && PQntuples(p.results[locked]) && pg_bool(p.results[locked], 0, 0);
+		*done = PQntuples(p.results[locked]) && pg_bool(p.results[locked], 0, 0);
 	return r;
 }
 

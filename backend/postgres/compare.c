@@ -30,6 +30,7 @@ static void add_some(struct pg_columns *c, const PGresult *differ, int row, int 
 	pg_columns_end(c);
 }
 
+/* To this mount, too: whether a commit whose answer is lost has happened, it hears by that. */
 static int tell(struct worker *w, struct pg_pipe *p, const struct pg_model *m, const char *outcome,
 		const PGresult *states, int64_t now, struct error *err)
 {
@@ -43,7 +44,7 @@ static int tell(struct worker *w, struct pg_pipe *p, const struct pg_model *m, c
 		if (state_read(w->store, states, row, &s, &owner))
 			found[row] = (struct found_batch){s.batch, s.attempt};
 	}
-	pg_told_add(w, p, m, outcome, now, found, (size_t)n);
+	pg_told_add(p, m, 0, outcome, now, found, (size_t)n);
 	return 0;
 }
 
@@ -83,6 +84,18 @@ static int change(struct worker *w, const struct pg_model *m, const PGresult *di
 	return 0;
 }
 
+/* What has been claimed here since is told of by who runs it. */
+static void report(struct store *s, const PGresult *states, const struct store_sink *sink)
+{
+	for (int row = 0; row < PQntuples(states); row++) {
+		struct store_state state;
+		int64_t owner;
+		if (state_read(s, states, row, &state, &owner) &&
+		    !(sink->runs && sink->runs(sink->ctx, state.model, state.batch, 0)))
+			sink->state(sink->ctx, &state);
+	}
+}
+
 static int record(struct worker *w, const struct pg_model *m, const PGresult *differ,
 		  const struct store_sink *sink, struct error *err)
 {
@@ -95,21 +108,21 @@ static int record(struct worker *w, const struct pg_model *m, const PGresult *di
 			return r;
 		if (PQntuples(adopted) || PQntuples(gone))
 			store_changed(w->store);
-		report_states(w->store, adopted, sink, true);
-		report_states(w->store, gone, sink, true);
+		report(w->store, adopted, sink);
+		report(w->store, gone, sink);
 	}
 	return 0;
 }
 
 /* FNV-1a. */
-static uint64_t print_of(const PGresult *r)
+uint64_t pg_print(const PGresult *r)
 {
 	uint64_t print = UINT64_C(0xcbf29ce484222325);
 	for (int row = 0; row < PQntuples(r); row++)
-		for (int column = DIFFERS_START; column <= DIFFERS_ATTEMPT; column++)
+		for (int column = 0; column < PQnfields(r); column++)
 			for (const char *c = pg_text(r, row, column); *c; c++)
 				print = (print ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-	return print;
+	return PQntuples(r) ? print : 0;
 }
 
 /*
@@ -119,7 +132,7 @@ static uint64_t print_of(const PGresult *r)
 static int report_only(struct worker *w, struct pg_model *m, const PGresult *differ, uint64_t *told,
 		       const struct store_sink *sink, struct error *err)
 {
-	uint64_t print = PQntuples(differ) ? print_of(differ) : 0;
+	uint64_t print = pg_print(differ);
 	int64_t now = clock_now_us(w->store->config->clock);
 	if (print == *told)
 		return 0;

@@ -6,8 +6,8 @@
 #include "backend/postgres/look.h"
 #include "backend/postgres/sql.h"
 
-void pg_told_add(struct worker *w, struct pg_pipe *p, const struct pg_model *m, const char *outcome,
-		 int64_t at, const struct found_batch *found, size_t n)
+void pg_told_add(struct pg_pipe *p, const struct pg_model *m, int64_t origin, const char *outcome, int64_t at,
+		 const struct found_batch *found, size_t n)
 {
 	enum batch_size size = m->model->batch_size;
 	auto_columns c;
@@ -26,7 +26,7 @@ void pg_told_add(struct worker *w, struct pg_pipe *p, const struct pg_model *m, 
 	pg_columns_end(&c);
 	p->broken |= pg_columns_broken(&c);
 	pg_param_int(&params, pg_id(m));
-	pg_param_int(&params, w->store->owner);
+	pg_param_int(&params, origin);
 	pg_param_text(&params, outcome);
 	pg_param_time(&params, at);
 	pg_param_columns(&params, &c, 0, 3);
@@ -53,7 +53,8 @@ static int explain(struct worker *w, const struct pg_model *m, const struct pg_s
 	return r;
 }
 
-static int look_first(struct worker *w, struct pg_model *m, struct pg_shape *shape,
+/* told: where nothing is recorded: of what was told last; nothing is told where it is the same. Else NULL. */
+static int look_first(struct worker *w, struct pg_model *m, struct pg_shape *shape, uint64_t *told,
 		      const struct store_sink *sink, struct error *err)
 {
 	struct store *s = w->store;
@@ -61,10 +62,15 @@ static int look_first(struct worker *w, struct pg_model *m, struct pg_shape *sha
 		.model = m, .shape = shape, .batches = pg_windows_of(s, m), .before = "", .after = ""};
 	auto_result *windows = NULL;
 	int r = shape->oid ? pg_windows_find(w, &q, &windows, err) : 0;
+	uint64_t print = r ? 0 : pg_print(windows);
+	if (!r && told && print == *told)
+		return 0;
 	if (!r)
 		r = pg_adopt(w, m, shape, windows, sink, err);
 	if (r)
 		return r;
+	if (told)
+		*told = print;
 	store_changed(s);
 	shape_keep(s, m, shape);
 	LOCKED(&s->lock);
@@ -92,7 +98,7 @@ static int look_again(struct worker *w, struct pg_model *m, struct pg_shape *sha
 		return 0;
 	/* Nothing is recorded: what is seen is only told. */
 	if (!s->schema)
-		return look_first(w, m, shape, sink, err);
+		return look_first(w, m, shape, &last->told, sink, err);
 	int r = pg_writes_read(w, m, shape->oid, last, &now, &written, err);
 	if (!r && (kind == LOOK_ASKED || written)) {
 		r = pg_compare(w, m, shape, &last->told, sink, err);
@@ -124,7 +130,7 @@ int pg_look(struct worker *w, slot model, enum look_kind kind, const struct stor
 	if (!r && shape->unfit)
 		r = error_set(err, EOPNOTSUPP, "%s", shape->why_not.text);
 	if (!r)
-		r = kind == LOOK_FIRST ? look_first(w, m, shape, sink, err)
+		r = kind == LOOK_FIRST ? look_first(w, m, shape, NULL, sink, err)
 				       : look_again(w, m, shape, kind, sink, err);
 	pg_cancel_arm(&w->cancel, false);
 	model_busy(m, false);

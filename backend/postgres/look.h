@@ -31,10 +31,10 @@ struct found_batch {
 };
 /*
  * Queues the lines of .history, which tell other mounts, too: "adopted" or "gone", one for neighbours that
- * are alike. found: n, by batch.
+ * are alike. found: n, by batch. origin: whom they are no news for; 0: this mount hears of them, too.
  */
-void pg_told_add(struct worker *w, struct pg_pipe *p, const struct pg_model *m, const char *outcome,
-		 int64_t at, const struct found_batch *found, size_t n);
+void pg_told_add(struct pg_pipe *p, const struct pg_model *m, int64_t origin, const char *outcome, int64_t at,
+		 const struct found_batch *found, size_t n);
 
 /* What was written to a target, as far as the server counts that (written.c). A worker's own; by slot. */
 struct pg_writes {
@@ -54,7 +54,8 @@ int pg_writes_read(struct worker *w, const struct pg_model *m, uint32_t oid, str
 void pg_writes_seen(struct pg_writes *last, const struct pg_writes *now);
 void pg_writes_free(struct worker *w);
 
-/* compare.c: LOOK_ASKED. */
+/* compare.c: LOOK_ASKED. told: a print of what was told last, with -o ro. */
+uint64_t pg_print(const PGresult *r); /* of all its values; 0: it is empty */
 int pg_compare(struct worker *w, struct pg_model *m, const struct pg_shape *shape, uint64_t *told,
 	       const struct store_sink *sink, struct error *err);
 

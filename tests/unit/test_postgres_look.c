@@ -51,6 +51,11 @@ static void another_table(void **state)
 	assert_string_equal(history(w, &s), "0:0#1 gone/-1/-1//, 0:1#1 gone/-1/-1//, 0:2#1 gone/-1/-1//");
 	assert_string_equal(recorded(w), ".......");
 	assert_false(w->targets[0].look);
+	/* Looked at again nothing is news for anybody. */
+	char before[32];
+	snprintf(before, sizeof before, "%s", sql("select count(*) from batchfs.attempt"));
+	look(w, LOOK_FIRST);
+	assert_string_equal(sql("select count(*) from batchfs.attempt"), before);
 	sql("create table out.fct as select * from src.events where extract(day from ts) = 2");
 	assert_string_equal(recorded(w), ".......");
 	assert_true(w->targets[0].look);
