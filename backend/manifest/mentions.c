@@ -80,6 +80,7 @@ struct pairing {
 	bool uniform; /* all of them come from calls of the same input, all with or all without .render() */
 	bool nested;  /* one of them stands where dbt may render it never or many times */
 	bool fewer;   /* the compiled code has not all of those that dbt renders once */
+	struct jinja_words call; /* the first one that is a call; `at` NULL: none is */
 	/* A place that is written out by hand or ends in .render(), so that dbt does not filter it. */
 	struct raw_words opted_out;
 };
@@ -132,6 +133,8 @@ static struct pairing pair(const struct model *m, const struct entry *e, const s
 		first = first ? first : span;
 		p.uniform &= span->input == first->input && span->kind == first->kind;
 		p.nested |= span->nested;
+		if (!p.call.at && span->input >= 0)
+			p.call = span->words;
 		once += !span->nested && span->input >= 0;
 		if (span->input < 0 || span->kind > CHAIN_RENDER)
 			opt_out(m, &p, (struct jinja_words){raw->text.str + mention->start, mention->len});
@@ -201,8 +204,10 @@ static int find_doubt(struct loader *l, const struct model *m, const struct entr
 	else if (loose)
 		*doubt = raw->changes[CHANGE_RENDER];
 	else if (p->fewer || shared(m, in))
-		*doubt = (struct raw_words){m->original_path,
-					    {in->relation.rendered, strlen(in->relation.rendered)}};
+		*doubt = (struct raw_words){m->original_path, p->call};
+	/* Two inputs of one relation that a macro reads, say. */
+	if (doubt->file && !doubt->words.at)
+		doubt->words = (struct jinja_words){in->relation.rendered, strlen(in->relation.rendered)};
 	return 0;
 }
 

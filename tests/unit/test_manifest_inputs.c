@@ -97,7 +97,7 @@ static const struct {
 	{"from {{ ref('src').other }}", "from x", NULL, "\"ref('src').other\""},
 	{"from {{ ref(name) }}, {{ x.quote(false) }}", "from db.s.src, x", NULL, "\"x.quote(false)\""},
 	/* a macro that takes the place of ref() */
-	{"from {{ ref('src') }}", "from \\\"s\\\".\\\"src\\\"", NULL, "cannot be told"},
+	{"from {{ ref('src') }}", "from \\\"s\\\".\\\"src\\\"", NULL, "of \"ref('src')\" in models/m.sql"},
 };
 
 static void test_mentions(void **state)
