@@ -97,10 +97,12 @@ struct need {
 	const char *where, *text, *words;
 };
 
-/* An index as dbt makes it: columns and type go into its CREATE INDEX as they are written, without quotes. */
+/*
+ * An index as dbt makes it: columns and type go into its CREATE INDEX as they are written, without quotes.
+ * Each of the columns is a name or an expression, perhaps with `desc` behind it.
+ */
 struct index_config {
-	const char *
-		*columns; /* NULL-terminated; each a column or an expression, perhaps with `desc` behind it */
+	const char **columns; /* NULL-terminated */
 	bool unique;
 	const char *type; /* NULL: the server's default */
 };
