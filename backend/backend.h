@@ -28,6 +28,7 @@ struct backend_config {
 	const struct engine *engine;
 	const char *service, *role, *database; /* see engine_config; NULL: not given */
 	int timeout_s, jobs, drain_s;
+	int look_s; /* how often a table is looked at for what others wrote; 0: only when somebody asks */
 	bool read_only, protect;
 	const char *version; /* of the program, for .status */
 	size_t history;	     /* so many attempts of a model are kept, at least */
@@ -178,6 +179,17 @@ struct backend_request {
 /* *ticket names it for backend_reason(). */
 void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket);
 
+/*
+ * Has the tables of the models looked at, now (else it only waits for looks that were asked for). done() is
+ * called once, from another thread or before this returns, when those looks are over: 0, or -ENODATA where
+ * none of the tables could be looked at. NULL: nobody waits.
+ */
+void backend_look(struct backend *b, const slot *models, size_t n, bool now,
+		  void (*done)(void *ctx, int result), void *ctx);
+
+/* The table is still to be looked at, so that what its batches are is not known yet. */
+bool backend_looking(const struct backend *b, slot model);
+
 /* Gives an earlier request its reason. done() as above. */
 void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
 		    void (*done)(void *ctx, int result), void *ctx);
@@ -237,19 +249,26 @@ ordinal backend_next_unsettled(const struct backend *b, slot model, struct ordin
 
 /*
  * What sync answers for what has settled: 0, -EIO (something failed or was skipped), -ENODATA (a single
- * batch that was never built, or a `.pending` set that is not empty). single: they are one batch that was
+ * batch that was never built, a `.pending` or `.unknown` set that is not empty, or where all is of one model
+ * and something is unknown). single: they are one batch that was
  * named by itself; a range that holds no more is a range.
  */
 int backend_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts, bool single);
 
 /* Documents: JSON with a newline at the end, appended to out. 0 or -errno. */
 int backend_batch_document(const struct backend *b, slot model, ordinal batch, struct strbuf *out);
-/* Of the parts together. run: what would be built is what backend_request.run builds. */
+/* Of the parts together; touching them would build all of it. */
 int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
-			   const struct backend_file *file, bool run, struct strbuf *out);
-/* Of all of a selection's models, with what it does not rebuild: its .status, or its .run. text: its name. */
+			   const struct backend_file *file, struct strbuf *out);
+/* Of a model's .run: what would be built is what backend_request.run builds. */
+int backend_run_document(const struct backend *b, slot model, struct strbuf *out);
+/* Of all of a selection's models, with what it does not rebuild: its .status, or its .run. text: its name;
+ * NULL: it is everything. */
 int backend_selection_document(const struct backend *b, const struct backend_selection *s, const char *text,
 			       bool status, struct strbuf *out);
+/* Of looks at the tables: of one model's, or (several) of each. refused: of the file. */
+int backend_adopt_document(const struct backend *b, const slot *models, size_t n, bool several,
+			   const struct backend_file *file, struct strbuf *out);
 int backend_model_document(const struct backend *b, slot model, struct strbuf *out);
 int backend_model_status(const struct backend *b, slot model, struct strbuf *out);
 int backend_root_status(const struct backend *b, struct strbuf *out);

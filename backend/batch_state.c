@@ -8,6 +8,7 @@ static const struct batch_state_traits states[] = {
 	[BATCH_QUEUED] = {.word = "queued", .unsettled = true},
 	[BATCH_FAILED] = {.word = "failed", .wrong = true},
 	[BATCH_SKIPPED] = {.word = "skipped", .wrong = true},
+	[BATCH_UNKNOWN] = {.word = "unknown"},
 	[BATCH_PENDING] = {.word = "pending"},
 	[BATCH_PARTIAL] = {.word = "partial", .built = true},
 	[BATCH_STALE] = {.word = "stale", .built = true},

@@ -11,6 +11,7 @@ enum batch_state {
 	BATCH_QUEUED,
 	BATCH_FAILED,
 	BATCH_SKIPPED,
+	BATCH_UNKNOWN, /* nobody has looked at the table yet, or nobody can */
 	BATCH_PENDING,
 	BATCH_PARTIAL,
 	BATCH_STALE,

@@ -5,8 +5,8 @@
 
 static const struct request_traits requests[] = {
 	[REQUEST_BUILD] =
-		{.word = "build", .scope = SCOPE_RANGE, .recorded = true, .builds = true, .of_builds = true},
-	[REQUEST_REASON] = {.word = "reason", .scope = SCOPE_REQUEST, .of_builds = true},
+		{.word = "build", .scope = SCOPE_RANGE, .recorded = true, .builds = true},
+	[REQUEST_REASON] = {.word = "reason", .scope = SCOPE_REQUEST},
 	[REQUEST_FREEZE] = {.word = "freeze", .scope = SCOPE_RANGE, .freezes = true, .clears_queue = true},
 	[REQUEST_THAW] = {.word = "thaw", .scope = SCOPE_RANGE, .freezes = true},
 	[REQUEST_PROTECT] = {.word = "protect", .scope = SCOPE_MODEL, .freezes = true},
@@ -90,6 +90,7 @@ enum row_outcome state_outcome(enum batch_state state)
 		return OUTCOME_DONE;
 	case BATCH_RUNNING:
 	case BATCH_QUEUED:
+	case BATCH_UNKNOWN:
 	case BATCH_PENDING:
 	case BATCH_STATES:
 		break;

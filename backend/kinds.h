@@ -18,10 +18,9 @@ enum request_scope { SCOPE_RANGE, SCOPE_MODEL, SCOPE_REQUEST };
 struct request_traits {
 	const char *word; /* in a warehouse's rows and in messages */
 	enum request_scope scope;
-	bool recorded;	/* has a row with a place among the model's requests, which load and follow report */
-	bool builds;	/* queues batches */
-	bool freezes;	/* changes what is frozen or protected */
-	bool of_builds; /* is about what is built, so it waits until the model's table is adopted */
+	bool recorded; /* has a row with a place among the model's requests, which load and follow report */
+	bool builds;   /* queues batches */
+	bool freezes;  /* changes what is frozen or protected */
 	bool stops; /* ends builds: taken also while the daemon ends; nothing of the model is claimed until it
 		       is answered */
 	bool clears_queue; /* answered only when what was queued in its range has been cancelled */

@@ -87,7 +87,21 @@ int ledger_put_state(struct ledger *l, const struct store_state *s);
 /* Every request up to the seq `served` is answered for the batch by that attempt; one that is not known here
  * yet may be in doubt, and is reported with its state. */
 void ledger_answered(struct ledger *l, slot model, ordinal batch, uint32_t attempt, int64_t served);
-void ledger_forget(struct ledger *l, slot model); /* all states of the model; its requests stay */
+/* All outcomes of the model's batches are void. What is queued, claimed or running stays so. */
+void ledger_forget(struct ledger *l, slot model);
+
+/* The table has gone: what was built is in it no more. What failed or was skipped stays so. */
+void ledger_forget_built(struct ledger *l, slot model);
+
+/*
+ * Whether somebody has looked at the table since it is this one. Until then what is neither queued nor
+ * running, nor has failed or was skipped meanwhile, is BATCH_UNKNOWN. What is enlisted counts as looked at.
+ */
+void ledger_set_looked(struct ledger *l, slot model, bool looked);
+bool ledger_looked(const struct ledger *l, slot model);
+
+/* Whether an outcome of any of its batches was ever reported. */
+bool ledger_remembers(const struct ledger *l, slot model);
 
 /*
  * What is recorded may have been lost: another life of the server, or another warehouse. Between the two
@@ -258,7 +272,8 @@ size_t ledger_take_finished(struct ledger *l, int64_t *ids, size_t n);
 /* They could not be retired: they are handed over again. */
 void ledger_untake_finished(struct ledger *l, const int64_t *ids, size_t n);
 
-/* Average duration in us of the last builds of the model; -1: none yet. */
+/* Averages over the last builds of the model that are known: duration in us, rows inserted; -1: none yet. */
 int64_t ledger_average_us(const struct ledger *l, slot model);
+int64_t ledger_average_rows(const struct ledger *l, slot model);
 
 #endif

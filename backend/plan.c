@@ -215,6 +215,7 @@ const char *plan_run_reason(const struct model *m, enum batch_state state, ordin
 		return newest - batch <= (ordinal)m->lookback ? "lookback" : NULL;
 	case BATCH_RUNNING:
 	case BATCH_QUEUED:
+	case BATCH_UNKNOWN:
 	case BATCH_STATES:
 		break;
 	}

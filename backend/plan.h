@@ -6,6 +6,7 @@
 #ifndef BATCHFS_PLAN_H
 #define BATCHFS_PLAN_H
 
+#include "backend/batch_set.h"
 #include "backend/ledger.h"
 #include "backend/models.h"
 
@@ -69,5 +70,17 @@ struct ordinal_range plan_existing(const struct model *m, int64_t now);
 /* Why `bringing the model up to date` builds a batch in this state; NULL: it does not. newest: the last
  * existing batch. */
 const char *plan_run_reason(const struct model *m, enum batch_state state, ordinal batch, ordinal newest);
+
+/* The batches of the range that it builds of this model by itself. *frozen counts up those that it would,
+ * were they not frozen. *out holds nothing; -ENOMEM. */
+int plan_run_part(const struct ledger *l, const struct models *ms, slot model, struct ordinal_range batches,
+		  int64_t now, struct batch_set *out, size_t *frozen);
+
+/*
+ * Adds what would be stale once that is built: what is done and reads, through a time filter, a batch that is
+ * built with it, or one that is queued or running, whoever asked. So nothing in it is stale when all has
+ * succeeded. sets: by slot, of each model that is brought up to date; NULL: it is not.
+ */
+void plan_run_spread(const struct ledger *l, const struct models *ms, struct batch_set *const *sets);
 
 #endif

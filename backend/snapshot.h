@@ -46,6 +46,7 @@ struct snapshot_model {
 	int64_t changed_at;
 	struct report_kept *kept; /* the one thing that a reader changes */
 	uint64_t generation;	  /* rises with every change of the model: what is kept is of which? */
+	struct report_look look;  /* all but its model */
 };
 struct snapshot_model snapshot_model(const struct snapshot *v, slot model);
 

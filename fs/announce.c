@@ -266,6 +266,7 @@ static void drop_names(struct fs *fs, const struct node *n)
 	case NODE_DOCUMENT:
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
+	case NODE_ADOPT:
 	case NODE_HISTORY:
 		drop_fixed_name(fs, n);
 		break;

@@ -201,6 +201,9 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 	case NODE_DOCUMENT:
 		of_text(fs, n, false, st);
 		return 0;
+	case NODE_ADOPT:
+		of_text(fs, n, true, st);
+		return 0;
 	case NODE_HISTORY:
 		of_history(fs, n, st);
 		return 0;

@@ -43,6 +43,7 @@ bool document_is_slow(struct fs *fs, const struct node *n)
 	case NODE_DOCUMENT:
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
+	case NODE_ADOPT:
 		if (!f->slow)
 			return false;
 		return f->in == NODE_ROOT ? backend_models_present(fs->backend) > 1 : is_large(fs, n);
@@ -73,7 +74,7 @@ static int render_range(struct fs *fs, const struct node *n, struct strbuf *out)
 	refused_file_of(fs, n, &f);
 	if (r)
 		return r;
-	return backend_parts_document(fs->backend, scope_list(&scope), scope.n, &f.file, false, out);
+	return backend_parts_document(fs->backend, scope_list(&scope), scope.n, &f.file, out);
 }
 
 static int open_sql(struct fs *fs, const struct node *n, struct backend_sql **out)
@@ -105,6 +106,7 @@ static int make(struct fs *fs, const struct node *n, struct document *d)
 	case NODE_DOCUMENT:
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
+	case NODE_ADOPT:
 		return fixed_of(n)->render(fs, n, &d->text);
 	case NODE_PROGRESS:
 		return open_progress(fs, n, &d->progress);

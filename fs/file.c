@@ -111,6 +111,8 @@ static bool may_wait(struct fs *fs, const struct node *n, bool to_write)
 	auto_scope struct scope scope = {.n = 0};
 	struct scope_place place = {.part = 0};
 
+	if (t->looks)
+		return true;
 	if (to_write || !t->builds)
 		return to_write && t->parks;
 	return fs_scope(fs, n, &scope) == 0 && scope_unsettled(fs->backend, &scope, &place);
@@ -298,6 +300,10 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 	int r = fs_node(fs, ino, &what.node);
 	bool waits = r == 0 && node_traits(&what.node)->builds;
 
+	if (r == 0 && node_traits(&what.node)->looks) {
+		wait_for_look(fs, &what, false);
+		return;
+	}
 	if (waits)
 		r = fs_scope(fs, &what.node, &scope);
 	if (r || !waits)

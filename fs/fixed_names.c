@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/fixed_names.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "backend/base/cleanup.h"
 #include "fs/name.h"
 #include "fs/node.h"
 #include "fs/private.h"
@@ -31,10 +33,40 @@ static int full_refresh(struct fs *fs, const struct node *n, struct strbuf *out)
 
 static int model_run(struct fs *fs, const struct node *n, struct strbuf *out)
 {
+	return backend_run_document(fs->backend, n->model, out);
+}
+
+static int adopt(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	auto_scope struct scope scope = {.n = 0};
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+	const struct backend_file file = {.model = n->model,
+					  .selection = dir ? dir->text : NULL,
+					  .name = dir ? fixed_of(n)->text : NULL};
+	int r = fs_scope(fs, n, &scope);
+	auto_free slot *models = calloc(scope.n + 1, sizeof(*models));
+
+	if (r || !models)
+		return r ? r : -ENOMEM;
+	for (size_t i = 0; i < scope.n; i++)
+		models[i] = scope_list(&scope)[i].model;
+	return backend_adopt_document(fs->backend, models, scope.n, n->model < 0, &file, out);
+}
+
+static int root_run(struct fs *fs, const struct node *n, struct strbuf *out)
+{
 	auto_scope struct scope scope = {.n = 0};
 	int r = fs_scope(fs, n, &scope);
+	struct backend_selection all = {.models = calloc(scope.n + 1, sizeof(*all.models))};
 
-	return r ? r : backend_parts_document(fs->backend, scope_list(&scope), scope.n, NULL, true, out);
+	if (r == 0 && !all.models)
+		r = -ENOMEM;
+	for (size_t i = 0; r == 0 && i < scope.n; i++)
+		all.models[all.n_models++] = scope_list(&scope)[i].model;
+	if (r == 0)
+		r = backend_selection_document(fs->backend, &all, NULL, false, out);
+	free(all.models);
+	return r;
 }
 
 static int of_selection(struct fs *fs, const struct node *n, bool status, struct strbuf *out)
@@ -56,6 +88,8 @@ static int selection_run(struct fs *fs, const struct node *n, struct strbuf *out
 }
 
 static const struct fixed_name table[] = {
+	{NAME_RUN, NODE_ROOT, NODE_RUN, 0666, root_run, true},
+	{".adopt", NODE_ROOT, NODE_ADOPT, 0666, adopt, false},
 	{".status", NODE_ROOT, NODE_DOCUMENT, 0444, root_status, true},
 	{".history", NODE_ROOT, NODE_HISTORY, 0444, NULL, true},
 	{".model", NODE_MODEL, NODE_DOCUMENT, 0444, model_document, false},
@@ -63,8 +97,10 @@ static const struct fixed_name table[] = {
 	{".history", NODE_MODEL, NODE_HISTORY, 0444, NULL, true},
 	{".full-refresh", NODE_MODEL, NODE_FULL_REFRESH, 0666, full_refresh, false},
 	{NAME_RUN, NODE_MODEL, NODE_RUN, 0666, model_run, true},
+	{".adopt", NODE_MODEL, NODE_ADOPT, 0666, adopt, false},
 	{".status", NODE_SELECTION, NODE_DOCUMENT, 0444, selection_status, true},
 	{NAME_RUN, NODE_SELECTION, NODE_RUN, 0666, selection_run, true},
+	{".adopt", NODE_SELECTION, NODE_ADOPT, 0666, adopt, false},
 };
 
 #define LINES (sizeof(table) / sizeof(table[0]))

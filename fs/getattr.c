@@ -140,6 +140,7 @@ static void getattr_of(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const stru
 	case NODE_DOCUMENT:
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
+	case NODE_ADOPT:
 		getattr_document(fs, req, ino, n, fi);
 		return;
 	case NODE_HISTORY:

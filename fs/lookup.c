@@ -330,6 +330,7 @@ static void lookup_in(struct fs *fs, fuse_req_t req, const struct node *dir, con
 	case NODE_DOCUMENT:
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
+	case NODE_ADOPT:
 	case NODE_HISTORY:
 	case NODE_KINDS:
 		break;

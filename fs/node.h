@@ -39,6 +39,7 @@ enum node_kind {
 	NODE_DOCUMENT, /* a fixed name that is only read; this one and the following are in fixed_names.h */
 	NODE_RUN,      /* .run */
 	NODE_FULL_REFRESH, /* .full-refresh */
+	NODE_ADOPT,	   /* .adopt */
 	NODE_HISTORY,	   /* .history */
 	NODE_KINDS,
 };
@@ -53,6 +54,7 @@ struct node_traits {
 	bool freezes;	/* chmod freezes its batches; not those of a set of states */
 	bool protects;	/* chmod protects its model against a full refresh */
 	bool parks;	/* a change to it may wait for an answer, with its inode locked meanwhile */
+	bool looks;	/* a write to it has tables looked at, and sync of it waits for that */
 	bool cancels;	/* rm cancels what is queued or running in it */
 	bool oldest;	/* its mtime is the oldest among those of its batches that are built */
 	bool range;	/* it is interned by its name, as a range */
@@ -66,7 +68,7 @@ struct node_traits {
 #define NODE_ORDINAL_MAX ((1u << 28) - 1)
 #define NODE_FIXED_MAX	 31
 #define NODE_ROOT_INO	 UINT64_C(1)
-#define NODE_SUFFIXES	 8 /* 0: the bare name; else a state other than done, plus one */
+#define NODE_SUFFIXES	 9 /* 0: the bare name; else a state other than done, plus one */
 
 struct node {
 	enum node_kind kind;

@@ -41,7 +41,7 @@ static struct progress_line count(const struct backend *b, const struct scope *s
 			l.failed += traits->wrong ? counts[s] : 0;
 			l.left += STATES_UNSETTLED >> s & 1 ? counts[s] : 0;
 		}
-		l.pending += counts[BATCH_PENDING];
+		l.pending += counts[BATCH_PENDING] + counts[BATCH_UNKNOWN];
 	}
 	l.total = l.done + l.failed + l.left;
 	return l;
@@ -93,7 +93,9 @@ static void add_line(const struct backend *b, struct progress *p)
 	}
 	progress_format(&l, &p->text);
 	p->next_at = now + PROGRESS_EVERY_US;
-	if (l.left)
+	/* Nothing of it waits or runs, but its table is still to be looked at. */
+	struct scope_place place = {.part = 0};
+	if (l.left || scope_unsettled(b, &p->scope, &place))
 		return;
 	p->ended = true;
 	if (failure_snapshot_has_grown(p->failures_before, b) ||

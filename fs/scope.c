@@ -89,7 +89,10 @@ static bool unsettled_from(const struct backend *b, const struct scope *p, struc
 		const struct backend_part *mine = &scope_list(p)[at->part];
 		struct ordinal_range rest = mine->batches;
 		rest.first = at->batch > rest.first ? at->batch : rest.first;
-		at->batch = backend_next_unsettled(b, mine->model, rest);
+		/* Until its table has been looked at nobody knows what it is. */
+		at->batch = rest.first < rest.end && backend_looking(b, mine->model)
+				    ? rest.first
+				    : backend_next_unsettled(b, mine->model, rest);
 		if (at->batch < rest.end)
 			return true;
 	}
@@ -107,13 +110,17 @@ bool scope_unsettled(const struct backend *b, const struct scope *p, struct scop
 
 const struct backend_part *scope_unrunnable(const struct backend *b, const struct scope *p)
 {
+	const struct backend_part *first = NULL;
+
 	for (size_t i = 0; i < p->n; i++) {
 		const struct backend_part *mine = &scope_list(p)[i];
 		bool asked = !p->selected || !p->states;
-		if (!backend_runnable(b, mine->model) && (asked || backend_count(b, mine, 1) > 0))
-			return mine;
+		if (backend_runnable(b, mine->model))
+			return NULL;
+		if (!first && (asked || backend_count(b, mine, 1) > 0))
+			first = mine;
 	}
-	return NULL;
+	return first;
 }
 
 void scope_leave_out_unrunnable(const struct backend *b, struct scope *p)
@@ -177,6 +184,21 @@ int fs_scope_of_selection(struct fs *fs, const struct selection_dir *dir, struct
 	return -ENOENT;
 }
 
+/* Of every model. */
+static int of_everything(struct fs *fs, struct scope *out)
+{
+	slot end = backend_models(fs->backend);
+
+	*out = (struct scope){.selected = true};
+	out->many = calloc((size_t)end + 1, sizeof(*out->many));
+	if (!out->many)
+		return -ENOMEM;
+	for (slot m = 0; m < end; m++)
+		if (!backend_gone(fs->backend, m) && clip(fs, m, NAME_EVERY_BATCH, &out->many[out->n]))
+			out->n++;
+	return 0;
+}
+
 bool fs_is_selected(const struct node *n)
 {
 	const struct node_traits *t = node_traits(n);
@@ -217,7 +239,7 @@ uint64_t fs_dir_of(struct fs *fs, const struct node *n)
 		dir.kind = NODE_SELECTION;
 		dir.interned = n->interned;
 	} else if (n->model < 0) {
-		return 0;
+		return n->kind == NODE_ROOT ? 0 : NODE_ROOT_INO;
 	}
 	return node_id(&dir);
 }
@@ -238,6 +260,8 @@ int fs_scope(struct fs *fs, const struct node *n, struct scope *out)
 		return of_model(fs, n->model,
 				name_batches(backend_batch_size(fs->backend, n->model), range.span),
 				range.states, out);
+	if (!fs_is_selected(n))
+		return of_everything(fs, out);
 	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
 	return dir ? fs_scope_of_selection(fs, dir, range.span, range.states, out) : -ESTALE;
 }

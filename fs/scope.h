@@ -54,12 +54,11 @@ struct scope_place {
  * there is none. */
 bool scope_unsettled(const struct backend *b, const struct scope *p, struct scope_place *at);
 
-/* The first whose model cannot run although a request for the scope would build something of it; NULL: none.
- */
+/* The first of which a request for the scope would build something, where none of its models can be built
+ * here; NULL: one can, or there is nothing to build. */
 const struct backend_part *scope_unrunnable(const struct backend *b, const struct scope *p);
 
-/* Leaves out the models that cannot run: of those that scope_unrunnable() passes over, too, a request would
- * be refused. */
+/* Leaves out the models of a selection that cannot be built here: a request of them would be refused. */
 void scope_leave_out_unrunnable(const struct backend *b, struct scope *p);
 
 /*

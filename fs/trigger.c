@@ -41,6 +41,9 @@ static bool is_writable(struct fs *fs, const struct node *n, const struct scope 
 	case NODE_SELECTION:
 		/* A directory keeps its own mode: touching it is EPERM, not a matter of rights. */
 		return true;
+	case NODE_ADOPT:
+		/* Whoever may write may have a table looked at, whatever can be built. */
+		return true;
 	case NODE_BATCH:
 	case NODE_RANGE:
 	case NODE_RUN:
@@ -84,11 +87,13 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 		return refuse(fs, req, n, say, EACCES, "The file's mode does not let this user write to it.");
 	if (t->protects)
 		return refuse_full_refresh(fs, req, n, say);
+	if (t->looks)
+		return 0;
 	if (!t->builds)
 		return refuse(
 			fs, req, n, say, EPERM,
 			"Only batches, periods, ranges, sets of states and .run can be built by writing to "
-			"them.");
+			"them; .adopt has the table looked at.");
 	if (r)
 		return r;
 	if (unrunnable)

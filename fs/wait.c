@@ -210,6 +210,36 @@ void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze)
 	}
 }
 
+/* It waits for as long as it takes. */
+static void wait_on(struct parked *p)
+{
+	LOCKED(&p->fs->waits.lock);
+	if (!p->interrupted)
+		p->deadline = p->limit_at;
+}
+
+void wait_for_look(struct fs *fs, const struct wait_for *what, bool now)
+{
+	auto_scope struct scope scope = {.n = 0};
+	int r = fs_scope(fs, &what->node, &scope);
+	auto_free slot *models = calloc(scope.n + 1, sizeof(*models));
+	struct parked *p = park(fs, what, false);
+
+	if (!p)
+		return;
+	for (size_t i = 0; models && i < scope.n; i++)
+		models[i] = scope_list(&scope)[i].model;
+	r = models ? r : -ENOMEM;
+	if (r == 0 && now && !fs->sync)
+		backend_look(fs->backend, models, scope.n, true, NULL, NULL);
+	if (r || (now && !fs->sync)) {
+		on_answer(p, r);
+		return;
+	}
+	wait_on(p);
+	backend_look(fs->backend, models, scope.n, now, on_answer, p);
+}
+
 void wait_for_request(struct fs *fs, const struct wait_for *what, const char *reason, uint64_t *ticket)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(what->req);
@@ -228,6 +258,10 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 
 	*ticket = 0;
 	refused_file_of(fs, &what->node, &file);
+	if (node_traits(&what->node)->looks) {
+		wait_for_look(fs, what, true);
+		return;
+	}
 	r.ctx = park(fs, what, fs->sync);
 	if (!r.ctx)
 		return;

@@ -83,6 +83,12 @@ void wait_for_document(struct fs *fs, const struct wait_for *what);
 /* FUSE thread. Answers an OPEN or a WAIT_SIZE when the model's history has been read. */
 void wait_for_history(struct fs *fs, const struct wait_for *what);
 
+/*
+ * FUSE thread. now: has the tables of the node's models looked at, and answers at once; under -o sync, and
+ * where it only waits, when those looks are over.
+ */
+void wait_for_look(struct fs *fs, const struct wait_for *what, bool now);
+
 /* FUSE thread. Freezes or thaws the batches (or protects the model, of .full-refresh), and answers when that
  * is durable. */
 void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze);

@@ -34,6 +34,8 @@ const struct option_rule option_rules[] = {
 	     "how long a request waits for the warehouse (10)"),
 	OURS("drain", OPTION_NUMBER, drain_s, 0, 86400, "SECONDS",
 	     "how long SIGTERM lets running batches finish (10)"),
+	OURS("look", OPTION_NUMBER, look_s, 0, 86400, "SECONDS",
+	     "how often tables are looked at for what others wrote (60; 0: when asked)"),
 	OURS("history", OPTION_NUMBER, history, 1, 1000000, "N",
 	     "attempts of a model that .history keeps (10000)"),
 	OURS("ro", OPTION_ON, read_only, 0, 0, NULL, "refuse every request, write nothing to the warehouse"),

@@ -10,6 +10,7 @@
 
 #define TIMEOUT_DEFAULT_S 10
 #define DRAIN_DEFAULT_S	  10
+#define LOOK_DEFAULT_S	  60
 #define HISTORY_DEFAULT	  10000
 
 /* How far argv has been read. */
@@ -133,6 +134,7 @@ int options_parse(int argc, char *const *argv, const struct engine *const *engin
 	*o = (struct options){
 		.timeout_s = TIMEOUT_DEFAULT_S,
 		.drain_s = DRAIN_DEFAULT_S,
+		.look_s = LOOK_DEFAULT_S,
 		.history = HISTORY_DEFAULT,
 		.uid = -1,
 		.gid = -1,

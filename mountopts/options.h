@@ -32,6 +32,7 @@ struct options {
 	char *fsname;			 /* what mount(8) shows as the device; NULL: the manifest */
 	long jobs;			 /* 0: not given */
 	long timeout_s, drain_s;
+	long look_s;  /* how often tables are looked at; 0: only when somebody asks */
 	long history; /* how many attempts of a model are kept */
 	bool read_only, sync, protect, allow_other;
 	long uid, gid, umask; /* -1: not given */

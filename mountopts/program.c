@@ -133,6 +133,7 @@ static int open_warehouse(struct program *p, struct error *err)
 		.timeout_s = (int)p->o.timeout_s,
 		.jobs = (int)p->o.jobs,
 		.drain_s = (int)p->o.drain_s,
+		.look_s = (int)p->o.look_s,
 		.history = (size_t)p->o.history,
 		.read_only = p->o.read_only,
 		.protect = p->o.protect,

@@ -88,6 +88,19 @@ static void take_signal(int fd, struct drain *d, const struct serve *s)
 	}
 }
 
+static void say_mounted(const struct serve *s)
+{
+	int all = backend_models(s->backend), here = 0;
+	for (slot i = 0; i < all; i++)
+		here += backend_runnable(s->backend, i);
+	struct counted models = count_of((uint64_t)all, "model", "models");
+	if (here == all)
+		log_info(s->log, "%s: mounted, %s: all can be built here", s->mountpoint->path, models.text);
+	else
+		log_info(s->log, "%s: mounted, %s: %d can be built here, %d cannot (see .model)",
+			 s->mountpoint->path, models.text, here, all - here);
+}
+
 static void follow_stage(struct drain *d, const struct serve *s, enum fs_stage *seen)
 {
 	enum fs_stage stage = fs_stage(s->fs);
@@ -95,8 +108,7 @@ static void follow_stage(struct drain *d, const struct serve *s, enum fs_stage *
 		return;
 	*seen = stage;
 	if (stage == FS_SERVING) {
-		log_info(s->log, "%s: mounted, %s", s->mountpoint->path,
-			 count_of((uint64_t)backend_models(s->backend), "model", "models").text);
+		say_mounted(s);
 		launch_ready(s->launch);
 	}
 	if (stage != FS_ENDED)

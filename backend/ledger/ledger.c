@@ -23,7 +23,7 @@ struct ledger *ledger_new(void)
 	return l;
 }
 
-static void forget_cells(struct ledger *l, struct model_state *m)
+static void drop_origins(struct ledger *l, struct model_state *m)
 {
 	for (size_t i = 0; i < m->n_chunks; i++)
 		for (size_t j = 0; m->chunks[i] && j < CELLS_A_CHUNK; j++)
@@ -32,7 +32,7 @@ static void forget_cells(struct ledger *l, struct model_state *m)
 
 static void state_free(struct ledger *l, struct model_state *m)
 {
-	forget_cells(l, m);
+	drop_origins(l, m);
 	for (size_t i = 0; i < m->n_chunks; i++)
 		free(m->chunks[i]);
 	free(m->chunks);
@@ -59,7 +59,7 @@ int ledger_enlist(struct ledger *l, slot model, const struct model *facts)
 	m->size = facts->batch_size;
 	m->begin = calendar_ordinal(m->size, facts->begin);
 	memcpy(m->code, facts->code, sizeof m->code);
-	m->average_us = -1;
+	m->average_us = m->average_rows = -1;
 	TAILQ_INIT(&m->requests);
 	l->models[model] = m;
 	l->end = model + 1;
@@ -81,18 +81,69 @@ void ledger_free(struct ledger *l)
 	free(l);
 }
 
-/* Nothing is known of the batches' builds any more; what is asked for stays asked for. */
+/* What the batch's last outcome was is void; an attempt that is under way goes on. */
+static void forget_outcome(struct ledger *l, slot model, ordinal batch, struct cell *c, bool active)
+{
+	struct detail *d = c->detail ? detail_find(l, model, batch) : NULL;
+	if (d && !active)
+		detail_drop(l, d, c);
+	if (d && active) {
+		detail_message(l, d, "", "");
+		d->rows_inserted = d->rows_deleted = -1;
+		d->rows_outside = 0;
+	}
+	cell_drop_origin(l, c);
+	*c = active ? (struct cell){.attempt = c->attempt, .detail = c->detail} : (struct cell){0};
+}
+
 void ledger_forget(struct ledger *l, slot model)
 {
 	struct model_state *m = model_state_of(l, model);
-	details_forget(l, model);
-	forget_cells(l, m);
 	for (size_t i = 0; i < m->n_chunks; i++) {
-		if (m->chunks[i])
-			memset(m->chunks[i], 0, sizeof *m->chunks[i]);
-		flags_put(m, i,
-			  (struct flags){.queued = m->flags[i].queued, .requeued = m->flags[i].requeued});
+		struct flags f = m->flags[i];
+		uint32_t active = f.claimed | f.running;
+		for (size_t j = 0; m->chunks[i] && j < CELLS_A_CHUNK; j++)
+			forget_outcome(l, model, m->begin + (ordinal)(i * CELLS_A_CHUNK + j),
+				       &m->chunks[i]->cells[j], active >> j & 1);
+		f.wrong &= active;
+		f.unsure &= active;
+		flags_put(m, i, f);
 	}
+}
+
+void ledger_forget_built(struct ledger *l, slot model)
+{
+	struct model_state *m = model_state_of(l, model);
+	for (size_t i = 0; i < m->n_chunks; i++) {
+		uint32_t active = m->flags[i].claimed | m->flags[i].running;
+		for (size_t j = 0; m->chunks[i] && j < CELLS_A_CHUNK; j++) {
+			ordinal batch = m->begin + (ordinal)(i * CELLS_A_CHUNK + j);
+			struct cell *c = &m->chunks[i]->cells[j];
+			if (c->outcome == OUTCOME_DONE)
+				forget_outcome(l, model, batch, c, active >> j & 1);
+			else if (c->outcome != OUTCOME_NONE)
+				cell_set_built(m, c, batch, 0);
+		}
+	}
+}
+
+void ledger_set_looked(struct ledger *l, slot model, bool looked)
+{
+	model_state_of(l, model)->unlooked = !looked;
+}
+
+bool ledger_looked(const struct ledger *l, slot model)
+{
+	return !model_state_of(l, model)->unlooked;
+}
+
+bool ledger_remembers(const struct ledger *l, slot model)
+{
+	const struct model_state *m = model_state_of(l, model);
+	for (size_t i = 0; i < m->n_chunks; i++)
+		if (m->chunks[i])
+			return true;
+	return false;
 }
 
 static uint32_t clamp_rows(int64_t rows)
@@ -110,9 +161,11 @@ static void set_outcome(struct ledger *l, struct model_state *m, struct cell *c,
 	cell_set_finished(c, s->finished);
 	c->adopted = s->adopted;
 	c->duration_ms = duration > UINT32_MAX ? UINT32_MAX : (uint32_t)duration;
-	/* When what is adopted was built, nobody knows: it counts as done. */
-	c->partial = s->outcome == OUTCOME_DONE && !s->adopted &&
-		     (s->run == ROW_IDLE ? s->started : s->finished) < window_end;
+	/* When what is adopted was built, nobody knows: it is whole if its window had closed when it was
+	 * seen.
+	 */
+	c->partial = s->outcome == OUTCOME_DONE &&
+		     (s->run == ROW_IDLE && !s->adopted ? s->started : s->finished) < window_end;
 	if (c->outcome == OUTCOME_DONE) {
 		c->rows_inserted = clamp_rows(s->rows_inserted);
 		c->rows_deleted = clamp_rows(s->rows_deleted);
@@ -152,12 +205,18 @@ static int set_detail(struct ledger *l, struct cell *c, const struct store_state
 	return 0;
 }
 
+static void move(int64_t *average, int64_t value)
+{
+	*average = *average < 0 ? value : (7 * *average + value) / 8;
+}
+
 static void average(struct model_state *m, const struct store_state *s)
 {
 	if (s->run != ROW_IDLE || s->outcome != OUTCOME_DONE || s->adopted || s->finished < s->started)
 		return;
-	int64_t took = s->finished - s->started;
-	m->average_us = m->average_us < 0 ? took : (7 * m->average_us + took) / 8;
+	move(&m->average_us, s->finished - s->started);
+	if (s->rows_inserted >= 0)
+		move(&m->average_rows, s->rows_inserted);
 }
 
 /* What is wanted of the batch apart from an attempt that is under way. */

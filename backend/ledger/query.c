@@ -21,11 +21,11 @@ static enum batch_state show(const struct model_state *m, const struct cell *c, 
 	case OUTCOME_SKIPPED:
 		return BATCH_SKIPPED;
 	case OUTCOME_DONE:
-		return c->partial ? BATCH_PARTIAL : BATCH_DONE;
+		return m->unlooked ? BATCH_UNKNOWN : c->partial ? BATCH_PARTIAL : BATCH_DONE;
 	case OUTCOME_NONE:
 		break;
 	}
-	return BATCH_PENDING;
+	return m->unlooked ? BATCH_UNKNOWN : BATCH_PENDING;
 }
 
 /* What naming a freeze adds to a document, but for the command. */
@@ -165,6 +165,11 @@ size_t ledger_running(const struct ledger *l, slot model)
 int64_t ledger_average_us(const struct ledger *l, slot model)
 {
 	return model_state_of(l, model)->average_us;
+}
+
+int64_t ledger_average_rows(const struct ledger *l, slot model)
+{
+	return model_state_of(l, model)->average_rows;
 }
 
 void ledger_build_times(const struct ledger *l, slot model, ordinal batch, int64_t *started,

@@ -43,9 +43,10 @@ struct model_state {
 	struct request_list requests; /* by seq, rising */
 	unsigned levels[LEVELS];      /* open requests by their level (cover.c) */
 	size_t queued, running, requeued;
+	bool unlooked; /* nobody has looked at the table: what is not built in it is not known either */
 	int64_t turn; /* seq of the request that had the last turn */
 	int64_t latest_build;
-	int64_t average_us;
+	int64_t average_us, average_rows;
 	struct freeze *freezes; /* rising, none overlaps another */
 	size_t n_freezes, freezes_size;
 	struct freezer protected;

@@ -4,13 +4,14 @@
 
 #include "backend/report/json.h"
 
-static void count_build(struct report_summary *s, ordinal batch, const struct batch_info *info,
+void report_count_build(struct report_summary *s, ordinal batch, const struct batch_info *info,
 			const char *reason)
 {
 	enum batch_state state;
-	if (s->build == 0)
+	if (s->build == 0 || batch < s->first)
 		s->first = batch;
-	s->last = batch;
+	if (s->build == 0 || batch > s->last)
+		s->last = batch;
 	s->build++;
 	if (batch_state_parse(reason, strlen(reason), &state))
 		s->why[state]++;
@@ -37,7 +38,7 @@ void report_count(struct report_summary *s, ordinal batch, const struct batch_in
 	if (info->finished > s->last_finished)
 		s->last_finished = info->finished;
 	if (reason)
-		count_build(s, batch, info, reason);
+		report_count_build(s, batch, info, reason);
 }
 
 void report_merge(struct report_summary *into, const struct report_summary *from)
@@ -49,6 +50,7 @@ void report_merge(struct report_summary *into, const struct report_summary *from
 	into->known_us += from->known_us;
 	into->why_lookback += from->why_lookback;
 	into->why_asked += from->why_asked;
+	into->unlooked |= from->unlooked;
 	for (int i = 0; i < BATCH_STATES; i++) {
 		into->states[i] += from->states[i];
 		into->why[i] += from->why[i];
@@ -80,28 +82,16 @@ static json_t *why(const struct report_summary *s)
 	return o;
 }
 
-/*
- * The figure for all batches that would be built, from those of them that have been built before: the others
- * are expected to be like these.
- */
-static int64_t expected(int64_t known, const struct report_summary *s)
-{
-	return (int64_t)((double)known / (double)s->known * (double)s->build);
-}
-
 /* m is NULL where several models are counted: their ordinals cannot be named then. */
 static json_t *would_build(const struct report_summary *s, const struct model *m)
 {
-	bool named = m && s->build, judged = s->known > 0;
+	bool named = m && s->build;
+	if (s->unlooked)
+		return json_null();
 	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "batches", (json_int_t)s->build, "rows",
-			 s->build == 0 ? json_integer(0)
-			 : judged      ? json_integer(expected(s->known_rows, s))
-				       : json_null(),
-			 "seconds",
-			 s->build == 0 ? json_real(0)
-			 : judged      ? json_seconds(expected(s->known_us, s))
-				       : json_null(),
-			 "first", named ? json_name(m, s->first) : json_null(), "last",
+			 json_count(s->expected.rows), "seconds",
+			 s->expected.us < 0 ? json_null() : json_seconds(s->expected.us), "first",
+			 named ? json_name(m, s->first) : json_null(), "last",
 			 named ? json_name(m, s->last) : json_null(), "why", why(s));
 }
 

@@ -8,6 +8,7 @@
 #define BATCHFS_REPORT_H
 
 #include "backend/base/strbuf.h"
+#include "backend/batch_set.h"
 #include "backend/builder.h"
 #include "backend/ledger.h"
 
@@ -37,12 +38,20 @@ int report_batch(const struct report_batch *r, struct strbuf *out);
 /* How long that document is, without writing it, for the sizes in a listing. */
 size_t report_batch_size(const struct report_batch *r);
 
+/* What building takes, as far as former builds tell; -1: not known. */
+struct report_estimate {
+	int64_t rows;
+	int64_t us; /* from the first begin to the last end */
+};
+
 /* Counts over the batches of a range, of a model, or of everything. All zero: nothing is counted yet. */
 struct report_summary {
 	size_t batches, states[BATCH_STATES];
 	size_t build, why[BATCH_STATES], why_lookback, why_asked;
 	size_t known; /* how many of those that would be built have a last build to judge by */
 	int64_t known_rows, known_us;
+	struct report_estimate expected;
+	bool unlooked; /* what would be built is not known: nobody has looked at a table yet */
 	ordinal first, last, first_failed,
 		last_failed; /* first and last are of the batches that would be built. Each is valid only
 				where the counts say that there is such a batch */
@@ -55,9 +64,13 @@ struct report_summary {
  */
 void report_count(struct report_summary *s, ordinal batch, const struct batch_info *info, const char *reason);
 
+/* Adds what one batch, which is counted already, adds to what would be built. */
+void report_count_build(struct report_summary *s, ordinal batch, const struct batch_info *info,
+			const char *reason);
+
 /*
- * Adds the counts of one summary to another. Ordinals are not carried over, because two models may stand
- * behind them.
+ * Adds the counts of one summary to another. Ordinals and estimates are not carried over, because two models
+ * may stand behind them.
  */
 void report_merge(struct report_summary *into, const struct report_summary *from);
 
@@ -88,7 +101,8 @@ struct report_mark {
 };
 struct report_standing {
 	int64_t built_until; /* every batch that ends by then is built; 0: not known */
-	bool gap;	     /* a batch that is not built begins at built_until */
+	bool gap;	     /* a batch that is not built begins at built_until, or may */
+	bool not_here;	     /* of a model that cannot be built here: its lag is nobody's */
 	size_t n_running, n_failures;
 	struct report_mark running[REPORT_RUNNING];   /* the longest first */
 	struct report_mark failures[REPORT_FAILURES]; /* the newest first */
@@ -104,7 +118,8 @@ void report_note_all(struct report_standing *into, const struct report_standing 
 struct report_kept {
 	struct report_summary summary; /* of every batch that existed then, up to `end` */
 	struct report_standing standing;
-	uint64_t generation; /* the generation of the model when it was counted; 0: nothing is kept */
+	struct batch_set build; /* what bringing it up to date builds; owned by who keeps this */
+	uint64_t generation;	/* the generation of the model when it was counted; 0: nothing is kept */
 	ordinal end;
 };
 
@@ -117,14 +132,18 @@ struct report_source {
 int report_status(const struct report_summary *s, const struct report_standing *standing,
 		  const struct model *m, struct report_frozen *frozen, const struct report_refusal *refusal,
 		  const struct report_source *source, struct strbuf *out);
+/* A selected model that is not rebuilt, and why. */
+struct report_not_rebuilt {
+	const char *name, *why;
+};
 /*
- * The document of a selection, with the names of what the selection does not rebuild; the list ends with
- * NULL. standing is NULL for the document of its .run, m where several models are counted.
+ * The document of a selection, with what the selection does not rebuild. standing is NULL for the document of
+ * its .run, m where several models are counted.
  */
 int report_selection(const struct report_summary *s, const struct report_standing *standing,
 		     const struct model *m, struct report_frozen *frozen,
 		     const struct report_refusal *refusal, const struct report_source *source,
-		     const char *const *not_rebuilt, struct strbuf *out);
+		     const struct report_not_rebuilt *not_rebuilt, size_t n_not_rebuilt, struct strbuf *out);
 
 struct report_mount {
 	const char *version, *engine, *manifest,
@@ -140,10 +159,11 @@ struct report_of_model {
 	const struct report_summary *summary;
 	const struct report_standing *standing;
 };
-/* frozen lists the batches in the order of the models; refusal is the root's own */
-int report_root(const struct report_of_model *models, size_t n, struct report_frozen *frozen,
-		const struct report_refusal *refusal, const struct report_mount *mount,
-		const struct report_source *source, struct strbuf *out);
+/* all: of the models together; frozen lists the batches in the order of the models; refusal is the root's own
+ */
+int report_root(const struct report_summary *all, const struct report_of_model *models, size_t n,
+		struct report_frozen *frozen, const struct report_refusal *refusal,
+		const struct report_mount *mount, const struct report_source *source, struct strbuf *out);
 
 /* Who protects a model against a full refresh. */
 struct report_protection {
@@ -152,8 +172,21 @@ struct report_protection {
 	int64_t at;
 };
 
+/* What looks at a model's table have found. Times in us, 0: not known. */
+struct report_look {
+	const struct model *model;
+	int64_t looked_at;
+	int64_t found_at; /* of the last look that found something, or was the first */
+	size_t adopted, gone;
+	const char *why_not; /* NULL: nothing says that it cannot be looked at */
+};
+/* The document of .adopt. several: of a selection, or of the root. */
+int report_looks(const struct report_look *looks, size_t n, bool several,
+		 const struct report_refusal *refusal, struct strbuf *out);
+
 struct report_model {
 	const struct model *model;
+	int64_t looked_at;   /* us; 0: not yet */
 	const char *why_not; /* NULL: the model can be built here */
 	const char *notes;   /* of the store, a sentence a line; "": there is nothing to note */
 	bool frozen;	     /* one of its batches is */

@@ -18,22 +18,20 @@ static json_t *mount_object(const struct report_mount *m)
 			 json_text(m->warehouse_error ? m->warehouse_error : "connected"));
 }
 
-int report_root(const struct report_of_model *models, size_t n, struct report_frozen *frozen,
-		const struct report_refusal *refusal, const struct report_mount *mount,
-		const struct report_source *source, struct strbuf *out)
+int report_root(const struct report_summary *all, const struct report_of_model *models, size_t n,
+		struct report_frozen *frozen, const struct report_refusal *refusal,
+		const struct report_mount *mount, const struct report_source *source, struct strbuf *out)
 {
-	struct report_summary all = {0};
 	struct report_standing standing = {0};
 	json_t *by_dir = json_object();
 	for (size_t i = 0; i < n && by_dir; i++) {
 		const struct report_of_model *m = &models[i];
-		report_merge(&all, m->summary);
 		report_note_all(&standing, m->standing);
 		json_t *one = json_summary(m->summary, m->model, frozen, m->refusal);
 		json_standing(one, m->standing, false, source);
 		json_object_set_new(by_dir, m->model->dir, one);
 	}
-	json_t *o = json_summary(&all, NULL, frozen, refusal);
+	json_t *o = json_summary(all, NULL, frozen, refusal);
 	json_standing(o, &standing, true, source);
 	if (!o || !by_dir) {
 		json_decref(o);

@@ -46,6 +46,7 @@ static bool is_built(const struct model *m, ordinal batch, const struct batch_in
 		return info->built >= calendar_start(m->batch_size, batch + 1);
 	case BATCH_FAILED:
 	case BATCH_SKIPPED:
+	case BATCH_UNKNOWN:
 	case BATCH_PENDING:
 	case BATCH_PARTIAL:
 	case BATCH_STATES:
@@ -58,8 +59,9 @@ void report_note(struct report_standing *s, slot of, const struct model *m, ordi
 		 const struct batch_info *info)
 {
 	if (!s->gap) {
+		bool unknown = info->state == BATCH_UNKNOWN;
 		s->gap = !is_built(m, batch, info);
-		s->built_until = calendar_start(m->batch_size, s->gap ? batch : batch + 1);
+		s->built_until = unknown ? 0 : calendar_start(m->batch_size, s->gap ? batch : batch + 1);
 	}
 	if (info->state == BATCH_RUNNING)
 		keep(s->running, &s->n_running, REPORT_RUNNING,
@@ -72,7 +74,8 @@ void report_note(struct report_standing *s, slot of, const struct model *m, ordi
 
 void report_note_all(struct report_standing *into, const struct report_standing *from)
 {
-	if (from->built_until && (!into->built_until || from->built_until < into->built_until))
+	if (!from->not_here && from->built_until &&
+	    (!into->built_until || from->built_until < into->built_until))
 		into->built_until = from->built_until;
 	for (size_t i = 0; i < from->n_running; i++)
 		keep(into->running, &into->n_running, REPORT_RUNNING, from->running[i], earlier);
@@ -123,7 +126,8 @@ void json_standing(json_t *o, const struct report_standing *s, bool named, const
 		return;
 	json_object_set_new(o, "built_until", json_time(s->built_until));
 	/* The lag changes with every look. In whole seconds it seldom changes the document's size as well. */
-	json_object_set_new(o, "lag", s->built_until ? json_integer(lag / 1000000) : json_null());
+	json_object_set_new(o, "lag",
+			    s->built_until && !s->not_here ? json_integer(lag / 1000000) : json_null());
 	json_object_set_new(o, "running", running(s, named));
 	json_object_set_new(o, "last_failures", last_failures(s, named, source));
 }
@@ -140,11 +144,13 @@ int report_status(const struct report_summary *s, const struct report_standing *
 int report_selection(const struct report_summary *s, const struct report_standing *standing,
 		     const struct model *m, struct report_frozen *frozen,
 		     const struct report_refusal *refusal, const struct report_source *source,
-		     const char *const *not_rebuilt, struct strbuf *out)
+		     const struct report_not_rebuilt *not_rebuilt, size_t n_not_rebuilt, struct strbuf *out)
 {
-	json_t *o = json_summary(s, m, frozen, refusal), *names = json_strings(not_rebuilt);
+	json_t *o = json_summary(s, m, frozen, refusal), *names = json_object();
 	if (standing)
 		json_standing(o, standing, true, source);
+	for (size_t i = 0; names && i < n_not_rebuilt; i++)
+		json_object_set_new(names, not_rebuilt[i].name, json_text(not_rebuilt[i].why));
 	if (o && names && json_object_set_new(o, "not_rebuilt", names) == 0)
 		return json_finish(o, out);
 	json_decref(o);

@@ -121,6 +121,9 @@ int ask_queue(struct backend *b, struct ask *a)
 						 a->request.batches.first);
 			if ((int)now != a->request.expected)
 				return -ENOENT;
+			/* No warehouse knows that state: its rows may be of another table. */
+			if (now == BATCH_UNKNOWN)
+				a->request.expected = -1;
 		}
 	}
 	b->runtime[a->request.model].cancels += traits->stops;
@@ -156,6 +159,25 @@ void ask_send(struct backend *b, struct ask *a)
 	ask_send_all(b, &one);
 }
 
+static void give_reason(struct backend *b, struct ask_group *g, uint64_t first, unsigned n,
+			const char *reason)
+{
+	for (uint64_t t = first; t < first + n; t++) {
+		struct ticket known;
+		{
+			LOCKED(&b->lock);
+			known = *ticket_slot(b, t);
+		}
+		struct ask *a = known.number == t ? ask_new(b, g, known.model, reason) : NULL;
+		if (!a)
+			continue;
+		a->request.kind = REQUEST_REASON;
+		a->ticket = t;
+		memcpy(a->request.uuid, known.uuid, sizeof known.uuid);
+		ask_send(b, a);
+	}
+}
+
 /* Every request that came of the ticket's gets the text. */
 void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
 		    void (*done)(void *ctx, int result), void *ctx)
@@ -170,19 +192,13 @@ void backend_reason(struct backend *b, uint64_t ticket, const char *reason,
 		done(ctx, known.number == ticket ? -ENOMEM : -ESTALE);
 		return;
 	}
-	uint64_t end = ticket + known.of;
-	for (uint64_t t = ticket; t < end; t++) {
+	for (uint64_t first = ticket, next; first; first = next) {
 		{
 			LOCKED(&b->lock);
-			known = *ticket_slot(b, t);
+			known = *ticket_slot(b, first);
 		}
-		struct ask *a = known.number == t ? ask_new(b, g, known.model, reason) : NULL;
-		if (!a)
-			continue;
-		a->request.kind = REQUEST_REASON;
-		a->ticket = t;
-		memcpy(a->request.uuid, known.uuid, sizeof known.uuid);
-		ask_send(b, a);
+		next = known.number == first ? known.next : 0;
+		give_reason(b, g, first, known.number == first ? known.of : 0, reason);
 	}
 	group_leave(g, 0);
 }

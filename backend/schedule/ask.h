@@ -39,7 +39,8 @@ struct ask {
 /* A remembered ticket: backend_reason() comes soon after its request. */
 struct ticket {
 	uint64_t number;
-	unsigned of; /* of the first of a group: how many tickets it has */
+	unsigned of;   /* of the first of a group: how many tickets it has */
+	uint64_t next; /* of the first of a group: the first of another one of the same request; 0: none */
 	unsigned char uuid[16];
 	int64_t id;
 	slot model;

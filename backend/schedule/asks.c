@@ -65,11 +65,8 @@ bool asks_clear(struct backend *b)
 	return any;
 }
 
-/*
- * What may be sent now, in order. Requests on a model that is being adopted wait for the end of
- * that; where it cannot be adopted they go to `stuck`.
- */
-static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue *stuck)
+/* What may be sent now, in order. */
+static size_t take(struct backend *b, struct ask_queue *taken)
 {
 	LOCKED(&b->lock);
 	struct ask_queue later = STAILQ_HEAD_INITIALIZER(later);
@@ -77,12 +74,8 @@ static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue 
 	struct ask *a;
 	while ((a = STAILQ_FIRST(&b->asks))) {
 		STAILQ_REMOVE_HEAD(&b->asks, link);
-		bool adopting =
-			b->runtime[a->request.model].adopting && request_traits(a->request.kind)->of_builds;
 		bool early = request_traits(a->request.kind)->clears_queue && !a->cleared;
-		if (adopting && !model_runs(b, a->request.model)) {
-			STAILQ_INSERT_TAIL(stuck, a, link);
-		} else if (n == ASKS_AT_ONCE || adopting || early) {
+		if (n == ASKS_AT_ONCE || early) {
 			STAILQ_INSERT_TAIL(&later, a, link);
 		} else {
 			STAILQ_INSERT_TAIL(taken, a, link);
@@ -93,19 +86,6 @@ static size_t take(struct backend *b, struct ask_queue *taken, struct ask_queue 
 	/* What is left over is not waited with until somebody else wakes us. */
 	b->woken |= n == ASKS_AT_ONCE;
 	return n;
-}
-
-static void refuse_all(struct backend *b, struct ask_queue *asks)
-{
-	struct error why;
-	struct ask *a;
-	while ((a = STAILQ_FIRST(asks))) {
-		STAILQ_REMOVE_HEAD(asks, link);
-		error_set(&why, EOPNOTSUPP, "%s cannot be adopted; its .model says why",
-			  dir_of(b, a->request.model));
-		refuse_request(b, &a->request, why.err, why.text);
-		ask_end(b, a, -EOPNOTSUPP);
-	}
 }
 
 /* The recorded request comes into the ledger; -errno: it was refused. */
@@ -200,9 +180,8 @@ void asks_frozen(struct backend *b, bool at_once)
 
 void asks_send(struct backend *b)
 {
-	struct ask_queue taken = STAILQ_HEAD_INITIALIZER(taken), stuck = STAILQ_HEAD_INITIALIZER(stuck);
-	size_t n = take(b, &taken, &stuck);
-	refuse_all(b, &stuck);
+	struct ask_queue taken = STAILQ_HEAD_INITIALIZER(taken);
+	size_t n = take(b, &taken);
 	if (n == 0)
 		return;
 	struct error e = {0};

@@ -88,7 +88,7 @@ static void new_target(struct backend *b, slot s, const struct store_target *tar
 {
 	struct model_runtime *m = &b->runtime[s];
 	model_target(m, target);
-	m->adopting |= target->look && model_runs(b, s);
+	look_met(b, s, target);
 	if (!other_code)
 		return;
 	/* What refused the former SQL says nothing of this one. */
@@ -133,7 +133,7 @@ static struct held_catalog *swap(struct backend *b, struct taking *t)
 	for (slot s = 0; s < t->n; s++) {
 		if (t->facts[s])
 			new_target(b, s, &t->targets[s], !other_code || other_code[s]);
-		t->news[s] |= !ran || ran[s] != model_runs(b, s);
+		t->news[s] |= !ran || ran[s] != model_runs(b, s) || t->targets[s].look;
 		/* What is kept of a model may name facts of the catalog that has gone. */
 		if (t->news[s])
 			touch_model(b, s);

@@ -44,7 +44,7 @@ static void note_reader(void *ctx, slot model, struct ordinal_range batches, boo
 	r->list[r->n++].batches = batches;
 }
 
-void changed_readers(struct backend *b, slot model, ordinal batch)
+void changed_readers(struct backend *b, slot model, struct ordinal_range batches)
 {
 	struct readers r = {0};
 	do {
@@ -52,8 +52,7 @@ void changed_readers(struct backend *b, slot model, ordinal batch)
 		r.n = r.seen = 0;
 		{
 			LOCKED(&b->lock);
-			plan_readers(b->ledger, b->models, model, (struct ordinal_range){batch, batch + 1},
-				     note_reader, &r);
+			plan_readers(b->ledger, b->models, model, batches, note_reader, &r);
 			for (size_t i = 0; i < r.n; i++)
 				touch_model(b, r.list[i].model);
 		}

@@ -7,8 +7,8 @@
 
 /* Without the lock: tells the listener. */
 void changed(struct backend *b, slot model, struct ordinal_range batches);
-/* Without the lock: built, so its readers may be stale. */
-void changed_readers(struct backend *b, slot model, ordinal batch);
+/* Without the lock: built, or not known any more, so the state of their readers may be another. */
+void changed_readers(struct backend *b, slot model, struct ordinal_range batches);
 /* With the lock: generation and time move on. */
 void touch_model(struct backend *b, slot model);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,18 +22,20 @@ static void keep(char **where, const char *text)
 	*where = *text ? strdup(text) : NULL;
 }
 
+void model_refuses(struct model_runtime *m, const char *why_not, const char *sqlstate)
+{
+	snprintf(m->sqlstate, sizeof m->sqlstate, "%s", sqlstate);
+	keep(&m->why_not, why_not);
+}
+
 void model_target(struct model_runtime *m, const struct store_target *target)
 {
-	keep(&m->why_not, target->why_not.err ? target->why_not.text : "");
+	model_refuses(m, target->why_not.err ? target->why_not.text : "", target->why_not.sqlstate);
 	keep(&m->notes, target->notes);
 	m->lasting = target->lasting;
 	m->event_time_type = target->event_time_type;
 	m->exists = target->exists;
-}
-
-void model_refuses(struct model_runtime *m, const char *why_not)
-{
-	keep(&m->why_not, why_not);
+	m->lookable = target->lookable;
 }
 
 bool model_runs(const struct backend *b, slot model)

@@ -12,20 +12,29 @@
 struct model_runtime {
 	char *why_not, *notes; /* what the store says of it; NULL: nothing */
 	enum time_type event_time_type;
-	bool exists; /* the target's table, as far as is known */
-	bool prepared, preparing, adopting;
+	char sqlstate[6]; /* of why_not; "": none */
+	bool exists;	  /* the target's table, as far as is known */
+	bool lookable;	  /* and whether anybody can look at it */
+	bool prepared, preparing;
 	bool lasting; /* why_not stays as long as the mount lives */
 	struct error *
 		prepare_error; /* why the last prepare failed: the next run fails with it; NULL: it did not */
 	int64_t prepared_at;   /* monotonic: of that */
-	int64_t look_at;       /* monotonic: the slow lane does not look at the target earlier */
+	int64_t refused_at;    /* monotonic: whether why_not still stands is not looked at earlier */
+	int64_t look_at;       /* monotonic: the table is not looked at earlier, unless the clock says so */
+	int64_t clock_at;      /* monotonic: when the clock says so */
 	unsigned looks;	       /* that failed, one after the other */
-	unsigned lost;	       /* connections, each while it was prepared or looked at, one after the other */
-	unsigned missed;       /* runs that found another target than was prepared, one after the other */
-	int64_t not_before;    /* monotonic: backing off */
-	unsigned passing;      /* failures in passing, one after the other */
-	unsigned ended;	       /* attempts, here */
-	bool prune;	       /* they may be too many now */
+	uint64_t asked, answered; /* looks that were asked for, and how many of those are over */
+	int64_t looked_at;	  /* us: the end of the last look that saw the table; 0: none yet */
+	int64_t found_at;     /* us: of the last one that found something, or was the first; 0: none yet */
+	size_t adopted, gone; /* what that found: batches */
+	char *look_failed;    /* why the last look could not be; NULL: it was */
+	unsigned lost;	      /* connections, each while it was prepared or looked at, one after the other */
+	unsigned missed;      /* runs that found another target than was prepared, one after the other */
+	int64_t not_before;   /* monotonic: backing off */
+	unsigned passing;     /* failures in passing, one after the other */
+	unsigned ended;	      /* attempts, here */
+	bool prune;	      /* they may be too many now */
 	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */
 	unsigned cancels;	  /* asked for and not recorded yet: nothing is claimed over them */
 	int64_t spoiled_at;   /* us: the latest failure that its readers without a window were skipped for */
@@ -43,6 +52,7 @@ void model_target(struct model_runtime *m, const struct store_target *target);
 /* With the lock. why_not NULL: the model can run here. */
 bool model_runs(const struct backend *b, slot model);
 const char *model_why_not(const struct backend *b, slot model);
-void model_refuses(struct model_runtime *m, const char *why_not); /* "": it runs again */
+/* why_not "": it runs again; sqlstate "": there is none. */
+void model_refuses(struct model_runtime *m, const char *why_not, const char *sqlstate);
 
 #endif

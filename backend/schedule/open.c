@@ -73,6 +73,8 @@ static struct backend *backend_new(const struct backend_config *config)
 	STAILQ_INIT(&b->outcomes);
 	STAILQ_INIT(&b->recodes);
 	STAILQ_INIT(&b->history_asks);
+	STAILQ_INIT(&b->look_waits);
+	STAILQ_INIT(&b->held);
 	LIST_INIT(&b->histories);
 	b->history_lane =
 		(struct lane){.b = b, .name = "history", .sources = history_sources, .end = history_end};
@@ -295,6 +297,8 @@ void backend_stop(struct backend *b)
 	end_threads(b);
 	set_threads(b, false);
 	asks_fail(b, -ECANCELED);
+	held_fail(b, -ECANCELED);
+	look_answer(b, -ECANCELED);
 }
 
 void backend_close(struct backend *b)
@@ -320,7 +324,9 @@ void backend_close(struct backend *b)
 	for (slot i = 0; i < b->runtime_end; i++) {
 		free(b->runtime[i].why_not);
 		free(b->runtime[i].notes);
+		free(b->runtime[i].look_failed);
 		free(b->runtime[i].prepare_error);
+		batch_set_fini(&b->runtime[i].kept.build);
 	}
 	free(b->workers);
 	free(b->runtime);

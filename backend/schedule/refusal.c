@@ -79,16 +79,14 @@ static void prepared(struct backend *b, slot model, int r, const struct store_ta
 	if (r == 0)
 		model_target(m, target);
 	if (r == 0 && target->look) {
-		m->adopting = true;
-		m->look_at = 0;
-		pthread_cond_signal(&b->slow_wake);
+		look_begin_anew(b, model);
 	} else if (r == 0) {
 		free(m->prepare_error);
 		m->prepare_error = NULL;
 		m->prepared = true;
-		m->look_at = clock_monotonic_us() + LOOK_AGAIN_US;
-		if (refusal_stands(b, model))
-			pthread_cond_signal(&b->slow_wake);
+		m->refused_at = clock_monotonic_us() + LOOK_AGAIN_US;
+		/* There may be a table now that the clock has looked at, or a refusal. */
+		pthread_cond_signal(&b->slow_wake);
 	} else if (r == -ETIMEDOUT) {
 		/* Each time the connection is lost over it: that may be its own doing. */
 		if (!back_off(m, &m->lost))
@@ -137,7 +135,7 @@ struct error *refusal_take(struct backend *b, slot model)
 		return NULL;
 	why = calloc(1, sizeof *why);
 	if (why)
-		error_sql(why, EOPNOTSUPP, "55000", "%s", m->why_not);
+		error_sql(why, EOPNOTSUPP, *m->sqlstate ? m->sqlstate : "55000", "%s", m->why_not);
 	return why;
 }
 
@@ -158,11 +156,12 @@ void refusal_after_build(struct backend *b, slot model, int r, const struct erro
 	}
 }
 
-bool refusal_look_due(const struct backend *b, slot model, int64_t now)
+int64_t refusal_look_at(const struct backend *b, slot model)
 {
 	const struct model_runtime *m = &b->runtime[model];
-	return refusal_stands(b, model) && !m->adopting && !m->preparing && m->look_at <= now &&
-	       ledger_running(b->ledger, model) == 0;
+	bool due = refusal_stands(b, model) && !m->look_failed && !m->preparing &&
+		   ledger_running(b->ledger, model) == 0;
+	return due ? m->refused_at : INT64_MAX;
 }
 
 void refusal_look(struct backend *b, struct open_worker *worker, slot model)
@@ -174,17 +173,19 @@ void refusal_look(struct backend *b, struct open_worker *worker, slot model)
 	{
 		LOCKED(&b->lock);
 		struct model_runtime *m = &b->runtime[model];
-		m->look_at = clock_monotonic_us() + LOOK_AGAIN_US;
+		m->refused_at = clock_monotonic_us() + LOOK_AGAIN_US;
 		if (r < 0 && !warehouse_away(r))
-			model_refuses(m, err.text);
+			model_refuses(m, err.text, err.sqlstate);
 		if (r == 0)
 			model_target(m, &target);
 		runs = model_runs(b, model);
+		if (runs && target.look)
+			look_begin_anew(b, model);
+		else if (runs && target.lookable)
+			ledger_set_looked(b->ledger, model, true);
 		if (runs) {
 			m->prepared = false;
-			m->adopting = r == 0 && target.look;
-			m->look_at = 0;
-			b->woken = true;
+			b->woken = b->held_due = true;
 			control_wake(b);
 		}
 		touch_model(b, model);

@@ -16,7 +16,8 @@ bool warehouse_away(int r);
 /* What refuses the model may go away; until then what is queued fails with it. */
 bool refusal_stands(const struct backend *b, slot model);
 bool model_unprepared(const struct model_runtime *m);
-bool refusal_look_due(const struct backend *b, slot model, int64_t now);
+/* When, monotonic, to look whether what has refused the model still does; INT64_MAX: nothing has. */
+int64_t refusal_look_at(const struct backend *b, slot model);
 /* Without the lock. A job's; no_worker: why there is none, where there is none. */
 void model_prepare(struct job_worker *w, const struct error *no_worker);
 /* Without the lock. What the run that was claimed fails with, the caller's to free; NULL: it may be built. */

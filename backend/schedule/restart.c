@@ -99,11 +99,15 @@ void restart_target(void *ctx, slot model, const struct store_target *target)
 		LOCKED(&b->lock);
 		struct model_runtime *m = &b->runtime[model];
 		model_target(m, target);
-		m->adopting = target->look && model_runs(b, model);
 		m->prepared = false;
-		if (m->adopting)
-			pthread_cond_signal(&b->slow_wake);
+		if (target->lookable)
+			look_met(b, model, target);
+		else
+			look_begin_anew(b, model);
 		touch_model(b, model);
+		b->held_due = true;
+		pthread_cond_signal(&b->slow_wake);
 	}
 	changed(b, model, backend_existing(b, model));
+	changed_readers(b, model, backend_existing(b, model));
 }

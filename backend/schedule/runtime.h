@@ -3,7 +3,7 @@
  * The inside of a backend: who runs, who waits, what protects what.
  *
  * Threads: any thread enters through backend.h; the control thread alone talks to the
- * store; each worker thread to its own worker; the slow lane adopts.
+ * store; each worker thread to its own worker; the slow lane looks at tables.
  *
  * One mutex, `lock`, protects every field below that is not marked otherwise. It is never
  * held across a call of an engine, of the listener or of a request's done().
@@ -18,8 +18,10 @@
 #include "backend/models.h"
 #include "backend/refusals.h"
 #include "backend/schedule/ask.h"
+#include "backend/schedule/held.h"
 #include "backend/schedule/history.h"
 #include "backend/schedule/lane.h"
+#include "backend/schedule/look.h"
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/orphans.h"
 #include "backend/snapshot.h"
@@ -79,8 +81,11 @@ struct backend {
 	pthread_t control, slow, canceller, reloader;
 	bool threads;			 /* they run */
 	struct open_worker *slow_worker; /* NULL: the slow lane is not up */
-	pthread_cond_t slow_wake;	 /* a model is to be adopted, or the end */
-	pthread_cond_t cancel_wake;	 /* a worker is to be interrupted, or the end */
+	pthread_cond_t slow_wake;	 /* a table is to be looked at, or the end */
+	struct look_waits look_waits;
+	struct held_requests held;
+	bool held_due; /* a table has been looked at, or cannot be: what waited for that goes on */
+	pthread_cond_t cancel_wake; /* a worker is to be interrupted, or the end */
 };
 
 /* The lock is the one thing that a const backend changes. */

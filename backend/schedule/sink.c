@@ -59,14 +59,17 @@ static void sink_state(void *ctx, const struct store_state *s)
 			failed_elsewhere(b, s);
 		touch_model(b, s->model);
 		/* By another mount, which has made the table if there was none. */
-		b->runtime[s->model].exists |= built && threads;
+		if (built && threads && !b->runtime[s->model].exists) {
+			b->runtime[s->model].exists = true;
+			pthread_cond_signal(&b->slow_wake);
+		}
 	}
 	struct ordinal_range batches = {s->batch, s->batch + 1};
 	if (s->cancelled && b->listener.cancelled)
 		b->listener.cancelled(b->listener.ctx, s->model, batches, true);
 	changed(b, s->model, batches);
 	if (built && threads)
-		changed_readers(b, s->model, s->batch);
+		changed_readers(b, s->model, batches);
 }
 
 static void sink_answer(void *ctx, const struct store_answer *a)

@@ -16,98 +16,51 @@
 #include "backend/schedule/sink.h"
 #include "backend/schedule/slow.h"
 
-/* After a look that failed; what may read all of a table for nothing is tried less and less often. */
-#define RETRY_US      1000000
-#define LONGEST_SHIFT 5
-#define LOST_MAX      5
+/* What wakes the slow lane. */
+struct turn {
+	bool end, held, look;
+	slot model; /* of a look, or one whose refusal may have gone */
+	enum look_kind kind;
+};
 
-#define LOOK_AGAIN_US 100000
-
-/* The next model to adopt, or to look at again; -1: none can be now. *waiting: one could be later. */
-static slot next_model(const struct backend *b, bool *waiting)
+/* With the lock. *next_at: when to look again, if nobody wakes us; monotonic. */
+static bool find(struct backend *b, struct turn *t, int64_t *next_at)
 {
 	int64_t now = clock_monotonic_us();
-	*waiting = false;
-	for (slot i = 0; i < models_end(b->models) && !b->stopping; i++) {
-		const struct model_runtime *m = &b->runtime[i];
-		*waiting |= m->adopting || refusal_stands(b, i);
-		if (m->adopting && m->look_at <= now && ledger_running(b->ledger, i) == 0)
-			return i;
-		if (refusal_look_due(b, i, now))
-			return i;
+	*t = (struct turn){.end = b->control_done, .held = b->held_due, .model = SLOT_NONE};
+	*next_at = INT64_MAX;
+	b->held_due = false;
+	if (t->end || t->held)
+		return true;
+	for (slot i = 0; i < models_end(b->models) && !b->stopping && t->model == SLOT_NONE; i++) {
+		int64_t at = refusal_look_at(b, i);
+		*next_at = at < *next_at ? at : *next_at;
+		if (at <= now)
+			t->model = i;
 	}
-	return -1;
+	if (t->model != SLOT_NONE || b->stopping)
+		return t->model != SLOT_NONE;
+	int64_t look_at;
+	t->model = look_next(b, now, &t->kind, &look_at);
+	t->look = t->model != SLOT_NONE;
+	*next_at = look_at < *next_at ? look_at : *next_at;
+	return t->look;
 }
 
-/* -1: the end. */
-static slot wait_for_model(struct backend *b)
+static struct turn wait_for_turn(struct backend *b)
 {
+	struct turn t;
+	int64_t next_at;
 	LOCKED(&b->lock);
-	for (;;) {
-		bool waiting;
-		slot model = next_model(b, &waiting);
-		if (model >= 0)
-			return model;
-		if (b->control_done)
-			return -1;
-		struct timespec until = clock_moment_in(LOOK_AGAIN_US);
-		if (waiting)
-			pthread_cond_timedwait(&b->slow_wake, &b->lock, &until);
-		else
+	while (!find(b, &t, &next_at)) {
+		int64_t left = next_at - clock_monotonic_us();
+		struct timespec until = clock_moment_in(left > 0 ? left : 0);
+		if (next_at == INT64_MAX)
 			pthread_cond_wait(&b->slow_wake, &b->lock);
+		else
+			pthread_cond_timedwait(&b->slow_wake, &b->lock, &until);
 	}
-}
-
-/* With the lock: what an adoption that failed means; "": it may be tried again, and requests wait. */
-static const char *refusal(struct model_runtime *m, int r, const struct error *err)
-{
-	bool waits = r == -EAGAIN || r == -EBUSY || warehouse_away(r);
-	m->lost = r == -ETIMEDOUT ? m->lost + 1 : 0;
-	/* A pass that takes the connection with it each time. */
-	return r < 0 && (!waits || m->lost > LOST_MAX) ? err->text : "";
-}
-
-static int64_t next_look(struct model_runtime *m, int r)
-{
-	bool cheap = r == -EACCES || r == -EOPNOTSUPP || r == -EBUSY;
-	unsigned shift = cheap ? 0 : m->looks < LONGEST_SHIFT ? m->looks++ : LONGEST_SHIFT;
-	return clock_monotonic_us() + ((int64_t)RETRY_US << shift);
-}
-
-static void adopt(struct backend *b, struct open_worker *worker, slot model)
-{
-	struct store_sink sink;
-	struct error err = {0};
-	int r = builder_look(worker, model, LOOK_FIRST, backend_sink(b, &sink), &err);
-	bool news, again;
-	{
-		LOCKED(&b->lock);
-		struct model_runtime *m = &b->runtime[model];
-		const char *why_not = refusal(m, r, &err);
-		again = m->look_at != 0;
-		news = strcmp(m->why_not ? m->why_not : "", why_not) != 0;
-		model_refuses(m, why_not);
-		/* -EAGAIN: the target has gone; the next request prepares a new one. */
-		m->adopting = r < 0 && r != -EAGAIN;
-		m->prepared &= r != -EAGAIN;
-		m->look_at = m->adopting ? next_look(m, r) : 0;
-		m->looks = m->adopting ? m->looks : 0;
-		touch_model(b, model);
-		b->woken = true;
-		control_wake(b);
-	}
-	if (r < 0 && r != -ECANCELED)
-		log_write(b->config.log, news || !again ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG,
-			  "%s cannot be adopted yet: %s", dir_of(b, model), err.text);
-	/* Whether it may be built shows in the mode of its batches. */
-	if (news)
-		changed(b, model, backend_existing(b, model));
-}
-
-static bool is_adopting(struct backend *b, slot model)
-{
-	LOCKED(&b->lock);
-	return b->runtime[model].adopting;
+	return t;
 }
 
 void *slow_main(void *arg)
@@ -123,11 +76,13 @@ void *slow_main(void *arg)
 		LOCKED(&b->lock);
 		b->slow_worker = worker;
 	}
-	for (slot model; (model = wait_for_model(b)) >= 0;) {
-		if (is_adopting(b, model))
-			adopt(b, worker, model);
+	for (struct turn t; t = wait_for_turn(b), !t.end;) {
+		if (t.held)
+			held_go_on(b);
+		else if (t.look)
+			look_run(b, worker, t.model, t.kind);
 		else
-			refusal_look(b, worker, model);
+			refusal_look(b, worker, t.model);
 	}
 	builder_worker_close(worker);
 	return NULL;

@@ -35,7 +35,14 @@ struct snapshot_model snapshot_model(const struct snapshot *v, slot model)
 				       .event_time_type = m->event_time_type,
 				       .changed_at = m->changed_at,
 				       .kept = &m->kept,
-				       .generation = m->generation};
+				       .generation = m->generation,
+				       .look = {.looked_at = m->looked_at,
+						.found_at = m->found_at,
+						.adopted = m->adopted,
+						.gone = m->gone,
+						.why_not = m->look_failed		     ? m->look_failed
+							   : ledger_looked(v->ledger, model) ? NULL
+											     : m->why_not}};
 }
 
 struct ordinal_range backend_existing(const struct backend *b, slot model)

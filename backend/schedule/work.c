@@ -35,7 +35,7 @@ static struct plan_gate *gates(const struct backend *b)
 	for (slot i = 0; i < models_end(b->models); i++) {
 		const struct model_runtime *m = &b->runtime[i];
 		/* What is refused is claimed to fail. */
-		bool refused = refusal_stands(b, i), runs = !m->adopting && model_runs(b, i);
+		bool refused = refusal_stands(b, i), runs = ledger_looked(b->ledger, i) && model_runs(b, i);
 		out[i].open = (refused || runs) && !m->preparing && !m->cancels && m->not_before <= now;
 		out[i].unprepared = !refused && model_unprepared(m);
 		out[i].missing = !m->exists;

@@ -112,7 +112,7 @@ static void report(void *ctx, const struct build_report *r)
 	}
 	changed(b, model, (struct ordinal_range){r->batch, r->batch + 1});
 	if (r->outcome == BUILD_DONE)
-		changed_readers(b, model, r->batch);
+		changed_readers(b, model, (struct ordinal_range){r->batch, r->batch + 1});
 }
 
 /* A run of a model that cannot be prepared ends as one whose first batch fails with the reason. */

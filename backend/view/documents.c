@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include "backend/base/cleanup.h"
+#include "backend/plan.h"
 #include "backend/view/batch.h"
+#include "backend/view/summary.h"
 
 /* With the lock. What was refused of the file, or of one of the parts. */
 static const struct report_refusal *refusal_of(const struct snapshot *v, const struct backend_part *parts,
@@ -32,58 +34,6 @@ int backend_batch_document(const struct backend *b, slot model, ordinal batch, s
 	return r;
 }
 
-/* With the lock. standing NULL: not wanted. */
-static void count_part(const struct snapshot *v, const struct backend_part *p, bool run, int64_t now,
-		       struct report_summary *s, struct report_standing *standing)
-{
-	const struct model *m = models_at(v->models, p->model);
-	ordinal newest = plan_existing(m, now).end - 1;
-	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
-		struct batch_info info;
-		ledger_info(v->ledger, p->model, o, &info);
-		info.state = plan_state(v->ledger, v->models, p->model, o);
-		const char *reason = run ? plan_run_reason(m, info.state, o, newest) : "requested";
-		if (!p->states || (p->states >> info.state & 1) != 0)
-			report_count(s, o, &info, info.frozen ? NULL : reason);
-		if (standing)
-			report_note(standing, p->model, m, o, &info);
-	}
-}
-
-/* With the lock. The part's frozen batches, in the order of the parts. */
-static void add_frozen(const struct snapshot *v, const struct backend_part *p, struct report_frozen *out)
-{
-	struct ordinal_range rest = p->batches;
-	while (rest.first < rest.end) {
-		struct ordinal_range found = ledger_next_frozen(v->ledger, p->model, rest);
-		for (ordinal o = found.first; o < found.end; o++)
-			if (!p->states ||
-			    (p->states >> plan_state(v->ledger, v->models, p->model, o) & 1) != 0)
-				report_frozen_add(out, models_at(v->models, p->model), o);
-		rest.first = found.end;
-	}
-}
-
-/* With the lock. The model's counts, anew where something has changed. */
-static const struct report_kept *kept_of(const struct snapshot *v, slot model, int64_t now)
-{
-	struct snapshot_model known = snapshot_model(v, model);
-	struct report_kept *kept = known.kept;
-	struct ordinal_range existing = plan_existing(models_at(v->models, model), now);
-	if (kept->generation == known.generation && kept->end == existing.end)
-		return kept;
-	*kept = (struct report_kept){.generation = known.generation, .end = existing.end};
-	count_part(v, &(struct backend_part){.model = model, .batches = existing}, true, now, &kept->summary,
-		   &kept->standing);
-	return kept;
-}
-
-static bool is_whole(const struct snapshot *v, const struct backend_part *p, int64_t now)
-{
-	struct ordinal_range all = plan_existing(models_at(v->models, p->model), now);
-	return !p->states && p->batches.first == all.first && p->batches.end == all.end;
-}
-
 void backend_count_states(const struct backend *b, const struct backend_part *parts, size_t n_parts,
 			  size_t counts[BATCH_STATES])
 {
@@ -95,11 +45,11 @@ void backend_count_states(const struct backend *b, const struct backend_part *pa
 		struct report_summary one = {0};
 		whole.states = 0;
 		LOCKED(v->lock);
-		const struct report_summary *s = &one;
-		if (is_whole(v, &whole, now))
-			s = &kept_of(v, whole.model, now)->summary;
-		else
-			count_part(v, &whole, false, now, &one, NULL);
+		const struct report_kept *kept =
+			summary_is_whole(v, &whole, now) ? summary_kept(v, whole.model, now) : NULL;
+		const struct report_summary *s = kept ? &kept->summary : &one;
+		if (!kept)
+			summary_count(v, &whole, false, now, &one, NULL, NULL);
 		for (int state = 0; state < BATCH_STATES; state++)
 			if (!parts[i].states || (parts[i].states >> state & 1) != 0)
 				counts[state] += s->states[state];
@@ -107,32 +57,43 @@ void backend_count_states(const struct backend *b, const struct backend_part *pa
 }
 
 int backend_parts_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
-			   const struct backend_file *file, bool run, struct strbuf *out)
+			   const struct backend_file *file, struct strbuf *out)
 {
 	const struct snapshot *v = snapshot_of(b);
 	int64_t now = clock_now_us(v->config->clock);
-	struct report_summary all = {0};
+	struct report_summary all;
 	struct report_frozen frozen = {0};
+	auto_free struct report_summary *of = calloc(n_parts + 1, sizeof *of);
+	if (!of)
+		return -ENOMEM;
 	for (size_t i = 0; i < n_parts; i++) {
 		/* A lock a part: somebody else may have it between. */
-		struct report_summary one = {0};
-		const struct report_summary *kept = NULL;
 		LOCKED(v->lock);
-		if (run && is_whole(v, &parts[i], now))
-			kept = &kept_of(v, parts[i].model, now)->summary;
-		else
-			count_part(v, &parts[i], run, now, &one, NULL);
-		if (n_parts > 1)
-			report_merge(&all, kept ? kept : &one);
-		else
-			all = kept ? *kept : one;
-		add_frozen(v, &parts[i], &frozen);
+		summary_count(v, &parts[i], false, now, &of[i], NULL, NULL);
+		summary_add_frozen(v, &parts[i], &frozen);
 	}
 	LOCKED(v->lock);
-	int r = report_range(&all, n_parts == 1 ? models_at(v->models, parts[0].model) : NULL, &frozen,
-			     run ? refusals_of_model(v->refusals, parts[0].model)
-				 : refusal_of(v, parts, n_parts, file),
-			     out);
+	int r = summary_join(v, parts, of, n_parts, &all);
+	if (r == 0)
+		r = report_range(&all, n_parts == 1 ? models_at(v->models, parts[0].model) : NULL, &frozen,
+				 refusal_of(v, parts, n_parts, file), out);
+	report_frozen_fini(&frozen);
+	return r;
+}
+
+int backend_run_document(const struct backend *b, slot model, struct strbuf *out)
+{
+	const struct snapshot *v = snapshot_of(b);
+	int64_t now = clock_now_us(v->config->clock);
+	struct report_summary s;
+	struct report_frozen frozen = {0};
+	LOCKED(v->lock);
+	const struct model *m = models_at(v->models, model);
+	summary_add_frozen(v, &(struct backend_part){.model = model, .batches = plan_existing(m, now)},
+			   &frozen);
+	int r = summary_run(v, &model, 1, now, &s);
+	if (r == 0)
+		r = report_range(&s, m, &frozen, refusals_of_model(v->refusals, model), out);
 	report_frozen_fini(&frozen);
 	return r;
 }
@@ -153,13 +114,16 @@ int backend_model_status(const struct backend *b, slot model, struct strbuf *out
 	const struct snapshot *v = snapshot_of(b);
 	int64_t now = clock_now_us(v->config->clock);
 	struct report_frozen frozen = {0};
+	struct report_summary s;
 	LOCKED(v->lock);
 	const struct model *m = models_at(v->models, model);
-	const struct report_kept *kept = kept_of(v, model, now);
-	add_frozen(v, &(struct backend_part){.model = model, .batches = plan_existing(m, now)}, &frozen);
+	int r = summary_run(v, &model, 1, now, &s);
+	summary_add_frozen(v, &(struct backend_part){.model = model, .batches = plan_existing(m, now)},
+			   &frozen);
 	struct report_source source = source_of(v, now);
-	int r = report_status(&kept->summary, &kept->standing, m, &frozen,
-			      refusals_of_model(v->refusals, model), &source, out);
+	if (r == 0)
+		r = report_status(&s, &summary_kept(v, model, now)->standing, m, &frozen,
+				  refusals_of_model(v->refusals, model), &source, out);
 	report_frozen_fini(&frozen);
 	return r;
 }
@@ -169,8 +133,27 @@ static void count_ahead(const struct snapshot *v, const slot *models, size_t n, 
 {
 	for (size_t i = 0; i < n; i++) {
 		LOCKED(v->lock);
-		kept_of(v, models[i], now);
+		summary_kept(v, models[i], now);
 	}
+}
+
+/* With the lock. What the selection does not rebuild: no microbatch models, then those that cannot be built.
+ * NULL: no memory. */
+static struct report_not_rebuilt *not_rebuilt(const struct snapshot *v, const struct backend_selection *s,
+					      size_t *n)
+{
+	struct report_not_rebuilt *list = calloc(s->n_not_rebuilt + s->n_models + 1, sizeof *list);
+	*n = 0;
+	for (size_t i = 0; list && i < s->n_not_rebuilt; i++)
+		list[(*n)++] = (struct report_not_rebuilt){
+			s->not_rebuilt[i], "It is no microbatch model, and only those are built here"};
+	for (size_t i = 0; list && i < s->n_models; i++) {
+		const char *why_not = snapshot_model(v, s->models[i]).why_not;
+		if (why_not)
+			list[(*n)++] =
+				(struct report_not_rebuilt){models_dir(v->models, s->models[i]), why_not};
+	}
+	return list;
 }
 
 int backend_selection_document(const struct backend *b, const struct backend_selection *s, const char *text,
@@ -179,28 +162,29 @@ int backend_selection_document(const struct backend *b, const struct backend_sel
 	const struct snapshot *v = snapshot_of(b);
 	int64_t now = clock_now_us(v->config->clock);
 	struct report_standing standing = {0};
-	struct report_summary all = {0};
+	struct report_summary all;
 	struct report_frozen frozen = {0};
+	size_t n_left;
 	count_ahead(v, s->models, s->n_models, now);
 	LOCKED(v->lock);
-	const struct report_refusal *refusal = refusals_of_selection(v->refusals, text, NULL);
+	const struct report_refusal *refusal =
+		text ? refusals_of_selection(v->refusals, text, NULL) : refusals_of_root(v->refusals);
 	const struct model *only = s->n_models == 1 ? models_at(v->models, s->models[0]) : NULL;
-	for (size_t i = 0; i < s->n_models; i++) {
-		const struct report_kept *one = kept_of(v, s->models[i], now);
+	auto_free struct report_not_rebuilt *left = not_rebuilt(v, s, &n_left);
+	int r = left ? summary_run(v, s->models, s->n_models, now, &all) : -ENOMEM;
+	for (size_t i = 0; i < s->n_models && r == 0; i++) {
+		const struct report_kept *one = summary_kept(v, s->models[i], now);
 		const struct backend_part part = {
 			.model = s->models[i],
 			.batches = plan_existing(models_at(v->models, s->models[i]), now)};
-		add_frozen(v, &part, &frozen);
+		summary_add_frozen(v, &part, &frozen);
 		refusal = refusals_newer(refusal, refusals_of_model(v->refusals, s->models[i]));
 		report_note_all(&standing, &one->standing);
-		if (only)
-			all = one->summary;
-		else
-			report_merge(&all, &one->summary);
 	}
 	struct report_source source = source_of(v, now);
-	int r = report_selection(&all, status ? &standing : NULL, only, &frozen, refusal, &source,
-				 (const char *const *)s->not_rebuilt, out);
+	if (r == 0)
+		r = report_selection(&all, status ? &standing : NULL, only, &frozen, refusal, &source, left,
+				     n_left, out);
 	report_frozen_fini(&frozen);
 	return r;
 }
@@ -213,23 +197,28 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 		LOCKED(v->lock);
 		if (i >= models_count(v->models))
 			break;
-		kept_of(v, models_nth(v->models, i), now);
+		summary_kept(v, models_nth(v->models, i), now);
 	}
 	LOCKED(v->lock);
 	size_t n = models_count(v->models);
 	auto_free struct report_of_model *models = calloc(n + 1, sizeof *models);
+	auto_free slot *slots = calloc(n + 1, sizeof *slots);
 	struct report_frozen frozen = {0};
-	if (!models)
+	struct report_summary all;
+	if (!models || !slots)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		slot s = models_nth(v->models, i);
-		const struct report_kept *kept = kept_of(v, s, now);
+	for (size_t i = 0; i < n; i++)
+		slots[i] = models_nth(v->models, i);
+	int r = summary_run(v, slots, n, now, &all);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		slot s = slots[i];
+		const struct report_kept *kept = summary_kept(v, s, now);
 		struct ordinal_range existing = plan_existing(models_at(v->models, s), now);
 		models[i] = (struct report_of_model){.model = models_at(v->models, s),
 						     .refusal = refusals_of_model(v->refusals, s),
 						     .summary = &kept->summary,
 						     .standing = &kept->standing};
-		add_frozen(v, &(struct backend_part){.model = s, .batches = existing}, &frozen);
+		summary_add_frozen(v, &(struct backend_part){.model = s, .batches = existing}, &frozen);
 	}
 	struct report_source source = source_of(v, now);
 	struct report_mount mount = {.version = v->config->version,
@@ -241,7 +230,9 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 				     .loaded_at = v->manifest->loaded_at,
 				     .manifest_wrong_at = v->manifest->wrong.err ? v->manifest->wrong_at : 0,
 				     .manifest_wrong = v->manifest->wrong.text};
-	int r = report_root(models, n, &frozen, refusals_of_root(v->refusals), &mount, &source, out);
+	if (r == 0)
+		r = report_root(&all, models, n, &frozen, refusals_of_root(v->refusals), &mount, &source,
+				out);
 	report_frozen_fini(&frozen);
 	return r;
 }
@@ -263,6 +254,7 @@ int backend_model_document(const struct backend *b, slot model, struct strbuf *o
 	struct ordinal_range first =
 		ledger_next_frozen(v->ledger, model, (struct ordinal_range){0, UINT32_MAX});
 	struct report_model r = {.model = models_at(v->models, model),
+				 .looked_at = known.look.looked_at,
 				 .why_not = known.why_not,
 				 .notes = known.notes ? known.notes : "",
 				 .frozen = first.first < first.end,
@@ -278,4 +270,23 @@ int backend_full_refresh_document(const struct backend *b, slot model, struct st
 	const struct model *m = models_at(v->models, model);
 	struct report_protection protection = protection_of(v, model);
 	return report_full_refresh(m, &protection, refusals_of_full_refresh(v->refusals, model), out);
+}
+
+int backend_adopt_document(const struct backend *b, const slot *models, size_t n, bool several,
+			   const struct backend_file *file, struct strbuf *out)
+{
+	const struct snapshot *v = snapshot_of(b);
+	auto_free struct report_look *looks = calloc(n + 1, sizeof *looks);
+	if (!looks)
+		return -ENOMEM;
+	LOCKED(v->lock);
+	for (size_t i = 0; i < n; i++) {
+		looks[i] = snapshot_model(v, models[i]).look;
+		looks[i].model = models_at(v->models, models[i]);
+	}
+	const struct report_refusal *refusal =
+		file->selection ? refusals_of_selection(v->refusals, file->selection, file->name)
+		: several	? refusals_of_root(v->refusals)
+				: refusals_of_model(v->refusals, models[0]);
+	return report_looks(looks, n, several, refusal, out);
 }

@@ -191,7 +191,8 @@ ordinal backend_next_unsettled(const struct backend *b, slot model, struct ordin
 	return ledger_next_unsettled(v->ledger, model, batches);
 }
 
-static int verdict_of(const struct snapshot *v, const struct backend_part *p, bool single)
+/* named: what is asked about is of one model, which says nothing where its table cannot be looked at. */
+static int verdict_of(const struct snapshot *v, const struct backend_part *p, bool single, bool named)
 {
 	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
 		enum batch_state s = ledger_state(v->ledger, p->model, o);
@@ -200,6 +201,8 @@ static int verdict_of(const struct snapshot *v, const struct backend_part *p, bo
 		if (batch_state_traits(s)->wrong)
 			return -EIO;
 		if (s == BATCH_PENDING && (single || p->states == 1u << BATCH_PENDING))
+			return -ENODATA;
+		if (s == BATCH_UNKNOWN && (named || p->states == 1u << BATCH_UNKNOWN))
 			return -ENODATA;
 	}
 	return 0;
@@ -211,7 +214,7 @@ int backend_verdict(const struct backend *b, const struct backend_part *parts, s
 	int worst = 0;
 	LOCKED(v->lock);
 	for (size_t i = 0; i < n_parts && worst != -EIO; i++) {
-		int one = verdict_of(v, &parts[i], single);
+		int one = verdict_of(v, &parts[i], single, n_parts == 1);
 		worst = one ? one : worst;
 	}
 	return worst;

@@ -14,7 +14,7 @@ from lib.trouble import FAILS, FINE, NEVER_ENDS, add_troubled, set_days
 from lib.wait import wait_until
 
 NOW = "2024-09-04T12:00:00"
-STATES = {"running", "queued", "failed", "skipped", "pending", "partial", "stale", "done"}
+STATES = {"running", "queued", "failed", "skipped", "unknown", "pending", "partial", "stale", "done"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 BATCH = {"model", "batch", "state", "start", "end", "attempt", "rows_deleted", "rows_inserted", "rows_outside",
@@ -26,7 +26,7 @@ STATUS = RANGE | {"built_until", "lag", "running", "last_failures"}
 WOULD_BUILD = {"batches", "rows", "seconds", "first", "last", "why"}
 MODEL = {"name", "package", "unique_id", "relation", "event_time", "event_time_type", "batch_size", "begin", "lookback",
          "strategy", "unique_key", "concurrent_batches", "full_refresh", "protected", "tags", "inputs", "runnable",
-         "why_not", "sql", "notes"}
+         "why_not", "looked_at", "sql", "notes"}
 MOUNT = {"version", "engine", "pid", "since", "manifest", "manifest_loaded_at", "manifest_error", "warehouse"}
 
 
@@ -250,6 +250,8 @@ def test_a_model(project, warehouse, mount):
     assert d.pop("event_time_type") == ("timestamp" if warehouse.engine == "postgres" else "text")
     notes = d.pop("notes")
     assert isinstance(notes, list)
+    wait_until(lambda: TIME.fullmatch(m.document("sessions", ".model")["looked_at"] or ""), what="it is looked at")
+    d.pop("looked_at")
     assert d == {
         "name": "sessions", "package": "proj", "unique_id": "model.proj.sessions",
         "relation": warehouse.relation("sessions"), "event_time": "event_time", "batch_size": "day",

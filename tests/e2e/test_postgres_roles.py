@@ -197,6 +197,7 @@ def test_row_level_security(project, warehouse, mount, mount_as, known):
         assert error["sqlstate"] == "42501" and "row level security" in error["message"]
     else:
         # What is there cannot be seen, so it cannot even be adopted.
+        wait_until(lambda: not m.document("sessions", ".model")["runnable"], what="somebody has looked")
         assert touch_refused(m / "sessions" / "2024-09-01") == errno.EOPNOTSUPP
         document = m.document("sessions", ".model")
         assert document["runnable"] is False and "row level security" in document["why_not"]

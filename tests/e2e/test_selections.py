@@ -45,7 +45,7 @@ def test_it_lists_its_models(m):
                 "d*": ["daily"], "resource_type:model": ["daily", "monthly", "sessions"]}
     assert {text: m.ls(text) for text in expected} == expected
     assert not set(expected) & set(os.listdir(m.path))
-    assert sorted(os.listdir(m / "tag:nightly")) == [".run", ".status", "daily", "sessions"]
+    assert sorted(os.listdir(m / "tag:nightly")) == [".adopt", ".run", ".status", "daily", "sessions"]
     link = m / "tag:nightly" / "daily"
     assert os.readlink(link) == "../daily" and stat.S_ISLNK(os.lstat(link).st_mode)
     assert os.lstat(link).st_size == len("../daily")
@@ -137,11 +137,12 @@ def test_names_that_resolve(m, warehouse):
 
 def test_documents_name_what_is_not_rebuilt(m):
     d = m.document("tag:nightly", ".status")
-    assert (d["batches"], d["states"]["pending"], d["not_rebuilt"]) == (14, 14, ["recent"])
+    assert (d["batches"], d["states"]["pending"], list(d["not_rebuilt"])) == (14, 14, ["recent"])
+    assert "no microbatch model" in d["not_rebuilt"]["recent"]
     assert d["would_build"]["batches"] == 14 and d["would_build"]["why"] == {"pending": 14}
     assert (d["running"], d["last_failures"]) == ([], [])
     run_says = m.document("tag:nightly", ".run")
-    assert run_says["not_rebuilt"] == ["recent"] and run_says.items() <= d.items()
+    assert list(run_says["not_rebuilt"]) == ["recent"] and run_says.items() <= d.items()
     assert m.document("sessions", ".status").keys() | {"not_rebuilt"} == d.keys()
     # The month has a batch more, and takes in what lies in it.
     assert m.document("+monthly", "2024-08")["batches"] == 1
@@ -304,22 +305,39 @@ def test_read_only(family, mount):
     assert os.stat(m / "tag:nightly" / "2024").st_mode & 0o777 == 0o444
 
 
-def test_a_model_that_cannot_run_stands_in_the_way(project, warehouse, mount):
+def test_what_cannot_be_built_is_named_and_stands_in_nobodys_way(project, warehouse, mount):
     add_troubled(project)
     project.model("broken", READS, inputs=["sessions"], contract={"enforced": True})
     set_days(warehouse, FAILS, DAYS[1])
     m = mount(project, now=NOW)
     assert m.ls("sessions+") == ["broken", "sessions"]
+    assert "2 models: 1 can be built here, 1 cannot (see .model)" in m.log_text()
     for name in (RANGE, ".run", ".pending", "2024-09.pending"):
-        assert errno_of(os.utime, m / "sessions+" / name) == errno.EOPNOTSUPP, name
-        assert os.stat(m / "sessions+" / name).st_mode & 0o777 == 0o444, name
-    assert "broken" in m.document("sessions+", ".status")["last_refusal"]["message"]
-    assert asked_for(warehouse) == {}
-    # What holds none of its batches does not ask for any.
-    assert errno_of(m.build, "sessions", RANGE) == errno.EIO
+        assert os.stat(m / "sessions+" / name).st_mode & 0o777 == 0o644, name
+    d = m.document("sessions+", ".status")
+    assert list(d["not_rebuilt"]) == ["broken"] and "contract" in d["not_rebuilt"]["broken"]
+    assert d["batches"] == 14 and d["would_build"]["batches"] == 7
+    assert m.document("broken", ".status")["would_build"]["batches"] == 0
+    assert m.document("broken", ".status")["lag"] is None and m.document(".status")["lag"] == d["lag"]
+    assert errno_of(m.build, "sessions+", RANGE) == errno.EIO
+    assert asked_for(warehouse).keys() == set(DAYS)
     set_days(warehouse, FINE, DAYS[1])
     m.build("sessions+", ".failed")
     assert built(warehouse, "sessions") == dict.fromkeys(DAYS, 1)
+    os.utime(m / "sessions+" / ".run")
+    m.sync("sessions", ".run")
+    assert set(built(warehouse, "sessions")) == {f"2024-09-0{d}" for d in range(1, 8)}
+
+
+def test_where_nothing_can_be_built(project, warehouse, mount):
+    add_troubled(project)
+    project.model("broken", READS, inputs=["sessions"], contract={"enforced": True})
+    m = mount(project, now=NOW)
+    for name in (RANGE, ".run"):
+        assert errno_of(os.utime, m / "broken+" / name) == errno.EOPNOTSUPP, name
+        assert os.stat(m / "broken+" / name).st_mode & 0o777 == 0o444, name
+    assert "broken" in m.document("broken+", ".status")["last_refusal"]["message"]
+    assert asked_for(warehouse) == {}
 
 
 def test_a_selection_lasts_while_somebody_is_in_it(m):

@@ -72,6 +72,7 @@ static bool is_expected(const struct store_request *rq, const struct store_state
 	case BATCH_STALE:
 	case BATCH_DONE:
 		return idle && st->outcome == state_outcome((enum batch_state)rq->expected);
+	case BATCH_UNKNOWN: /* only the mount knows, and has compared it */
 	case BATCH_STATES:
 		break;
 	}

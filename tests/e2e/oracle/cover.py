@@ -2,7 +2,7 @@
 """Random names that together cover a period."""
 from . import calendar
 
-STATES = ("pending", "done", "partial", "stale", "failed", "skipped")
+STATES = ("unknown", "pending", "done", "partial", "stale", "failed", "skipped")
 
 
 def period(dice, model, last):

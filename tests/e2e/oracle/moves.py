@@ -82,7 +82,7 @@ def select(world, m):
     expression, models = world.dice.choice(list(SELECTIONS.items()))
     if world.dice.random() < 0.15:
         os.utime(m / expression / ".run")
-        world.oracle.ask([b for model in models for b in world.oracle.needed(model)])
+        world.oracle.ask(world.oracle.needed(*models))
         return f"touch {expression}/.run"
     name = names.of_selection(world.dice, world.oracle, models)
     expected = because(name)

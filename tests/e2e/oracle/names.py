@@ -6,7 +6,7 @@ from datetime import timedelta
 from . import calendar
 from .graph import BY_NAME, NOW
 
-SETS = ("failed", "pending", "queued", "skipped", "partial", "stale", "done")
+SETS = ("failed", "unknown", "pending", "queued", "skipped", "partial", "stale", "done")
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from . import calendar
 from .graph import BY_NAME, MODELS, NOW, Fails, text
 
-STATES = ("done", "partial", "stale", "failed", "skipped", "pending", "queued", "running")
+STATES = ("done", "partial", "stale", "failed", "skipped", "unknown", "pending", "queued", "running")
 
 
 class Batch:
@@ -73,13 +73,23 @@ class Oracle:
         for b in wanted:
             b.queued = True
 
-    def needed(self, model):
-        """What .run builds."""
+    def needed_alone(self, model):
         every = self.batches[model]
         recent = every[-1 - BY_NAME[model].lookback:]
         return [b for b in every if not b.frozen and (
             self.state(b) in ("pending", "failed", "skipped", "partial", "stale")
             or (self.state(b) == "done" and b in recent))]
+
+    def needed(self, *models):
+        """What .run builds of them, taken together: what that makes stale, and what is queued already, comes along."""
+        wanted = [b for model in models for b in self.needed_alone(model)]
+        found = True
+        while found:
+            found = [b for model in models for b in self.batches[model]
+                     if b not in wanted and not b.frozen and self.state(b) == "done"
+                     and any(i.queued or i in wanted for i in self.inputs(b))]
+            wanted += found
+        return wanted
 
     def settle(self):
         """Everything queued is built, in order, from the inputs as they are now."""

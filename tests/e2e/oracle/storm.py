@@ -115,7 +115,7 @@ class Storm:
             rows = [row[:2] if "id" in model.columns else row[1] for row in found[model.name]]
             assert len(rows) == len(set(rows)), f"{model.name} has rows twice"
             states = self.world.mounts[0].states(model.name)
-            assert not {"queued", "running", "pending"} & set(states.values()), (model.name, states)
+            assert not {"queued", "running", "unknown", "pending"} & set(states.values()), (model.name, states)
             for batch in self.world.oracle.batches[model.name]:
                 self.check_batch(batch, states[batch.name], found)
 
