@@ -183,10 +183,26 @@ enum build_outcome batch_failed(struct batch *x, int r)
 	return x->w->conn.pq ? judge(x) : judge_lost(x, r);
 }
 
+/* Whether the error stands before the query, in the list of the target's columns that are taken from it. */
+static bool names_target_column(const struct batch *x)
+{
+	const char *at = x->rows.failed == (int)x->inserted ? PQresultErrorField(x->rows.results[x->inserted],
+										 PG_DIAG_STATEMENT_POSITION)
+							    : NULL;
+	const char *query = strstr(x->insert.str, " from (\n");
+	return at && query && strtoll(at, NULL, 10) <= query - x->insert.str;
+}
+
 /* A right that is missing is named with its GRANT. */
 static void explain(struct batch *x)
 {
 	struct error why = {0};
+	if (strcmp(x->err.sqlstate, "42703") == 0 && names_target_column(x))
+		error_prefix(
+			&x->err,
+			"the query of %s no longer yields every column that %s has (let it yield the column, take "
+			"it out of the table, or set on_schema_change): ",
+			x->m->model->dir, x->m->target);
 	if (strcmp(x->err.sqlstate, "42501") == 0 && x->w->conn.pq &&
 	    check_rights(&x->w->conn, x->m, x->shape->oid, pg_deadline(x->w->store), &why) == -EACCES)
 		x->err = why;

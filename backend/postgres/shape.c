@@ -187,6 +187,10 @@ static void take_inputs(struct pg_model *const *models, size_t n, struct pg_shap
 		if (i == n)
 			continue;
 		const struct input *in = &models[i]->model->inputs[number];
+		if (pg_null(r, row, 2) && !shapes[i]->why_not.err)
+			error_set(&shapes[i]->why_not, EOPNOTSUPP,
+				  "%s has no column %s, which is its event_time, by which %s reads it",
+				  in->relation.rendered, in->event_time, models[i]->model->dir);
 		shapes[i]->types[number] = shape_type((uint32_t)pg_int(r, row, 2));
 		check_type(models[i]->model, shapes[i], shapes[i]->types[number], &in->relation,
 			   in->event_time, pg_text(r, row, 3));

@@ -90,6 +90,36 @@ def test_ignore_fills_the_columns_that_there_are(project, warehouse, mount):
     assert columns(warehouse) == ["id integer", "event_time timestamp without time zone", "val smallint"]
 
 
+def test_ignore_says_which_column_has_gone(project, warehouse, mount):
+    make_events(warehouse)
+    add_model(project, "ignore", "select id, event_time from {events}")
+    warehouse.sql(OLD)
+    m = mount(project, now=NOW)
+    message = fails(m)
+    assert "the query of sessions no longer yields every column" in message and 'column "gone" does not exist' in message
+
+
+def test_a_column_that_the_query_itself_lacks_is_another_matter(project, warehouse, mount):
+    make_events(warehouse)
+    add_model(project, "ignore", "select id, event_time, gone, val from {events}")
+    warehouse.sql(OLD)
+    message = fails(mount(project, now=NOW))
+    assert "no longer yields" not in message and 'column "gone" does not exist' in message
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_an_input_without_the_column_that_it_is_read_by(project, warehouse, mount, made):
+    make_events(warehouse)
+    add_model(project, "ignore")
+    if made:
+        warehouse.sql(OLD)
+    warehouse.sql("ALTER TABLE an.events RENAME event_time TO at")
+    m = mount(project, now=NOW)
+    fails(m)
+    message = m.document("sessions", ".model")["why_not"]
+    assert "has no column event_time, which is its event_time, by which sessions reads it" in message
+
+
 @pytest.mark.parametrize("mode", ["ignore", "append_new_columns", "fail"])
 def test_a_varchar_is_widened(project, warehouse, mount, mode):
     make_events(warehouse)
