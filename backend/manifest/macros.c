@@ -42,18 +42,24 @@ static bool add_called(struct macro_set *set, const json_t *of)
 }
 
 /*
- * Whether the macro comes with dbt or its adapter. What those macros do is known, so they are not searched.
+ * Whether the macro comes with dbt or its adapter, or with one that other adapters build upon. What those
+ * macros do is known, so they are not searched.
  */
 static bool is_dbts_own(const struct loader *l, const char *id)
 {
 	static const char prefix[] = "macro.dbt";
+	const char *const adapters[] = {l->catalog->adapter_type, "postgres", "spark"};
 	if (strncmp(id, prefix, sizeof(prefix) - 1) != 0)
 		return false;
 	id += sizeof(prefix) - 1;
 	if (*id == '.')
 		return true;
-	size_t len = strlen(l->catalog->adapter_type);
-	return len && *id == '_' && strncmp(id + 1, l->catalog->adapter_type, len) == 0 && id[1 + len] == '.';
+	for (size_t i = 0; i < sizeof(adapters) / sizeof(*adapters); i++) {
+		size_t len = strlen(adapters[i]);
+		if (len && *id == '_' && strncmp(id + 1, adapters[i], len) == 0 && id[1 + len] == '.')
+			return true;
+	}
+	return false;
 }
 
 static const char *place_of(struct loader *l, const json_t *macro)

@@ -221,6 +221,8 @@ static void test_runs(void **state)
 		     "}} {{ adapter.get_columns_in_relation(ref('src')) }} {{ ref('src') }}\""),
 		MACRO("macro.dbt.get_incremental_microbatch_sql"),
 		MACRO("macro.dbt_postgres.postgres__get_incremental_microbatch_sql"),
+		"{\"metadata\": {\"adapter_type\": \"redshift\"}, \"macros\": "
+		"{\"macro.dbt_postgres.postgres__get_merge_sql\": {\"macro_sql\": \"\"}}}",
 		MACRO("macro.p.my_get_merge_sql"),
 		MACRO("macro.p.materialization_table_default"),
 		"{\"metadata\": {\"dbt_schema_version\": "
