@@ -63,6 +63,10 @@ struct jinja_words {
  */
 void jinja_uses(const char *text, struct jinja_words uses[JINJA_USES]);
 
+/* Whether the text may name a relation, or change one: false says that no call and no change is found in it.
+ */
+bool jinja_names_relations(const char *text);
+
 /* Whether the tag only logs or configures, so that it puts nothing into the SQL. */
 bool jinja_is_silent(const struct jinja_part *part);
 

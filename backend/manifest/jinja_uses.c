@@ -154,9 +154,47 @@ static void uses_in(const struct jinja_part *part, struct jinja_words uses[JINJA
 	}
 }
 
+static bool holds_any(const char *text, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strstr(text, words[i]))
+			return true;
+	}
+	return false;
+}
+#define HOLDS_ANY(text, words) holds_any(text, words, sizeof(words) / sizeof(*(words)))
+
+bool jinja_names_relations(const char *text)
+{
+	static const char *const words[] = {"ref",   "source",	    "render",	   "include",
+					    "quote", "incorporate", "replace_path"};
+	return HOLDS_ANY(text, words);
+}
+
 void jinja_uses(const char *text, struct jinja_words uses[JINJA_USES])
 {
 	static const char internal[] = "__dbt_internal_microbatch";
+	/* What every use has one of. Most macros hold none, and models share them: this is all that they
+	 * cost. */
+	static const char *const words[] = {"batch",
+					    "incremental",
+					    "FULL_REFRESH",
+					    "full_refresh",
+					    "_query",
+					    "statement",
+					    "load_",
+					    "get_",
+					    "list_relations",
+					    "execute",
+					    "check_schema_exists",
+					    "run_started_at",
+					    "invocation",
+					    "thread_id",
+					    "flags",
+					    "now",
+					    "today"};
+	if (!HOLDS_ANY(text, words))
+		return;
 	struct jinja j = {.p = text, .end = text + strlen(text)};
 	struct jinja_part part;
 	while (jinja_next(&j, &part)) {

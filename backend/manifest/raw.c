@@ -252,6 +252,8 @@ static bool read_macro(void *ctx, const struct macro *macro)
 	rd.file = macro->file;
 	rd.text = &text;
 	rd.lexed = 0;
+	if (!jinja_names_relations(macro->sql))
+		return true;
 	while (jinja_next(&j, &part)) {
 		if (part.kind == JINJA_TEXT) {
 			strbuf_add(&text, part.text, (size_t)(part.end - part.text));
