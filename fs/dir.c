@@ -45,7 +45,9 @@ struct listing {
 	bool some_locked; /* inodes: without a number in the listing, the kernel looks their names up */
 	char *buf;
 	size_t size, used;
-	struct told *told; /* with plus: room for as many as fit into buf */
+	uint64_t generation; /* of the model at the latest look */
+	bool looked, moved;  /* it was another one at an earlier look */
+	struct told *told;   /* with plus: room for as many as fit into buf */
 	size_t n_told;
 };
 
@@ -180,6 +182,9 @@ static bool look_at(struct listing *l, ordinal first, ordinal count, struct batc
 
 	for (int i = 0; i < LOOKS; i++) {
 		uint64_t generation = backend_glances(fs->backend, model, first, count, glances);
+		l->moved |= l->looked && l->generation != generation;
+		l->generation = generation;
+		l->looked = true;
 		bool marked = l->inodes;
 		for (ordinal j = 0; marked && j < count; j++)
 			marked = kernel_cache_mark(&fs->kernel_cache, model, first + j,
@@ -215,6 +220,13 @@ static void list_batches(struct listing *l, off_t off)
 	}
 }
 
+/* Something of the model has changed since it was looked at. */
+static void recheck(const struct listing *l)
+{
+	for (size_t i = 0; i < l->n_told; i++)
+		announce_recheck(l->fs, l->dir.model, l->told[i].batch, &l->told[i].glance);
+}
+
 static void list(struct fs *fs, fuse_req_t req, const struct node *dir, size_t size, off_t off, bool plus)
 {
 	auto_selection struct selection_dir *selection = fs_selection_of(fs, dir);
@@ -242,8 +254,8 @@ static void list(struct fs *fs, fuse_req_t req, const struct node *dir, size_t s
 		}
 		fuse_reply_buf(req, l.buf, l.used);
 	}
-	for (size_t i = 0; i < l.n_told; i++)
-		announce_recheck(fs, dir->model, l.told[i].batch, &l.told[i].glance);
+	if (l.n_told && (l.moved || backend_generation(fs->backend, dir->model) != l.generation))
+		recheck(&l);
 	free(l.told);
 	free(l.buf);
 }
