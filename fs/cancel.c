@@ -3,10 +3,10 @@
 
 #include "fs/access.h"
 #include "fs/fixed_names.h"
+#include "fs/inode.h"
 #include "fs/lookup.h"
 #include "fs/name.h"
 #include "fs/node.h"
-#include "fs/inode.h"
 #include "fs/private.h"
 #include "fs/refuse.h"
 #include "fs/scope.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/failure_snapshot.h"
-#include "fs/scope.h"
 
 #include <stdlib.h>
+
+#include "fs/scope.h"
 
 /* Neighbours that are wrong since attempts of the same number. */
 struct run {

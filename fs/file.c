@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/file.h"
 
+#include <fcntl.h>
+
 #include "fs/announce.h"
 #include "fs/claim.h"
 #include "fs/document.h"
 #include "fs/handle.h"
+#include "fs/inode.h"
 #include "fs/lookup.h"
 #include "fs/node.h"
-#include "fs/inode.h"
 #include "fs/private.h"
 #include "fs/progress.h"
 #include "fs/reason.h"
 #include "fs/scope.h"
 #include "fs/trigger.h"
 #include "fs/wait.h"
-
-#include <fcntl.h>
 
 static int check_read(struct fs *fs, const struct node *n)
 {

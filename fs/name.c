@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/name.h"
-#include "fs/node.h"
 
 #include <errno.h>
 #include <string.h>
+
+#include "fs/node.h"
 
 /* Cuts `tail` off the text's end. */
 static bool strip(const char *text, size_t *len, const char *tail)

@@ -5,14 +5,14 @@
 
 #include "fs/announce.h"
 #include "fs/compat.h"
-#include "fs/name_grace.h"
 #include "fs/fs.h"
 #include "fs/handle.h"
 #include "fs/interned.h"
 #include "fs/kernel_cache.h"
-#include "fs/renderer.h"
+#include "fs/name_grace.h"
 #include "fs/node.h"
 #include "fs/own_inode.h"
+#include "fs/renderer.h"
 #include "fs/scope.h"
 #include "fs/selection.h"
 #include "fs/wait.h"
@@ -44,8 +44,8 @@ struct fs {
 
 	pthread_t thread; /* the FUSE thread; set before the announcer starts */
 	bool started;
-	struct walkers walkers;
-	struct fuse_buf buf; /* the FUSE thread's, until it has been joined */
+	struct walkers walkers; /* the FUSE thread's, as the following, until it has been joined */
+	struct fuse_buf buf;
 
 	pthread_mutex_t lock; /* for everything below; innermost */
 	enum fs_stage stage;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A refusal that is decided here, kept for the document of the file that it is about. FUSE thread. */
+/* A refusal that is decided here, kept for the document of the file that it is about. Any thread, as long
+ * as the request is not answered. */
 #ifndef BATCHFS_FS_REFUSE_H
 #define BATCHFS_FS_REFUSE_H
 

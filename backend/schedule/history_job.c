@@ -17,19 +17,13 @@
 #define LOOK_US	 200000
 #define RETRY_US 1000000
 
-/* With the lock. */
-static uint64_t changes_of(const struct backend *b, slot model)
-{
-	return model < 0 ? b->changes : b->runtime[model].generation;
-}
-
 /* With the lock: one that has been read before and may have grown. */
 static struct backend_history *due_history(const struct backend *b, int64_t now)
 {
 	struct backend_history *h;
 	LIST_FOREACH(h, &b->histories, link)
 	{
-		if (h->cursor && now >= h->not_before && h->changes != changes_of(b, h->model))
+		if (h->cursor && now >= h->not_before && h->changes != history_changes(b, h->model))
 			return h;
 	}
 	return NULL;
@@ -78,7 +72,7 @@ static int refresh(struct lane *l, struct backend_history *h, struct error *err)
 	uint64_t changes;
 	{
 		LOCKED(&b->lock);
-		changes = changes_of(b, h->model);
+		changes = history_changes(b, h->model);
 	}
 	int r = read_lines(l, h, &lines, err);
 	LOCKED(&b->lock);

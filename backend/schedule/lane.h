@@ -34,16 +34,17 @@ struct lane_job {
  */
 typedef bool lane_source_fn(struct backend *b, int64_t now_us, struct lane_job *job, int64_t *next_us);
 
+/* Immutable once the thread runs, but for the worker. */
 struct lane {
-	struct backend *b;		/* immutable, as everything but the worker once the thread runs */
-	const char *name;		/* as worker_open() of builder.h takes it */
-	lane_source_fn **sources;	/* NULL ends them */
-	void (*end)(struct backend *b); /* its thread ends: nothing of its sources will be done. NULL: nothing
-					   to say */
+	struct backend *b;
+	const char *name;	  /* as worker_open() of builder.h takes it */
+	lane_source_fn **sources; /* NULL ends them */
+	/* Its thread ends, and nothing of its sources will be done. NULL: nobody has to know. */
+	void (*end)(struct backend *b);
 	pthread_t thread;
 	pthread_cond_t wake;
-	struct open_worker
-		*worker; /* with the lock, or on the lane's thread, which alone changes it; NULL: none now */
+	/* Changed by the lane's thread alone, with the lock; others read it with the lock. NULL: none now. */
+	struct open_worker *worker;
 };
 
 void lane_init(struct lane *l, const pthread_condattr_t *monotonic);
