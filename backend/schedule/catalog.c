@@ -142,7 +142,7 @@ static struct held_catalog *swap(struct backend *b, struct taking *t)
 	}
 	b->changes++;
 	b->woken = true;
-	pthread_cond_broadcast(&b->slow_wake);
+	lane_wake(&b->look_lane);
 	return former;
 }
 

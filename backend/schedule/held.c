@@ -99,7 +99,7 @@ void held_add(struct backend *b, const struct backend_request *r, uint64_t *tick
 		if (b->threads && !b->stopping) {
 			STAILQ_INSERT_TAIL(&b->held, h, link);
 			b->held_due = true;
-			pthread_cond_signal(&b->slow_wake);
+			lane_wake(&b->look_lane);
 			return;
 		}
 	}

@@ -3,6 +3,8 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/clock.h"
+#include "backend/base/error.h"
+#include "backend/base/log.h"
 #include "backend/engine.h"
 #include "backend/schedule/runtime.h"
 
@@ -44,6 +46,7 @@ static void wait_until(struct lane *l, int64_t until_us)
 	}
 }
 
+#define PAUSE_US 1000000
 /* A connection costs the server a process: not one for each file of a listing. */
 #define LINGER_US 2000000
 
@@ -55,6 +58,8 @@ static bool next_turn(struct lane *l, struct lane_job *job, struct open_worker *
 	*job = (struct lane_job){.model = SLOT_NONE};
 	*useless = NULL;
 	LOCKED(&l->b->lock);
+	while (!l->b->control_done && clock_monotonic_us() < l->pause_until)
+		wait_until(l, l->pause_until);
 	while (!l->b->control_done && !find_job(l, job, &next_us)) {
 		/* Not while somebody may interrupt it. */
 		bool idle = next_us == INT64_MAX && l->worker && !l->b->stopping;
@@ -87,9 +92,16 @@ void *lane_main(void *arg)
 
 int lane_worker(struct lane *l, struct open_worker **out, struct error *err)
 {
+	struct error why = {0};
 	struct open_worker *worker = l->worker;
-	int r = worker ? 0 : builder_worker_open(l->b->store, l->name, &worker, err);
+	int r = worker ? 0 : builder_worker_open(l->b->store, l->name, &worker, &why);
 
+	if (r < 0) {
+		log_error(l->b->config.log, "the lane for %s has no worker: %s", l->name, why.text);
+		l->pause_until = clock_monotonic_us() + PAUSE_US;
+	}
+	if (r < 0 && err)
+		*err = why;
 	if (r == 0 && !l->worker) {
 		LOCKED(&l->b->lock);
 		l->worker = worker;

@@ -25,7 +25,8 @@ struct open_worker;
 struct lane_job {
 	void (*run)(struct lane *l, const struct lane_job *job); /* on the lane's thread, without the lock */
 	slot model;
-	void *what; /* its source's */
+	void *what; /* its source's, as the following */
+	int kind;
 };
 
 /*
@@ -43,6 +44,7 @@ struct lane {
 	void (*end)(struct backend *b);
 	pthread_t thread;
 	pthread_cond_t wake;
+	int64_t pause_until; /* its thread's, monotonic */
 	/* Changed by the lane's thread alone, with the lock; others read it with the lock. NULL: none now. */
 	struct open_worker *worker;
 };
@@ -56,7 +58,10 @@ void *lane_main(void *lane);
 /* With the lock: a source has something to do, or the end has come. */
 void lane_wake(struct lane *l);
 
-/* On its thread, for a job: the worker, opened if there is none. 0 or -errno. */
+/*
+ * On its thread, for a job: the worker, opened if there is none. 0, or -errno (no memory): that is logged,
+ * and the lane does nothing for a second.
+ */
 int lane_worker(struct lane *l, struct open_worker **out, struct error *err);
 
 /* Any other thread, without the lock, when the backend is stopping: ends what its worker does. */

@@ -47,7 +47,7 @@ void look_begin_anew(struct backend *b, slot model)
 	m->prepared = false;
 	m->look_at = 0;
 	m->looked_at = 0;
-	pthread_cond_signal(&b->slow_wake);
+	lane_wake(&b->look_lane);
 	touch_model(b, model);
 }
 
@@ -351,7 +351,7 @@ static void ask(struct backend *b, slot model)
 	struct model_runtime *m = &b->runtime[model];
 	m->asked++;
 	m->look_at = 0;
-	pthread_cond_signal(&b->slow_wake);
+	lane_wake(&b->look_lane);
 }
 
 void backend_look(struct backend *b, const slot *models, size_t n, bool now,

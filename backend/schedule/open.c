@@ -45,12 +45,13 @@ static void locks_init(struct backend *b)
 	refusals_init(&b->refusals);
 	pthread_cond_init(&b->idle, &monotonic);
 	pthread_cond_init(&b->paused, &monotonic);
-	pthread_cond_init(&b->slow_wake, &monotonic);
+	lane_init(&b->look_lane, &monotonic);
 	pthread_cond_init(&b->cancel_wake, &monotonic);
 	lane_init(&b->history_lane, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 }
 
+static lane_source_fn *look_sources[] = {held_source, refusal_source, look_source, NULL};
 static lane_source_fn *history_sources[] = {history_source, prune_source, NULL};
 
 static struct backend *backend_new(const struct backend_config *config)
@@ -76,6 +77,7 @@ static struct backend *backend_new(const struct backend_config *config)
 	STAILQ_INIT(&b->look_waits);
 	STAILQ_INIT(&b->held);
 	LIST_INIT(&b->histories);
+	b->look_lane = (struct lane){.b = b, .name = "looks", .sources = look_sources};
 	b->history_lane =
 		(struct lane){.b = b, .name = "history", .sources = history_sources, .end = history_end};
 	locks_init(b);
@@ -122,7 +124,7 @@ static void wake_all(struct backend *b)
 	LOCKED(&b->lock);
 	b->control_done = true;
 	control_wake(b);
-	pthread_cond_broadcast(&b->slow_wake);
+	lane_wake(&b->look_lane);
 	pthread_cond_broadcast(&b->cancel_wake);
 	lane_wake(&b->history_lane);
 	reloader_wake(b);
@@ -144,7 +146,7 @@ static int start_service(struct backend *b)
 		void *arg;
 		pthread_t *thread;
 	} all[] = {{control_main, b, &b->control},
-		   {slow_main, b, &b->slow},
+		   {lane_main, &b->look_lane, &b->look_lane.thread},
 		   {cancel_main, b, &b->canceller},
 		   {reloader_main, b, &b->reloader},
 		   {lane_main, &b->history_lane, &b->history_lane.thread}};
@@ -217,13 +219,7 @@ void backend_hurry(struct backend *b)
 
 static void interrupt_all(struct backend *b)
 {
-	struct open_worker *slow;
-	{
-		LOCKED(&b->lock);
-		slow = b->slow_worker;
-	}
-	if (slow)
-		builder_interrupt(slow);
+	lane_interrupt(&b->look_lane);
 	lane_interrupt(&b->history_lane);
 	for (int i = 0; i < b->config.jobs; i++) {
 		struct open_worker *w;
@@ -240,7 +236,7 @@ static void end_threads(struct backend *b)
 {
 	wake_all(b);
 	pthread_join(b->control, NULL);
-	pthread_join(b->slow, NULL);
+	pthread_join(b->look_lane.thread, NULL);
 	pthread_join(b->canceller, NULL);
 	pthread_join(b->history_lane.thread, NULL);
 	pthread_join(b->reloader, NULL);
@@ -285,7 +281,7 @@ void backend_stop(struct backend *b)
 		for (int i = 0; i < b->config.jobs; i++)
 			take_back_range(&b->workers[i], (struct ordinal_range){0, UINT32_MAX});
 		control_wake(b);
-		pthread_cond_broadcast(&b->slow_wake);
+		lane_wake(&b->look_lane);
 	}
 	if (!wait_idle(b, (int64_t)b->config.drain_s * 1000000, true)) {
 		log_info(b->config.log, "the drain is over: what still runs goes back to the queue");
@@ -316,7 +312,7 @@ void backend_close(struct backend *b)
 		pthread_cond_destroy(&b->workers[i].wake);
 	lane_fini(&b->history_lane);
 	pthread_cond_destroy(&b->cancel_wake);
-	pthread_cond_destroy(&b->slow_wake);
+	lane_fini(&b->look_lane);
 	pthread_cond_destroy(&b->paused);
 	pthread_cond_destroy(&b->idle);
 	refusals_fini(&b->refusals);

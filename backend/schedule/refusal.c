@@ -86,7 +86,7 @@ static void prepared(struct backend *b, slot model, int r, const struct store_ta
 		m->prepared = true;
 		m->refused_at = clock_monotonic_us() + LOOK_AGAIN_US;
 		/* There may be a table now that the clock has looked at, or a refusal. */
-		pthread_cond_signal(&b->slow_wake);
+		lane_wake(&b->look_lane);
 	} else if (r == -ETIMEDOUT) {
 		/* Each time the connection is lost over it: that may be its own doing. */
 		if (!back_off(m, &m->lost))

@@ -106,7 +106,7 @@ void restart_target(void *ctx, slot model, const struct store_target *target)
 			look_begin_anew(b, model);
 		touch_model(b, model);
 		b->held_due = true;
-		pthread_cond_signal(&b->slow_wake);
+		lane_wake(&b->look_lane);
 	}
 	changed(b, model, backend_existing(b, model));
 	changed_readers(b, model, backend_existing(b, model));

@@ -70,6 +70,7 @@ struct backend {
 	int64_t prune_at;   /* monotonic: not earlier */
 	/* Apart from the looks, which may be reading a table for minutes. */
 	struct lane history_lane;
+	struct lane look_lane;
 
 	struct manifest_news manifest;
 	struct catalog *coming; /* the newest manifest, until the control thread takes it over; NULL: none */
@@ -78,10 +79,8 @@ struct backend {
 	bool reload_asked; /* without waiting for the file to change */
 	int reload_fd;	   /* immutable: an eventfd that wakes the reloader */
 
-	pthread_t control, slow, canceller, reloader;
-	bool threads;			 /* they run */
-	struct open_worker *slow_worker; /* NULL: the slow lane is not up */
-	pthread_cond_t slow_wake;	 /* a table is to be looked at, or the end */
+	pthread_t control, canceller, reloader;
+	bool threads; /* they run */
 	struct look_waits look_waits;
 	struct held_requests held;
 	bool held_due; /* a table has been looked at, or cannot be: what waited for that goes on */

@@ -61,7 +61,7 @@ static void sink_state(void *ctx, const struct store_state *s)
 		/* By another mount, which has made the table if there was none. */
 		if (built && threads && !b->runtime[s->model].exists) {
 			b->runtime[s->model].exists = true;
-			pthread_cond_signal(&b->slow_wake);
+			lane_wake(&b->look_lane);
 		}
 	}
 	struct ordinal_range batches = {s->batch, s->batch + 1};
