@@ -114,3 +114,29 @@ def bench_news(bench):
                     time.sleep(0.0005)
                 times.append(time.perf_counter() - start)
     bench.row("a commit on one mount to ls on another / 1 s", times[1:], [1.0], 1)
+
+
+def bench_look(bench):
+    """A look at 1,100 days of a million rows, in which nothing has changed, against the bare grouped query."""
+    for title, index, limit in (("an index leads with event_time", True, 0.5), ("no index", False, 2)):
+        warehouse = bench.warehouse()
+        make_events(warehouse, 1100, 910)
+        warehouse.sql("CREATE TABLE an.m AS SELECT * FROM an.events")
+        if index:
+            warehouse.sql("CREATE INDEX ON an.m (event_time)")
+        warehouse.sql("VACUUM ANALYZE an.m")
+        project = event_project(bench, warehouse, "m")
+        with bench.mount(project, "now=2026-01-05T12:00:00", "look=0") as mount:
+            def look(mount=mount):
+                os.utime(mount / "m" / ".adopt")
+                mount.sync("m", ".adopt")
+
+            def count(warehouse=warehouse):
+                warehouse.sql("SELECT date_trunc('day', event_time), count(*) FROM an.m GROUP BY 1")
+            look()
+            assert list(mount.states("m").values()).count("done") == 1100
+            ours, other = [], []
+            for _ in range(bench.rounds):
+                ours.append(seconds(look))
+                other.append(seconds(count))
+        bench.row(f"a look, {title} / grouped query", ours, other, limit)
