@@ -252,6 +252,8 @@ def test_a_model(project, warehouse, mount):
     assert isinstance(notes, list)
     wait_until(lambda: TIME.fullmatch(m.document("sessions", ".model")["looked_at"] or ""), what="it is looked at")
     d.pop("looked_at")
+    sql = d.pop("sql")
+    assert sql["from"] == "manifest" and TIME.fullmatch(sql["compiled_at"])
     assert d == {
         "name": "sessions", "package": "proj", "unique_id": "model.proj.sessions",
         "relation": warehouse.relation("sessions"), "event_time": "event_time", "batch_size": "day",
