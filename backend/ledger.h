@@ -230,6 +230,9 @@ void ledger_mark_skipping(struct ledger *l, slot model, struct ordinal_range bat
  */
 bool ledger_waits_for_other_code(const struct ledger *l, slot model, ordinal batch, int64_t *at);
 
+/* Cheaply, whether anything of the model may wait for other SQL: false is certain. */
+bool ledger_may_wait_for_other_code(const struct ledger *l, slot model);
+
 /* When the request was made, us; 0: it is not known. */
 int64_t ledger_asked_at(const struct ledger *l, int64_t request);
 

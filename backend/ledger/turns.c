@@ -116,6 +116,18 @@ bool ledger_waits_for_other_code(const struct ledger *l, slot model, ordinal bat
 	return true;
 }
 
+bool ledger_may_wait_for_other_code(const struct ledger *l, slot model)
+{
+	const struct model_state *m = model_state_of(l, model);
+	const struct open_request *r;
+	TAILQ_FOREACH(r, &m->requests, link)
+	{
+		if (r->recorded->foreign)
+			return true;
+	}
+	return m->requeued > 0;
+}
+
 int64_t ledger_asked_at(const struct ledger *l, int64_t request)
 {
 	const struct recorded_request *k = recorded_find(l, request);

@@ -146,21 +146,6 @@ static struct held_catalog *swap(struct backend *b, struct taking *t)
 	return former;
 }
 
-/* Whoever waits for what is only queued of a model that has gone waits no longer, whether or not another
- * mount goes on with it. */
-static void tell_gone(struct backend *b, slot model)
-{
-	struct ordinal_range all;
-	bool queued;
-	{
-		LOCKED(&b->lock);
-		queued = models_gone(b->models, model) && ledger_queued(b->ledger, model) > 0;
-		all = ledger_recorded(b->ledger, model);
-	}
-	if (queued)
-		b->listener.cancelled(b->listener.ctx, model, all, false);
-}
-
 /* Names before attributes: whoever looks at once finds the new ones. */
 static void tell(struct backend *b, const struct taking *t)
 {
@@ -171,8 +156,6 @@ static void tell(struct backend *b, const struct taking *t)
 			models[n++] = s;
 	if (b->listener.models && n)
 		b->listener.models(b->listener.ctx, models, n);
-	for (size_t i = 0; b->listener.cancelled && i < n; i++)
-		tell_gone(b, models[i]);
 	for (size_t i = 0; i < n; i++)
 		changed(b, models[i], backend_existing(b, models[i]));
 }

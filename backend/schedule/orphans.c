@@ -116,7 +116,7 @@ static bool waits_for_other_code(const struct backend *b, slot model)
 {
 	struct ordinal_range rest = ledger_recorded(b->ledger, model);
 	int64_t at;
-	while (rest.first < rest.end) {
+	while (ledger_may_wait_for_other_code(b->ledger, model) && rest.first < rest.end) {
 		struct ledger_waiting w = ledger_next_waiting(b->ledger, model, rest, true);
 		if (w.batches.first < w.batches.end &&
 		    ledger_waits_for_other_code(b->ledger, model, w.batches.first, &at))

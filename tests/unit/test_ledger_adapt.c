@@ -68,8 +68,10 @@ static void other_sql(void **state)
 	strcpy(other.code, "c2");
 	ask(l, 0, 1, 0, 2);
 	assert_false(ledger_waits_for_other_code(l, 0, first_day, &at));
+	assert_false(ledger_may_wait_for_other_code(l, 0));
 	assert_int_equal(ledger_adapt(l, 0, &other), 0);
 	assert_true(ledger_waits_for_other_code(l, 0, first_day, &at));
+	assert_true(ledger_may_wait_for_other_code(l, 0));
 	assert_int_equal(next_run(l, 2).count, 0);
 	/* The request is made for the SQL that is there now. */
 	struct store_request_row r = {.id = 1,
