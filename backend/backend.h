@@ -145,7 +145,7 @@ int64_t backend_changed_at(const struct backend *b, slot model);
 struct backend_part {
 	slot model;
 	struct ordinal_range batches;
-	unsigned states; /* 1u << enum batch_state; 0: whatever state they are in */
+	unsigned states; /* 1u << enum batch_state, SET_CHANGED; 0: whatever state they are in */
 };
 
 /* A file, as far as its document says what was refused of it. */

@@ -19,6 +19,11 @@ enum batch_state {
 	BATCH_STATES,
 };
 
+/* Beside the states, in a set of them: what was built with other SQL than its model has now, whatever its
+ * state. */
+#define SET_CHANGED	 (1u << BATCH_STATES)
+#define SET_CHANGED_NAME "changed"
+
 /* "running" ... "done": the suffix in a listing (but for done) and the word in a document. */
 const char *batch_state_name(enum batch_state state);
 

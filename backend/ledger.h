@@ -195,6 +195,9 @@ enum batch_state ledger_glance(const struct ledger *l, slot model, ordinal batch
 void ledger_build_times(const struct ledger *l, slot model, ordinal batch, int64_t *started,
 			int64_t *finished);
 
+/* Whether it was last built with other SQL than the model has now. What was adopted: nobody knows. */
+bool ledger_changed(const struct ledger *l, slot model, ordinal batch);
+
 /* Whether its rows were there before batchfs was: when it was built nobody knows. */
 bool ledger_adopted(const struct ledger *l, slot model, ordinal batch);
 

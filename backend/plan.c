@@ -126,6 +126,12 @@ bool plan_stale(const struct ledger *l, const struct models *ms, slot model, ord
 	return stale;
 }
 
+bool plan_in_set(const struct ledger *l, slot model, ordinal batch, enum batch_state state, unsigned set)
+{
+	return !set || (set >> state & 1) != 0 ||
+	       ((set & SET_CHANGED) != 0 && ledger_changed(l, model, batch));
+}
+
 enum batch_state plan_state(const struct ledger *l, const struct models *ms, slot model, ordinal batch)
 {
 	enum batch_state state = ledger_state(l, model, batch);

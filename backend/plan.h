@@ -60,6 +60,10 @@ bool plan_stale(const struct ledger *l, const struct models *ms, slot model, ord
 /* The batch's state with everything that other models make of it. */
 enum batch_state plan_state(const struct ledger *l, const struct models *ms, slot model, ordinal batch);
 
+/* Whether the batch, which is in this state, is one of the set: 1u << state, SET_CHANGED; 0: every batch is.
+ */
+bool plan_in_set(const struct ledger *l, slot model, ordinal batch, enum batch_state state, unsigned set);
+
 struct plan_next plan_next(struct ledger *l, const struct models *ms, const struct plan_gate *gates,
 			   unsigned jobs, size_t *turn);
 

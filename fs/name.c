@@ -53,10 +53,12 @@ static int parse_batches(const enum batch_size *size, const char *text, size_t l
 	const char *dot = memchr(text, '.', len);
 	size_t base_len = dot ? (size_t)(dot - text) : len;
 	const char *dashes = memmem(text, base_len, "--", 2);
-	enum batch_state state;
+	enum batch_state state = BATCH_STATES;
+	bool changed = dot && len - base_len - 1 == strlen(SET_CHANGED_NAME) &&
+		       memcmp(dot + 1, SET_CHANGED_NAME, len - base_len - 1) == 0;
 
 	out->kind = NODE_RANGE;
-	if (dot && !batch_state_parse(dot + 1, len - base_len - 1, &state))
+	if (dot && !changed && !batch_state_parse(dot + 1, len - base_len - 1, &state))
 		return -ENOENT;
 	int r = 0;
 	if (base_len == 0)
@@ -67,12 +69,13 @@ static int parse_batches(const enum batch_size *size, const char *text, size_t l
 		r = parse_single(size, text, base_len, out);
 	if (r || !dot)
 		return r;
-	if (out->kind == NODE_BATCH && state == BATCH_DONE)
+	/* No suffix in a listing: a name of one batch is no set. */
+	if (out->kind == NODE_BATCH && (changed || state == BATCH_DONE))
 		return -ENOENT;
 	if (out->kind == NODE_BATCH)
 		out->suffix = suffix_of(state);
 	else
-		out->states = 1u << state;
+		out->states = changed ? SET_CHANGED : 1u << state;
 	return 0;
 }
 

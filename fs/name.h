@@ -28,7 +28,7 @@ struct name {
 	enum node_kind kind;
 	struct span span;	      /* of what names batches */
 	struct ordinal_range batches; /* the same, of the model's size; not clipped to what exists */
-	unsigned states;	      /* of a set: 1u << enum batch_state; else 0 */
+	unsigned states;	      /* of a set: 1u << enum batch_state, or SET_CHANGED; else 0 */
 	uint8_t suffix;		      /* of a single batch */
 	size_t len;		      /* of the text, without .sql or .progress */
 };

@@ -73,7 +73,9 @@ bool scope_share_unsettled(const struct backend *b, const struct scope *p, const
 			.model = one->model,
 			.batches.first = max_ordinal(one->batches.first, other->batches.first),
 			.batches.end = min_ordinal(one->batches.end, other->batches.end),
-			.states = STATES_UNSETTLED & (other->states ? other->states : ~0u),
+			/* What is changed may be queued or running, too. */
+			.states = STATES_UNSETTLED &
+				  (other->states && !(other->states & SET_CHANGED) ? other->states : ~0u),
 		};
 		if (scope_only_runs(p))
 			both.states &= ~(1u << BATCH_QUEUED);

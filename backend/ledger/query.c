@@ -202,6 +202,16 @@ ordinal ledger_next_built(const struct ledger *l, slot model, struct ordinal_ran
 	return range.end;
 }
 
+bool ledger_changed(const struct ledger *l, slot model, ordinal batch)
+{
+	const struct model_state *m = model_state_of(l, model);
+	const struct cell *c = cell_find(m, batch);
+	if (!c || !cell_built(c) || c->adopted)
+		return false;
+	const struct code_entry *code = origin_of(l, c)->code;
+	return code && *code->code && strcmp(code->code, m->code) != 0;
+}
+
 bool ledger_adopted(const struct ledger *l, slot model, ordinal batch)
 {
 	const struct cell *c = cell_find(model_state_of(l, model), batch);

@@ -13,6 +13,7 @@
 #include "backend/base/clock.h"
 #include "backend/engine.h"
 #include "backend/ledger.h"
+#include "backend/plan.h"
 #include "backend/schedule/ask.h"
 #include "backend/schedule/cancel.h"
 #include "backend/schedule/changes.h"
@@ -204,7 +205,7 @@ static void cancel_part(struct canceller *c, const struct backend_part *p)
 	struct ordinal_range stretch = {p->batches.first, p->batches.first}, rest = p->batches;
 	while ((rest.first = ledger_next_unsettled(c->b->ledger, p->model, rest)) < rest.end) {
 		enum batch_state s = ledger_state(c->b->ledger, p->model, rest.first);
-		bool meant = !p->states || (p->states >> s & 1) != 0;
+		bool meant = plan_in_set(c->b->ledger, p->model, rest.first, s, p->states);
 		if (meant && stretch.first == stretch.end)
 			stretch.first = rest.first;
 		if (meant)

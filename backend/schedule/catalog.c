@@ -129,7 +129,6 @@ static struct held_catalog *swap(struct backend *b, struct taking *t)
 	models_swap(b->models);
 	take_back_unbegun(b, t);
 	b->others_at = 0;
-	b->manifest = (struct manifest_news){.loaded_at = clock_now_us(b->config.clock)};
 	for (slot s = 0; s < t->n; s++) {
 		if (t->facts[s])
 			new_target(b, s, &t->targets[s], !other_code || other_code[s]);
@@ -175,6 +174,8 @@ int catalog_take_over(struct backend *b, struct catalog *catalog, struct error *
 	if (r == 0) {
 		catalog_drop(swap(b, &t));
 		tell(b, &t);
+		LOCKED(&b->lock);
+		b->manifest = (struct manifest_news){.loaded_at = clock_now_us(b->config.clock)};
 	} else if (prepared) {
 		LOCKED(&b->lock);
 		models_abandon(b->models);

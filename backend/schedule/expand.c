@@ -120,7 +120,7 @@ static void add_states(struct backend *b, const struct backend_part *p, struct s
 {
 	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
 		enum batch_state s = plan_state(b->ledger, b->models, p->model, o);
-		if ((p->states >> s & 1) == 0)
+		if (!plan_in_set(b->ledger, p->model, o, s, p->states))
 			continue;
 		if (ledger_frozen(b->ledger, p->model, o, NULL))
 			out->frozen++;

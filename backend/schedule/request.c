@@ -121,7 +121,8 @@ size_t backend_count(const struct backend *b, const struct backend_part *parts, 
 		const struct backend_part *p = &parts[i];
 		for (ordinal o = p->batches.first; o < p->batches.end; o++)
 			n += !p->states ||
-			     (p->states >> plan_state(b->ledger, b->models, p->model, o) & 1) != 0;
+			     plan_in_set(b->ledger, p->model, o,
+					 plan_state(b->ledger, b->models, p->model, o), p->states);
 	}
 	return n;
 }

@@ -43,7 +43,10 @@ void backend_count_states(const struct backend *b, const struct backend_part *pa
 	for (size_t i = 0; i < n_parts; i++) {
 		struct backend_part whole = parts[i];
 		struct report_summary one = {0};
-		whole.states = 0;
+		/* The states alone do not tell what is changed. */
+		bool counted = (whole.states & SET_CHANGED) != 0;
+		if (!counted)
+			whole.states = 0;
 		LOCKED(v->lock);
 		const struct report_kept *kept =
 			summary_is_whole(v, &whole, now) ? summary_kept(v, whole.model, now) : NULL;
@@ -51,7 +54,7 @@ void backend_count_states(const struct backend *b, const struct backend_part *pa
 		if (!kept)
 			summary_count(v, &whole, false, now, &one, NULL, NULL);
 		for (int state = 0; state < BATCH_STATES; state++)
-			if (!parts[i].states || (parts[i].states >> state & 1) != 0)
+			if (counted || !parts[i].states || (parts[i].states >> state & 1) != 0)
 				counts[state] += s->states[state];
 	}
 }

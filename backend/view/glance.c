@@ -196,7 +196,7 @@ static int verdict_of(const struct snapshot *v, const struct backend_part *p, bo
 {
 	for (ordinal o = p->batches.first; o < p->batches.end; o++) {
 		enum batch_state s = ledger_state(v->ledger, p->model, o);
-		if (p->states && !(p->states >> s & 1))
+		if (!plan_in_set(v->ledger, p->model, o, s, p->states))
 			continue;
 		if (batch_state_traits(s)->wrong)
 			return -EIO;

@@ -21,7 +21,7 @@ void summary_count(const struct snapshot *v, const struct backend_part *p, bool 
 		const char *reason = run ? plan_run_reason(m, info.state, o, newest) : "requested";
 		if (!here || info.frozen)
 			reason = NULL;
-		if (!p->states || (p->states >> info.state & 1) != 0)
+		if (plan_in_set(v->ledger, p->model, o, info.state, p->states))
 			report_count(s, o, &info, reason);
 		if (standing)
 			report_note(standing, p->model, m, o, &info);
@@ -65,7 +65,8 @@ void summary_add_frozen(const struct snapshot *v, const struct backend_part *p, 
 		struct ordinal_range found = ledger_next_frozen(v->ledger, p->model, rest);
 		for (ordinal o = found.first; o < found.end; o++)
 			if (!p->states ||
-			    (p->states >> plan_state(v->ledger, v->models, p->model, o) & 1) != 0)
+			    plan_in_set(v->ledger, p->model, o, plan_state(v->ledger, v->models, p->model, o),
+					p->states))
 				report_frozen_add(out, models_at(v->models, p->model), o);
 		rest.first = found.end;
 	}
