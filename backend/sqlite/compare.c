@@ -205,7 +205,7 @@ static int record_some(struct recording *x, const struct found_batch *holding, s
 	if (r == 0)
 		r = target_is_known(x->w->db, x->w->edition->model, x->qm.table_id, &known, err);
 	if (r == 0 && !known)
-		r = error_set(err, EAGAIN, "%s is not the table that was known", x->qm.model->dir);
+		r = error_set(err, EAGAIN, "%s is not the table that was known", x->w->edition->model->dir);
 	if (r == 0)
 		r = recording_open(x, err);
 	if (r == 0)
