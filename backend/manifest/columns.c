@@ -63,7 +63,7 @@ static int load_constraint(struct loader *l, const struct model *m, const struct
 		r = get_strings(at, "to_columns", l->arena, &out->to_columns);
 	if (!r && !(out->to = load_to(l, m, out->to)))
 		r = place_wrong(at, "to", json_object_get(at->object, "to"),
-				"which is no model that it names");
+				"which names no model that this one reads");
 	return r;
 }
 

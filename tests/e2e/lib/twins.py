@@ -49,7 +49,7 @@ models:
     columns:
       - {name: at, data_type: timestamptz, constraints: [{type: not_null}]}
       - {name: id, data_type: bigint, constraints: [{type: not_null}, {type: check, expression: id < 100000}]}
-      - {name: kind, data_type: string}
+      - {name: kind, data_type: text}
       - {name: val, data_type: "numeric(12,2)"}
   - name: documented
     description: What "it" is, and isn't
