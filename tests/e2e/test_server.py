@@ -197,10 +197,10 @@ def test_a_host_that_never_answers_is_not_the_last_word(project, warehouse, pg, 
     m.build("sessions", "2024-09-01")
     pg.stop()
     try:
-        wait_until(lambda: warehouse_says(m) != "connected", what="the mount has noticed")
-        assert touch_refused(m / "sessions" / "2024-09-02") == errno.EHOSTUNREACH
-        message = m.document("sessions", "2024-09-02")["last_refusal"]["message"]
-        assert f"{mute} port 5432: no answer" in message and f"{pg.home} port 5432: " in message
+        wait_until(lambda: f"{mute} port 5432: no answer" in warehouse_says(m), what="the first was tried, and named")
+        assert f"{pg.home} port 5432: " in warehouse_says(m)
+        # No answer within timeout= where the mount is just trying the first.
+        assert touch_refused(m / "sessions" / "2024-09-02") in (*AWAY, errno.ETIMEDOUT)
     finally:
         pg.start()
     wait_connected(m)
