@@ -327,8 +327,9 @@ const struct model_read *models_readers(const struct models *ms, slot model, siz
 {
 	const struct identity *id = at(ms, model);
 	*n = 0;
-	/* What has left the catalog is read by nothing in it. */
-	return id->from == ms->current ? readers_of(&id->from->reads, id->place, n) : NULL;
+	/* What has left the catalog is read by nothing in it. States of new models are loaded before the swap. */
+	bool there = id->from == ms->current || id->from == ms->next;
+	return there ? readers_of(&id->from->reads, id->place, n) : NULL;
 }
 
 struct held_catalog *models_hold_current(struct models *ms)

@@ -117,12 +117,12 @@ def test_freezing_a_running_batch(faulty, fault):
 @of("EOPNOTSUPP")
 def test_a_model_that_cannot_be_built_here(ready, mount):
     ready.model("hooked", "select id, event_time, val from {events}", inputs=["events"],
-                **{"post-hook": [{"sql": "select 1"}]})
+                **{"post-hook": [{"sql": "select '{{ run_started_at }}'"}]})
     m = mount(ready, now=NOW)
     for name in ("2024-09-01", "2024-09", ".run", ".full-refresh"):
         assert errno_of(os.utime, m / "hooked" / name) == errno.EOPNOTSUPP
     model = m.document("hooked", ".model")
-    assert not model["runnable"] and "hooks are not run here" in model["why_not"]
+    assert not model["runnable"] and "post-hook holds Jinja" in model["why_not"]
 
 
 @of("ECONNREFUSED", "EHOSTUNREACH")
