@@ -4,10 +4,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "backend/base/cleanup.h"
 #include "backend/base/count.h"
@@ -88,17 +90,22 @@ static void take_signal(int fd, struct drain *d, const struct serve *s)
 	}
 }
 
+/* On the terminal, too, where the log goes elsewhere: whoever has typed the command wants to know. */
 static void say_mounted(const struct serve *s)
 {
 	int all = backend_models(s->backend), here = 0;
 	for (slot i = 0; i < all; i++)
 		here += backend_runnable(s->backend, i);
 	struct counted models = count_of((uint64_t)all, "model", "models");
+	char text[192];
 	if (here == all)
-		log_info(s->log, "%s: mounted, %s: all can be built here", s->mountpoint->path, models.text);
+		snprintf(text, sizeof text, "mounted, %s: all can be built here", models.text);
 	else
-		log_info(s->log, "%s: mounted, %s: %d can be built here, %d cannot (see .model)",
-			 s->mountpoint->path, models.text, here, all - here);
+		snprintf(text, sizeof text, "mounted, %s: %d can be built here, %d cannot (see .model)",
+			 models.text, here, all - here);
+	log_info(s->log, "%s: %s", s->mountpoint->path, text);
+	if (s->log->to_syslog && s->launch->fd >= 0)
+		dprintf(STDERR_FILENO, "batchfs: %s: %s\n", s->mountpoint->path, text);
 }
 
 static void follow_stage(struct drain *d, const struct serve *s, enum fs_stage *seen)

@@ -236,6 +236,7 @@ def test_in_the_background(binary, ready, tmp_path):
     started = run(binary, relative, "mnt", "-o", options(ready, f"now={NOW}"), env=ready.warehouse.env(), cwd=tmp_path)
     try:
         assert started.returncode == 0, started.stderr
+        assert started.stderr.endswith("/mnt: mounted, 1 model: all can be built here\n")
         assert sorted(n for n in os.listdir(mnt) if n[0] != ".") == ["sessions"]
         again = run(binary, ready.target, mnt, "-o", options(ready), env=ready.warehouse.env())
         pid = int(re.search(r"process (\d+)", again.stderr)[1])
