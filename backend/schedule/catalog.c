@@ -70,9 +70,14 @@ static int prepare(struct backend *b, struct taking *t, struct catalog *catalog,
 static int adapt(struct backend *b, const struct taking *t, struct error *err)
 {
 	LOCKED(&b->lock);
-	for (slot s = 0; s < t->n; s++)
+	for (slot s = 0; s < t->n; s++) {
 		if (t->facts[s] && ledger_adapt(b->ledger, s, t->facts[s]) < 0)
 			return error_set(err, ENOMEM, "no memory for the batches of %s", dir_of(b, s));
+		/* Before the states are loaded: another mount may have made the table since it was looked
+		 * for. */
+		if (t->facts[s])
+			look_forget_gone(b, s, &t->targets[s]);
+	}
 	return 0;
 }
 
@@ -140,7 +145,7 @@ static struct held_catalog *swap(struct backend *b, struct taking *t)
 			b->runtime[s].generation++;
 	}
 	b->changes++;
-	b->woken = true;
+	b->woken = b->held_due = true;
 	lane_wake(&b->look_lane);
 	return former;
 }
@@ -174,6 +179,7 @@ int catalog_take_over(struct backend *b, struct catalog *catalog, struct error *
 	if (r == 0) {
 		catalog_drop(swap(b, &t));
 		tell(b, &t);
+		look_answer(b, 0);
 		LOCKED(&b->lock);
 		b->manifest = (struct manifest_news){.loaded_at = clock_now_us(b->config.clock)};
 	} else if (prepared) {

@@ -53,13 +53,16 @@ void look_begin_anew(struct backend *b, slot model)
 
 void look_met(struct backend *b, slot model, const struct store_target *target)
 {
-	if (target->look) {
+	if (target->look)
 		look_begin_anew(b, model);
-		return;
-	}
-	if (!target->exists)
+	else
+		ledger_set_looked(b->ledger, model, target->lookable || ledger_remembers(b->ledger, model));
+}
+
+void look_forget_gone(struct backend *b, slot model, const struct store_target *target)
+{
+	if (!target->look && !target->exists)
 		ledger_forget_built(b->ledger, model);
-	ledger_set_looked(b->ledger, model, target->lookable || ledger_remembers(b->ledger, model));
 }
 
 /* With the lock. A model that is in the manifest no more, or has no table that anybody could look at, has
@@ -149,6 +152,12 @@ static void pass_freezes(void *ctx, slot model, const struct store_freeze *list,
 	f->inner.freezes(f->inner.ctx, model, list, n);
 }
 
+static bool pass_runs(void *ctx, slot model, ordinal batch, uint32_t attempt)
+{
+	struct finding *f = ctx;
+	return f->inner.runs(f->inner.ctx, model, batch, attempt);
+}
+
 static void pass_answer(void *ctx, const struct store_answer *a)
 {
 	struct finding *f = ctx;
@@ -200,6 +209,10 @@ static bool note_end(struct backend *b, slot model, enum look_kind kind, int r, 
 	struct model_runtime *m = &b->runtime[model];
 	const char *why_not = refusal(m, r, err);
 	bool first = kind == LOOK_FIRST;
+	/* Meanwhile a worker has made the table, or the store has met another one: what the look saw is gone.
+	 */
+	if (first && r < 0 && ledger_looked(b->ledger, model))
+		return true;
 	if (first)
 		first_ended(b, model, r, why_not, err);
 	else if (r == -EAGAIN)
@@ -276,6 +289,7 @@ void look_run(struct backend *b, struct open_worker *worker, slot model, enum lo
 				     .forget = pass_forget,
 				     .request = pass_request,
 				     .answer = pass_answer,
+				     .runs = pass_runs,
 				     .freezes = pass_freezes};
 	int r = builder_look(worker, model, kind, &f.sink, &err);
 	bool news;

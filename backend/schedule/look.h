@@ -23,10 +23,11 @@ void look_begin_anew(struct backend *b, slot model);
 
 /*
  * With the lock: the store has met the model's target. What is recorded of a table that is not the one that
- * is there is void, and what was built in one that has gone. Of one that cannot be looked at, and of which
- * nothing is recorded, nobody knows anything.
+ * is there is void. Of one that cannot be looked at, and of which nothing is recorded, nobody knows anything.
  */
 void look_met(struct backend *b, slot model, const struct store_target *target);
+/* With the lock: what was built in a table that has gone is void. */
+void look_forget_gone(struct backend *b, slot model, const struct store_target *target);
 
 /* With the lock: the table has not been looked at, and nothing says that it cannot be. */
 bool look_is_due(const struct backend *b, slot model);

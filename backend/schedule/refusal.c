@@ -159,8 +159,10 @@ void refusal_after_build(struct backend *b, slot model, int r, const struct erro
 int64_t refusal_look_at(const struct backend *b, slot model)
 {
 	const struct model_runtime *m = &b->runtime[model];
-	bool due = refusal_stands(b, model) && !m->look_failed && !m->preparing &&
-		   ledger_running(b->ledger, model) == 0;
+	/* The first look is repeated by itself until it succeeds. */
+	bool first = m->look_failed && !ledger_looked(b->ledger, model);
+	bool due =
+		refusal_stands(b, model) && !first && !m->preparing && ledger_running(b->ledger, model) == 0;
 	return due ? m->refused_at : INT64_MAX;
 }
 

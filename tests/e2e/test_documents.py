@@ -248,8 +248,7 @@ def test_a_model(project, warehouse, mount):
     d = m.document("sessions", ".model")
     assert set(d) == MODEL
     assert d.pop("event_time_type") == ("timestamp" if warehouse.engine == "postgres" else "text")
-    notes, sql = d.pop("notes"), d.pop("sql")
-    assert isinstance(notes, list) and sql["from"] == "manifest" and sql["compiled_at"]
+    assert isinstance(d.pop("notes"), list)
     wait_until(lambda: TIME.fullmatch(m.document("sessions", ".model")["looked_at"] or ""), what="it is looked at")
     d.pop("looked_at")
     sql = d.pop("sql")
