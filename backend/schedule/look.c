@@ -12,10 +12,10 @@
 #include "backend/ledger.h"
 #include "backend/plan.h"
 #include "backend/schedule/changes.h"
+#include "backend/schedule/finding.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/refusal.h"
 #include "backend/schedule/runtime.h"
-#include "backend/schedule/sink.h"
 
 /* After a look that failed; what may read all of a table for nothing is tried less and less often. */
 #define RETRY_US      1000000
@@ -44,6 +44,7 @@ void look_begin_anew(struct backend *b, slot model)
 	struct model_runtime *m = &b->runtime[model];
 	ledger_forget(b->ledger, model);
 	ledger_set_looked(b->ledger, model, false);
+	m->forgotten = true;
 	m->prepared = false;
 	m->look_at = 0;
 	m->looked_at = 0;
@@ -53,7 +54,8 @@ void look_begin_anew(struct backend *b, slot model)
 
 void look_met(struct backend *b, slot model, const struct store_target *target)
 {
-	if (target->look)
+	/* The known table may be back, whose states went when another thing stood in its place. */
+	if (target->look || (target->exists && b->runtime[model].forgotten))
 		look_begin_anew(b, model);
 	else
 		ledger_set_looked(b->ledger, model, target->lookable || ledger_remembers(b->ledger, model));
@@ -119,51 +121,6 @@ slot look_next(const struct backend *b, int64_t now, enum look_kind *kind, int64
 	return best;
 }
 
-/* Counts what a look has found on its way into the ledger. */
-struct finding {
-	struct store_sink sink, inner;
-	bool first;
-	size_t adopted, gone;
-};
-
-static void count_state(void *ctx, const struct store_state *s)
-{
-	struct finding *f = ctx;
-	f->adopted += s->run == ROW_IDLE && s->outcome == OUTCOME_DONE && s->adopted;
-	f->gone += !f->first && s->run == ROW_IDLE && s->outcome == OUTCOME_NONE;
-	f->inner.state(f->inner.ctx, s);
-}
-
-static void pass_forget(void *ctx, slot model)
-{
-	struct finding *f = ctx;
-	f->inner.forget(f->inner.ctx, model);
-}
-
-static void pass_request(void *ctx, const struct store_request_row *r)
-{
-	struct finding *f = ctx;
-	f->inner.request(f->inner.ctx, r);
-}
-
-static void pass_freezes(void *ctx, slot model, const struct store_freeze *list, size_t n)
-{
-	struct finding *f = ctx;
-	f->inner.freezes(f->inner.ctx, model, list, n);
-}
-
-static bool pass_runs(void *ctx, slot model, ordinal batch, uint32_t attempt)
-{
-	struct finding *f = ctx;
-	return f->inner.runs(f->inner.ctx, model, batch, attempt);
-}
-
-static void pass_answer(void *ctx, const struct store_answer *a)
-{
-	struct finding *f = ctx;
-	f->inner.answer(f->inner.ctx, a);
-}
-
 /* With the lock: what a look that failed means; "": it may be tried again, and requests wait. */
 static const char *refusal(struct model_runtime *m, int r, const struct error *err)
 {
@@ -197,6 +154,7 @@ static void first_ended(struct backend *b, slot model, int r, const char *why_no
 		ledger_forget_built(b->ledger, model);
 	if (over)
 		ledger_set_looked(b->ledger, model, true);
+	m->forgotten &= !over;
 	m->exists &= r != -EAGAIN;
 	m->prepared &= r != -EAGAIN;
 	b->woken = true;
@@ -270,7 +228,7 @@ static void look_at_nothing(struct backend *b, struct open_worker *worker, slot 
 
 void look_run(struct backend *b, struct open_worker *worker, slot model, enum look_kind kind)
 {
-	struct finding f = {.first = kind == LOOK_FIRST};
+	struct finding f;
 	struct error err = {0};
 	uint64_t asked;
 	bool exists;
@@ -283,14 +241,7 @@ void look_run(struct backend *b, struct open_worker *worker, slot model, enum lo
 		look_at_nothing(b, worker, model, asked);
 		return;
 	}
-	backend_sink(b, &f.inner);
-	f.sink = (struct store_sink){.ctx = &f,
-				     .state = count_state,
-				     .forget = pass_forget,
-				     .request = pass_request,
-				     .answer = pass_answer,
-				     .runs = pass_runs,
-				     .freezes = pass_freezes};
+	finding_init(&f, b, kind == LOOK_FIRST);
 	int r = builder_look(worker, model, kind, &f.sink, &err);
 	bool news;
 	{

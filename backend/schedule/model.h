@@ -15,6 +15,8 @@ struct model_runtime {
 	char sqlstate[6]; /* of why_not; "": none */
 	bool exists;	  /* the target's table, as far as is known */
 	bool lookable;	  /* and whether anybody can look at it */
+	bool forgotten; /* what is recorded of it is not in the ledger: the first look that succeeds reads it
+			 */
 	bool prepared, preparing;
 	bool lasting; /* why_not stays as long as the mount lives */
 	struct error *

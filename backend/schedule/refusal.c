@@ -181,10 +181,8 @@ void refusal_look(struct backend *b, struct open_worker *worker, slot model)
 		if (r == 0)
 			model_target(m, &target);
 		runs = model_runs(b, model);
-		if (runs && target.look)
-			look_begin_anew(b, model);
-		else if (runs && target.lookable)
-			ledger_set_looked(b->ledger, model, true);
+		if (runs && (target.look || target.lookable))
+			look_met(b, model, &target);
 		if (runs) {
 			m->prepared = false;
 			b->woken = b->held_due = true;

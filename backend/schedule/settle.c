@@ -9,6 +9,7 @@
 #include "backend/engine.h"
 #include "backend/kinds.h"
 #include "backend/ledger.h"
+#include "backend/schedule/cancel.h"
 #include "backend/schedule/changes.h"
 #include "backend/schedule/history.h"
 #include "backend/schedule/outcome.h"
@@ -21,11 +22,20 @@
 static size_t take(struct backend *b, struct outcome **taken)
 {
 	LOCKED(&b->lock);
+	struct outcome_queue later = STAILQ_HEAD_INITIALIZER(later);
+	struct outcome *o;
 	size_t n = 0;
-	while (n < OUTCOMES_AT_ONCE && !STAILQ_EMPTY(&b->outcomes)) {
-		taken[n++] = STAILQ_FIRST(&b->outcomes);
+	while (n < OUTCOMES_AT_ONCE && (o = STAILQ_FIRST(&b->outcomes))) {
 		STAILQ_REMOVE_HEAD(&b->outcomes, link);
+		/* Its line in the history names who cancelled it, so the cancel is recorded first. */
+		if (o->out.kind == SETTLE_CANCELLED && cancel_asked(b, o->out.model, o->out.batch))
+			STAILQ_INSERT_TAIL(&later, o, link);
+		else
+			taken[n++] = o;
 	}
+	b->woken |= !STAILQ_EMPTY(&later);
+	STAILQ_CONCAT(&later, &b->outcomes);
+	STAILQ_CONCAT(&b->outcomes, &later);
 	b->settling = n;
 	return n;
 }

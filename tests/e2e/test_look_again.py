@@ -140,3 +140,21 @@ def test_a_dropped_table_is_noticed(warehouse, project, mount):
     wait_until(lambda: m.states("sessions") == states_of([]), what="it is seen")
     assert m.document("sessions", ".run")["would_build"]["batches"] == 5
     adopt(m, "sessions")
+
+
+def test_the_known_table_comes_back(warehouse, project, mount):
+    """A view stands in its place for a while: nothing that the table holds is built again."""
+    m = mount(project, now=NOW)
+    m.build("sessions", ".run")
+    before, name = built(warehouse, "sessions"), warehouse.relation("sessions")
+    kept = name.replace("sessions", "kept")
+    rename = "ALTER TABLE {} RENAME TO {}"
+    warehouse.sql(rename.format(name, "kept"))
+    warehouse.sql(f"CREATE VIEW {name} AS SELECT * FROM {kept}")
+    wait_until(lambda: set(m.states("sessions").values()) == {"unknown"}, what="nobody can look")
+    warehouse.sql(f"DROP VIEW {name}")
+    warehouse.sql(rename.format(kept, "sessions"))
+    wait_until(lambda: "unknown" not in m.states("sessions").values(), what="it has been looked at")
+    assert "pending" not in m.states("sessions").values()
+    m.build("sessions", ".pending")
+    assert built(warehouse, "sessions") == before
