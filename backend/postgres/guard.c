@@ -52,14 +52,17 @@ static bool is_another(const char *sqlstate)
 	return false;
 }
 
+/* To a worker the warehouse is away until the control thread has met it anew: -EAGAIN would tell a look that
+ * the model's table has gone. */
 static int another(struct store *s, const struct pg_conn *c, struct error *err)
 {
-	if (c == &s->control) {
+	bool control = c == &s->control;
+	if (control) {
 		s->strange = true;
 		pg_disconnect(&s->control);
 	}
 	return error_set(
-		err, EAGAIN,
+		err, control ? EAGAIN : EHOSTUNREACH,
 		"the schema batchfs is not the one that this mount has read: it was dropped and made anew, or "
 		"brought up to date; nothing was recorded in it");
 }

@@ -147,7 +147,8 @@ static inline void model_put_cleanup(struct pg_model **m)
 }
 #define auto_model __attribute__((cleanup(model_put_cleanup)))
 
-/* guard.c: transactions that make sure of the schema; -EAGAIN: it is another one, nothing was done */
+/* guard.c: transactions that make sure of the schema; -EAGAIN (a worker: -EHOSTUNREACH): it is another one,
+ * nothing was done */
 void store_begin(struct store *s, struct pg_pipe *p);
 void store_begin_claim(struct store *s, struct pg_pipe *p);
 void store_begin_snapshot(struct store *s, struct pg_pipe *p);
