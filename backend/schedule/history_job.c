@@ -45,13 +45,16 @@ static int read_once(struct lane *l, struct backend_history *h, struct strbuf *o
 {
 	struct lines lines = {.b = l->b, .text = STRBUF_INIT};
 	struct open_worker *worker;
+	/* Others look, with the lock, whether there is one. */
+	char *cursor = h->cursor;
 	int r = lane_worker(l, &worker, err);
 	if (r == 0)
-		r = builder_history(worker, h->model, l->b->config.history, &h->cursor, add_line, &lines,
-				    err);
+		r = builder_history(worker, h->model, l->b->config.history, &cursor, add_line, &lines, err);
 	if (r < 0)
 		strbuf_fini(&lines.text);
 	*out = lines.text;
+	LOCKED(&l->b->lock);
+	h->cursor = cursor;
 	return r;
 }
 
