@@ -60,6 +60,9 @@ def cancel(world, m, model):
     assert said == expected, (name, said, expected)
     for b in queued if not expected else ():
         b.queued = False
+    # rm returns when the cancel is handed over: what another mount asks for before it is recorded would go, too.
+    if len(world.mounts) > 1:
+        world.wait_recorded(m)
     wait_until(lambda: not world.differs(m, [model]), what="it is cancelled")
     return f"rm {name.text}"
 
