@@ -51,7 +51,8 @@ def test_touch_adopt(warehouse, project, mount, where):
     d = m.document(*where, ".adopt")
     d = d if where == ["sessions"] else d["models"]["sessions"]
     # The first look at a table that the mount itself has made may have come between the writes.
-    assert d["found"]["adopted"] in (1, 2) and d["found"]["gone"] in (0, 1) and d["why_not"] is None
+    found = d["found"]["adopted"], d["found"]["gone"]
+    assert (0, 0) < found <= (2, 1) and d["why_not"] is None
     assert d["looked_at"] == m.document("sessions", ".model")["looked_at"]
     # What is there is not built again, what has gone is.
     m.build("sessions", ".run")
