@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from lib.command import shell
 from lib.events import add_sessions, make_events
 from lib.truth import built, check_rows, stored
 from lib.wait import wait_until
@@ -156,13 +157,16 @@ def test_replaced_between_two_mounts(project, warehouse, mount):
 
 
 def test_an_emptied_table_is_the_same_table(project, warehouse, mount):
-    """What others delete is no business of ours: the table is the known one, its states stay."""
+    """What others delete is seen by a look; what was built before and since is not adopted."""
     m = mount(project, now=NOW)
     m.build("sessions", "2024-09-01--2024-09-03")
     warehouse.sql(f"DELETE FROM {warehouse.relation('sessions')}")
     m.build("sessions", "2024-09-01")
     assert stored(warehouse, "sessions") == {"2024-09-01": 4}
-    assert m.states("sessions")["2024-09-02"] == "done"
+    assert shell(m / "sessions", "touch .adopt && sync .adopt").returncode == 0
+    states = m.states("sessions")
+    assert [states[f"2024-09-0{n}"] for n in (1, 2, 3)] == ["done", "pending", "pending"]
+    assert not m.document("sessions", "2024-09-01")["adopted"]
 
 
 @pytest.mark.parametrize("engine", ["postgres"])

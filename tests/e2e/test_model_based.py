@@ -78,6 +78,10 @@ def test_whatever_comes_first(world):
         storm = Storm(world)
         storm.blow(kill=step % 2 == 1)
         world.settle()
+        # rm returns when the cancel is handed over: it must not come behind what is asked for next.
+        for m in world.mounts:
+            world.wait_recorded(m)
+        world.settle()
         storm.check()
         world.inputs.repair()
         world.build_all()
