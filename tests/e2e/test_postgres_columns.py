@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """on_schema_change: what the query yields against what the target has, as dbt-postgres compares and changes them."""
-import errno
 import os
 
 import pytest
 
 from lib.events import make_events
+from lib.refused import fails
 
 NOW = "2024-09-04T12:00:00"
 QUERY = "select id, event_time, val, 'é'::text as note, val::bigint as big from {events}"
@@ -28,17 +28,6 @@ def columns(warehouse):
     return [" ".join(row) for row in warehouse.sql(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'an.sessions'::regclass"
         " AND attnum > 0 AND NOT attisdropped ORDER BY attnum")]
-
-
-def fails(m, batch="2024-09-01"):
-    try:
-        os.utime(m / "sessions" / batch)
-        m.sync("sessions", batch)
-    except OSError as e:
-        assert e.errno in (errno.EIO, errno.EOPNOTSUPP)
-        document = m.document("sessions", batch)
-        return (document["error"] or document["last_refusal"])["message"]
-    raise AssertionError("it was built")
 
 
 def test_append_new_columns(project, warehouse, mount):

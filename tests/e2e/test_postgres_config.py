@@ -6,6 +6,7 @@ import os
 import pytest
 
 from lib.events import make_events
+from lib.refused import fails
 
 NOW = "2024-09-03T12:00:00"
 EVENTS = "select id, event_time, val from {events}"
@@ -40,17 +41,6 @@ COLUMNS = {**column("val", "integer"), **column("id", "integer", "not_null"), **
 def columns(warehouse):
     return warehouse.sql("SELECT attname::text, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
                          " WHERE attrelid = 'an.sessions'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum")
-
-
-def fails(m, batch="2024-09-01"):
-    try:
-        os.utime(m / "sessions" / batch)
-        m.sync("sessions", batch)
-    except OSError as e:
-        assert e.errno in (errno.EIO, errno.EOPNOTSUPP)
-        document = m.document("sessions", batch)
-        return (document["error"] or document["last_refusal"])["message"]
-    raise AssertionError("it was built")
 
 
 def test_a_contract_makes_the_table(project, warehouse, mount):

@@ -27,6 +27,18 @@ def reason(m, said):
     return m.document("sessions", failed[0])["error"]["message"]
 
 
+def fails(m, batch="2024-09-01"):
+    """What is said of the batch, which is refused or fails."""
+    try:
+        os.utime(m / "sessions" / batch)
+        m.sync("sessions", batch)
+    except OSError as e:
+        assert e.errno in (errno.EIO, errno.EOPNOTSUPP)
+        document = m.document("sessions", batch)
+        return (document["error"] or document["last_refusal"])["message"]
+    raise AssertionError("it was built")
+
+
 def builds_again(m, warehouse):
     """Without a remount."""
     def built():
