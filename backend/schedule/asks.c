@@ -143,11 +143,12 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 		} else if (result != -ENOENT) {
 			refuse_request(b, r, -result, err < 0 ? e->text : r->err.text);
 		}
-		a->answer_by = clock_monotonic_us() + SHOWN_US;
-		if (result == 0 && traits->clears_queue)
-			STAILQ_INSERT_TAIL(&b->frozen, a, link);
-		else
+		if (result < 0 || !traits->clears_queue) {
 			ask_end(b, a, result);
+			continue;
+		}
+		a->answer_by = clock_monotonic_us() + SHOWN_US;
+		STAILQ_INSERT_TAIL(&b->frozen, a, link);
 	}
 }
 

@@ -71,12 +71,12 @@ static int adapt(struct backend *b, const struct taking *t, struct error *err)
 {
 	LOCKED(&b->lock);
 	for (slot s = 0; s < t->n; s++) {
-		if (t->facts[s] && ledger_adapt(b->ledger, s, t->facts[s]) < 0)
+		if (!t->facts[s])
+			continue;
+		if (ledger_adapt(b->ledger, s, t->facts[s]) < 0)
 			return error_set(err, ENOMEM, "no memory for the batches of %s", dir_of(b, s));
-		/* Before the states are loaded: another mount may have made the table since it was looked
-		 * for. */
-		if (t->facts[s])
-			look_forget_gone(b, s, &t->targets[s]);
+		/* Before the states are loaded: another mount may have made the table since. */
+		look_forget_gone(b, s, &t->targets[s]);
 	}
 	return 0;
 }
