@@ -115,7 +115,7 @@ static void write_batch(struct writer *w, const struct report_batch *r)
 	write_frozen(w, i);
 	write_code(w, r);
 	write_bool(w, "requested_again", i->requested_again);
-	write_text(w, "engine", r->engine);
+	write_text(w, "builder", r->builder);
 	write_refusal(w, r->refusal);
 	write_close(w, '}');
 	write_end(w);

@@ -96,7 +96,7 @@ int report_model(const struct report_model *r, struct strbuf *out)
 	const struct model *m = r->model;
 	json_t *o = json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:b, s:o, s:o, s:o, s:o}",
+		"s:o, s:o, s:b, s:o, s:o, s:o, s:o}",
 		"name", m->name, "package", m->package, "unique_id", m->unique_id, "relation",
 		json_text(m->relation.rendered), "event_time", json_text(m->event_time), "event_time_type",
 		json_text(time_type_name(r->event_time_type)), "batch_size", json_text(m->batch_size_text),
@@ -104,8 +104,9 @@ int report_model(const struct report_model *r, struct strbuf *out)
 		(int)m->lookback, "strategy", json_text(m->strategy), "unique_key", unique_key(m),
 		"concurrent_batches", tristate(m->concurrent_batches), "full_refresh",
 		tristate(m->full_refresh), "protected", protected_by(r), "tags", json_strings(m->tags),
-		"inputs", inputs(m), "runnable", r->why_not == NULL, "why_not", json_text(r->why_not),
-		"looked_at", json_time(r->looked_at), "sql", sql_of(m), "notes", notes(r));
+		"inputs", inputs(m), "builder", json_text(r->why_not ? NULL : r->builder), "runnable",
+		r->why_not == NULL, "why_not", json_text(r->why_not), "looked_at", json_time(r->looked_at),
+		"sql", sql_of(m), "notes", notes(r));
 	return json_finish(o, out);
 }
 

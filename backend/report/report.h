@@ -29,8 +29,8 @@ struct report_batch {
 	ordinal batch;
 	const struct batch_info *info;
 	const struct report_refusal *refusal; /* NULL: there is none */
-	const char *engine;
-	const struct report_cause *because; /* the batches because of which this one is stale or skipped */
+	const char *builder;		      /* who built it, else who would here; NULL: nobody */
+	const struct report_cause *because;   /* the batches because of which this one is stale or skipped */
 	size_t n_because;
 };
 int report_batch(const struct report_batch *r, struct strbuf *out);
@@ -146,6 +146,7 @@ int report_selection(const struct report_summary *s, const struct report_standin
 		     const struct report_not_rebuilt *not_rebuilt, size_t n_not_rebuilt, struct strbuf *out);
 
 struct report_mount {
+	/* The engine's name stands for the store, too: each keeps the states where it builds. */
 	const char *version, *engine, *manifest,
 		*warehouse_error; /* warehouse_error is NULL while the mount is connected */
 	int64_t pid, since, loaded_at;
@@ -188,6 +189,7 @@ struct report_model {
 	const struct model *model;
 	int64_t looked_at;   /* us; 0: not yet */
 	const char *why_not; /* NULL: the model can be built here */
+	const char *builder; /* who builds it then */
 	const char *notes;   /* of the store, a sentence a line; "": there is nothing to note */
 	bool frozen;	     /* one of its batches is */
 	enum time_type event_time_type;

@@ -24,11 +24,13 @@ int batch_view(const struct snapshot *v, slot model, ordinal batch, struct batch
 	if (out->info.state == BATCH_DONE)
 		out->info.state = plan_state(v->ledger, v->models, model, batch);
 	causes_of(&out->causes, model, batch, out->info.state);
+	bool built_here = out->info.built && !out->info.adopted;
+	bool builds = built_here || !snapshot_model(v, model).why_not;
 	out->report = (struct report_batch){.model = models_at(v->models, model),
 					    .batch = batch,
 					    .info = &out->info,
 					    .refusal = refusal_of(v, model, batch, &out->waits),
-					    .engine = v->config->engine->name,
+					    .builder = builds ? v->config->engine->name : NULL,
 					    .because = out->causes.list,
 					    .n_because = out->causes.n};
 	return out->causes.broken ? -ENOMEM : 0;

@@ -259,6 +259,7 @@ int backend_model_document(const struct backend *b, slot model, struct strbuf *o
 	struct report_model r = {.model = models_at(v->models, model),
 				 .looked_at = known.look.looked_at,
 				 .why_not = known.why_not,
+				 .builder = v->config->engine->name,
 				 .notes = known.notes ? known.notes : "",
 				 .frozen = first.first < first.end,
 				 .event_time_type = known.event_time_type,

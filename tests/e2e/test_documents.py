@@ -19,15 +19,15 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 BATCH = {"model", "batch", "state", "start", "end", "attempt", "rows_deleted", "rows_inserted", "rows_outside",
          "started_at", "finished_at", "seconds", "requested_by", "reason", "error", "because", "adopted", "frozen",
-         "code", "requested_again", "engine", "last_refusal"}
+         "code", "requested_again", "builder", "last_refusal"}
 RANGE = {"batches", "states", "would_build", "first_failed", "last_failed", "frozen", "last_finished_at",
          "last_refusal"}
 STATUS = RANGE | {"built_until", "lag", "running", "last_failures"}
 WOULD_BUILD = {"batches", "rows", "seconds", "first", "last", "why"}
 MODEL = {"name", "package", "unique_id", "relation", "event_time", "event_time_type", "batch_size", "begin", "lookback",
-         "strategy", "unique_key", "concurrent_batches", "full_refresh", "protected", "tags", "inputs", "runnable",
+         "strategy", "unique_key", "concurrent_batches", "full_refresh", "protected", "tags", "inputs", "builder", "runnable",
          "why_not", "looked_at", "sql", "notes"}
-MOUNT = {"version", "engine", "pid", "since", "manifest", "manifest_loaded_at", "manifest_error", "warehouse"}
+MOUNT = {"version", "engine", "store", "pid", "since", "manifest", "manifest_loaded_at", "manifest_error", "warehouse"}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_batch_never_built(sessions, warehouse):
         "end": "2024-09-02T00:00:00Z", "attempt": 0, "rows_deleted": None, "rows_inserted": None,
         "rows_outside": None, "started_at": None, "finished_at": None, "seconds": None, "requested_by": None,
         "reason": None, "error": None, "because": None, "adopted": False, "frozen": False, "code": None,
-        "requested_again": False, "engine": warehouse.engine, "last_refusal": None}
+        "requested_again": False, "builder": warehouse.engine, "last_refusal": None}
 
 
 def test_a_batch_that_is_done(sessions, warehouse):
@@ -231,7 +231,8 @@ def test_the_status_of_the_root(sessions, project, warehouse):
     assert (d["built_until"], d["last_failures"]) == (model["built_until"], [])
     mount = d["mount"]
     assert set(mount) == MOUNT
-    assert (mount["engine"], mount["pid"], mount["warehouse"]) == (warehouse.engine, sessions.pid, "connected")
+    assert (mount["engine"], mount["store"], mount["pid"]) == (warehouse.engine, warehouse.engine, sessions.pid)
+    assert mount["warehouse"] == "connected"
     assert re.fullmatch(r"\d+\.\d+\.\d+", mount["version"]) and mount["manifest_error"] is None
     assert TIME.fullmatch(mount["since"]) and TIME.fullmatch(mount["manifest_loaded_at"])
     assert mount["manifest"] == str(project.target / "manifest.json")
@@ -259,7 +260,7 @@ def test_a_model(project, warehouse, mount):
         "begin": "2024-09-01T00:00:00Z", "lookback": 3, "strategy": "microbatch", "unique_key": ["id", "val"],
         "concurrent_batches": False, "full_refresh": False, "protected": "config", "tags": ["nightly", "web"],
         "inputs": [{"relation": warehouse.relation("events"), "event_time": "event_time", "filtered": True}],
-        "runnable": True, "why_not": None}
+        "builder": warehouse.engine, "runnable": True, "why_not": None}
     bare = m.document("bare", ".model")
     assert set(bare) == MODEL
     assert [bare[k] for k in ("unique_key", "concurrent_batches", "full_refresh", "why_not", "event_time_type")] == [

@@ -123,6 +123,7 @@ def test_a_model_that_cannot_be_built_here(ready, mount):
         assert errno_of(os.utime, m / "hooked" / name) == errno.EOPNOTSUPP
     model = m.document("hooked", ".model")
     assert not model["runnable"] and "post-hook holds Jinja" in model["why_not"]
+    assert model["builder"] is m.document("hooked", "2024-09-01")["builder"] is None
 
 
 @of("ECONNREFUSED", "EHOSTUNREACH")
