@@ -48,6 +48,8 @@ static void open_document(struct fs *fs, fuse_req_t req, const struct node *n, s
 	size_t size;
 
 	fi->direct_io = 1;
+	/* A stream: tail would read back from the end of a size that stands for nothing. */
+	fi->nonseekable = n->kind == NODE_PROGRESS;
 	if (document_is_slow(fs, n)) {
 		fi->noflush = 1;
 		const struct wait_for what = {

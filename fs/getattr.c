@@ -113,20 +113,6 @@ static void getattr_history(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const
 	reply_attr(fs, req, n);
 }
 
-static void getattr_progress(struct fs *fs, fuse_req_t req, const struct node *n, bool seeks)
-{
-	struct stat st;
-	int r = attr_of(fs, n, &st);
-
-	/* From an lseek to the end: tail would read back from there. */
-	if (r == 0 && seeks)
-		attr_set_size(&st, 0);
-	if (r)
-		fuse_reply_err(req, -r);
-	else
-		fuse_reply_attr(req, &st, attr_timeout(n));
-}
-
 static void getattr_of(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const struct node *n,
 		       const struct fuse_file_info *fi)
 {
@@ -147,8 +133,6 @@ static void getattr_of(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const stru
 		getattr_history(fs, req, ino, n);
 		return;
 	case NODE_PROGRESS:
-		getattr_progress(fs, req, n, fi != NULL);
-		return;
 	case NODE_ROOT:
 	case NODE_MODEL:
 	case NODE_SELECTION:

@@ -131,7 +131,6 @@ void progress_answer(struct fs *fs, const struct wait_for *what)
 	if (reply(p, what))
 		return;
 	add_line(fs->backend, p);
-	/* Whoever seeks beyond the end meets it there. */
 	if (!reply(p, what))
 		fuse_reply_buf(what->req, NULL, 0);
 }

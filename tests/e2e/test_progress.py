@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -68,6 +69,23 @@ def test_a_reader_waits(m, fault, tmp_path):
         assert command.startswith("tail") or len(lines) >= 2
     rest, _ = plain.communicate()
     assert plain.returncode == 0 and rest.splitlines()[-1].startswith("[##########] 3/3 done")
+
+
+def test_tail_beside_whoever_asks_for_its_size(project, mount):
+    """Its size stands for nothing: the attributes that another process gets do not tell tail where to begin."""
+    add_troubled(project)
+    m = mount(project, now=NOW)
+    m.build("sessions", "2024-09-01--2024-09-04")
+    path = m / "sessions" / "2024-09-01--2024-09-04.progress"
+    stats = start("sh", "-c", f"while [ -e {path} ]; do :; done")
+    try:
+        last = {subprocess.run(["tail", "-n", "1", path], capture_output=True, text=True, check=True).stdout for _ in range(40)}
+    finally:
+        stats.kill()
+        stats.communicate()
+    assert last == {"[##########] 3/3 done, 0 failed\n"}
+    with open(path, "rb", buffering=0) as progress:
+        assert errno_of(os.lseek, progress.fileno(), 0, os.SEEK_END) == errno.ESPIPE
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
