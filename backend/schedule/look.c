@@ -42,6 +42,9 @@ struct look_wait {
 void look_begin_anew(struct backend *b, slot model)
 {
 	struct model_runtime *m = &b->runtime[model];
+	/* Of a table that nobody has looked at yet the reason stands until the next look. */
+	if (ledger_looked(b->ledger, model))
+		model_look_failed(m, "", "");
 	ledger_forget(b->ledger, model);
 	ledger_set_looked(b->ledger, model, false);
 	m->forgotten = true;
@@ -77,7 +80,8 @@ static bool has_table(const struct backend *b, slot model)
 
 bool look_is_due(const struct backend *b, slot model)
 {
-	return !ledger_looked(b->ledger, model) && has_table(b, model) && !b->runtime[model].why_not;
+	const struct model_runtime *m = &b->runtime[model];
+	return !ledger_looked(b->ledger, model) && has_table(b, model) && !m->why_not && !m->look_failed;
 }
 
 /* With the lock. When, and how, the model is looked at next; INT64_MAX: not before something happens. */
@@ -88,9 +92,7 @@ static int64_t due_at(const struct backend *b, slot model, enum look_kind *kind)
 	bool asked = m->asked > m->answered;
 	int64_t at = m->clock_at;
 	*kind = first ? LOOK_FIRST : asked ? LOOK_ASKED : LOOK_CLOCK;
-	/* What its target was refused for is looked at by refusal_look(). */
-	bool refused = refusal_stands(b, model) && !m->look_failed;
-	if (!has_table(b, model) || m->preparing || (first && refused && !asked))
+	if (!has_table(b, model) || m->preparing)
 		return INT64_MAX;
 	if (*kind != LOOK_CLOCK)
 		at = m->look_at;
@@ -137,19 +139,12 @@ static int64_t retry_at(struct model_runtime *m, int r)
 	return clock_monotonic_us() + ((int64_t)RETRY_US << shift);
 }
 
-static void keep_failure(struct model_runtime *m, const char *text)
-{
-	free(m->look_failed);
-	m->look_failed = *text ? strdup(text) : NULL;
-}
-
 /* With the lock: what the store has found where nobody had looked. */
-static void first_ended(struct backend *b, slot model, int r, const char *why_not, const struct error *err)
+static void first_ended(struct backend *b, slot model, int r)
 {
 	struct model_runtime *m = &b->runtime[model];
 	/* -EAGAIN: the target has gone; the next request makes a new one. */
 	bool over = r == 0 || r == -EAGAIN;
-	model_refuses(m, why_not, *why_not ? err->sqlstate : "");
 	if (r == -EAGAIN)
 		ledger_forget_built(b->ledger, model);
 	if (over)
@@ -172,7 +167,7 @@ static bool note_end(struct backend *b, slot model, enum look_kind kind, int r, 
 	if (first && r < 0 && ledger_looked(b->ledger, model))
 		return true;
 	if (first)
-		first_ended(b, model, r, why_not, err);
+		first_ended(b, model, r);
 	else if (r == -EAGAIN)
 		look_begin_anew(b, model); /* it is another table by now */
 	if (r == 0) {
@@ -184,7 +179,7 @@ static bool note_end(struct backend *b, slot model, enum look_kind kind, int r, 
 		m->adopted = f->adopted;
 		m->gone = f->gone;
 	}
-	keep_failure(m, why_not);
+	model_look_failed(m, why_not, *why_not ? err->sqlstate : "");
 	bool over = r == 0 || *why_not || (first && r == -EAGAIN);
 	m->look_at = r == 0 || (!first && r == -EAGAIN) ? 0 : retry_at(m, r);
 	m->clock_at = r == 0 || *why_not ? clock_monotonic_us() + b->config.look_s * INT64_C(1000000)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/ledger.h"
 #include "backend/models.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/runtime.h"
@@ -11,8 +12,17 @@ const char *model_why_not(const struct backend *b, slot model)
 {
 	if (models_gone(b->models, model))
 		return "the manifest has no such model any more";
+	const struct model_runtime *m = &b->runtime[model];
 	const char *why_not = models_why_not(b->models, model);
-	return why_not ? why_not : b->runtime[model].why_not;
+	if (why_not || m->why_not)
+		return why_not ? why_not : m->why_not;
+	return ledger_looked(b->ledger, model) ? NULL : m->look_failed;
+}
+
+const char *model_sqlstate(const struct backend *b, slot model)
+{
+	const struct model_runtime *m = &b->runtime[model];
+	return m->why_not ? m->sqlstate : m->look_sqlstate;
 }
 
 /* Kept only where there is something to say: a project has thousands of models. */
@@ -26,6 +36,12 @@ void model_refuses(struct model_runtime *m, const char *why_not, const char *sql
 {
 	snprintf(m->sqlstate, sizeof m->sqlstate, "%s", sqlstate);
 	keep(&m->why_not, why_not);
+}
+
+void model_look_failed(struct model_runtime *m, const char *text, const char *sqlstate)
+{
+	snprintf(m->look_sqlstate, sizeof m->look_sqlstate, "%s", sqlstate);
+	keep(&m->look_failed, text);
 }
 
 void model_target(struct model_runtime *m, const struct store_target *target)

@@ -10,7 +10,7 @@
 
 /* Protected by the lock of the backend. */
 struct model_runtime {
-	char *why_not, *notes; /* what the store says of it; NULL: nothing */
+	char *why_not, *notes; /* what the store says of its target; NULL: nothing */
 	enum time_type event_time_type;
 	char sqlstate[6]; /* of why_not; "": none */
 	bool exists;	  /* the target's table, as far as is known */
@@ -30,13 +30,18 @@ struct model_runtime {
 	int64_t looked_at;	  /* us: the end of the last look that saw the table; 0: none yet */
 	int64_t found_at;     /* us: of the last one that found something, or was the first; 0: none yet */
 	size_t adopted, gone; /* what that found: batches */
-	char *look_failed;    /* why the last look could not be; NULL: it was */
-	unsigned lost;	      /* connections, each while it was prepared or looked at, one after the other */
-	unsigned missed;      /* runs that found another target than was prepared, one after the other */
-	int64_t not_before;   /* monotonic: backing off */
-	unsigned passing;     /* failures in passing, one after the other */
-	unsigned ended;	      /* attempts, here */
-	bool prune;	      /* they may be too many now */
+	/*
+	 * Why the last look could not be; NULL: it was. Where nobody has looked at the table yet the model
+	 * cannot be built for that: it stands until somebody has looked, or another table is there.
+	 */
+	char *look_failed;
+	char look_sqlstate[6]; /* of look_failed; "": none */
+	unsigned lost;	       /* connections, each while it was prepared or looked at, one after the other */
+	unsigned missed;       /* runs that found another target than was prepared, one after the other */
+	int64_t not_before;    /* monotonic: backing off */
+	unsigned passing;      /* failures in passing, one after the other */
+	unsigned ended;	       /* attempts, here */
+	bool prune;	       /* they may be too many now */
 	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */
 	unsigned cancels;	  /* asked for and not recorded yet: nothing is claimed over them */
 	int64_t spoiled_at;   /* us: the latest failure that its readers without a window were skipped for */
@@ -51,10 +56,15 @@ struct model_runtime {
 /* With the lock: what the store has found out about the model's target. */
 void model_target(struct model_runtime *m, const struct store_target *target);
 
-/* With the lock. why_not NULL: the model can run here. */
+/* With the lock. why_not NULL: the model can run here. Its reasons are the manifest's, the store's and the
+ * look's, each kept apart, so that none goes with another. */
 bool model_runs(const struct backend *b, slot model);
 const char *model_why_not(const struct backend *b, slot model);
-/* why_not "": it runs again; sqlstate "": there is none. */
+/* With the lock, of a model with a why_not; "": there is none. */
+const char *model_sqlstate(const struct backend *b, slot model);
+/* With the lock: what the target refuses the model for. why_not "": nothing; sqlstate "": there is none. */
 void model_refuses(struct model_runtime *m, const char *why_not, const char *sqlstate);
+/* With the lock: why the last look could not be. text "": it was; sqlstate "": there is none. */
+void model_look_failed(struct model_runtime *m, const char *text, const char *sqlstate);
 
 #endif

@@ -48,8 +48,9 @@ bool warehouse_away(int r)
 bool refusal_stands(const struct backend *b, slot model)
 {
 	const struct model_runtime *m = &b->runtime[model];
-	return m->why_not && !m->lasting && !models_gone(b->models, model) &&
-	       !models_why_not(b->models, model);
+	bool lasts = models_gone(b->models, model) || models_why_not(b->models, model) ||
+		     (m->why_not && m->lasting);
+	return !lasts && model_why_not(b, model);
 }
 
 /* With the lock. The next run fails with it. */
@@ -135,7 +136,8 @@ struct error *refusal_take(struct backend *b, slot model)
 		return NULL;
 	why = calloc(1, sizeof *why);
 	if (why)
-		error_sql(why, EOPNOTSUPP, *m->sqlstate ? m->sqlstate : "55000", "%s", m->why_not);
+		error_sql(why, EOPNOTSUPP, *model_sqlstate(b, model) ? model_sqlstate(b, model) : "55000",
+			  "%s", model_why_not(b, model));
 	return why;
 }
 
@@ -159,10 +161,9 @@ void refusal_after_build(struct backend *b, slot model, int r, const struct erro
 int64_t refusal_look_at(const struct backend *b, slot model)
 {
 	const struct model_runtime *m = &b->runtime[model];
-	/* The first look is repeated by itself until it succeeds. */
-	bool first = m->look_failed && !ledger_looked(b->ledger, model);
-	bool due =
-		refusal_stands(b, model) && !first && !m->preparing && ledger_running(b->ledger, model) == 0;
+	/* A look that could not be is repeated by itself until it succeeds. */
+	bool due = m->why_not && refusal_stands(b, model) && !m->preparing &&
+		   ledger_running(b->ledger, model) == 0;
 	return due ? m->refused_at : INT64_MAX;
 }
 

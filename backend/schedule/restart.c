@@ -100,6 +100,8 @@ void restart_target(void *ctx, slot model, const struct store_target *target)
 		struct model_runtime *m = &b->runtime[model];
 		model_target(m, target);
 		m->prepared = false;
+		/* Of another table. */
+		model_look_failed(m, "", "");
 		look_forget_gone(b, model, target);
 		if (target->lookable)
 			look_met(b, model, target);

@@ -97,6 +97,8 @@ static int parse(struct store *s, size_t i, struct error *why, struct error *err
 		free(native[k]);
 	if (bad == -ENOMEM)
 		return error_set(err, ENOMEM, "no memory");
+	if (bad)
+		error_prefix(why, "the compiled SQL of %s: ", m->dir);
 	LOCKED(&s->lock);
 	warehouse_of(s)->targets[i].edition->sql = sql;
 	return r;

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What cannot be prepared or built fails with its reason, nothing stays queued; and runs once the reason has gone."""
 import errno
+import os
 
 import pytest
 
+from lib.command import errno_of
 from lib.events import add_sessions, make_events
 from lib.refused import builds_again, queue_all, reason
+from lib.wait import wait_until
 
 NOW = "2024-09-04T12:00:00"
 COPY = {"postgres": "CREATE TABLE an.sessions AS SELECT * FROM an.events WITH NO DATA",
@@ -110,3 +113,43 @@ def test_a_table_that_was_never_there(project, warehouse, mount):
     assert events in reason(m, queue_all(m)).replace('"', "")
     warehouse.sql(f"ALTER TABLE {events.replace('events', 'away')} RENAME TO events")
     builds_again(m, warehouse)
+
+
+def held_by_somebody(warehouse):
+    """The table holds rows, so that it is looked at."""
+    warehouse.sql(f"CREATE TABLE {warehouse.relation('sessions')} AS SELECT * FROM {warehouse.relation('events')}")
+
+
+def looked_at(m):
+    return wait_until(lambda: m.document("sessions", ".model")["looked_at"] and m.document("sessions", ".model"), what="the first look")
+
+
+@pytest.mark.parametrize("sql", ["select id, event_time, val from {events}) x; commit; select * from (select 1",
+                                 "select id, event_time, val from {events}; commit"], ids=["parentheses", "two statements"])
+def test_a_look_that_succeeds_is_no_reason_to_build(project, warehouse, mount, sql):
+    """What the SQL is refused for is not mended by what the table holds."""
+    make_events(warehouse)
+    project.source("events", event_time="event_time")
+    project.model("sessions", sql, inputs=["events"])
+    held_by_somebody(warehouse)
+    m = mount(project, now=NOW)
+    model = looked_at(m)
+    assert (model["runnable"], model["builder"]) == (False, None) and "the compiled SQL of sessions: line 1" in model["why_not"]
+    assert m.states("sessions")["2024-09-01"] == "done"
+    assert errno_of(os.utime, m / "sessions" / "2024-09-01") == errno.EOPNOTSUPP
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_a_model_whose_input_is_wrong_is_looked_at(project, warehouse, mount):
+    """Its table is as true as any other, and stays refused until the input is mended."""
+    make_events(warehouse)
+    add_sessions(project)
+    held_by_somebody(warehouse)
+    warehouse.sql("ALTER TABLE an.events RENAME event_time TO away")
+    m = mount(project, now=NOW)
+    assert "event_time" in looked_at(m)["why_not"]
+    assert m.states("sessions")["2024-09-01"] == "done"
+    assert errno_of(os.utime, m / "sessions" / ".run") == errno.EOPNOTSUPP
+    warehouse.sql("ALTER TABLE an.events RENAME away TO event_time")
+    wait_until(lambda: m.document("sessions", ".model")["runnable"], what="the input is right again")
+    m.build("sessions", "2024-09-01")
