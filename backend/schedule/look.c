@@ -57,8 +57,9 @@ void look_begin_anew(struct backend *b, slot model)
 
 void look_met(struct backend *b, slot model, const struct store_target *target)
 {
-	/* The known table may be back, whose states went when another thing stood in its place. */
-	if (target->look || (target->exists && b->runtime[model].forgotten))
+	/* The known table may be back, whose states went when another thing stood in its place; or such a
+	 * thing is there now, and what is recorded is not of that. */
+	if (target->look || (target->exists && (b->runtime[model].forgotten || !target->lookable)))
 		look_begin_anew(b, model);
 	else
 		ledger_set_looked(b->ledger, model, target->lookable || ledger_remembers(b->ledger, model));

@@ -103,10 +103,7 @@ void restart_target(void *ctx, slot model, const struct store_target *target)
 		/* Of another table. */
 		model_look_failed(m, "", "");
 		look_forget_gone(b, model, target);
-		if (target->lookable)
-			look_met(b, model, target);
-		else
-			look_begin_anew(b, model);
+		look_met(b, model, target);
 		touch_model(b, model);
 		b->held_due = true;
 		lane_wake(&b->look_lane);

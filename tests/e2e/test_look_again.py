@@ -159,3 +159,22 @@ def test_the_known_table_comes_back(warehouse, project, mount):
     assert "pending" not in m.states("sessions").values()
     m.build("sessions", ".pending")
     assert built(warehouse, "sessions") == before
+
+
+def test_a_mount_that_finds_a_view_in_the_place_of_its_table(warehouse, project, mount):
+    """What was recorded is of the table, and the view is not that."""
+    m = mount(project, now=NOW)
+    m.build("sessions", ".run")
+    m.unmount()
+    before, name = built(warehouse, "sessions"), warehouse.relation("sessions")
+    kept = name.replace("sessions", "kept")
+    warehouse.sql(f"ALTER TABLE {name} RENAME TO kept")
+    warehouse.sql(f"CREATE VIEW {name} AS SELECT * FROM {kept}")
+    m = mount(project, now=NOW)
+    assert set(m.states("sessions").values()) == {"unknown"}
+    assert "is a view" in m.document("sessions", ".model")["why_not"]
+    warehouse.sql(f"DROP VIEW {name}")
+    warehouse.sql(f"ALTER TABLE {kept} RENAME TO sessions")
+    wait_until(lambda: "unknown" not in m.states("sessions").values(), what="it has been looked at")
+    m.build("sessions", ".pending")
+    assert built(warehouse, "sessions") == before
