@@ -49,6 +49,8 @@ struct build_report {
 	int64_t started, finished; /* our clock */
 	int64_t rows_deleted, rows_inserted, rows_outside;
 	const struct error *err; /* FAILED and PASSING */
+	/* FAILED: for what no batch of the model can be built. UNSTARTED behind such a one: with its err. */
+	bool of_all;
 };
 
 typedef void build_report_fn(void *ctx, const struct build_report *r);

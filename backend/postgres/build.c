@@ -170,11 +170,12 @@ static bool fail_unwritten(struct build *b, struct batch *x, bool *begun)
 }
 
 /* From `i` to `end`, without having begun: the first that has an attempt gets this outcome, the rest is
- * unstarted. */
+ * unstarted. What fails so fails for what is true of all batches. */
 static void leave_some(const struct build *b, uint32_t i, uint32_t end, enum build_outcome outcome,
 		       const struct error *err)
 {
 	int64_t now = clock_now_us(b->w->store->config->clock);
+	bool of_all = outcome == BUILD_FAILED;
 	for (; i < end; i++) {
 		struct build_report report = {.outcome = outcome,
 					      .batch = b->run->first + i,
@@ -184,12 +185,13 @@ static void leave_some(const struct build *b, uint32_t i, uint32_t end, enum bui
 					      .rows_deleted = -1,
 					      .rows_inserted = -1,
 					      .rows_outside = -1,
-					      .err = err};
+					      .err = err,
+					      .of_all = of_all};
 		if (!report.attempt)
 			continue;
 		b->report(b->ctx, &report);
 		outcome = BUILD_UNSTARTED;
-		err = NULL;
+		err = of_all ? err : NULL;
 	}
 }
 

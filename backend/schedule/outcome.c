@@ -65,7 +65,9 @@ void outcome_add_locked(struct backend *b, const struct build_report *r, const s
 	if (kind != SETTLE_FAILED && cancel_meant(b, run->model, r->batch, &out.wanted))
 		out.kind = SETTLE_CANCELLED;
 	cancel_over(b, run->model, r->batch);
-	outcome_queue(b, &out, r->err);
+	struct outcome *o = outcome_queue(b, &out, r->err);
+	if (o)
+		o->of_all = r->of_all;
 }
 
 void outcome_add(struct backend *b, const struct build_report *r, const struct build_run *run,

@@ -17,6 +17,7 @@ struct outcome {
 	struct error err; /* what out's texts point to */
 	bool shown;	  /* the ledger has it, and who waits for it was told */
 	bool put_back;	  /* of a single batch that was claimed before: it stays alone */
+	bool of_all;	  /* err is what no batch of the model can be built for */
 };
 STAILQ_HEAD(outcome_queue, outcome);
 

@@ -73,7 +73,7 @@ static void show_ended(struct backend *b, const struct store_outcome *o)
 }
 
 /* With the lock. The store has recorded it. */
-static void show_recorded(struct backend *b, const struct store_outcome *o)
+static void show_recorded(struct backend *b, const struct store_outcome *o, bool of_all)
 {
 	const struct settle_traits *traits = settle_traits(o->kind);
 	switch (o->kind) {
@@ -97,6 +97,8 @@ static void show_recorded(struct backend *b, const struct store_outcome *o)
 		attempt_ended(b, o->model);
 	if (traits->spoils)
 		skip_readers(b, o, 0);
+	if (of_all && (traits->spoils || traits->back))
+		skip_rest(b, o);
 	if (traits->back)
 		skip_hopeless(b, o);
 }
@@ -113,7 +115,7 @@ static void show(struct backend *b, const struct outcome *taken, const struct st
 		if (o->result == 0 && taken->shown)
 			attempt_ended(b, o->model);
 		else if (o->result == 0)
-			show_recorded(b, o);
+			show_recorded(b, o, taken->of_all);
 		else if (o->attempt)
 			ledger_released(b->ledger, o->model, o->batch);
 		touch_model(b, o->model);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A failure makes the queued batches that read it skipped, and nothing else; what reads a skipped one
- * follows when that has been recorded. The tenth equal failure in a row skips the rest of its request.
+ * follows when that has been recorded. What no batch of the model can be built for skips the rest of the
+ * request, and so does the tenth equal failure in a row.
  */
 #include "backend/calendar.h"
 #include "backend/engine.h"
@@ -96,4 +97,18 @@ void skip_hopeless(struct backend *b, const struct store_outcome *put_back)
 		return;
 	error_set(&s.why, ECANCELED, "the same error %d times in a row", EQUAL_FAILURES);
 	skip(&s, put_back->model, (struct ordinal_range){put_back->batch, put_back->batch + 1});
+}
+
+void skip_rest(struct backend *b, const struct store_outcome *cause)
+{
+	struct skipping s = {.b = b, .cause = cause, .only = cause->request};
+	/* What was put back before has no request of its own: it fails when it is claimed again. */
+	if (!s.only)
+		return;
+	error_set(&s.why, ECANCELED, "no batch of %s can be built: %.300s", facts_of(b, cause->model)->dir,
+		  cause->message);
+	if (cause->kind == SETTLE_FAILED)
+		ledger_remaining(b->ledger, s.only, skip, &s);
+	else
+		skip(&s, cause->model, (struct ordinal_range){cause->batch, cause->batch + 1});
 }

@@ -12,5 +12,7 @@ struct store_outcome;
 void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t before);
 /* The same for a batch that was put back: the rest of its request may have been skipped meanwhile. */
 void skip_hopeless(struct backend *b, const struct store_outcome *put_back);
+/* No batch of the model can be built, as one that failed or was put back for that has shown. */
+void skip_rest(struct backend *b, const struct store_outcome *cause);
 
 #endif

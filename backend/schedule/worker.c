@@ -115,8 +115,9 @@ static void report(void *ctx, const struct build_report *r)
 		changed_readers(b, model, (struct ordinal_range){r->batch, r->batch + 1});
 }
 
-/* A run of a model that cannot be prepared ends as one whose first batch fails with the reason. */
-static void fail_run(struct job_worker *w, const struct error *why)
+/* A run of a model that cannot be prepared ends as one whose first batch fails with the reason. of_all: no
+ * other batch of the model would fare better. */
+static void fail_run(struct job_worker *w, const struct error *why, bool of_all)
 {
 	struct backend *b = w->b;
 	const struct build_run *run = &w->run;
@@ -128,7 +129,8 @@ static void fail_run(struct job_worker *w, const struct error *why)
 					 .attempt = run->attempt[i],
 					 .started = now,
 					 .finished = now,
-					 .err = why};
+					 .err = why,
+					 .of_all = of_all};
 		if (!r.attempt || !keep_from_taking(w, r.batch))
 			continue;
 		outcome_add_locked(b, &r, run, kind);
@@ -142,7 +144,7 @@ static void build(struct job_worker *w)
 	struct error err = {0};
 	auto_free struct error *why = refusal_take(b, w->run.model);
 	if (why) {
-		fail_run(w, why);
+		fail_run(w, why, true);
 		return;
 	}
 	int r = builder_build(w->worker, &w->run, report, w, &err);
@@ -190,7 +192,7 @@ void *worker_main(void *arg)
 	}
 	while (wait_for_job(w)) {
 		if (!worker && w->kind == JOB_BUILD)
-			fail_run(w, &err);
+			fail_run(w, &err, false);
 		else if (worker && w->kind == JOB_BUILD)
 			build(w);
 		else

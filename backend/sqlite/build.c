@@ -294,6 +294,7 @@ static bool build_one(struct building *g, uint32_t i)
 	}
 	if (build_traits(b.outcome)->reason)
 		b.err = &err;
+	b.of_all = b.outcome == BUILD_FAILED && g->unfit.err;
 	g->report(g->ctx, &b);
 	return build_traits(b.outcome)->goes_on;
 }
@@ -336,7 +337,9 @@ static void leave_out(struct building *g, uint32_t from, uint32_t end)
 					 .attempt = g->run->attempt[i],
 					 .rows_deleted = -1,
 					 .rows_inserted = -1,
-					 .rows_outside = -1};
+					 .rows_outside = -1,
+					 .err = g->unfit.err ? &g->unfit : NULL,
+					 .of_all = g->unfit.err != 0};
 		if (b.attempt)
 			g->report(g->ctx, &b);
 	}

@@ -153,3 +153,29 @@ def test_a_model_whose_input_is_wrong_is_looked_at(project, warehouse, mount):
     warehouse.sql("ALTER TABLE an.events RENAME away TO event_time")
     wait_until(lambda: m.document("sessions", ".model")["runnable"], what="the input is right again")
     m.build("sessions", "2024-09-01")
+
+
+@pytest.mark.parametrize("engine, trouble, known", [
+    ("postgres", "column", "new"), ("postgres", "input", "new"), ("postgres", "event_time of an input", "new"),
+    ("postgres", "event_time of an input", "built"), ("sqlite", "column", "built"), ("sqlite", "input", "new"),
+    ("sqlite", "event_time of the target", "built"), ("sqlite", "event_time of an input", "new")])
+def test_what_no_batch_can_be_built_for_is_tried_once(project, warehouse, mount, trouble, known):
+    """One batch says why; the rest of the request is skipped with that, and not tried one by one."""
+    change, words, undo = TROUBLES[warehouse.engine][trouble]
+    make_events(warehouse)
+    add_sessions(project, begin="2024-07-01")
+    if known == "built":
+        do(warehouse, COPY[warehouse.engine])
+    m = mount(project, "jobs=1", now=NOW)
+    if known == "built":
+        m.build("sessions", "2024-09-02")
+    do(warehouse, change)
+    os.utime(m / "sessions" / "2024-07-01--2024-09-04")
+    assert errno_of(m.sync, "sessions", "2024-07-01--2024-09-04") == errno.EIO
+    states = list(m.states("sessions").values())
+    assert (states.count("failed"), states.count("skipped")) == (1, 64)
+    for batch in ("2024-07-01", "2024-08-31"):
+        assert words in m.document("sessions", batch)["error"]["message"].replace('"', "")
+    assert "no batch of sessions can be built" in m.document("sessions", "2024-08-31")["error"]["message"]
+    do(warehouse, undo)
+    builds_again(m, warehouse)
