@@ -49,6 +49,8 @@ enum engine_op {
 	OP_FORGET_ANSWERS,
 	OP_RECODE,
 	OP_OTHERS,
+	OP_RECALL,
+	OP_REMEMBER,
 	OP_PREPARE,
 	OP_LOOK,
 	OP_BUILD,
@@ -89,6 +91,9 @@ int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct erro
 int store_recode(struct open_store *s, slot model, const char *was, const struct store_sink *sink,
 		 struct error *err);
 int store_others(struct open_store *s, bool *any, struct error *err);
+int store_recall(struct open_store *s, const struct compiled_sql *asked, size_t n, compiled_sql_fn *tell,
+		 void *ctx, struct error *err);
+int store_remember(struct open_store *s, const struct compiled_sql *list, size_t n, struct error *err);
 int store_forget_answers(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
 
 /* The worker belongs to the calling thread. */

@@ -166,8 +166,9 @@ struct model {
 	const char *original_path; /* original_file_path, which messages name */
 	char made_of[17]; /* a hash of what the SQL was compiled from: the model's file and config, the macros
 			     that it calls, the relations and event_times of what it reads */
-	int64_t compiled_at;  /* us: when the manifest that held the SQL was written; 0: it has none */
-	bool remembered;      /* another manifest held the SQL; this one comes without */
+	int64_t compiled_at; /* us, the system's clock: when the manifest that held the SQL was written; 0: it
+				has none */
+	bool remembered;     /* another manifest held the SQL; this one comes without */
 	const char *compiled; /* the SQL without any window; NULL only where the model has a NEED_COMPILED_SQL
 				 or a NEED_LANGUAGE */
 	const char *checksum; /* as the manifest has it; "": it has none */

@@ -24,6 +24,7 @@
 #include "backend/base/error.h"
 #include "backend/base/log.h"
 #include "backend/calendar.h"
+#include "backend/compiled_sql.h"
 #include "backend/slot.h"
 #include "backend/manifest.h"
 #include "backend/window_sql.h"
@@ -355,6 +356,17 @@ struct store_ops {
 
 	/* Whether another mount that may build lives. */
 	int (*others)(struct store *s, bool *any, struct error *err);
+
+	/*
+	 * SQL that was remembered, of these keys (all other members say nothing); one that is not known is
+	 * not told of. Before enlist, too. Neither this nor remember() is called with read_only, and a role
+	 * that may not do either finds nothing remembered, and is named in the log.
+	 */
+	int (*recall)(struct store *s, const struct compiled_sql *asked, size_t n, compiled_sql_fn *tell,
+		      void *ctx, struct error *err);
+
+	/* This SQL is in force here: it is kept, unless newer SQL of the same key is. */
+	int (*remember)(struct store *s, const struct compiled_sql *list, size_t n, struct error *err);
 
 	/* No batch shows these answers any more: each was built, or answered otherwise, since. */
 	int (*forget_answers)(struct store *s, const int64_t *ids, size_t n, struct error *err);

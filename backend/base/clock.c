@@ -13,7 +13,12 @@ static int64_t read_clock(clockid_t id)
 
 int64_t clock_now_us(const struct clock *clock)
 {
-	return read_clock(CLOCK_REALTIME) + __atomic_load_n(&clock->offset_us, __ATOMIC_RELAXED);
+	return clock_of_system(clock, read_clock(CLOCK_REALTIME));
+}
+
+int64_t clock_of_system(const struct clock *clock, int64_t system_us)
+{
+	return system_us + __atomic_load_n(&clock->offset_us, __ATOMIC_RELAXED);
 }
 
 struct clock clock_starting_at(int64_t start_us)

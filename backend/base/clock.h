@@ -16,6 +16,9 @@ struct clock {
 /* Microseconds since 1970-01-01 UTC. */
 int64_t clock_now_us(const struct clock *clock);
 
+/* What this clock showed, or will show, when the system's shows system_us: of a file's time, for example. */
+int64_t clock_of_system(const struct clock *clock, int64_t system_us);
+
 /* A clock that shows start_us now and runs on. */
 struct clock clock_starting_at(int64_t start_us);
 

@@ -228,3 +228,28 @@ int store_others(struct open_store *s, bool *any, struct error *err)
 		r = s->engine->store->others(s->store, any, err);
 	return call_leave(&call, r, err);
 }
+
+int store_recall(struct open_store *s, const struct compiled_sql *asked, size_t n, compiled_sql_fn *tell,
+		 void *ctx, struct error *err)
+{
+	struct engine_call call;
+	if (s->read_only)
+		return broken_contract(s->log, err, "recall from a store that is read only");
+	int r = store_enter(s, &call, OP_RECALL, PHASE_OPEN, err);
+	call_about(&call, "%s", count_of(n, "model", "models").text);
+	if (r == 0)
+		r = s->engine->store->recall(s->store, asked, n, tell, ctx, err);
+	return call_leave(&call, r, err);
+}
+
+int store_remember(struct open_store *s, const struct compiled_sql *list, size_t n, struct error *err)
+{
+	struct engine_call call;
+	if (s->read_only)
+		return broken_contract(s->log, err, "remember in a store that is read only");
+	int r = store_enter(s, &call, OP_REMEMBER, PHASE_LOADED, err);
+	call_about(&call, "%s", count_of(n, "model", "models").text);
+	if (r == 0)
+		r = s->engine->store->remember(s->store, list, n, err);
+	return call_leave(&call, r, err);
+}

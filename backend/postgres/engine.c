@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backend/engine.h"
+#include "backend/postgres/compiled.h"
 #include "backend/postgres/pgstore.h"
 
 static void wake(struct store *s)
@@ -34,6 +35,8 @@ static const struct store_ops store_ops = {
 	.forget_answers = pg_forget_answers,
 	.recode = pg_recode,
 	.others = pg_others,
+	.recall = pg_recall,
+	.remember = pg_remember,
 };
 
 static const struct builder_ops builder_ops = {

@@ -98,6 +98,7 @@ struct store {
 	struct pg_own *own; /* rows that say that we run them, of before that */
 	size_t n_own, own_size;
 	struct store_target *met; /* by slot, what the next follow() reports; NULL: nothing */
+	bool forgetful;		  /* the role may not remember SQL, and the log has said so */
 	bool plain;		  /* messages go in ASCII: the database does not know a character of one */
 	bool schema;		  /* there is a schema batchfs (without it, read only: nothing is known) */
 	char identity[37];	  /* which it is, as meta says. Under lock */

@@ -7,11 +7,11 @@ select to_regnamespace('batchfs') is not null,
 	coalesce(has_schema_privilege(to_regnamespace('batchfs'), 'USAGE'), false),
 	quote_ident(current_user), quote_ident(current_database())
 
--- Whose they are: only the owner may change them.
+-- Whose they are: only the owner may change them. A mount that may not remember SQL can do all the rest.
 -- name: schema_tables
 select count(*) filter (where relname in ('meta', 'model', 'request', 'freeze', 'state', 'attempt', 'owner')),
-	coalesce(bool_and(has_table_privilege(oid, 'SELECT')), false),
-	coalesce(bool_and(relname = 'meta' or has_table_privilege(oid, 'SELECT')
+	coalesce(bool_and(relname = 'compiled' or has_table_privilege(oid, 'SELECT')), false),
+	coalesce(bool_and(relname in ('meta', 'compiled') or has_table_privilege(oid, 'SELECT')
 		and has_table_privilege(oid, 'INSERT') and has_table_privilege(oid, 'UPDATE')
 		and has_table_privilege(oid, 'DELETE')), false),
 	coalesce(bool_and(pg_has_role(relowner, 'USAGE')), false),
@@ -162,3 +162,10 @@ create table batchfs.hook (
 -- Version 5. Who cancelled what was cancelled; before it, nobody knows.
 -- name: upgrade_5_cancelled
 alter table batchfs.attempt add column cancelled_uid bigint, add column cancelled_command text
+
+-- Version 6. The models' SQL as dbt compiled it, for manifests that come without. digest: a hash of it.
+-- name: upgrade_6_compiled
+create table batchfs.compiled (
+	unique_id text not null, made_of text not null, relation text not null, digest text not null, sql text not null,
+	compiled_at timestamptz not null, used_at timestamptz not null default pg_catalog.now(),
+	primary key (unique_id, made_of))

@@ -84,10 +84,11 @@ static json_t *protected_by(const struct report_model *r)
 }
 
 /* null: it has none. */
-static json_t *sql_of(const struct model *m)
+static json_t *sql_of(const struct report_model *r)
 {
+	const struct model *m = r->model;
 	return m->compiled ? json_pack("{s:s, s:o}", "from", m->remembered ? "remembered" : "manifest",
-				       "compiled_at", json_time(m->compiled_at))
+				       "compiled_at", json_time(r->compiled_at))
 			   : json_null();
 }
 
@@ -106,7 +107,7 @@ int report_model(const struct report_model *r, struct strbuf *out)
 		tristate(m->full_refresh), "protected", protected_by(r), "tags", json_strings(m->tags),
 		"inputs", inputs(m), "builder", json_text(r->why_not ? NULL : r->builder), "runnable",
 		r->why_not == NULL, "why_not", json_text(r->why_not), "looked_at", json_time(r->looked_at),
-		"sql", sql_of(m), "notes", notes(r));
+		"sql", sql_of(r), "notes", notes(r));
 	return json_finish(o, out);
 }
 

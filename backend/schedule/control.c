@@ -10,6 +10,7 @@
 #include "backend/schedule/catalog.h"
 #include "backend/schedule/control.h"
 #include "backend/schedule/freeze.h"
+#include "backend/schedule/known_sql.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/orphans.h"
 #include "backend/schedule/runtime.h"
@@ -126,6 +127,8 @@ static int turn(struct backend *b, struct error *err)
 		idle = ms > 0 && !b->woken;
 	}
 	if (r == 0)
+		r = known_sql_answer(b, err);
+	if (r == 0)
 		r = catalog_take_coming(b, err);
 	if (r == 0 && asks_clear(b))
 		r = outcomes_settle(b, err);
@@ -139,6 +142,8 @@ static int turn(struct backend *b, struct error *err)
 		r = answer_freezes(b, err);
 	if (r == 0)
 		r = work_hand_out(b, err);
+	if (r == 0)
+		r = known_sql_remember(b, err);
 	/* Nobody waits for that: it is done where nothing else is, or now and then. */
 	int64_t now = clock_monotonic_us();
 	if (r < 0 || (!idle && now - b->retired_at < RETIRE_US))

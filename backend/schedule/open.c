@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
@@ -22,6 +23,7 @@
 #include "backend/schedule/history.h"
 #include "backend/schedule/history_job.h"
 #include "backend/schedule/job.h"
+#include "backend/schedule/known_sql.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/prune.h"
@@ -45,6 +47,7 @@ static void locks_init(struct backend *b)
 	refusals_init(&b->refusals);
 	pthread_cond_init(&b->idle, &monotonic);
 	pthread_cond_init(&b->paused, &monotonic);
+	pthread_cond_init(&b->recalled, NULL);
 	lane_init(&b->look_lane, &monotonic);
 	pthread_cond_init(&b->cancel_wake, &monotonic);
 	lane_init(&b->history_lane, &monotonic);
@@ -92,6 +95,34 @@ static struct backend *backend_new(const struct backend_config *config)
 	return b;
 }
 
+/*
+ * The manifest was read before there was a store. Where it comes without the SQL of a model that the store
+ * remembers it is read again; one that came through a pipe is gone. Returns what takes its place, or itself.
+ */
+static struct catalog *recall(struct backend *b, struct catalog *first)
+{
+	struct known_sql known = {0};
+	struct error err = {0};
+	struct catalog *c = first;
+	if (b->config.read_only || !S_ISREG(first->stamp.mode) || !known_sql_lacking(first))
+		return first;
+	int r = known_sql_ask(b, first, &known, &err);
+	if (r == 0 && known.n)
+		r = reload_with(b, NULL, &known, first->path, &c, &err);
+	if (r == 0 && known.n && strcmp(c->adapter_type, first->adapter_type) != 0)
+		r = error_set(&err, EINVAL, "%s: it is of another adapter now", first->path);
+	if (r < 0) {
+		log_warning(b->config.log, "the manifest stays without the SQL that is remembered: %s",
+			    err.text);
+		if (c != first)
+			catalog_free(c);
+		c = first;
+	} else if (known.n)
+		catalog_free(first);
+	known_sql_fini(&known);
+	return c;
+}
+
 int backend_open(const struct backend_config *config, struct catalog *catalog, struct backend **out,
 		 struct error *err)
 {
@@ -103,6 +134,8 @@ int backend_open(const struct backend_config *config, struct catalog *catalog, s
 	}
 	int r = store_open(config->engine, &b->engine_config, &b->store, err);
 	b->snapshot.store = b->store;
+	if (r == 0)
+		catalog = recall(b, catalog);
 	if (r == 0)
 		r = catalog_take_over(b, catalog, err);
 	else
@@ -126,6 +159,7 @@ static void wake_all(struct backend *b)
 	control_wake(b);
 	lane_wake(&b->look_lane);
 	pthread_cond_broadcast(&b->cancel_wake);
+	pthread_cond_broadcast(&b->recalled);
 	lane_wake(&b->history_lane);
 	reloader_wake(b);
 	for (int i = 0; i < b->config.jobs; i++)
@@ -313,6 +347,7 @@ void backend_close(struct backend *b)
 	lane_fini(&b->history_lane);
 	pthread_cond_destroy(&b->cancel_wake);
 	lane_fini(&b->look_lane);
+	pthread_cond_destroy(&b->recalled);
 	pthread_cond_destroy(&b->paused);
 	pthread_cond_destroy(&b->idle);
 	refusals_fini(&b->refusals);

@@ -134,30 +134,55 @@ static int check_adapter(struct reloader *r, const struct catalog *c)
 			 r->path, c->adapter_type, r->adapter);
 }
 
+/* Where SQL comes from that the manifest does not have. */
+struct memories {
+	const struct catalog *current; /* NULL: nothing is in force yet */
+	size_t next; /* the one behind what was found last: two manifests have the models in one order */
+	const struct known_sql *known; /* NULL: the store was not asked */
+};
+
 static const char *recall(void *ctx, const char *unique_id, const char *made_of, int64_t *compiled_at)
 {
-	const struct catalog *c = ctx;
-	for (size_t i = 0; i < c->n_models; i++) {
-		const struct model *m = &c->models[i];
+	struct memories *all = ctx;
+	const struct catalog *c = all->current;
+	for (size_t i = 0; c && i < c->n_models; i++) {
+		size_t at = (all->next + i) % c->n_models;
+		const struct model *m = &c->models[at];
 		if (!m->compiled || strcmp(m->unique_id, unique_id) != 0 || strcmp(m->made_of, made_of) != 0)
 			continue;
+		all->next = at + 1;
 		*compiled_at = m->compiled_at;
 		return m->compiled;
 	}
-	return NULL;
+	return all->known ? known_sql_find(all->known, unique_id, made_of, compiled_at) : NULL;
 }
 
-/* With the SQL that is in force where the new manifest comes without. */
+int reload_with(struct backend *b, const struct catalog *current, const struct known_sql *known,
+		const char *path, struct catalog **out, struct error *err)
+{
+	struct memories all = {.current = current, .known = known};
+	const struct sql_memory memory = {.ctx = &all, .recall = recall};
+	return manifest_load_again(path, b->config.log, &memory, out, err);
+}
+
+/* With the SQL that is in force where the new manifest comes without; and, where that is not enough, with
+ * what the store remembers. */
 static int load(struct reloader *r, struct catalog **out)
 {
 	struct backend *b = r->b;
 	struct held_catalog *held;
+	struct known_sql known = {0};
 	{
 		LOCKED(&b->lock);
 		held = models_hold_current(b->models);
 	}
-	const struct sql_memory memory = {.ctx = (void *)(uintptr_t)held_catalog(held), .recall = recall};
-	int rc = manifest_load_again(r->path, b->config.log, &memory, out, &r->wrong);
+	int rc = reload_with(b, held_catalog(held), NULL, r->path, out, &r->wrong);
+	if (rc == 0 && !b->config.read_only && known_sql_lacking(*out) && known_sql_wait(b, *out, &known) &&
+	    known.n) {
+		catalog_free(*out);
+		rc = reload_with(b, held_catalog(held), &known, r->path, out, &r->wrong);
+	}
+	known_sql_fini(&known);
 	catalog_drop(held);
 	return rc;
 }

@@ -20,6 +20,7 @@
 #include "backend/schedule/ask.h"
 #include "backend/schedule/held.h"
 #include "backend/schedule/history.h"
+#include "backend/schedule/known_sql.h"
 #include "backend/schedule/lane.h"
 #include "backend/schedule/look.h"
 #include "backend/schedule/outcome.h"
@@ -74,6 +75,12 @@ struct backend {
 
 	struct manifest_news manifest;
 	struct catalog *coming; /* the newest manifest, until the control thread takes it over; NULL: none */
+	struct catalog
+		*lacking; /* the reloader's, which waits for what the store remembers; NULL: it does not */
+	struct known_sql known;	 /* the answer */
+	pthread_cond_t recalled; /* the reloader sleeps here */
+	bool remembering;  /* the control thread's: the store has not been told of all SQL that is in force */
+	size_t remembered; /* the control thread's: of so many models of the current catalog it has */
 	struct recode_list recodes;
 	int64_t others_at; /* the control thread's, monotonic: when it was asked whether other mounts live */
 	bool reload_asked; /* without waiting for the file to change */

@@ -17,6 +17,8 @@ static const struct store_ops store_ops = {
 	.forget_answers = queue_forget_answers,
 	.recode = queue_recode,
 	.others = queue_others,
+	.recall = queue_recall,
+	.remember = queue_remember,
 };
 
 static const struct builder_ops builder_ops = {

@@ -256,8 +256,10 @@ int backend_model_document(const struct backend *b, slot model, struct strbuf *o
 	struct snapshot_model known = snapshot_model(v, model);
 	struct ordinal_range first =
 		ledger_next_frozen(v->ledger, model, (struct ordinal_range){0, UINT32_MAX});
-	struct report_model r = {.model = models_at(v->models, model),
+	const struct model *m = models_at(v->models, model);
+	struct report_model r = {.model = m,
 				 .looked_at = known.look.looked_at,
+				 .compiled_at = clock_of_system(v->config->clock, m->compiled_at),
 				 .why_not = known.why_not,
 				 .builder = v->config->engine->name,
 				 .notes = known.notes ? known.notes : "",

@@ -2,6 +2,7 @@
 /* The schema batchfs: made, brought up to date from version 1, refused where it is newer. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "backend/base/cleanup.h"
 #include "tests/unit/postgres_fixture.h"
 #include "tests/unit/postgres_world.h"
+#include "tests/unit/sql_steps.h"
 
 /* Everything that a step may change, in one text. */
 #define SHAPE                                                                                                   \
@@ -75,6 +77,32 @@ static void version_1_is_brought_up_to_date(void **state)
 	struct store_claim c;
 	assert_int_equal(build_days(w, 0, 2, 2, &c), 2);
 	assert_int_equal(w->outcomes[3], BUILD_DONE);
+}
+
+/* What each of them has left: the steps up to it have been taken. */
+static void every_former_version_is_brought_up_to_date(void **state)
+{
+	struct world *w = *state;
+	world_open(w);
+	auto_free char *fresh = strdup(sql(SHAPE));
+	int version = atoi(sql("select version from batchfs.meta"));
+	world_close(w);
+	for (int v = 2; v < version; v++) {
+		char steps[16384] = "";
+		server_database();
+		world_source();
+		version_1();
+		for (int i = 2; i <= v; i++)
+			assert_true(sql_step("backend/postgres/schema.sql", "upgrade_", i, steps,
+					     sizeof steps) > 0);
+		sql("%s; update batchfs.meta set version = %d", steps, v);
+		world_open(w);
+		assert_int_equal(atoi(sql("select version from batchfs.meta")), version);
+		assert_string_equal(sql(SHAPE), fresh);
+		assert_int_equal(state_of(w, 0, 0)->s.rows_inserted, 10);
+		if (v + 1 < version)
+			world_close(w);
+	}
 }
 
 static void every_schema_has_an_identity_of_its_own(void **state)
@@ -209,6 +237,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(version_1_is_brought_up_to_date),
+		WORLD_TEST(every_former_version_is_brought_up_to_date),
 		WORLD_TEST(every_schema_has_an_identity_of_its_own),
 		WORLD_TEST(a_newer_one_is_refused),
 		WORLD_TEST(only_its_owner_changes_it),

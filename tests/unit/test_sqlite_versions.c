@@ -5,6 +5,7 @@
  * the model protected.
  */
 #include "tests/unit/sqlite_fixture.h"
+#include "tests/unit/sql_steps.h"
 
 #define BEGUN INT64_C(1725624000000000) /* that mount's clock */
 
@@ -55,7 +56,7 @@ static void all_is_kept(void **state)
 	assert_int_equal(f->target[0].why_not.err, 0);
 	assert_false(f->target[0].look);
 	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 3);
-	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 4);
+	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 5);
 	assert_int_equal(
 		queue(f,
 		      "SELECT count(*) FROM q.batchfs_meta AS a, main.batchfs_meta AS b WHERE a.key = 'identity'"
@@ -86,6 +87,37 @@ static void all_is_kept(void **state)
 	GOOD(build(f, &run));
 	assert_int_equal(last(f)->outcome, BUILD_DONE);
 	assert_int_equal(shell(f, "SELECT count(*) FROM sessions"), 20);
+}
+
+/* What each former version has left: the steps up to it have been taken. */
+static void from_every_former_version(void **state)
+{
+	struct fixture *f = *state;
+	for (int v = 2; v < 5; v++) {
+		char steps[16384] = "", path[128];
+		snprintf(path, sizeof path, "%s-queue", f->file);
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(unlink(f->file), 0);
+		make(f->file, "version-1.sql");
+		make(path, "version-1-queue.sql");
+		for (int i = 2; i <= v; i++)
+			assert_int_equal(sql_step("backend/sqlite/queue/schema.sql", "queue_version_", i,
+						  steps, sizeof steps),
+					 1);
+		char *message = NULL;
+		sqlite3 *db = NULL;
+		assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+		if (sqlite3_exec(db, steps, NULL, NULL, &message) != SQLITE_OK)
+			fail_msg("%s", message);
+		sqlite3_close(db);
+		char text[100];
+		snprintf(text, sizeof text, "UPDATE q.batchfs_meta SET value = %d WHERE key = 'version'", v);
+		queue(f, text);
+		connect_all(f);
+		assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 5);
+		assert_int_equal(state_of(f, day(f, 3))->outcome, OUTCOME_FAILED);
+		disconnect(f);
+	}
 }
 
 /* A step that cannot be taken leaves the file as it was: all of it is one transaction. */
@@ -120,15 +152,15 @@ static void newer_is_refused(void **state)
 	refused(f, f->file, "version 9, and this batchfs knows them up to version 3");
 	f->config.read_only = false;
 	shell(f, "UPDATE batchfs_meta SET value = 3 WHERE key = 'version'");
-	queue(f, "UPDATE q.batchfs_meta SET value = 5 WHERE key = 'version'");
-	refused(f, "-queue", "version 5, and this batchfs knows them up to version 4");
+	queue(f, "UPDATE q.batchfs_meta SET value = 6 WHERE key = 'version'");
+	refused(f, "-queue", "version 6, and this batchfs knows them up to version 5");
 }
 
 static void older_is_refused_by_who_only_reads(void **state)
 {
 	struct fixture *f = *state;
 	f->config.read_only = true;
-	refused(f, "-queue", "version 1, and this batchfs reads version 4: mount it once without -o ro");
+	refused(f, "-queue", "version 1, and this batchfs reads version 5: mount it once without -o ro");
 	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 1);
 }
 
@@ -147,6 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(all_is_kept),
+		TEST(from_every_former_version),
 		TEST(half_a_step_is_none),
 		TEST(newer_is_refused),
 		TEST(older_is_refused_by_who_only_reads),

@@ -98,4 +98,6 @@ const struct store_ops queue_store = {
 	.forget_answers = queue_forget_answers,
 	.recode = queue_recode,
 	.others = queue_others,
+	.recall = queue_recall,
+	.remember = queue_remember,
 };

@@ -143,6 +143,9 @@ int queue_retire(struct store *s, const int64_t *ids, size_t n, struct error *er
 int queue_recode(struct store *s, slot model, const char *was, const struct store_sink *sink,
 		 struct error *err);
 int queue_others(struct store *s, bool *any, struct error *err);
+int queue_recall(struct store *s, const struct compiled_sql *asked, size_t n, compiled_sql_fn *tell,
+		 void *ctx, struct error *err);
+int queue_remember(struct store *s, const struct compiled_sql *list, size_t n, struct error *err);
 int queue_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err);
 int queue_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err);
 int queue_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);

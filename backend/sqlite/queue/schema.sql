@@ -53,6 +53,11 @@ ALTER TABLE attempt ADD COLUMN cancelled_uid INTEGER;
 ALTER TABLE attempt ADD COLUMN cancelled_command TEXT;
 CREATE INDEX request_cancel ON request(model, at) WHERE kind = 'cancel';
 
+-- name: queue_version_5
+-- The models' SQL as dbt compiled it, for manifests that come without.
+CREATE TABLE compiled(unique_id TEXT NOT NULL, made_of TEXT NOT NULL, relation TEXT NOT NULL, sql TEXT NOT NULL,
+	compiled_at INTEGER NOT NULL, used_at INTEGER NOT NULL, PRIMARY KEY (unique_id, made_of));
+
 -- name: mount_put
 -- Whose commits count: who finds another number here is not the mount that writes any more.
 INSERT INTO batchfs_meta VALUES ('mount', ?) ON CONFLICT DO UPDATE SET value = excluded.value
