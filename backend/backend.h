@@ -32,6 +32,7 @@ struct backend_config {
 	bool read_only, protect;
 	const char *version; /* of the program, for .status */
 	size_t history;	     /* so many attempts of a model are kept, at least */
+	int chunk; /* batches that are handed to a worker at once, at most; 0: as many as are worth it */
 };
 
 /*

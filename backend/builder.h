@@ -33,10 +33,10 @@ static inline bool build_wanted(const struct build_run *run, ordinal batch)
 }
 
 enum build_outcome {
-	BUILD_STARTED,	   /* not an outcome: it is being built from now on */
-	BUILD_DONE,	   /* committed, state row included */
-	BUILD_FAILED,	   /* the model's fault: rolled back, to be settled as failed */
-	BUILD_PASSING,	   /* rolled back for a reason that may pass (deadlock, lost connection): try again */
+	BUILD_STARTED, /* not an outcome: it is being built from now on */
+	BUILD_DONE,    /* committed; the state row, too, unless the engine's `settles_done` says otherwise */
+	BUILD_FAILED,  /* the model's fault: rolled back, to be settled as failed */
+	BUILD_PASSING, /* rolled back for a reason that may pass (deadlock, lost connection): try again */
 	BUILD_INTERRUPTED, /* rolled back because interrupt() was called, or it is not wanted any more */
 	BUILD_STALE,	   /* another attempt has taken over: nothing was written, nothing is to be settled */
 	BUILD_UNSTARTED,   /* not begun: not wanted, or the run ended before it */
@@ -51,6 +51,9 @@ struct build_report {
 	const struct error *err; /* FAILED and PASSING */
 	/* FAILED: for what no batch of the model can be built. UNSTARTED behind such a one: with its err. */
 	bool of_all;
+	/* FAILED: as how many failures it counts where equal ones are counted; 0: one. More than one where it
+	 * has ended what the builder would have built with it. */
+	unsigned weight;
 };
 
 typedef void build_report_fn(void *ctx, const struct build_report *r);
@@ -127,10 +130,12 @@ struct builder_ops {
 	 * Builds a run, oldest first, and reports STARTED and then one outcome for each batch that has
 	 * an attempt; the fate of a commit that was in doubt is resolved before it is reported. After a
 	 * FAILED, PASSING or INTERRUPTED batch the rest is UNSTARTED: what reads a failed one is skipped
-	 * before it starts. The first may be UNSTARTED after STARTED, where the target is not the one
-	 * that was prepared or the batch is not wanted any more: it was begun before the target was looked
-	 * at, and rolled back. 0, or -EAGAIN: the target is missing or not the one that was prepared:
-	 * nothing was begun (every batch UNSTARTED), call prepare() first.
+	 * before it starts. (A builder that hands several batches over at once builds the rest of those all
+	 * the same, unless the model reads itself; it may build several at a time.) The first may be
+	 * UNSTARTED after STARTED, where the target is not the one that was prepared or the batch is not
+	 * wanted any more: it was begun before the target was looked at, and rolled back. 0, or -EAGAIN: the
+	 * target is missing or not the one that was prepared: nothing was begun (every batch UNSTARTED), call
+	 * prepare() first.
 	 */
 	int (*build)(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 		     struct error *err);

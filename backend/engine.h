@@ -26,6 +26,12 @@ struct engine {
 		needs; /* enum engine_option: what it understands; of that, what it cannot do without */
 	const char *given_by; /* how its warehouse is given, for a person: "database=FILE" */
 	unsigned max_jobs;    /* how many batches it can build side by side; 0: as many as are asked for */
+	/* Its builder's rows are where the store is not: what it has built is settled (SETTLE_DONE). */
+	bool settles_done;
+	/* Two runs of one model never go side by side. */
+	bool model_alone;
+	/* A run takes so long (us), as far as a batch's time is known; 0: as short as makes a claim cheap. */
+	int64_t run_us;
 	/*
 	 * Appends what a person may do where open() has failed with the errno `err`; nothing where that is
 	 * not known. NULL: it never is.

@@ -169,10 +169,10 @@ void ledger_untake_unseen(struct ledger *l, const int64_t *ids, size_t n);
 void ledger_forget_closed(struct ledger *l);
 
 /*
- * Counts failures with the same SQLSTATE in a request, one after the other; a done batch (sqlstate NULL)
- * begins anew. Returns the count.
+ * Counts failures of a request that are equal, one after the other: that have the same key (at most 16 bytes
+ * count). weight: as how many this one counts. A done batch (key NULL) begins anew. Returns the count.
  */
-unsigned ledger_equal_failures(struct ledger *l, int64_t request, const char *sqlstate);
+unsigned ledger_equal_failures(struct ledger *l, int64_t request, const char *key, unsigned weight);
 unsigned ledger_failures(const struct ledger *l, int64_t request); /* the count as it is */
 
 /* Calls fn for what the request still waits for. */

@@ -138,12 +138,16 @@ enum batch_state plan_state(const struct ledger *l, const struct models *ms, slo
 	return state == BATCH_DONE && plan_stale(l, ms, model, batch, NULL, NULL) ? BATCH_STALE : state;
 }
 
-static uint32_t run_length(const struct ledger *l, slot model, unsigned jobs)
+/* Of batches whose time is not known yet, where a run may be long. */
+#define UNMEASURED 10
+
+static uint32_t run_length(const struct ledger *l, slot model, const struct plan_gate *gate, unsigned jobs)
 {
-	int64_t average = ledger_average_us(l, model);
-	if (average < 0)
-		return 1;
-	int64_t n = RUN_TARGET_US / (average > 0 ? average : 1);
+	int64_t average = ledger_average_us(l, model), n = gate->run_most;
+	if (average < 0 && !n)
+		n = gate->run_us ? UNMEASURED : 1;
+	else if (!n)
+		n = (gate->run_us ? gate->run_us : RUN_TARGET_US) / (average > 0 ? average : 1);
 	int64_t share = ((int64_t)ledger_queued(l, model) + jobs - 1) / jobs;
 	if (n > share)
 		n = share;
@@ -188,7 +192,7 @@ struct plan_next plan_next(struct ledger *l, const struct models *ms, const stru
 			continue;
 		/* The claimed batches of a run that reads itself come one after the other: one is ready at a
 		 * time. */
-		uint32_t most = gates[model].unprepared ? 1 : run_length(l, model, jobs);
+		uint32_t most = gates[model].unprepared ? 1 : run_length(l, model, &gates[model], jobs);
 		next.run = ledger_next_run(l, model, most, ready, &scope);
 		if (next.run.count == 0)
 			continue;

@@ -16,6 +16,9 @@ struct plan_gate {
 	bool unprepared; /* its target must be prepared first, with nothing of it in flight here */
 	bool busy;	 /* something of it is in flight here */
 	bool missing;	 /* its target does not exist yet */
+	/* How long a run of it may take (us), as far as that is known; 0: as short as makes a claim cheap. */
+	int64_t run_us;
+	uint32_t run_most; /* so many batches a run, however long they take; 0: as run_us says */
 };
 
 /* Whether batches of the model must run one at a time, oldest first. */

@@ -279,8 +279,9 @@ struct store_outcome {
 	int64_t request;  /* with attempt 0: the one that is answered, for the history; 0: not known */
 	int64_t started, finished;
 	int64_t rows_deleted, rows_inserted, rows_outside; /* DONE; -1: not known */
-	const char *sqlstate, *message;			   /* "" where there is none */
-	int result; /* out: 0, -ESTALE: another attempt has taken over, nothing written */
+	const char *code;		/* DONE: the model's code it was built with; NULL: the present one */
+	const char *sqlstate, *message; /* "" where there is none */
+	int result;			/* out: 0, -ESTALE: another attempt has taken over, nothing written */
 };
 
 struct store_ops {

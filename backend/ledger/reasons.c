@@ -58,18 +58,18 @@ void ledger_set_reason(struct ledger *l, int64_t request, const char *reason)
 }
 
 /* Counted beyond the time it is open: what was claimed and put back has been taken off its list. */
-unsigned ledger_equal_failures(struct ledger *l, int64_t request, const char *sqlstate)
+unsigned ledger_equal_failures(struct ledger *l, int64_t request, const char *key, unsigned weight)
 {
 	struct recorded_request *k = recorded_find(l, request);
 	if (!k)
 		return 0;
-	if (!sqlstate) {
+	if (!key) {
 		k->equal_failures = 0;
-	} else if (k->equal_failures && strcmp(k->last_failure, sqlstate) == 0) {
-		k->equal_failures++;
+	} else if (k->equal_failures && strcmp(k->last_failure, key) == 0) {
+		k->equal_failures += weight;
 	} else {
-		k->equal_failures = 1;
-		snprintf(k->last_failure, sizeof k->last_failure, "%s", sqlstate);
+		k->equal_failures = weight;
+		snprintf(k->last_failure, sizeof k->last_failure, "%s", key);
 	}
 	return k->equal_failures;
 }

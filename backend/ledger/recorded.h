@@ -21,7 +21,7 @@ struct recorded_request {
 	unsigned refs;		 /* details that name it */
 	int64_t at;
 	const struct requester *by;
-	char last_failure[6]; /* SQLSTATE */
+	char last_failure[17]; /* the key that equal failures have in common */
 	unsigned equal_failures;
 	UT_hash_handle hh;
 };

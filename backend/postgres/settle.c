@@ -24,7 +24,7 @@ static void add_outcome(const struct store *s, struct pg_columns *columns, size_
 	pg_array_time(&a[6], o->finished);
 	pg_array_text(&a[7], o->sqlstate);
 	pg_array_text(&a[8], message ? message : "");
-	pg_array_text(&a[9], m->model->code);
+	pg_array_text(&a[9], o->code ? o->code : m->model->code);
 	pg_array_int(&a[10], o->rows_deleted);
 	pg_array_int(&a[11], o->rows_inserted);
 	pg_array_int(&a[12], o->rows_outside);

@@ -24,13 +24,11 @@
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/take_back.h"
 
-void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at)
+void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at, int64_t answered)
 {
 	struct store_outcome out = {
 		.kind = SETTLE_CANCELLED, .model = model, .batch = batch, .started = at, .finished = at};
-	int64_t answered;
-	if (cancel_meant(b, model, batch, &answered) &&
-	    ledger_waits(b->ledger, model, batch, &out.request, &out.wanted) && out.wanted <= answered)
+	if (ledger_waits(b->ledger, model, batch, &out.request, &out.wanted) && out.wanted <= answered)
 		outcome_queue(b, &out, NULL);
 }
 
@@ -58,7 +56,7 @@ static void end_attempt(struct job_worker *w, ordinal batch, int64_t answered)
 	w->cancelled |= UINT32_C(1) << i;
 	if (take_back(w, batch))
 		return;
-	w->interrupt |= w->building == batch;
+	w->interrupt |= w->under_way >> i & 1;
 	pthread_cond_signal(&w->b->cancel_wake);
 }
 
@@ -262,9 +260,7 @@ void *cancel_main(void *arg)
 				return NULL;
 			w->interrupt = false;
 			/* The one that was meant may have ended by itself. */
-			bool runs = w->building - w->run.first < w->run.count;
-			if (w->kind == JOB_NONE || !runs ||
-			    !(w->cancelled >> (w->building - w->run.first) & 1))
+			if (w->kind == JOB_NONE || !(w->under_way & ~w->ended & w->cancelled))
 				continue;
 			w->interrupting = true;
 		}

@@ -6,9 +6,9 @@
 
 struct ask;
 
-/* With the lock, before cancel_over(). It was built all the same, its COMMIT was under way: what had been
- * asked for before the cancel is not built once more. */
-void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at);
+/* With the lock, when the ledger shows it done. It was built all the same, its COMMIT was under way: what had
+ * been asked for before the cancel (up to the seq `answered`) is not built once more. */
+void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at, int64_t answered);
 /* With the lock: a cancel of this batch is on its way to the store. */
 bool cancel_asked(const struct backend *b, slot model, ordinal batch);
 /* Without the lock: the cancel is recorded with this seq, or (INT64_MAX) could not be. */

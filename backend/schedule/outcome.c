@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "backend/base/cleanup.h"
@@ -51,8 +52,8 @@ bool outcome_join(struct outcome *last, const struct requester *by, const struct
 	return true;
 }
 
-void outcome_add_locked(struct backend *b, const struct build_report *r, const struct build_run *run,
-			enum settle_kind kind)
+static struct outcome *add(struct backend *b, const struct build_report *r, const struct build_run *run,
+			   enum settle_kind kind)
 {
 	struct store_outcome out = {.kind = kind,
 				    .model = run->model,
@@ -60,19 +61,50 @@ void outcome_add_locked(struct backend *b, const struct build_report *r, const s
 				    .attempt = r->attempt,
 				    .request = run->request,
 				    .started = r->started,
-				    .finished = r->finished};
-	/* Whoever has asked for this end of it gets it, whatever the builder calls it. */
-	if (kind != SETTLE_FAILED && cancel_meant(b, run->model, r->batch, &out.wanted))
+				    .finished = r->finished,
+				    .rows_deleted = r->rows_deleted,
+				    .rows_inserted = r->rows_inserted,
+				    .rows_outside = r->rows_outside};
+	int64_t answered = 0;
+	bool meant = kind != SETTLE_FAILED && cancel_meant(b, run->model, r->batch, &answered);
+	/* Whoever has asked for this end of it gets it, whatever the builder calls it. What is built is
+	 * built.
+	 */
+	if (meant && kind != SETTLE_DONE) {
 		out.kind = SETTLE_CANCELLED;
+		out.wanted = answered;
+	}
 	cancel_over(b, run->model, r->batch);
 	struct outcome *o = outcome_queue(b, &out, r->err);
-	if (o)
-		o->of_all = r->of_all;
+	if (!o)
+		return NULL;
+	o->of_all = r->of_all;
+	o->weight = r->weight;
+	o->too_late = meant && kind == SETTLE_DONE;
+	o->answered = answered;
+	return o;
+}
+
+void outcome_add_locked(struct backend *b, const struct build_report *r, const struct build_run *run,
+			enum settle_kind kind)
+{
+	add(b, r, run, kind);
 }
 
 void outcome_add(struct backend *b, const struct build_report *r, const struct build_run *run,
 		 enum settle_kind kind)
 {
 	LOCKED(&b->lock);
-	outcome_add_locked(b, r, run, kind);
+	add(b, r, run, kind);
+}
+
+void outcome_done(struct backend *b, const struct build_report *r, const struct build_run *run,
+		  const char *code)
+{
+	LOCKED(&b->lock);
+	struct outcome *o = add(b, r, run, SETTLE_DONE);
+	if (!o)
+		return;
+	snprintf(o->code, sizeof o->code, "%s", code);
+	o->out.code = o->code;
 }

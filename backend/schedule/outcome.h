@@ -15,9 +15,13 @@ struct outcome {
 	STAILQ_ENTRY(outcome) link;
 	struct store_outcome out;
 	struct error err; /* what out's texts point to */
-	bool shown;	  /* the ledger has it, and who waits for it was told */
-	bool put_back;	  /* of a single batch that was claimed before: it stays alone */
-	bool of_all;	  /* err is what no batch of the model can be built for */
+	char code[17];	  /* what out's code points to */
+	unsigned weight;  /* of a failure: builder.h */
+	bool too_late;	  /* done although a cancel was meant, which answers every request up to `answered` */
+	int64_t answered;
+	bool shown;    /* the ledger has it, and who waits for it was told */
+	bool put_back; /* of a single batch that was claimed before: it stays alone */
+	bool of_all;   /* err is what no batch of the model can be built for */
 };
 STAILQ_HEAD(outcome_queue, outcome);
 
@@ -28,6 +32,9 @@ void outcome_add(struct backend *b, const struct build_report *r, const struct b
 		 enum settle_kind kind);
 void outcome_add_locked(struct backend *b, const struct build_report *r, const struct build_run *run,
 			enum settle_kind kind); /* with the lock */
+/* Built, and to be recorded by the store; code: what it was built with. */
+void outcome_done(struct backend *b, const struct build_report *r, const struct build_run *run,
+		  const char *code);
 /* With the lock, until which it may still be joined. */
 struct outcome *outcome_queue(struct backend *b, const struct store_outcome *out, const struct error *err);
 /*

@@ -12,6 +12,7 @@
 #include "backend/schedule/cancel.h"
 #include "backend/schedule/changes.h"
 #include "backend/schedule/history.h"
+#include "backend/schedule/model.h"
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/settle.h"
@@ -50,7 +51,7 @@ static void put_back(struct backend *b, struct outcome **taken, size_t n)
 	b->settling = 0;
 }
 
-static void show_ended(struct backend *b, const struct store_outcome *o)
+static void show_ended(struct backend *b, const struct outcome *taken, const struct store_outcome *o)
 {
 	bool done = o->kind == SETTLE_DONE;
 	struct batch_info was;
@@ -66,20 +67,26 @@ static void show_ended(struct backend *b, const struct store_outcome *o)
 				.rows_deleted = done ? o->rows_deleted : -1,
 				.rows_inserted = done ? o->rows_inserted : -1,
 				.rows_outside = done ? o->rows_outside : -1,
-				.code = facts_of(b, o->model)->code,
+				.code = o->code ? o->code : facts_of(b, o->model)->code,
 				.sqlstate = done ? "" : o->sqlstate,
 				.message = done ? "" : o->message};
 	ledger_settled(b->ledger, &s);
+	if (!done)
+		return;
+	b->runtime[o->model].passing = 0;
+	ledger_equal_failures(b->ledger, o->request, NULL, 0);
+	if (taken->too_late)
+		cancel_too_late(b, o->model, o->batch, o->finished, taken->answered);
 }
 
 /* With the lock. The store has recorded it. */
-static void show_recorded(struct backend *b, const struct store_outcome *o, bool of_all)
+static void show_recorded(struct backend *b, const struct outcome *taken, const struct store_outcome *o)
 {
 	const struct settle_traits *traits = settle_traits(o->kind);
 	switch (o->kind) {
 	case SETTLE_DONE:
 	case SETTLE_FAILED:
-		show_ended(b, o);
+		show_ended(b, taken, o);
 		break;
 	case SETTLE_SKIPPED:
 		ledger_skipped(b->ledger, o);
@@ -96,8 +103,8 @@ static void show_recorded(struct backend *b, const struct store_outcome *o, bool
 	if (traits->history)
 		attempt_ended(b, o->model);
 	if (traits->spoils)
-		skip_readers(b, o, 0);
-	if (of_all && (traits->spoils || traits->back))
+		skip_readers(b, o, 0, taken->weight);
+	if (taken->of_all && (traits->spoils || traits->back))
 		skip_rest(b, o);
 	if (traits->back)
 		skip_hopeless(b, o);
@@ -115,7 +122,7 @@ static void show(struct backend *b, const struct outcome *taken, const struct st
 		if (o->result == 0 && taken->shown)
 			attempt_ended(b, o->model);
 		else if (o->result == 0)
-			show_recorded(b, o, taken->of_all);
+			show_recorded(b, taken, o);
 		else if (o->attempt)
 			ledger_released(b->ledger, o->model, o->batch);
 		touch_model(b, o->model);
@@ -125,6 +132,8 @@ static void show(struct backend *b, const struct outcome *taken, const struct st
 	if (o->result == 0 && o->kind == SETTLE_CANCELLED && b->listener.cancelled)
 		b->listener.cancelled(b->listener.ctx, o->model, batches, taken->out.attempt != 0);
 	changed(b, o->model, given);
+	if (o->result == 0 && o->kind == SETTLE_DONE)
+		changed_readers(b, o->model, given);
 }
 
 /* Between what was recorded and the rest another has been faster with a batch. */

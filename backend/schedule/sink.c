@@ -41,7 +41,7 @@ static void failed_elsewhere(struct backend *b, const struct store_state *s)
 				  .batch = s->batch,
 				  .finished = s->finished};
 	if (!b->config.read_only && s->finished)
-		skip_readers(b, &o, s->finished);
+		skip_readers(b, &o, s->finished, 0);
 }
 
 static void sink_state(void *ctx, const struct store_state *s)
@@ -86,7 +86,7 @@ static void sink_answer(void *ctx, const struct store_answer *a)
 		if (ledger_put_answer(b->ledger, a) < 0)
 			log_error(b->config.log, "no memory for batches of %s", dir_of(b, a->model));
 		if (a->skipped && !b->config.read_only)
-			skip_readers(b, &o, a->at);
+			skip_readers(b, &o, a->at, 0);
 		touch_model(b, a->model);
 	}
 	if (!a->skipped && b->listener.cancelled)

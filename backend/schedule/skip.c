@@ -4,6 +4,11 @@
  * follows when that has been recorded. What no batch of the model can be built for skips the rest of the
  * request, and so does the tenth equal failure in a row.
  */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "backend/calendar.h"
 #include "backend/engine.h"
 #include "backend/ledger.h"
@@ -66,12 +71,37 @@ static void skip_reading(void *ctx, slot model, struct ordinal_range batches, bo
 	skip(ctx, model, batches);
 }
 
-void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t before)
+#define KEY_MAX 17
+
+/*
+ * What makes two failures equal: the SQLSTATE, or where there is none the text without the words that hold a
+ * digit or name a temporary table of dbt's.
+ */
+static void failure_key(const struct store_outcome *o, char out[KEY_MAX])
+{
+	uint64_t print = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+	if (*o->sqlstate) {
+		snprintf(out, KEY_MAX, "%s", o->sqlstate);
+		return;
+	}
+	for (const char *p = o->message; *p;) {
+		size_t n = 0, digits = 0;
+		for (; isalnum((unsigned char)p[n]) || p[n] == '_'; n++)
+			digits += isdigit((unsigned char)p[n]) != 0;
+		const char *temporary = n ? memmem(p, n, "dbt_tmp", 7) : NULL;
+		for (size_t i = 0; i < n && !digits && !temporary; i++)
+			print = (print ^ (unsigned char)p[i]) * UINT64_C(0x100000001b3);
+		p += n ? n : 1;
+	}
+	snprintf(out, KEY_MAX, "%016" PRIx64, print);
+}
+
+void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t before, unsigned weight)
 {
 	const struct model *m = facts_of(b, failed->model);
 	struct ordinal_range batches = {failed->batch,
 					failed->batch + (failed->count > 1 ? failed->count : 1)};
-	char first[CALENDAR_NAME_MAX], end[CALENDAR_NAME_MAX];
+	char first[CALENDAR_NAME_MAX], end[CALENDAR_NAME_MAX], key[KEY_MAX];
 	calendar_name(m->batch_size, batches.first, first);
 	calendar_name(m->batch_size, batches.end, end);
 	struct skipping s = {.b = b, .cause = failed, .before = before};
@@ -81,11 +111,16 @@ void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t
 	plan_readers(b->ledger, b->models, failed->model, batches, skip_reading, &s);
 	if (before > b->runtime[failed->model].spoiled_at)
 		b->runtime[failed->model].spoiled_at = before;
-	if (before || failed->kind != SETTLE_FAILED ||
-	    ledger_equal_failures(b->ledger, failed->request, failed->sqlstate) < EQUAL_FAILURES)
+	if (before || failed->kind != SETTLE_FAILED)
 		return;
-	error_set(&s.why, ECANCELED, "the same error %d times in a row, last in %s/%s: %.300s",
-		  EQUAL_FAILURES, m->dir, first, failed->message);
+	failure_key(failed, key);
+	if (ledger_equal_failures(b->ledger, failed->request, key, weight ? weight : 1) < EQUAL_FAILURES)
+		return;
+	char times[32] = "again and again";
+	if (weight <= 1)
+		snprintf(times, sizeof times, "%d times in a row", EQUAL_FAILURES);
+	error_set(&s.why, ECANCELED, "the same error %s, last in %s/%s: %.300s", times, m->dir, first,
+		  failed->message);
 	s.only = failed->request;
 	ledger_remaining(b->ledger, failed->request, skip, &s);
 }
@@ -95,7 +130,7 @@ void skip_hopeless(struct backend *b, const struct store_outcome *put_back)
 	struct skipping s = {.b = b, .cause = put_back, .only = put_back->request};
 	if (!s.only || ledger_failures(b->ledger, s.only) < EQUAL_FAILURES)
 		return;
-	error_set(&s.why, ECANCELED, "the same error %d times in a row", EQUAL_FAILURES);
+	error_set(&s.why, ECANCELED, "the same error again and again");
 	skip(&s, put_back->model, (struct ordinal_range){put_back->batch, put_back->batch + 1});
 }
 

@@ -104,7 +104,7 @@ int64_t take_back_late(struct backend *b)
 		if (!others_may(w))
 			continue;
 		/* Before its first batch a run may wait for a connection: another worker would, too. */
-		bool begun = w->building != UINT32_MAX;
+		bool begun = w->under_way != 0;
 		int64_t left = w->since + LATE_US - now;
 		if (left <= 0 && begun)
 			take_back_range(w, (struct ordinal_range){0, UINT32_MAX});

@@ -39,11 +39,14 @@ static struct plan_gate *gates(const struct backend *b)
 		out[i].open = (refused || runs) && !m->preparing && !m->cancels && m->not_before <= now;
 		out[i].unprepared = !refused && model_unprepared(m);
 		out[i].missing = !m->exists;
-		out[i].busy = false;
+		out[i].run_us = b->config.engine->run_us;
+		out[i].run_most = (uint32_t)b->config.chunk;
 	}
 	for (int i = 0; i < b->config.jobs; i++)
-		if (b->workers[i].kind != JOB_NONE)
+		if (b->workers[i].kind != JOB_NONE) {
 			out[b->workers[i].run.model].busy = true;
+			out[b->workers[i].run.model].open &= !b->config.engine->model_alone;
+		}
 	return out;
 }
 
@@ -52,8 +55,7 @@ static void start(struct job_worker *w, enum job_kind kind, const struct build_r
 	w->run = *run;
 	w->held = models_hold(w->b->models, run->model);
 	w->facts = facts_of(w->b, run->model);
-	w->building = UINT32_MAX;
-	w->begun = w->taken = w->cancelled = w->ended = 0;
+	w->under_way = w->begun = w->taken = w->cancelled = w->ended = 0;
 	w->since = clock_monotonic_us();
 	w->kind = kind;
 	pthread_cond_signal(&w->wake);

@@ -35,12 +35,14 @@ static void show_done(struct backend *b, const struct job_worker *w, const struc
 				.code = w->facts->code,
 				.sqlstate = "",
 				.message = ""};
+	int64_t answered;
 	LOCKED(&b->lock);
 	b->runtime[run->model].passing = 0;
-	ledger_equal_failures(b->ledger, run->request, NULL);
+	ledger_equal_failures(b->ledger, run->request, NULL, 0);
 	ledger_settled(b->ledger, &s);
 	attempt_ended(b, run->model);
-	cancel_too_late(b, run->model, r->batch, r->finished);
+	if (cancel_meant(b, run->model, r->batch, &answered))
+		cancel_too_late(b, run->model, r->batch, r->finished, answered);
 	cancel_over(b, run->model, r->batch);
 	touch_model(b, run->model);
 }
@@ -49,7 +51,7 @@ static void show_started(struct backend *b, struct job_worker *w, const struct b
 {
 	const struct build_run *run = &w->run;
 	LOCKED(&b->lock);
-	w->building = r->batch;
+	w->under_way |= UINT32_C(1) << (r->batch - run->first);
 	w->since = clock_monotonic_us();
 	/* Cancelled after the claim and before it began. */
 	if (w->cancelled >> (r->batch - run->first) & 1) {
@@ -92,6 +94,10 @@ static void report(void *ctx, const struct build_report *r)
 		show_started(b, w, r);
 		break;
 	case BUILD_DONE:
+		if (b->config.engine->settles_done) {
+			outcome_done(b, r, run, w->facts->code);
+			return;
+		}
 		show_done(b, w, r);
 		break;
 	case BUILD_STALE:

@@ -188,9 +188,10 @@ static void what_was_put_back_remains(void **state)
 	ledger_remaining(l, 1, count_batches, &n);
 	assert_int_equal(n, 2);
 	for (unsigned i = 1; i <= 3; i++)
-		assert_int_equal(ledger_equal_failures(l, 1, "22012"), i);
-	assert_int_equal(ledger_equal_failures(l, 1, "42601"), 1);
-	assert_int_equal(ledger_equal_failures(l, 1, NULL), 0);
+		assert_int_equal(ledger_equal_failures(l, 1, "22012", 1), i);
+	assert_int_equal(ledger_equal_failures(l, 1, "42601", 1), 1);
+	assert_int_equal(ledger_equal_failures(l, 1, "42601", 4), 5);
+	assert_int_equal(ledger_equal_failures(l, 1, NULL, 0), 0);
 	struct store_outcome o = {.batch = first_day + 1, .finished = 7, .message = "it reads"};
 	assert_true(ledger_waits(l, 0, o.batch, &request, &wanted));
 	assert_int_equal(request, 1);

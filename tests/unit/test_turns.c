@@ -31,6 +31,24 @@ static void serial_models_run_alone(void **state)
 	assert_int_equal(plan_next(l, known, gates, 2, &turn).run.first, first_day + 1);
 }
 
+/* Where a run costs seconds before its first batch, it is as long as its gate allows. */
+static void runs_may_be_long(void **state)
+{
+	struct ledger *l = *state;
+	struct plan_gate gates[2] = {{.open = true, .run_us = 60000000}, {.open = false}};
+	size_t turn = 0;
+	ask(l, 0, 1, 0, 100);
+	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.count, 10); /* not measured yet */
+	struct store_state s = done(0, 1);
+	s.finished = s.started + 5000000;
+	ledger_settled(l, &s);
+	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.count, 12);
+	gates[0].run_most = 20;
+	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.count, 20);
+	gates[0].run_most = 1000;
+	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.count, CLAIM_MAX);
+}
+
 static void unprepared_models_are_prepared_alone(void **state)
 {
 	struct ledger *l = *state;
@@ -160,6 +178,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(models_take_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(serial_models_run_alone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(runs_may_be_long, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unprepared_models_are_prepared_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_missing_input_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_code_is_left_to_others, set_up, tear_down),

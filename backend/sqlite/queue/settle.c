@@ -71,7 +71,8 @@ static int put_outcome(struct settling *g, struct store_outcome *o, const struct
 	snprintf(bound, sizeof bound, "%.*s", sqlite3_bind_parameter_count(stmt), types);
 	int r = db_bind(stmt, err, bound, qm->queue_id, start, (int64_t)attempt, qm->table_id, o->started,
 			o->finished, text(o->sqlstate), text(o->message), o->wanted, o->request,
-			o->rows_deleted, o->rows_inserted, o->rows_outside, qm->model->code);
+			o->rows_deleted, o->rows_inserted, o->rows_outside,
+			o->code ? o->code : qm->model->code);
 	if (r == 0)
 		r = db_run(stmt, err);
 	if (r == 0 && sqlite3_changes(g->s->db) == 0)
