@@ -170,7 +170,12 @@ struct backend_request {
 	const struct backend_file
 		*file; /* that it was made by, for what is refused at once; NULL: the parts */
 	bool run;      /* of the parts only what bringing the models up to date builds (`dbt run`) */
-	int expected;  /* enum batch_state that a suffixed name claimed, single batches only; -1: none */
+	/*
+	 * A full refresh of the parts' models, each of which is whole: of all or of none. -EPERM: one is
+	 * protected, or a batch of it is frozen; -EBUSY: one is being refreshed. 0: it is under way.
+	 */
+	bool full;
+	int expected; /* enum batch_state that a suffixed name claimed, single batches only; -1: none */
 	uid_t uid;
 	pid_t pid;	    /* who asks: /proc/PID/comm is read later; 0: unknown */
 	const char *reason; /* copied; NULL: none */
@@ -187,6 +192,29 @@ void backend_request(struct backend *b, const struct backend_request *r, uint64_
  */
 void backend_look(struct backend *b, const slot *models, size_t n, bool now,
 		  void (*done)(void *ctx, int result), void *ctx);
+
+/*
+ * Waits for the full refreshes of the models that are under way. done() is called once, as above, when they
+ * are over: 0, or of any -EIO (something failed, and was not built since), -ECANCELED, -ENODATA (there never
+ * was one).
+ */
+void backend_refresh_wait(struct backend *b, const slot *models, size_t n,
+			  void (*done)(void *ctx, int result), void *ctx);
+
+/* Cancels those that are under way, as backend_cancel() does what is queued: what others wait for, too, stays
+ * queued. 0, or -EPERM where none is, -EROFS. */
+int backend_refresh_cancel(struct backend *b, const slot *models, size_t n, uid_t uid, pid_t pid);
+
+/* How far those of the models have come, together: the ones that are under way, and the last ones of the
+ * others. */
+struct backend_refreshed {
+	size_t batches, done, failed;
+	size_t under_way, clearing; /* models */
+	uint64_t rows;		    /* deleted by the clearing */
+	int result;		    /* as backend_refresh_wait(), of those that are over */
+};
+void backend_refresh_count(const struct backend *b, const slot *models, size_t n,
+			   struct backend_refreshed *out);
 
 /* The table is still to be looked at, so that what its batches are is not known yet. */
 bool backend_looking(const struct backend *b, slot model);
@@ -274,6 +302,9 @@ int backend_model_document(const struct backend *b, slot model, struct strbuf *o
 int backend_model_status(const struct backend *b, slot model, struct strbuf *out);
 int backend_root_status(const struct backend *b, struct strbuf *out);
 int backend_full_refresh_document(const struct backend *b, slot model, struct strbuf *out);
+/* Of a selection's, each with what the model's own says. */
+int backend_full_refreshes_document(const struct backend *b, const slot *models, size_t n,
+				    const struct backend_file *file, struct strbuf *out);
 
 /*
  * The statements that build these batches, rendered by pieces as they are read. Its memory does not grow with

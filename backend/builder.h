@@ -127,6 +127,16 @@ struct builder_ops {
 		    struct error *err);
 
 	/*
+	 * One small transaction of a full refresh's clear phase, which deletes rows of the target that lie in
+	 * no window from the first batch of step->batches to the end of the window that is open now, or that
+	 * have no event_time. What lies before the first batch and was built when `begin` was earlier stays.
+	 * Readers and writers of other rows wait for nothing. -ESTALE: the refresh is not in that phase any
+	 * more, and nothing was deleted. -EBUSY: another mount is at it, or somebody is in the way; later.
+	 * Never called with read_only.
+	 */
+	int (*clear)(struct worker *w, struct clear_step *step, struct error *err);
+
+	/*
 	 * Builds a run, oldest first, and reports STARTED and then one outcome for each batch that has
 	 * an attempt; the fate of a commit that was in doubt is resolved before it is reported. After a
 	 * FAILED, PASSING or INTERRUPTED batch the rest is UNSTARTED: what reads a failed one is skipped

@@ -53,12 +53,14 @@ enum engine_op {
 	OP_SETTLE,
 	OP_RETIRE,
 	OP_FORGET_ANSWERS,
+	OP_REFRESH,
 	OP_RECODE,
 	OP_OTHERS,
 	OP_RECALL,
 	OP_REMEMBER,
 	OP_PREPARE,
 	OP_LOOK,
+	OP_CLEAR,
 	OP_BUILD,
 	OP_HISTORY,
 	OP_PRUNE,
@@ -100,6 +102,8 @@ int store_others(struct open_store *s, bool *any, struct error *err);
 int store_recall(struct open_store *s, const struct compiled_sql *asked, size_t n, compiled_sql_fn *tell,
 		 void *ctx, struct error *err);
 int store_remember(struct open_store *s, const struct compiled_sql *list, size_t n, struct error *err);
+int store_refresh(struct open_store *s, struct refresh_step *step, const struct store_sink *sink,
+		  struct error *err);
 int store_forget_answers(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
 
 /* The worker belongs to the calling thread. */
@@ -109,6 +113,8 @@ int builder_prepare(struct open_worker *w, slot model, bool make, struct store_t
 		    struct error *err);
 int builder_look(struct open_worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
 		 struct error *err);
+
+int builder_clear(struct open_worker *w, struct clear_step *step, struct error *err);
 
 /* Every batch that has an attempt is reported once, whatever the engine does: one that the engine has
  * forgotten is BUILD_UNSTARTED. */

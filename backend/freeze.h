@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sentence for a request that a freeze refuses. Pure. */
+/* The sentences for requests that a freeze, a protection or another full refresh refuses. Pure. */
 #ifndef BATCHFS_FREEZE_H
 #define BATCHFS_FREEZE_H
 
@@ -14,5 +14,17 @@ int freeze_refuses(struct error *err, const struct model *m, const struct store_
 
 /* Fills *err: what runs, so that it cannot be frozen. Returns -EBUSY. */
 int freeze_busy(struct error *err, const struct model *m, ordinal batch);
+
+/* Why a model is protected, where a chmod has done that: what follows "because". */
+#define FREEZE_WHY_MAX (FREEZE_WHO_MAX + 80)
+void freeze_why_protected(uint32_t uid, const char *command, int64_t at, char buf[FREEZE_WHY_MAX]);
+
+/*
+ * Why a full refresh is refused: the model is protected (-EPERM), a batch of it is frozen (-EPERM), another
+ * one is under way (-EBUSY), which `by` has asked for.
+ */
+int refresh_protected(struct error *err, const struct model *m, const char *because);
+int refresh_frozen(struct error *err, const struct model *m, const struct store_freeze *f, ordinal batch);
+int refresh_busy(struct error *err, const struct model *m, const struct store_freeze *by);
 
 #endif

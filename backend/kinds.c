@@ -4,8 +4,8 @@
 #include <string.h>
 
 static const struct request_traits requests[] = {
-	[REQUEST_BUILD] =
-		{.word = "build", .scope = SCOPE_RANGE, .recorded = true, .builds = true},
+	[REQUEST_BUILD] = {.word = "build", .scope = SCOPE_RANGE, .recorded = true, .builds = true},
+	[REQUEST_FULL] = {.word = "full", .scope = SCOPE_RANGE, .builds = true},
 	[REQUEST_REASON] = {.word = "reason", .scope = SCOPE_REQUEST},
 	[REQUEST_FREEZE] = {.word = "freeze", .scope = SCOPE_RANGE, .freezes = true, .clears_queue = true},
 	[REQUEST_THAW] = {.word = "thaw", .scope = SCOPE_RANGE, .freezes = true},

@@ -19,7 +19,7 @@ struct request_traits {
 	const char *word; /* in a warehouse's rows and in messages */
 	enum request_scope scope;
 	bool recorded; /* has a row with a place among the model's requests, which load and follow report */
-	bool builds;   /* queues batches */
+	bool builds;   /* queues batches, at once or later */
 	bool freezes;  /* changes what is frozen or protected */
 	bool stops; /* ends builds: taken also while the daemon ends; nothing of the model is claimed until it
 		       is answered */

@@ -128,6 +128,39 @@ const struct requester *ledger_protected(const struct ledger *l, slot model, int
 /* The first frozen stretch of the range, as far as it lies inside; {end, end}: none. */
 struct ordinal_range ledger_next_frozen(const struct ledger *l, slot model, struct ordinal_range range);
 
+/* The full refresh of a model: what is under way, and how the last one ended (refresh.h). Strings live as
+ * long as the ledger is not changed. */
+struct ledger_refresh {
+	int64_t id; /* of its request; 0: there never was one */
+	enum refresh_phase phase;
+	struct ordinal_range batches;
+	int64_t since, build_at;
+	const struct requester *by; /* NULL: there never was one */
+	int64_t rows_outside, rows_without_event_time;
+	enum refresh_result result;
+	int64_t finished_at;
+	const char *error;
+};
+int ledger_put_refresh(struct ledger *l, const struct store_refresh *r);
+const struct ledger_refresh *ledger_refresh(const struct ledger *l, slot model);
+/* A step of the clear phase was recorded here: the counts so far. */
+void ledger_refresh_cleared(struct ledger *l, slot model, int64_t rows_outside,
+			    int64_t rows_without_event_time);
+
+/* In the build phase: the first batch from `from` on that is still to be built for it, or the end of its
+ * range. What is asked for anew after it was built for the refresh is not waited for. */
+ordinal ledger_refresh_next(const struct ledger *l, slot model, ordinal from);
+
+/* Batches of it that were built since the build phase began, and that failed or were skipped last. */
+struct refresh_count {
+	size_t batches, done, failed;
+	ordinal first_failed, first_left; /* neither built nor failed; the end of its range: there is none */
+};
+struct refresh_count ledger_refresh_count(const struct ledger *l, slot model);
+
+/* Whether the batch is queued or running for the refresh and for nobody else who is known to wait for it. */
+bool ledger_refresh_alone(const struct ledger *l, slot model, ordinal batch);
+
 /* What this mount does. A claimed batch shows as queued until it has begun. */
 void ledger_claimed(struct ledger *l, slot model, ordinal batch, uint32_t attempt, int64_t served,
 		    int64_t request);

@@ -27,6 +27,7 @@
 #include "backend/compiled_sql.h"
 #include "backend/slot.h"
 #include "backend/manifest.h"
+#include "backend/refresh.h"
 #include "backend/window_sql.h"
 
 struct store;
@@ -106,7 +107,13 @@ static inline struct store_state adopted_state(slot model, ordinal batch, int64_
  * attempt that it ends is told by follow(), and ends it.
  */
 enum request_kind {
-	REQUEST_BUILD,	/* build every batch of the range once more */
+	REQUEST_BUILD, /* build every batch of the range once more */
+	/*
+	 * Refresh the model in full: the range is all of it. Those of one touch that stand side by side are
+	 * recorded all or none. -EPERM: one of their models is protected, or a batch of it is frozen; -EBUSY:
+	 * a full refresh of one is under way. Each says which.
+	 */
+	REQUEST_FULL,
 	REQUEST_REASON, /* give the request with this uuid its reason */
 	/* None of the range may be built. -EBUSY: one of them has begun, and nothing is frozen. What another
 	 * mount has claimed and not begun is cancelled with it; what this one has was given back before. */
@@ -208,6 +215,8 @@ struct store_sink {
 	bool (*runs)(void *ctx, slot model, ordinal batch, uint32_t attempt);
 	/* The model has met its target anew, in another warehouse. */
 	void (*target)(void *ctx, slot model, const struct store_target *target);
+	/* Of a model that was ever refreshed in full. After the requests, so that its own is known. */
+	void (*refresh)(void *ctx, const struct store_refresh *r);
 	/* All that is frozen of the model now: what was known of that is void. No batch is in two of them. */
 	void (*freezes)(void *ctx, slot model, const struct store_freeze *list, size_t n);
 };
@@ -368,6 +377,14 @@ struct store_ops {
 
 	/* This SQL is in force here: it is kept, unless newer SQL of the same key is. */
 	int (*remember)(struct store *s, const struct compiled_sql *list, size_t n, struct error *err);
+
+	/*
+	 * A full refresh goes on to its next phase, or is over: recorded once, whichever mount is first. From
+	 * REFRESH_CLEAR to REFRESH_BUILD its request is opened, as one that was made at step->at. Reports
+	 * that request and the refresh. Never with read_only.
+	 */
+	int (*refresh)(struct store *s, struct refresh_step *step, const struct store_sink *sink,
+		       struct error *err);
 
 	/* No batch shows these answers any more: each was built, or answered otherwise, since. */
 	int (*forget_answers)(struct store *s, const int64_t *ids, size_t n, struct error *err);

@@ -140,9 +140,23 @@ static void of_link(struct fs *fs, const struct node *n, struct stat *st)
 	st->st_mode = S_IFLNK | 0777;
 }
 
-bool attr_may_refresh(const struct fs *fs, slot model)
+bool attr_may_refresh(struct fs *fs, const struct node *n)
 {
-	return !backend_protected(fs->backend, model) && backend_runnable(fs->backend, model);
+	auto_scope struct scope scope = {.n = 0};
+	size_t n_runnable = 0;
+
+	if (fs_scope(fs, n, &scope))
+		return false;
+	/* Of all or of none. What cannot be built here is left out of a selection. */
+	for (size_t i = 0; i < scope.n; i++) {
+		slot model = scope_list(&scope)[i].model;
+		if (!backend_runnable(fs->backend, model))
+			continue;
+		if (backend_protected(fs->backend, model))
+			return false;
+		n_runnable++;
+	}
+	return n_runnable > 0;
 }
 
 static int of_batch(struct fs *fs, const struct node *n, struct stat *st)
@@ -194,7 +208,7 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 	case NODE_RUN:
 		return of_scope(fs, n, st);
 	case NODE_FULL_REFRESH:
-		of_text(fs, n, attr_may_refresh(fs, n->model), st);
+		of_text(fs, n, attr_may_refresh(fs, n), st);
 		return 0;
 	case NODE_BATCH_SQL:
 	case NODE_RANGE_SQL:

@@ -33,8 +33,8 @@ void attr_set_size(struct stat *st, size_t size);
 void attr_of_batch(const struct fs *fs, const struct node *n, const struct batch_glance *glance,
 		   struct stat *st);
 
-/* Whether the mode of the model's .full-refresh shows w. */
-bool attr_may_refresh(const struct fs *fs, slot model);
+/* Whether the mode of that .full-refresh shows w. */
+bool attr_may_refresh(struct fs *fs, const struct node *n);
 
 /* How long the kernel may keep them, in seconds: for ever for what it is told about, else not at all. */
 double attr_timeout(const struct node *n);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/cancel.h"
 
+#include <stdlib.h>
+
+#include "backend/base/cleanup.h"
 #include "fs/access.h"
 #include "fs/fixed_names.h"
 #include "fs/inode.h"
@@ -38,11 +41,22 @@ static int refuse_kind(struct fs *fs, fuse_req_t req, const struct backend_file 
 {
 	auto_strbuf sentence = STRBUF_INIT;
 
-	strbuf_printf(&sentence,
-		      "rm cancels what is queued or running: a batch, a period, a range or a set of states; "
-		      "%s cannot be removed.",
-		      text);
+	strbuf_printf(
+		&sentence,
+		"rm cancels what is queued or running: a batch, a period, a range, a set of states or a full "
+		"refresh; "
+		"%s cannot be removed.",
+		text);
 	return refuse_file(fs, req, file, EPERM, sentence.str);
+}
+
+/* The whole directory, of .full-refresh. */
+static bool is_refresh(enum node_kind in, const char *text)
+{
+	unsigned number;
+	const struct fixed_name *f = fixed_find(in, text, &number);
+
+	return f && node_traits(&(struct node){.kind = f->kind})->refreshes;
 }
 
 static int find_in_model(struct fs *fs, fuse_req_t req, const char *text, struct backend_file *file,
@@ -52,6 +66,11 @@ static int find_in_model(struct fs *fs, fuse_req_t req, const char *text, struct
 	struct name name;
 	unsigned number;
 
+	if (is_refresh(NODE_MODEL, text)) {
+		const struct name all = {.batches = NAME_EVERY_BATCH};
+		file->full_refresh = true;
+		return fs_scope_of_name(fs, model, &all, out);
+	}
 	if (fixed_find(NODE_MODEL, text, &number))
 		return refuse_kind(fs, req, file, text);
 	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
@@ -73,6 +92,8 @@ static int find_in_selection(struct fs *fs, fuse_req_t req, const struct selecti
 	struct name name;
 	unsigned number;
 
+	if (is_refresh(NODE_SELECTION, text))
+		return fs_scope_of_selection(fs, dir, SPAN_EVERYTHING, 0, out);
 	bool link = lookup_link(fs, dir, text) >= 0 || fixed_find(NODE_SELECTION, text, &number);
 	int r = link ? 0 : name_parse_in_selection(text, &name);
 	if (r)
@@ -82,10 +103,30 @@ static int find_in_selection(struct fs *fs, fuse_req_t req, const struct selecti
 	return fs_scope_of_selection(fs, dir, name.span, name.states, out);
 }
 
-static int cancel(struct fs *fs, fuse_req_t req, const struct scope *scope, const struct backend_file *file,
-		  const char *text)
+static int cancel_batches(struct fs *fs, fuse_req_t req, const struct scope *scope)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(req);
+
+	wait_mark_cancelled(fs, scope, true);
+	int r = backend_cancel(fs->backend, scope_list(scope), scope->n, who->uid, who->pid);
+	if (r)
+		wait_mark_cancelled(fs, scope, false);
+	return r == -EPERM && is_empty_set(fs, scope) ? 0 : r;
+}
+
+static int cancel_refreshes(struct fs *fs, fuse_req_t req, const struct scope *scope)
+{
+	const struct fuse_ctx *who = fuse_req_ctx(req);
+	auto_free slot *models = calloc(scope->n + 1, sizeof(*models));
+
+	for (size_t i = 0; models && i < scope->n; i++)
+		models[i] = scope_list(scope)[i].model;
+	return models ? backend_refresh_cancel(fs->backend, models, scope->n, who->uid, who->pid) : -ENOMEM;
+}
+
+static int cancel(struct fs *fs, fuse_req_t req, enum node_kind in, const struct scope *scope,
+		  const struct backend_file *file, const char *text)
+{
 	auto_strbuf sentence = STRBUF_INIT;
 
 	if (backend_read_only(fs->backend))
@@ -95,14 +136,12 @@ static int cancel(struct fs *fs, fuse_req_t req, const struct scope *scope, cons
 	if (!access_may_write(fs, req, 0666 & ~fs->umask))
 		return refuse_file(fs, req, file, EACCES,
 				   "The file's mode does not let this user cancel it.");
-	wait_mark_cancelled(fs, scope, true);
-	int r = backend_cancel(fs->backend, scope_list(scope), scope->n, who->uid, who->pid);
-	if (r)
-		wait_mark_cancelled(fs, scope, false);
+	int r = is_refresh(in, text) ? cancel_refreshes(fs, req, scope) : cancel_batches(fs, req, scope);
 	if (r != -EPERM)
 		return r;
-	if (is_empty_set(fs, scope))
-		return 0;
+	if (is_refresh(in, text))
+		return refuse_file(fs, req, file, EPERM,
+				   "No full refresh is under way: there is nothing to cancel.");
 	strbuf_printf(&sentence, "Nothing in %s is queued or running: there is nothing to cancel.", text);
 	return refuse_file(fs, req, file, EPERM, sentence.str);
 }
@@ -127,6 +166,6 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	else if (r == 0)
 		r = selection ? find_in_selection(fs, req, selection, name, &scope) : -ESTALE;
 	if (r == 0)
-		r = cancel(fs, req, &scope, &file, name);
+		r = cancel(fs, req, dir.kind, &scope, &file, name);
 	fuse_reply_err(req, -r);
 }

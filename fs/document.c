@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/document.h"
 
+#include <string.h>
+
 #include "fs/fixed_names.h"
 #include "fs/handle.h"
+#include "fs/interned.h"
 #include "fs/private.h"
 #include "fs/progress.h"
 #include "fs/refuse.h"
@@ -88,9 +91,12 @@ static int open_sql(struct fs *fs, const struct node *n, struct backend_sql **ou
 static int open_progress(struct fs *fs, const struct node *n, struct progress **out)
 {
 	auto_scope struct scope scope = {.n = 0};
+	struct range range;
 	int r = fs_scope(fs, n, &scope);
 
-	return r ? r : progress_new(fs->backend, &scope, out);
+	if (r == 0 && !interned_get_range(&fs->interned, n->interned, &range))
+		r = -ESTALE;
+	return r ? r : progress_new(fs->backend, &scope, strcmp(range.name, NAME_FULL_REFRESH) == 0, out);
 }
 
 static int make(struct fs *fs, const struct node *n, struct document *d)

@@ -113,7 +113,7 @@ static bool may_wait(struct fs *fs, const struct node *n, bool to_write)
 	auto_scope struct scope scope = {.n = 0};
 	struct scope_place place = {.part = 0};
 
-	if (t->looks)
+	if (t->looks || t->refreshes)
 		return true;
 	if (to_write || !t->builds)
 		return to_write && t->parks;
@@ -306,10 +306,14 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 		wait_for_look(fs, &what, false);
 		return;
 	}
-	if (waits)
+	bool refreshes = r == 0 && node_traits(&what.node)->refreshes;
+
+	if (waits || refreshes)
 		r = fs_scope(fs, &what.node, &scope);
-	if (r || !waits)
+	if (r || !(waits || refreshes))
 		fuse_reply_err(req, -r);
+	else if (refreshes)
+		wait_for_refresh(fs, &what);
 	else
 		wait_until_settled(fs, &what);
 }

@@ -36,6 +36,30 @@ static int model_run(struct fs *fs, const struct node *n, struct strbuf *out)
 	return backend_run_document(fs->backend, n->model, out);
 }
 
+/* The models that it is about: to be freed; NULL: no memory. */
+static slot *models_of(const struct scope *scope)
+{
+	slot *models = calloc(scope->n + 1, sizeof(*models));
+
+	for (size_t i = 0; models && i < scope->n; i++)
+		models[i] = scope_list(scope)[i].model;
+	return models;
+}
+
+static int full_refreshes(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	auto_scope struct scope scope = {.n = 0};
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+	int r = dir ? fs_scope(fs, n, &scope) : -ESTALE;
+	auto_free slot *models = models_of(&scope);
+
+	if (r || !models)
+		return r ? r : -ENOMEM;
+	const struct backend_file file = {
+		.model = SLOT_NONE, .selection = dir->text, .name = fixed_of(n)->text};
+	return backend_full_refreshes_document(fs->backend, models, scope.n, &file, out);
+}
+
 static int adopt(struct fs *fs, const struct node *n, struct strbuf *out)
 {
 	auto_scope struct scope scope = {.n = 0};
@@ -44,12 +68,10 @@ static int adopt(struct fs *fs, const struct node *n, struct strbuf *out)
 					  .selection = dir ? dir->text : NULL,
 					  .name = dir ? fixed_of(n)->text : NULL};
 	int r = fs_scope(fs, n, &scope);
-	auto_free slot *models = calloc(scope.n + 1, sizeof(*models));
+	auto_free slot *models = models_of(&scope);
 
 	if (r || !models)
 		return r ? r : -ENOMEM;
-	for (size_t i = 0; i < scope.n; i++)
-		models[i] = scope_list(&scope)[i].model;
 	return backend_adopt_document(fs->backend, models, scope.n, n->model < 0, &file, out);
 }
 
@@ -95,11 +117,12 @@ static const struct fixed_name table[] = {
 	{".model", NODE_MODEL, NODE_DOCUMENT, 0444, model_document, false},
 	{".status", NODE_MODEL, NODE_DOCUMENT, 0444, model_status, true},
 	{".history", NODE_MODEL, NODE_HISTORY, 0444, NULL, true},
-	{".full-refresh", NODE_MODEL, NODE_FULL_REFRESH, 0666, full_refresh, false},
+	{NAME_FULL_REFRESH, NODE_MODEL, NODE_FULL_REFRESH, 0666, full_refresh, true},
 	{NAME_RUN, NODE_MODEL, NODE_RUN, 0666, model_run, true},
 	{".adopt", NODE_MODEL, NODE_ADOPT, 0666, adopt, false},
 	{".status", NODE_SELECTION, NODE_DOCUMENT, 0444, selection_status, true},
 	{NAME_RUN, NODE_SELECTION, NODE_RUN, 0666, selection_run, true},
+	{NAME_FULL_REFRESH, NODE_SELECTION, NODE_FULL_REFRESH, 0666, full_refreshes, true},
 	{".adopt", NODE_SELECTION, NODE_ADOPT, 0666, adopt, false},
 };
 

@@ -18,7 +18,8 @@ static bool can_freeze(struct fs *fs, const struct node *n)
 
 	if (node_traits(n)->freezes)
 		return fs_scope(fs, n, &scope) || !scope.states;
-	return node_traits(n)->protects;
+	/* A selection is another one tomorrow: its models are protected each by its own. */
+	return node_traits(n)->protects && n->model >= 0;
 }
 
 /* What the mode asks for: 1, to freeze; 0, to thaw; or -errno. */

@@ -79,11 +79,16 @@ static int parse_batches(const enum batch_size *size, const char *text, size_t l
 	return 0;
 }
 
+static bool is_text(const char *text, size_t len, const char *name)
+{
+	return len == strlen(name) && memcmp(text, name, len) == 0;
+}
+
 static int parse_progress(const enum batch_size *size, const char *text, size_t len, struct name *out)
 {
 	int r = 0;
 
-	if (len == strlen(NAME_RUN) && memcmp(text, NAME_RUN, len) == 0)
+	if (is_text(text, len, NAME_RUN) || is_text(text, len, NAME_FULL_REFRESH))
 		out->span = SPAN_EVERYTHING;
 	else
 		r = parse_batches(size, text, len, out);

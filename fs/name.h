@@ -8,8 +8,9 @@
 
 #define BATCH_FILE_NAME_MAX 32 /* a batch's name with its suffix, and the NUL */
 
-/* The fixed name that has a .progress of its own. */
-#define NAME_RUN ".run"
+/* The fixed names that have a .progress of their own. */
+#define NAME_RUN	  ".run"
+#define NAME_FULL_REFRESH ".full-refresh"
 
 /* What a selection's links begin with; the model's name follows. */
 #define LINK_PREFIX "../"

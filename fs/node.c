@@ -43,7 +43,12 @@ static const struct node_traits traits[NODE_KINDS] = {
 		      .fixed = true,
 		      .of_model = true,
 		      .of_others = true},
-	[NODE_FULL_REFRESH] = {.protects = true, .parks = true, .fixed = true, .of_model = true},
+	[NODE_FULL_REFRESH] = {.refreshes = true,
+			       .protects = true,
+			       .parks = true,
+			       .fixed = true,
+			       .of_model = true,
+			       .of_others = true},
 	[NODE_ADOPT] = {.looks = true, .parks = true, .fixed = true, .of_model = true, .of_others = true},
 	[NODE_HISTORY] = {.fixed = true, .of_model = true, .of_others = true},
 };

@@ -52,6 +52,8 @@ struct node_traits {
 	bool builds;	/* a write to it asks for a build, and sync of it waits for that */
 	bool planned;	/* the plan decides which batches of its scope such a request builds */
 	bool freezes;	/* chmod freezes its batches; not those of a set of states */
+	bool refreshes; /* a write to it refreshes its models in full, sync of it waits for that, rm cancels
+			   it */
 	bool protects;	/* chmod protects its model against a full refresh */
 	bool parks;	/* a change to it may wait for an answer, with its inode locked meanwhile */
 	bool looks;	/* a write to it has tables looked at, and sync of it waits for that */

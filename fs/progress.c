@@ -13,6 +13,7 @@
 
 struct progress {
 	struct scope scope; /* these are immutable */
+	slot *refreshed;    /* the models of it whose full refreshes it is of; NULL: it is of batches */
 	struct failure_snapshot *failures_before;
 	int64_t begun_at;
 	size_t begun; /* queued or running then */
@@ -47,7 +48,31 @@ static struct progress_line count(const struct backend *b, const struct scope *s
 	return l;
 }
 
-int progress_new(const struct backend *b, const struct scope *scope, struct progress **out)
+/* Of full refreshes. *result: how they have ended; -EINPROGRESS: one is under way. */
+static struct progress_line count_refreshed(const struct backend *b, const struct progress *p, int *result)
+{
+	struct backend_refreshed n;
+
+	backend_refresh_count(b, p->refreshed, p->scope.n, &n);
+	*result = n.under_way ? -EINPROGRESS : n.result == -ENODATA ? 0 : n.result;
+	return (struct progress_line){.total = n.batches,
+				      .done = n.done,
+				      .failed = n.failed,
+				      .left = n.under_way ? n.batches - n.done - n.failed : 0,
+				      .clearing = n.under_way && n.clearing == n.under_way,
+				      .rows = n.rows};
+}
+
+/* The models; false: no memory. */
+static bool note_refreshed(struct progress *p)
+{
+	p->refreshed = calloc(p->scope.n + 1, sizeof(*p->refreshed));
+	for (size_t i = 0; p->refreshed && i < p->scope.n; i++)
+		p->refreshed[i] = scope_list(&p->scope)[i].model;
+	return p->refreshed != NULL;
+}
+
+int progress_new(const struct backend *b, const struct scope *scope, bool refresh, struct progress **out)
 {
 	struct progress *p = calloc(1, sizeof(*p));
 
@@ -57,8 +82,10 @@ int progress_new(const struct backend *b, const struct scope *scope, struct prog
 	pthread_mutex_init(&p->lock, NULL);
 	p->text = (struct strbuf)STRBUF_INIT;
 	p->begun_at = clock_monotonic_us();
-	if (scope_copy(&p->scope, scope) == 0) {
-		p->begun = count(b, &p->scope).left;
+	bool whole = scope_copy(&p->scope, scope) == 0 && (!refresh || note_refreshed(p));
+	if (whole) {
+		int result;
+		p->begun = refresh ? count_refreshed(b, p, &result).left : count(b, &p->scope).left;
 		p->failures_before = failure_snapshot_take(b, scope);
 	}
 	if (p->failures_before)
@@ -74,6 +101,7 @@ void progress_free(struct progress *p)
 		return;
 	failure_snapshot_free(p->failures_before);
 	scope_fini(&p->scope);
+	free(p->refreshed);
 	strbuf_fini(&p->text);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -83,7 +111,8 @@ void progress_free(struct progress *p)
 static void add_line(const struct backend *b, struct progress *p)
 {
 	int64_t now = clock_monotonic_us();
-	struct progress_line l = count(b, &p->scope);
+	int result = 0;
+	struct progress_line l = p->refreshed ? count_refreshed(b, p, &result) : count(b, &p->scope);
 
 	l.us = now - p->begun_at;
 	l.ended = p->begun > l.left ? p->begun - l.left : 0;
@@ -93,6 +122,11 @@ static void add_line(const struct backend *b, struct progress *p)
 	}
 	progress_format(&l, &p->text);
 	p->next_at = now + PROGRESS_EVERY_US;
+	if (p->refreshed) {
+		p->ended = result != -EINPROGRESS;
+		p->result = p->ended ? result : 0;
+		return;
+	}
 	/* Nothing of it waits or runs, but its table is still to be looked at. */
 	struct scope_place place = {.part = 0};
 	if (l.left || scope_unsettled(b, &p->scope, &place))
@@ -146,6 +180,7 @@ bool progress_read(struct fs *fs, struct wait_for *what, int64_t *next_us)
 		*next_us = p->next_at;
 	}
 	what->scope = &p->scope;
+	what->by_time = p->refreshed != NULL;
 	if (*next_us > clock_monotonic_us())
 		return false;
 	progress_answer(fs, what);

@@ -15,8 +15,9 @@ struct fs;
 struct progress;
 struct wait_for;
 
-/* The counts begin here. Of a set: its period, range or directory. -ENOMEM. */
-int progress_new(const struct backend *b, const struct scope *scope, struct progress **out);
+/* The counts begin here. Of a set: its period, range or directory. refresh: of the full refreshes of the
+ * scope's models, whose lines come by the time alone. -ENOMEM. */
+int progress_new(const struct backend *b, const struct scope *scope, bool refresh, struct progress **out);
 void progress_free(struct progress *p);
 
 /*
@@ -33,6 +34,8 @@ struct progress_line {
 	size_t total; /* batches, but for those that were never built and are not asked for */
 	size_t done, failed, pending, left; /* left: queued or running */
 	size_t ended;			    /* of those that were left in the beginning */
+	bool clearing;			    /* nothing is built yet: rows are deleted */
+	uint64_t rows;			    /* so many by now */
 	int64_t us;			    /* since the beginning */
 };
 void progress_format(const struct progress_line *l, struct strbuf *out);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/progress.h"
 
+#include <inttypes.h>
+
 #define BAR 10
 
 static void put_left(double seconds, struct strbuf *out)
@@ -18,6 +20,12 @@ void progress_format(const struct progress_line *l, struct strbuf *out)
 	size_t full = l->total ? l->done * BAR / l->total : 0;
 	double rate = l->us > 0 ? (double)l->ended * 1e6 / (double)l->us : 0;
 
+	if (l->clearing) {
+		strbuf_putc(out, '[');
+		strbuf_fill(out, '.', BAR);
+		strbuf_printf(out, "] clearing, %" PRIu64 " rows deleted\n", l->rows);
+		return;
+	}
 	strbuf_putc(out, '[');
 	strbuf_fill(out, '#', full);
 	strbuf_fill(out, '.', BAR - full);

@@ -14,7 +14,8 @@ void refused_file_of(struct fs *fs, const struct node *n, struct refused_file *o
 	auto_scope struct scope scope = {.n = 0};
 	const struct fixed_name *fixed = fixed_of(n);
 
-	*out = (struct refused_file){.file = {.model = n->model, .full_refresh = node_traits(n)->protects}};
+	*out = (struct refused_file){
+		.file = {.model = n->model, .full_refresh = node_traits(n)->protects && n->model >= 0}};
 	if (fs_is_selected(n)) {
 		out->dir = fs_selection_of(fs, n);
 		out->file.selection = out->dir ? out->dir->text : NULL;

@@ -49,7 +49,7 @@ static bool is_writable(struct fs *fs, const struct node *n, const struct scope 
 	case NODE_RUN:
 		return !scope_unrunnable(fs->backend, scope);
 	case NODE_FULL_REFRESH:
-		return attr_may_refresh(fs, n->model);
+		return attr_may_refresh(fs, n);
 	case NODE_LINK:
 	case NODE_BATCH_SQL:
 	case NODE_RANGE_SQL:
@@ -62,22 +62,18 @@ static bool is_writable(struct fs *fs, const struct node *n, const struct scope 
 	return false;
 }
 
-static int refuse_full_refresh(struct fs *fs, fuse_req_t req, const struct node *n, bool say)
+static bool is_protected(struct fs *fs, const struct scope *scope)
 {
-	if (backend_protected(fs->backend, n->model))
-		return refuse(
-			fs, req, n, say, EPERM,
-			"The model is protected against a full refresh (read .full-refresh for the reason); "
-			"touch a period or a range to rebuild a part of it.");
-	return refuse(fs, req, n, say, EOPNOTSUPP,
-		      "This version of batchfs does not rebuild a model as a whole yet: nothing was "
-		      "changed; touch a period or a range to rebuild a part of it.");
+	for (size_t i = 0; i < scope->n; i++)
+		if (backend_protected(fs->backend, scope_list(scope)[i].model))
+			return true;
+	return false;
 }
 
 static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, struct scope *scope)
 {
 	const struct node_traits *t = node_traits(n);
-	int r = t->builds ? fs_scope(fs, n, scope) : 0;
+	int r = t->builds || t->refreshes ? fs_scope(fs, n, scope) : 0;
 	const struct backend_part *unrunnable = scope_unrunnable(fs->backend, scope);
 
 	if (backend_read_only(fs->backend))
@@ -85,15 +81,16 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 			      "The mount is read-only (-o ro): nothing is built through it.");
 	if (!access_may_write(fs, req, (is_writable(fs, n, scope) ? 0666 : 0444) & ~fs->umask))
 		return refuse(fs, req, n, say, EACCES, "The file's mode does not let this user write to it.");
-	if (t->protects)
-		return refuse_full_refresh(fs, req, n, say);
 	if (t->looks)
 		return 0;
-	if (!t->builds)
+	/* Who only opens it has asked for nothing yet, and would not be told by the backend. */
+	if (t->refreshes && !say && is_protected(fs, scope))
+		return -EPERM;
+	if (!t->builds && !t->refreshes)
 		return refuse(
 			fs, req, n, say, EPERM,
-			"Only batches, periods, ranges, sets of states and .run can be built by writing to "
-			"them; .adopt has the table looked at.");
+			"Only batches, periods, ranges, sets of states, .run and .full-refresh can be built by "
+			"writing to them; .adopt has the table looked at.");
 	if (r)
 		return r;
 	if (unrunnable)

@@ -115,7 +115,7 @@ static void start_watching(struct parked *p, int64_t until_us)
 		int64_t deadline = p->limit_at < until_us ? p->limit_at : until_us;
 		if (!p->interrupted || deadline < p->deadline)
 			p->deadline = deadline;
-		mine = !p->taken && parked_watch(p);
+		mine = !p->taken && !p->what.by_time && parked_watch(p);
 		poke = parked_wants_tick(p);
 	}
 	if (poke)
@@ -141,6 +141,56 @@ static void settle(struct parked *p, int result)
 		parked_answer(p);
 }
 
+/* What was asked of the backend is done, or not. */
+static void on_answer(void *ctx, int result)
+{
+	struct parked *p = ctx;
+
+	settle(p, result);
+	parked_disown(p);
+}
+
+/* It waits for as long as it takes. */
+static void wait_on(struct parked *p)
+{
+	LOCKED(&p->fs->waits.lock);
+	if (!p->interrupted)
+		p->deadline = p->limit_at;
+}
+
+/* It is answered when the full refreshes of its models are over. */
+static void await_refresh(struct parked *p)
+{
+	auto_free slot *models = calloc(p->scope.n + 1, sizeof(*models));
+
+	for (size_t i = 0; models && i < p->scope.n; i++)
+		models[i] = scope_list(&p->scope)[i].model;
+	wait_on(p);
+	if (models)
+		backend_refresh_wait(p->fs->backend, models, p->scope.n, on_answer, p);
+	else
+		on_answer(p, -ENOMEM);
+}
+
+/* The backend has recorded the request for a full refresh, or not. */
+static void on_begun(void *ctx, int result)
+{
+	struct parked *p = ctx;
+
+	if (result == 0 && p->fs->sync)
+		await_refresh(p);
+	else
+		on_answer(p, result);
+}
+
+void wait_for_refresh(struct fs *fs, const struct wait_for *what)
+{
+	struct parked *p = park(fs, what, false);
+
+	if (p)
+		await_refresh(p);
+}
+
 /* The backend has recorded the request, or not. */
 static void on_recorded(void *ctx, int result)
 {
@@ -162,15 +212,6 @@ static void on_recorded(void *ctx, int result)
 	else
 		settle(p, result);
 	announce_kick(fs);
-	parked_disown(p);
-}
-
-/* What was asked of the backend is done, or not. */
-static void on_answer(void *ctx, int result)
-{
-	struct parked *p = ctx;
-
-	settle(p, result);
 	parked_disown(p);
 }
 
@@ -210,14 +251,6 @@ void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze)
 	}
 }
 
-/* It waits for as long as it takes. */
-static void wait_on(struct parked *p)
-{
-	LOCKED(&p->fs->waits.lock);
-	if (!p->interrupted)
-		p->deadline = p->limit_at;
-}
-
 void wait_for_look(struct fs *fs, const struct wait_for *what, bool now)
 {
 	auto_scope struct scope scope = {.n = 0};
@@ -252,6 +285,7 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 		.expected = what->node.suffix ? (int)suffix_state(what->node.suffix) : -1,
 		.uid = who->uid,
 		.pid = who->pid,
+		.full = node_traits(&what->node)->refreshes,
 		.reason = reason,
 		.done = on_recorded,
 	};
@@ -262,10 +296,12 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 		wait_for_look(fs, what, true);
 		return;
 	}
-	r.ctx = park(fs, what, fs->sync);
+	if (r.full)
+		r.done = on_begun;
+	r.ctx = park(fs, what, fs->sync && !r.full);
 	if (!r.ctx)
 		return;
-	if (scope_empty(what->scope))
+	if (scope_empty(what->scope) && !r.full)
 		on_recorded(r.ctx, 0);
 	else
 		backend_request(fs->backend, &r, ticket);

@@ -65,6 +65,7 @@ struct wait_for {
 	size_t size;		   /* for WAIT_WRITE, WAIT_READ and WAIT_TEXT */
 	off_t off;		   /* for WAIT_READ and WAIT_TEXT */
 	struct progress *progress; /* for WAIT_READ: outlives it */
+	bool by_time;		   /* for WAIT_READ: it waits for no batch, its time alone answers it */
 };
 
 /*
@@ -88,6 +89,9 @@ void wait_for_history(struct fs *fs, const struct wait_for *what);
  * where it only waits, when those looks are over.
  */
 void wait_for_look(struct fs *fs, const struct wait_for *what, bool now);
+
+/* FUSE thread. Answers when the full refreshes of the node's models are over. */
+void wait_for_refresh(struct fs *fs, const struct wait_for *what);
 
 /* FUSE thread. Freezes or thaws the batches (or protects the model, of .full-refresh), and answers when that
  * is durable. */

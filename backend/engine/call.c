@@ -12,6 +12,7 @@ static const char *const names[] = {
 	[OP_RECODE] = "recode",	    [OP_OTHERS] = "others",   [OP_RECALL] = "recall",
 	[OP_REMEMBER] = "remember", [OP_PREPARE] = "prepare", [OP_LOOK] = "look",
 	[OP_BUILD] = "build",	    [OP_HISTORY] = "history", [OP_PRUNE] = "prune",
+	[OP_REFRESH] = "refresh",   [OP_CLEAR] = "clear",
 };
 _Static_assert(sizeof names / sizeof *names == ENGINE_OPS, "every op has a name");
 

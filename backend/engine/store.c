@@ -206,6 +206,21 @@ int store_forget_answers(struct open_store *s, const int64_t *ids, size_t n, str
 	return call_leave(&call, r, err);
 }
 
+int store_refresh(struct open_store *s, struct refresh_step *step, const struct store_sink *sink,
+		  struct error *err)
+{
+	struct engine_call call;
+	if (s->read_only || step->from == step->to || step->from == REFRESH_OVER)
+		return broken_contract(s->log, err, "a step of a full refresh from phase %d to %d%s",
+				       step->from, step->to,
+				       s->read_only ? ", of a store that is read only" : "");
+	int r = store_enter(s, &call, OP_REFRESH, PHASE_LOADED, err);
+	call_about(&call, "of model %d from phase %d to %d", step->model, step->from, step->to);
+	if (r == 0)
+		r = s->engine->store->refresh(s->store, step, sink, err);
+	return call_leave(&call, r, err);
+}
+
 int store_recode(struct open_store *s, slot model, const char *was, const struct store_sink *sink,
 		 struct error *err)
 {

@@ -9,6 +9,7 @@
 #include "backend/ledger/origins.h"
 #include "backend/ledger/put.h"
 #include "backend/ledger/recorded.h"
+#include "backend/ledger/refresh.h"
 #include "backend/ledger/requesters.h"
 #include "backend/ledger/requests.h"
 #include "backend/ledger/state.h"
@@ -40,6 +41,7 @@ static void state_free(struct ledger *l, struct model_state *m)
 	free(m->built);
 	requests_free(l, m);
 	freezes_free(l, m);
+	refresh_forget(l, m);
 	free(m);
 }
 
@@ -60,6 +62,7 @@ int ledger_enlist(struct ledger *l, slot model, const struct model *facts)
 	m->begin = calendar_ordinal(m->size, facts->begin);
 	memcpy(m->code, facts->code, sizeof m->code);
 	m->average_us = m->average_rows = -1;
+	m->refresh.error = "";
 	TAILQ_INIT(&m->requests);
 	l->models[model] = m;
 	l->end = model + 1;

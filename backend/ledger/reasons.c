@@ -9,6 +9,7 @@
 #include "backend/ledger/open_request.h"
 #include "backend/ledger/origins.h"
 #include "backend/ledger/recorded.h"
+#include "backend/ledger/refresh.h"
 #include "backend/ledger/requesters.h"
 #include "backend/ledger/requests.h"
 #include "backend/ledger/state.h"
@@ -45,6 +46,7 @@ static void reason_of_running(struct ledger *l, const struct recorded_request *k
 void ledger_set_reason(struct ledger *l, int64_t request, const char *reason)
 {
 	struct recorded_request *k = recorded_find(l, request);
+	refresh_set_reason(l, request, reason);
 	if (!k || !k->by)
 		return;
 	const struct requester *before = k->by;

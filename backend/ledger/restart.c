@@ -9,6 +9,7 @@
 #include "backend/ledger/flags.h"
 #include "backend/ledger/origins.h"
 #include "backend/ledger/recorded.h"
+#include "backend/ledger/refresh.h"
 #include "backend/ledger/requests.h"
 #include "backend/ledger/state.h"
 
@@ -22,6 +23,7 @@ void ledger_restart(struct ledger *l)
 		for (size_t j = 0; j < m->n_chunks; j++)
 			m->flags[j].unsure = UINT32_MAX;
 		m->turn = 0;
+		m->refresh_unsure = true;
 	}
 	/* What is retired by its id may be another's by now; what is finished is found out again. */
 	l->finished.n = 0;
@@ -78,6 +80,9 @@ void ledger_restarted(struct ledger *l, bool (*ours)(void *ctx, slot model, ordi
 			}
 			m->flags[j].unsure = 0;
 		}
+		if (m->refresh_unsure)
+			refresh_forget(l, m);
+		m->refresh_unsure = false;
 	}
 	/* The former life's, by their ids of then. */
 	l->unseen.n = 0;

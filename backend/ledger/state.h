@@ -44,12 +44,15 @@ struct model_state {
 	unsigned levels[LEVELS];      /* open requests by their level (cover.c) */
 	size_t queued, running, requeued;
 	bool unlooked; /* nobody has looked at the table: what is not built in it is not known either */
-	int64_t turn; /* seq of the request that had the last turn */
+	int64_t turn;  /* seq of the request that had the last turn */
 	int64_t latest_build;
 	int64_t average_us, average_rows;
 	struct freeze *freezes; /* rising, none overlaps another */
 	size_t n_freezes, freezes_size;
 	struct freezer protected;
+	struct ledger_refresh refresh;
+	char *refresh_error;
+	bool refresh_unsure; /* not reported again yet */
 };
 
 struct ledger {

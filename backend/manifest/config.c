@@ -66,20 +66,27 @@ static void load_lookback(struct loader *l, const struct place *config, struct m
 static int load_own_meta(const struct place *in, json_t *meta, struct model *m)
 {
 	json_t *own;
-	const char *outside;
+	const char *outside, *refresh;
 	struct place meta_at = place_under(in, "meta", meta);
 	int r = get_object(&meta_at, "batchfs", &own);
 	if (r || !own)
 		return r;
 	struct place own_at = place_under(&meta_at, "batchfs", own);
 	r = get_string(&own_at, "outside", &outside);
-	if (r || !outside)
+	if (!r)
+		r = get_string(&own_at, "refresh", &refresh);
+	if (r)
 		return r;
-	if (strcmp(outside, "drop") != 0)
+	if (refresh && strcmp(refresh, "atomic") != 0)
+		return place_wrong(
+			&own_at, "refresh", json_object_get(own, "refresh"),
+			"where only \"atomic\" can stand (a full refresh shows all of its batches at once)");
+	if (outside && strcmp(outside, "drop") != 0)
 		return place_wrong(
 			&own_at, "outside", json_object_get(own, "outside"),
 			"where only \"drop\" can stand (rows outside of their batch are left out)");
-	m->outside_dropped = true;
+	m->outside_dropped = outside != NULL;
+	m->atomic_refresh = refresh != NULL;
 	return 0;
 }
 

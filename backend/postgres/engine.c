@@ -4,6 +4,7 @@
 #include "backend/engine.h"
 #include "backend/postgres/compiled.h"
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/refresh.h"
 
 static void wake(struct store *s)
 {
@@ -32,6 +33,7 @@ static const struct store_ops store_ops = {
 	.claim = pg_claim,
 	.settle = pg_settle,
 	.retire = pg_retire,
+	.refresh = pg_refresh,
 	.forget_answers = pg_forget_answers,
 	.recode = pg_recode,
 	.others = pg_others,
@@ -44,6 +46,7 @@ static const struct builder_ops builder_ops = {
 	.worker_close = pg_worker_close,
 	.prepare = pg_prepare,
 	.look = pg_look,
+	.clear = pg_clear,
 	.build = pg_build,
 	.interrupt = pg_interrupt,
 	.history = pg_history,

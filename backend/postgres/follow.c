@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/refresh.h"
 #include "backend/postgres/sql.h"
 
 #define POLL_US	  1000000
@@ -102,6 +103,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	size_t answered = pg_add(&p, SQL_FOLLOW_ANSWERED, &params);
 	size_t ranges = pg_add(&p, SQL_FOLLOW_ANSWERED_RANGES, &params);
 	size_t answers = pg_add(&p, SQL_FOLLOW_ANSWERS, &params);
+	size_t refreshes = pg_add(&p, SQL_FOLLOW_REFRESHES, &params);
 	size_t touched = pg_add(&p, SQL_FOLLOW_STATES, &params);
 	size_t adopted = pg_add(&p, SQL_FOLLOW_ADOPTED, &params);
 	pg_add(&p, "commit", NULL);
@@ -115,6 +117,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	report_requests(s, p.results[asked], sink);
 	report_answered(s, p.results[answered], sink);
 	report_answered_ranges(s, p.results[ranges], sink);
+	report_refreshes(s, p.results[refreshes], sink);
 	report_answers(s, p.results[answers], sink);
 	report_states(s, p.results[touched], sink, true);
 	if (!r)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/refresh.h"
 #include "backend/postgres/sql.h"
 
 #define FETCH "fetch 5000 from batchfs_load"
@@ -65,6 +66,8 @@ static int load_of(struct store *s, const struct strbuf *ids, const struct store
 		r = report_freezes(s, frozen, sink, err);
 	if (!r)
 		r = stream(s, SQL_LOAD_REQUESTS, &params, report_requests, sink, err);
+	if (!r)
+		r = refreshes_load(s, &params, sink, err);
 	if (!r)
 		r = stream(s, SQL_LOAD_ANSWERS, &params, report_answers, sink, err);
 	if (!r)

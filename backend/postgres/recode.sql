@@ -1,12 +1,16 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- The new xid makes it news for the other mounts.
+-- The new xid makes it news for the other mounts. That of a full refresh is opened later.
 -- name: recode
-with live as materialized ({live_owners})
-update batchfs.request r set code = $3, xid = pg_catalog.pg_current_xact_id(), origin = $5::bigint
-where r.model = $1::int and r.open and r.kind = 'build' and r.code = $2
-and (r.origin = any ($4::bigint[]) or not exists (select from live where id <> $6::bigint))
-returning {request_columns}
+with live as materialized ({live_owners}),
+r as (
+	update batchfs.request r set code = $3, xid = pg_catalog.pg_current_xact_id(), origin = $5::bigint
+	where r.model = $1::int and r.code = $2
+	and (r.open and r.kind = 'build' or r.kind = 'full' and exists (
+		select from batchfs.refresh x where x.model = $1::int and x.request = r.id and x.phase <> ''))
+	and (r.origin = any ($4::bigint[]) or not exists (select from live where id <> $6::bigint))
+	returning r.*)
+select {request_columns} from r
 
 -- name: others
 with live as materialized ({live_owners})

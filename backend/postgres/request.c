@@ -6,6 +6,7 @@
 #include "backend/freeze.h"
 #include "backend/kinds.h"
 #include "backend/postgres/pgstore.h"
+#include "backend/postgres/refresh.h"
 #include "backend/postgres/sql.h"
 
 #define AGAIN_US   100000
@@ -55,7 +56,7 @@ static void add_reason(struct store *s, struct pg_pipe *p, const char *uuid, con
 }
 
 static int add_one(struct store *s, struct pg_pipe *p, const struct store_request *q, bool plain,
-		   struct error *err)
+		   const struct store_request *all, size_t n, struct error *err)
 {
 	char uuid[33];
 	format_uuid(q->uuid, uuid);
@@ -68,6 +69,8 @@ static int add_one(struct store *s, struct pg_pipe *p, const struct store_reques
 	case REQUEST_CANCEL:
 		add_row(s, p, q, uuid, command, reason);
 		break;
+	case REQUEST_FULL:
+		return refresh_add(s, p, q, uuid, command, reason, all, n, err);
 	case REQUEST_REASON:
 		add_reason(s, p, uuid, reason);
 		break;
@@ -88,11 +91,13 @@ static int frozen(const struct store *s, struct store_request *q, const PGresult
 	return freeze_refuses(&q->err, s->models[q->model]->model, &f, q->batches.first);
 }
 
-static void answer(const struct store *s, struct store_request *q, const PGresult *r)
+static void answer(struct store *s, struct store_request *q, const PGresult *r)
 {
 	const char *dir = s->models[q->model]->model->dir;
 	if (request_traits(q->kind)->freezes) {
 		freeze_answer(s, q, r);
+	} else if (q->kind == REQUEST_FULL) {
+		refresh_recorded(s, q, r);
 	} else if (PQntuples(r) == 1 && pg_null(r, 0, 0)) {
 		q->result = frozen(s, q, r);
 	} else if (PQntuples(r) == 1 && !pg_null(r, 0, 1)) {
@@ -154,7 +159,7 @@ static int add_all(struct sending *x, struct pg_pipe *p, struct follower *f, str
 	struct store *s = x->s;
 	int r = 0;
 	for (size_t i = 0; i < x->n && !r; i++)
-		r = possible(s, &x->q[i]) ? add_one(s, p, &x->q[i], x->plain[i], err) : 0;
+		r = possible(s, &x->q[i]) ? add_one(s, p, &x->q[i], x->plain[i], x->q, x->n, err) : 0;
 	pg_add(p, "commit", NULL);
 	struct store_request *last = &x->q[x->n - 1];
 	*f = (struct follower){.claim = s->anew || !possible(s, last) ? NULL : x->claim};

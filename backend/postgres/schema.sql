@@ -169,3 +169,13 @@ create table batchfs.compiled (
 	unique_id text not null, made_of text not null, relation text not null, digest text not null, sql text not null,
 	compiled_at timestamptz not null, used_at timestamptz not null default pg_catalog.now(),
 	primary key (unique_id, made_of))
+
+-- Version 7. Full refreshes, a row a model: the one that is under way (phase '': none is), and how the last one ended.
+-- name: upgrade_7_refresh
+create table batchfs.refresh (
+	model int primary key, request bigint not null, phase text not null, owner bigint not null default 0,
+	first_start timestamptz not null, end_start timestamptz not null, since timestamptz not null,
+	build_at timestamptz, rows_outside bigint not null default 0,
+	rows_without_event_time bigint not null default 0,
+	result text, finished_at timestamptz, error text,
+	origin bigint not null, xid xid8 not null default pg_catalog.pg_current_xact_id())

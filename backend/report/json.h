@@ -19,6 +19,12 @@ json_t *json_name(const struct model *m, ordinal batch);
 json_t *json_refusal(const struct report_refusal *r); /* null for NULL */
 json_t *json_strings(const char *const *list);	      /* the list ends with NULL */
 
+/* range.c. What would be built; m is NULL where several models are counted: their ordinals cannot be named
+ * then. */
+json_t *json_would_build(const struct report_summary *s, const struct model *m);
+/* The names of frozen batches. Where m is NULL, of all models, each with its model's directory; else only
+ * those of this model, which come next in the list. */
+json_t *json_frozen(struct report_frozen *f, const struct model *m);
 /* range.c: the object with the counts. m is NULL where they are of several models. */
 json_t *json_summary(const struct report_summary *s, const struct model *m, struct report_frozen *frozen,
 		     const struct report_refusal *refusal);

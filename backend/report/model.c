@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <string.h>
 
 #include "backend/base/cleanup.h"
-#include "backend/freeze.h"
 #include "backend/report/json.h"
 
 static json_t *tristate(enum tristate t)
@@ -71,15 +69,9 @@ static json_t *notes(const struct report_model *r)
 	return array;
 }
 
-/* Who protects the model against a full refresh; NULL: nobody does. */
-static const char *by_whom(const struct report_protection *p)
-{
-	return p->by_config ? "config" : p->by_mount ? "mount" : p->by ? "chmod" : NULL;
-}
-
 static json_t *protected_by(const struct report_model *r)
 {
-	const char *by = by_whom(&r->protection);
+	const char *by = report_protected_by(&r->protection);
 	return by ? json_string(by) : json_false();
 }
 
@@ -108,43 +100,5 @@ int report_model(const struct report_model *r, struct strbuf *out)
 		"inputs", inputs(m), "builder", json_text(r->why_not ? NULL : r->builder), "runnable",
 		r->why_not == NULL, "why_not", json_text(r->why_not), "looked_at", json_time(r->looked_at),
 		"sql", sql_of(r), "notes", notes(r));
-	return json_finish(o, out);
-}
-
-static json_t *why_protected(const struct model *m, const struct report_protection *p)
-{
-	char why[FREEZE_WHO_MAX + 100];
-	if (!p->by_config && !p->by_mount && !p->by)
-		return json_sprintf(
-			"Nothing protects %s against a full refresh: chmod a-w .full-refresh does, on every "
-			"mount of this warehouse, until chmod u+w .full-refresh. This version of batchfs "
-			"does not rebuild a model as a whole yet: writing to this file fails with "
-			"EOPNOTSUPP and changes nothing. Touch a period or a range to rebuild a part of "
-			"it.",
-			m->dir);
-	if (p->by_config)
-		snprintf(why, sizeof why, "its dbt config says full_refresh: false");
-	else if (p->by_mount)
-		snprintf(why, sizeof why, "this mount was made with -o protect");
-	else {
-		char who[FREEZE_WHO_MAX];
-		freeze_who(p->by->uid, p->by->command, p->at, who);
-		snprintf(why, sizeof why,
-			 "its w bits were taken away by %s (chmod u+w .full-refresh lifts that)", who);
-	}
-	return json_sprintf(
-		"A full refresh of %s is refused to everybody, root too, because %s. A bounded rebuild is "
-		"allowed and leaves the rest of the table as it is: touch a batch, a period such as "
-		"2024-09 or a range such as 2024-09-01--2024-09-04 in this directory.",
-		m->dir, why);
-}
-
-int report_full_refresh(const struct model *m, const struct report_protection *p,
-			const struct report_refusal *refusal, struct strbuf *out)
-{
-	const char *by = by_whom(p);
-	json_t *o = json_pack("{s:s, s:o, s:o, s:o}", "model", m->dir, "protected",
-			      by ? json_string(by) : json_false(), "message", why_protected(m, p),
-			      "last_refusal", json_refusal(refusal));
 	return json_finish(o, out);
 }

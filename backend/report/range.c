@@ -82,8 +82,7 @@ static json_t *why(const struct report_summary *s)
 	return o;
 }
 
-/* m is NULL where several models are counted: their ordinals cannot be named then. */
-static json_t *would_build(const struct report_summary *s, const struct model *m)
+json_t *json_would_build(const struct report_summary *s, const struct model *m)
 {
 	bool named = m && s->build;
 	if (s->unlooked)
@@ -115,11 +114,7 @@ void report_frozen_fini(struct report_frozen *f)
 	free(f->list);
 }
 
-/*
- * The names of frozen batches. Where m is NULL, of all models, each with its model's directory; else only
- * those of this model, which come next in the list.
- */
-static json_t *frozen_names(struct report_frozen *f, const struct model *m)
+json_t *json_frozen(struct report_frozen *f, const struct model *m)
 {
 	json_t *names = f->broken ? NULL : json_array();
 	size_t i = m ? f->named : 0;
@@ -140,10 +135,10 @@ json_t *json_summary(const struct report_summary *s, const struct model *m, stru
 {
 	bool failed = m && s->states[BATCH_FAILED];
 	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "batches", (json_int_t)s->batches,
-			 "states", states(s), "would_build", would_build(s, m), "first_failed",
+			 "states", states(s), "would_build", json_would_build(s, m), "first_failed",
 			 failed ? json_name(m, s->first_failed) : json_null(), "last_failed",
 			 failed ? json_name(m, s->last_failed) : json_null(), "frozen",
-			 frozen_names(frozen, m), "last_finished_at", json_time(s->last_finished),
+			 json_frozen(frozen, m), "last_finished_at", json_time(s->last_finished),
 			 "last_refusal", json_refusal(refusal));
 }
 

@@ -198,9 +198,23 @@ struct report_model {
 };
 int report_model(const struct report_model *r, struct strbuf *out);
 
-/* The document of .full-refresh. */
-int report_full_refresh(const struct model *m, const struct report_protection *p,
+/* By what: config, mount, chmod; NULL: nothing protects it. */
+const char *report_protected_by(const struct report_protection *p);
+
+/* The documents of .full-refresh, of a model and of a selection. */
+struct report_refresh {
+	const struct model *model;
+	struct report_protection protection;
+	const struct ledger_refresh *refresh;
+	struct refresh_count count;
+	const struct report_summary *summary; /* of all of its batches, as if they were asked for */
+	const struct report_refusal *refusal; /* NULL: there is none */
+};
+/* frozen: of the models, in their order. */
+int report_full_refresh(const struct report_refresh *r, struct report_frozen *frozen,
 			const struct report_refusal *refusal, struct strbuf *out);
+int report_full_refreshes(const struct report_refresh *list, size_t n, struct report_frozen *frozen,
+			  const struct report_refusal *refusal, struct strbuf *out);
 
 /* One line of .history. */
 int report_attempt(const struct model *m, const struct ended_attempt *a, struct strbuf *out);

@@ -20,6 +20,7 @@
 #include "backend/schedule/freeze.h"
 #include "backend/schedule/job.h"
 #include "backend/schedule/model.h"
+#include "backend/schedule/refresh_put.h"
 #include "backend/schedule/refuse.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/take_back.h"
@@ -109,6 +110,11 @@ static void record(struct backend *b, struct ask *a, const struct store_request 
 			t->id = r->id;
 		if (ledger_put_request(b->ledger, &row) < 0)
 			log_error(b->config.log, "no memory for a request of %s", dir_of(b, r->model));
+		break;
+	case REQUEST_FULL:
+		if (t->number == a->ticket)
+			t->id = r->id;
+		refresh_begun(b, r);
 		break;
 	case REQUEST_REASON:
 		if (t->number == a->ticket)

@@ -21,6 +21,7 @@
 #include "backend/schedule/meant.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/outcome.h"
+#include "backend/schedule/refresh_clear.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/take_back.h"
 
@@ -235,17 +236,72 @@ int backend_cancel(struct backend *b, const struct backend_part *parts, size_t n
 	return c.err ? c.err : c.any ? 0 : -EPERM;
 }
 
-/* With the lock: waits for it. NULL: the end. */
-static struct job_worker *next_interrupt(struct backend *b)
+/* With the lock. What is queued or running for the refresh, and for nobody else. */
+static void cancel_refresh(struct canceller *c, slot model, const struct ledger_refresh *f)
 {
+	struct ordinal_range stretch = {0, 0}, rest = f->batches;
+	while ((rest.first = ledger_next_unsettled(c->b->ledger, model, rest)) < rest.end) {
+		bool meant = ledger_refresh_alone(c->b->ledger, model, rest.first);
+		if (meant && stretch.end != rest.first && stretch.first < stretch.end)
+			send_stretch(c, model, stretch);
+		if (meant && stretch.end != rest.first)
+			stretch.first = rest.first;
+		stretch.end = meant ? rest.first + 1 : stretch.end;
+		rest.first++;
+	}
+	if (stretch.first < stretch.end)
+		send_stretch(c, model, stretch);
+}
+
+int backend_refresh_cancel(struct backend *b, const slot *models, size_t n, uid_t uid, pid_t pid)
+{
+	struct canceller c = {.b = b, .uid = uid, .pid = pid};
+	if (b->config.read_only)
+		return -EROFS;
+	c.group = group_new(NULL, NULL);
+	if (!c.group)
+		return -ENOMEM;
+	{
+		LOCKED(&b->lock);
+		for (size_t i = 0; i < n; i++) {
+			const struct ledger_refresh *f = ledger_refresh(b->ledger, models[i]);
+			if (f->phase == REFRESH_OVER)
+				continue;
+			c.any = true;
+			b->runtime[models[i]].refresh.cancelled = f->id;
+			clear_interrupt(b, models[i]);
+			if (f->phase == REFRESH_BUILD)
+				cancel_refresh(&c, models[i], f);
+		}
+		b->woken = true;
+		control_wake(b);
+	}
+	group_leave(c.group, 0);
+	return c.err ? c.err : c.any ? 0 : -EPERM;
+}
+
+/* With the lock: waits for it. False: the end. *w NULL: the step of a clear phase. */
+static bool next_interrupt(struct backend *b, struct job_worker **w)
+{
+	*w = NULL;
 	for (;;) {
 		for (int i = 0; i < b->config.jobs; i++)
-			if (b->workers[i].interrupt && b->workers[i].worker)
-				return &b->workers[i];
-		if (b->control_done)
-			return NULL;
+			if (b->workers[i].interrupt && b->workers[i].worker) {
+				*w = &b->workers[i];
+				return true;
+			}
+		if (b->control_done || b->clear_interrupt)
+			return !b->control_done;
 		pthread_cond_wait(&b->cancel_wake, &b->lock);
 	}
+}
+
+/* With the lock. False: the one that was meant has ended by itself. */
+static bool take_interrupt(struct job_worker *w)
+{
+	w->interrupt = false;
+	w->interrupting = w->kind != JOB_NONE && (w->under_way & ~w->ended & w->cancelled);
+	return w->interrupting;
 }
 
 void *cancel_main(void *arg)
@@ -255,14 +311,14 @@ void *cancel_main(void *arg)
 		struct job_worker *w;
 		{
 			LOCKED(&b->lock);
-			w = next_interrupt(b);
-			if (!w)
+			if (!next_interrupt(b, &w))
 				return NULL;
-			w->interrupt = false;
-			/* The one that was meant may have ended by itself. */
-			if (w->kind == JOB_NONE || !(w->under_way & ~w->ended & w->cancelled))
+			if (w && !take_interrupt(w))
 				continue;
-			w->interrupting = true;
+		}
+		if (!w) {
+			clear_end_step(b);
+			continue;
 		}
 		builder_interrupt(w->worker);
 		LOCKED(&b->lock);

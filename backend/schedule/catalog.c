@@ -85,7 +85,8 @@ static int adapt(struct backend *b, const struct taking *t, struct error *err)
 static bool same_facts(const struct model *a, const struct model *b)
 {
 	return strcmp(a->code, b->code) == 0 && a->begin == b->begin && a->lookback == b->lookback &&
-	       a->full_refresh == b->full_refresh && a->concurrent_batches == b->concurrent_batches;
+	       a->full_refresh == b->full_refresh && a->atomic_refresh == b->atomic_refresh &&
+	       a->concurrent_batches == b->concurrent_batches;
 }
 
 /* With the lock. */

@@ -13,6 +13,7 @@
 #include "backend/schedule/known_sql.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/orphans.h"
+#include "backend/schedule/refresh.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/settle.h"
 #include "backend/schedule/sink.h"
@@ -137,7 +138,9 @@ static int turn(struct backend *b, struct error *err)
 	asks_send(b);
 	if (b->config.read_only)
 		return 0;
-	r = orphans_settle(b, err);
+	r = refresh_settle(b, err);
+	if (r == 0)
+		r = orphans_settle(b, err);
 	if (r == 0)
 		r = answer_freezes(b, err);
 	if (r == 0)

@@ -133,6 +133,7 @@ void freeze_recorded(struct backend *b, const struct store_request *r)
 		ledger_unprotect(b->ledger, r->model);
 		break;
 	case REQUEST_BUILD:
+	case REQUEST_FULL:
 	case REQUEST_REASON:
 	case REQUEST_CANCEL:
 		break;

@@ -7,6 +7,7 @@
 #include "backend/engine.h"
 #include "backend/report/report.h"
 #include "backend/schedule/history.h"
+#include "backend/schedule/refresh.h"
 
 /* Protected by the lock of the backend. */
 struct model_runtime {
@@ -49,6 +50,7 @@ struct model_runtime {
 				 does */
 	int64_t changed_at;
 	uint64_t generation; /* rises with every change */
+	struct refresh_runtime refresh;
 	struct history_size history_size;
 	struct report_kept kept;
 };

@@ -27,6 +27,7 @@
 #include "backend/schedule/model.h"
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/prune.h"
+#include "backend/schedule/refresh_clear.h"
 #include "backend/schedule/reload.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/sink.h"
@@ -50,11 +51,14 @@ static void locks_init(struct backend *b)
 	pthread_cond_init(&b->recalled, NULL);
 	lane_init(&b->look_lane, &monotonic);
 	pthread_cond_init(&b->cancel_wake, &monotonic);
+	pthread_cond_init(&b->clear_interrupted, &monotonic);
 	lane_init(&b->history_lane, &monotonic);
+	lane_init(&b->refresh_lane, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 }
 
 static lane_source_fn *look_sources[] = {held_source, refusal_source, look_source, NULL};
+static lane_source_fn *refresh_sources[] = {clear_source, NULL};
 static lane_source_fn *history_sources[] = {history_source, prune_source, NULL};
 
 static struct backend *backend_new(const struct backend_config *config)
@@ -78,9 +82,12 @@ static struct backend *backend_new(const struct backend_config *config)
 	STAILQ_INIT(&b->recodes);
 	STAILQ_INIT(&b->history_asks);
 	STAILQ_INIT(&b->look_waits);
+	STAILQ_INIT(&b->refresh_waits);
 	STAILQ_INIT(&b->held);
 	LIST_INIT(&b->histories);
 	b->look_lane = (struct lane){.b = b, .name = "looks", .sources = look_sources};
+	b->refresh_lane = (struct lane){.b = b, .name = "refreshes", .sources = refresh_sources};
+	b->clearing = SLOT_NONE;
 	b->history_lane =
 		(struct lane){.b = b, .name = "history", .sources = history_sources, .end = history_end};
 	locks_init(b);
@@ -161,6 +168,7 @@ static void wake_all(struct backend *b)
 	pthread_cond_broadcast(&b->cancel_wake);
 	pthread_cond_broadcast(&b->recalled);
 	lane_wake(&b->history_lane);
+	lane_wake(&b->refresh_lane);
 	reloader_wake(b);
 	for (int i = 0; i < b->config.jobs; i++)
 		pthread_cond_broadcast(&b->workers[i].wake);
@@ -183,7 +191,8 @@ static int start_service(struct backend *b)
 		   {lane_main, &b->look_lane, &b->look_lane.thread},
 		   {cancel_main, b, &b->canceller},
 		   {reloader_main, b, &b->reloader},
-		   {lane_main, &b->history_lane, &b->history_lane.thread}};
+		   {lane_main, &b->history_lane, &b->history_lane.thread},
+		   {lane_main, &b->refresh_lane, &b->refresh_lane.thread}};
 	size_t n = 0;
 	int r = 0;
 	set_threads(b, true);
@@ -255,6 +264,7 @@ static void interrupt_all(struct backend *b)
 {
 	lane_interrupt(&b->look_lane);
 	lane_interrupt(&b->history_lane);
+	lane_interrupt(&b->refresh_lane);
 	for (int i = 0; i < b->config.jobs; i++) {
 		struct open_worker *w;
 		{
@@ -273,6 +283,7 @@ static void end_threads(struct backend *b)
 	pthread_join(b->look_lane.thread, NULL);
 	pthread_join(b->canceller, NULL);
 	pthread_join(b->history_lane.thread, NULL);
+	pthread_join(b->refresh_lane.thread, NULL);
 	pthread_join(b->reloader, NULL);
 	for (int i = 0; i < b->config.jobs; i++)
 		if (b->workers[i].started)
@@ -329,6 +340,7 @@ void backend_stop(struct backend *b)
 	asks_fail(b, -ECANCELED);
 	held_fail(b, -ECANCELED);
 	look_answer(b, -ECANCELED);
+	refresh_answer(b, -ECANCELED);
 }
 
 void backend_close(struct backend *b)
@@ -345,6 +357,8 @@ void backend_close(struct backend *b)
 	for (int i = 0; b->workers && i < b->config.jobs; i++)
 		pthread_cond_destroy(&b->workers[i].wake);
 	lane_fini(&b->history_lane);
+	lane_fini(&b->refresh_lane);
+	pthread_cond_destroy(&b->clear_interrupted);
 	pthread_cond_destroy(&b->cancel_wake);
 	lane_fini(&b->look_lane);
 	pthread_cond_destroy(&b->recalled);
@@ -356,6 +370,7 @@ void backend_close(struct backend *b)
 		free(b->runtime[i].why_not);
 		free(b->runtime[i].notes);
 		free(b->runtime[i].look_failed);
+		free(b->runtime[i].refresh.why_broken);
 		free(b->runtime[i].prepare_error);
 		batch_set_fini(&b->runtime[i].kept.build);
 	}

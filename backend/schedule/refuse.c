@@ -51,7 +51,8 @@ int refuse_part(struct backend *b, const struct backend_file *file, const struct
 void refuse_request(struct backend *b, const struct store_request *r, int err, const char *text)
 {
 	struct backend_file file = file_of(r->model, r->batches);
-	file.full_refresh = r->kind == REQUEST_PROTECT || r->kind == REQUEST_UNPROTECT;
+	file.full_refresh =
+		r->kind == REQUEST_PROTECT || r->kind == REQUEST_UNPROTECT || r->kind == REQUEST_FULL;
 	backend_refuse(b, &file, r->uid, err, "%s", text);
 	changed(b, r->model, r->batches);
 }

@@ -18,6 +18,7 @@
 #include "backend/plan.h"
 #include "backend/schedule/ask.h"
 #include "backend/schedule/model.h"
+#include "backend/schedule/refresh_ask.h"
 #include "backend/schedule/refuse.h"
 #include "backend/schedule/runtime.h"
 
@@ -45,7 +46,7 @@ static struct ask *ask_of(const struct backend *b, struct ask_group *g, const st
 	struct ask *a = ask_new(b, g, s->model, r->reason);
 	if (!a)
 		return NULL;
-	a->request.kind = REQUEST_BUILD;
+	a->request.kind = r->full ? REQUEST_FULL : REQUEST_BUILD;
 	a->request.batches = s->batches;
 	a->request.expected = expected;
 	a->request.named = named;
@@ -84,8 +85,28 @@ int request_send(struct backend *b, struct ask_group *g, const struct backend_re
 	return broken ? -ENOMEM : 0;
 }
 
+/* A request a model, all recorded or none. What is frozen is not gone around. */
+static void request_full(struct backend *b, const struct backend_request *r, uint64_t *ticket)
+{
+	auto_free struct stretch *list = calloc(r->n_parts + 1, sizeof *list);
+	const struct stretches all = {.list = list, .n = r->n_parts};
+	int err = list ? refresh_refused(b, r) : -ENOMEM;
+	struct ask_group *g = err < 0 ? NULL : group_new(r->done, r->ctx);
+	for (size_t i = 0; g && i < r->n_parts; i++)
+		list[i] = (struct stretch){r->parts[i].model, r->parts[i].batches};
+	if (g)
+		group_leave(g, request_send(b, g, r, &all, ticket));
+	else
+		r->done(r->ctx, err < 0 ? err : -ENOMEM);
+}
+
 void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket)
 {
+	if (r->full) {
+		*ticket = 0;
+		request_full(b, r, ticket);
+		return;
+	}
 	struct stretches all = {0};
 	struct error why = {0};
 	int err = 0;

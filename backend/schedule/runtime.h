@@ -24,6 +24,7 @@
 #include "backend/schedule/lane.h"
 #include "backend/schedule/look.h"
 #include "backend/schedule/outcome.h"
+#include "backend/schedule/refresh_wait.h"
 #include "backend/schedule/orphans.h"
 #include "backend/snapshot.h"
 
@@ -72,6 +73,12 @@ struct backend {
 	/* Apart from the looks, which may be reading a table for minutes. */
 	struct lane history_lane;
 	struct lane look_lane;
+	struct lane refresh_lane;	  /* clears: its steps, too, may read all of a table */
+	slot clear_turn;		  /* the model that is asked first for the next step */
+	slot clearing;			  /* whose step is under way; SLOT_NONE: none is */
+	bool clear_interrupt;		  /* that step is to end */
+	bool clear_interrupting;	  /* the canceller is at it: the lane keeps its worker */
+	pthread_cond_t clear_interrupted; /* it has been at it */
 
 	struct manifest_news manifest;
 	struct catalog *coming; /* the newest manifest, until the control thread takes it over; NULL: none */
@@ -89,6 +96,7 @@ struct backend {
 	pthread_t control, canceller, reloader;
 	bool threads; /* they run */
 	struct look_waits look_waits;
+	struct refresh_waits refresh_waits;
 	struct held_requests held;
 	bool held_due; /* a table has been looked at, or cannot be: what waited for that goes on */
 	pthread_cond_t cancel_wake; /* a worker is to be interrupted, or the end */

@@ -10,6 +10,7 @@
 #include "backend/schedule/cancel.h"
 #include "backend/schedule/changes.h"
 #include "backend/schedule/model.h"
+#include "backend/schedule/refresh_put.h"
 #include "backend/schedule/restart.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/sink.h"
@@ -138,6 +139,7 @@ const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink
 				    .answered = sink_answered,
 				    .forget = sink_forget,
 				    .freezes = sink_freezes,
+				    .refresh = sink_refresh,
 				    .restart = restart_begin,
 				    .restarted = restart_end,
 				    .runs = restart_runs,

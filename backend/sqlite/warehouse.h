@@ -113,6 +113,7 @@ void sqlite_interrupt(struct worker *w);
 int sqlite_prepare(struct worker *w, slot model, bool make, struct store_target *target, struct error *err);
 int sqlite_look(struct worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
 		struct error *err);
+int sqlite_clear(struct worker *w, struct clear_step *step, struct error *err);
 int sqlite_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
 		 struct error *err);
 int sqlite_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,

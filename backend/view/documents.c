@@ -7,6 +7,7 @@
 #include "backend/base/cleanup.h"
 #include "backend/plan.h"
 #include "backend/view/batch.h"
+#include "backend/view/protection.h"
 #include "backend/view/summary.h"
 
 /* With the lock. What was refused of the file, or of one of the parts. */
@@ -240,15 +241,6 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 	return r;
 }
 
-/* With the lock. */
-static struct report_protection protection_of(const struct snapshot *v, slot model)
-{
-	struct report_protection p = {.by_config = models_at(v->models, model)->full_refresh == TRI_FALSE,
-				      .by_mount = v->config->protect};
-	p.by = ledger_protected(v->ledger, model, &p.at);
-	return p;
-}
-
 int backend_model_document(const struct backend *b, slot model, struct strbuf *out)
 {
 	const struct snapshot *v = snapshot_of(b);
@@ -267,15 +259,6 @@ int backend_model_document(const struct backend *b, slot model, struct strbuf *o
 				 .event_time_type = known.event_time_type,
 				 .protection = protection_of(v, model)};
 	return report_model(&r, out);
-}
-
-int backend_full_refresh_document(const struct backend *b, slot model, struct strbuf *out)
-{
-	const struct snapshot *v = snapshot_of(b);
-	LOCKED(v->lock);
-	const struct model *m = models_at(v->models, model);
-	struct report_protection protection = protection_of(v, model);
-	return report_full_refresh(m, &protection, refusals_of_full_refresh(v->refusals, model), out);
 }
 
 int backend_adopt_document(const struct backend *b, const slot *models, size_t n, bool several,

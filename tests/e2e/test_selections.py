@@ -122,7 +122,7 @@ def test_names_that_resolve(m, warehouse):
     for name in (".progress", ".run.progress", "2024-09.progress", ".failed.progress", ".status"):
         assert os.stat(m / "tag:nightly" / name).st_mode == stat.S_IFREG | 0o444, name
         assert errno_of(os.utime, m / "tag:nightly" / name) == errno.EPERM, name
-    for name in ("1999", "2030-01", "new", "monthly", ".model", ".full-refresh", "2024.sql", "2024.new", "1999.progress"):
+    for name in ("1999", "2030-01", "new", "monthly", ".model", "2024.sql", "2024.new", "1999.progress"):
         assert errno_of(os.stat, m / "tag:nightly" / name) == errno.ENOENT, name
     assert errno_of(os.stat, m / "tag:nightly" / "2024-09--2024-08") == errno.EINVAL
     for call in (lambda: os.utime(m / "tag:nightly"), lambda: os.mkdir(m / "tag:nightly" / "x"),

@@ -221,7 +221,7 @@ def test_a_protected_model(project, warehouse, mount, by):
     assert warehouse.count("sessions") == 16
 
 
-def test_no_full_refresh_where_nothing_protects(project, warehouse, mount):
+def test_full_refresh_true_permits_and_does_nothing_by_itself(project, warehouse, mount):
     make_events(warehouse)
     add_sessions(project, full_refresh=True)
     m = mount(project, now=NOW)
@@ -230,12 +230,12 @@ def test_no_full_refresh_where_nothing_protects(project, warehouse, mount):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o644
     assert m.document("sessions", ".model")["protected"] is False
     said = m.document("sessions", ".full-refresh")
-    assert said["protected"] is False and "chmod a-w" in said["message"]
-    # Not built yet: it says so, and does nothing.
-    for call in (os.utime, lambda p: open(p, "w").close()):
-        assert errno_of(call, path) == errno.EOPNOTSUPP
-    assert m.document("sessions", ".full-refresh")["last_refusal"]["errno"] == "EOPNOTSUPP"
-    assert set(m.states("sessions").values()) == {"pending"}
+    assert said["protected"] is False and said["message"] is None
+    m.build("sessions", "2024-09-01--2024-09-03")
+    m.build("sessions", ".run")
+    assert [m.document("sessions", day)["attempt"] for day in ("2024-09-01", "2024-09-02", "2024-09-03")] == [1, 1, 1]
+    m.build("sessions", ".full-refresh")
+    assert [m.document("sessions", day)["attempt"] for day in ("2024-09-01", "2024-09-02", "2024-09-03")] == [2, 2, 2]
 
 
 def test_new_batches_appear_as_time_passes(project, warehouse, mount):

@@ -233,6 +233,11 @@ static void add_request(struct backend *b, struct fake_request *q)
 
 void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket)
 {
+	if (r->full) {
+		*ticket = 0;
+		r->done(r->ctx, b->tables[r->parts->model].model.protected ? -EPERM : -EOPNOTSUPP);
+		return;
+	}
 	struct fake_request *q = calloc(1, sizeof(*q));
 
 	q->r = *r;

@@ -170,6 +170,43 @@ int backend_full_refresh_document(const struct backend *b, slot model, struct st
 	return 0;
 }
 
+int backend_full_refreshes_document(const struct backend *b, const slot *models, size_t n,
+				    const struct backend_file *file, struct strbuf *out)
+{
+	(void)file;
+	for (size_t i = 0; i < n; i++)
+		backend_full_refresh_document(b, models[i], out);
+	return 0;
+}
+
+void backend_refresh_wait(struct backend *b, const slot *models, size_t n,
+			  void (*done)(void *ctx, int result), void *ctx)
+{
+	(void)b;
+	(void)models;
+	(void)n;
+	done(ctx, 0);
+}
+
+int backend_refresh_cancel(struct backend *b, const slot *models, size_t n, uid_t uid, pid_t pid)
+{
+	(void)b;
+	(void)models;
+	(void)n;
+	(void)uid;
+	(void)pid;
+	return -EPERM;
+}
+
+void backend_refresh_count(const struct backend *b, const slot *models, size_t n,
+			   struct backend_refreshed *out)
+{
+	(void)b;
+	(void)models;
+	(void)n;
+	*out = (struct backend_refreshed){.result = -ENODATA};
+}
+
 struct backend_sql {
 	slot model;
 	unsigned holders;

@@ -95,6 +95,7 @@ const struct store_ops queue_store = {
 	.claim = queue_claim,
 	.settle = queue_settle,
 	.retire = queue_retire,
+	.refresh = queue_refresh,
 	.forget_answers = queue_forget_answers,
 	.recode = queue_recode,
 	.others = queue_others,

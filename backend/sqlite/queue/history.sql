@@ -22,7 +22,8 @@ DELETE FROM attempt WHERE id IN (
 -- name: requests_delete
 -- ?4 the first request that attempts elsewhere name: ids rise. What a freeze was asked for by stays in force.
 DELETE FROM request
-WHERE model = ?1 AND NOT open AND kind IN ('build', 'cancel') AND at < ?3 AND id < ?4
+WHERE model = ?1 AND NOT open AND kind IN ('build', 'cancel', 'full') AND at < ?3 AND id < ?4
+AND id NOT IN (SELECT request FROM refresh WHERE model = ?1)
 AND id NOT IN (SELECT request FROM state WHERE model = ?1)
 AND id NOT IN (SELECT request FROM attempt WHERE model = ?1 AND request IS NOT NULL)
 AND id NOT IN (SELECT request FROM answer WHERE model = ?1)

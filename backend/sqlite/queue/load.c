@@ -145,6 +145,8 @@ int queue_load(struct store *s, sqlite3 *db, const struct done_rows *done, const
 		if (r == 0 && some)
 			r = load_requests(s, db, i, qm.queue_id, sink, err);
 		if (r == 0 && some)
+			r = load_refresh(s, db, i, qm.queue_id, sink, err);
+		if (r == 0 && some)
 			r = load_answers(s, db, i, sink, err);
 	}
 	for (slot i = 0; i < n && r == 0; i++) {

@@ -27,6 +27,12 @@ int freeze_change(struct store *s, struct row_reader *reader, struct store_reque
 int load_freezes(struct store *s, sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
 		 struct error *err);
 
+/* refresh.c. refresh_record(): REQUEST_FULL, as a part of the transaction of requests, which are `all`. */
+int refresh_record(struct store *s, struct store_request *rq, const struct queue_model *qm,
+		   const struct store_request *all, size_t n, struct error *err);
+int load_refresh(struct store *s, sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
+		 struct error *err);
+
 /* load.c */
 int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
 		  struct error *err);

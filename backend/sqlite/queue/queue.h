@@ -147,6 +147,8 @@ int queue_recall(struct store *s, const struct compiled_sql *asked, size_t n, co
 		 void *ctx, struct error *err);
 int queue_remember(struct store *s, const struct compiled_sql *list, size_t n, struct error *err);
 int queue_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err);
+int queue_refresh(struct store *s, struct refresh_step *step, const struct store_sink *sink,
+		  struct error *err);
 int queue_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err);
 int queue_settle(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 
@@ -188,6 +190,9 @@ int queue_load(struct store *s, sqlite3 *db, const struct done_rows *done, const
 /* The states of one model. */
 int queue_load_states(struct store *s, sqlite3 *db, const struct done_rows *done, slot model,
 		      const struct store_sink *sink, struct error *err);
+
+/* refresh.c: 1: that full refresh is in its clear phase; 0: it is not. */
+int queue_refresh_clears(sqlite3 *db, int64_t queue_id, int64_t id, struct error *err);
 
 /*
  * history.c: attempts as builder.history tells them. An engine that records some of them elsewhere gives a

@@ -186,6 +186,18 @@ static int one_cancel(struct requests *q, struct store_request *rq, struct error
 	return r == 0 ? db_run(q->cancel, err) : r;
 }
 
+static int one_full(struct requests *q, struct store_request *rq, const struct store_request *all, size_t n,
+		    struct error *err)
+{
+	struct queue_model qm = queue_model_of(q->s, rq->model);
+	if (!possible(q, rq, &qm))
+		return 0;
+	int r = db_bind(q->find, err, "b", rq->uuid);
+	if (r == 0)
+		r = answer(q->find, rq, err);
+	return r == 0 ? refresh_record(q->s, rq, &qm, all, n, err) : r < 0 ? r : 0;
+}
+
 static int one_reason(struct requests *q, struct store_request *rq, struct error *err)
 {
 	int r = db_bind(q->reason, err, "tb", rq->reason, rq->uuid);
@@ -196,11 +208,14 @@ static int one_reason(struct requests *q, struct store_request *rq, struct error
 	return r < 0 ? r : 0;
 }
 
-static int one(struct requests *q, struct store_request *rq, struct error *err)
+static int one(struct requests *q, struct store_request *rq, const struct store_request *all, size_t n,
+	       struct error *err)
 {
 	switch (rq->kind) {
 	case REQUEST_BUILD:
 		return one_build(q, rq, err);
+	case REQUEST_FULL:
+		return one_full(q, rq, all, n, err);
 	case REQUEST_REASON:
 		return one_reason(q, rq, err);
 	case REQUEST_CANCEL:
@@ -222,7 +237,7 @@ static int run(struct store *s, struct requests *q, struct store_request *reques
 		r = requests_open(q, s, err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		requests[i].result = 0;
-		r = one(q, &requests[i], err);
+		r = one(q, &requests[i], requests, n, err);
 	}
 	requests_close(q);
 	if (r == 0)

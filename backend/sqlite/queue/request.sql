@@ -24,7 +24,9 @@ UPDATE request SET reason = ? WHERE uuid = ? RETURNING id, seq
 SELECT 1 FROM request WHERE model = ?1 AND open AND seq > ?2 AND range_start <= ?3 AND range_end > ?3 LIMIT 1
 
 -- name: request_recode
-UPDATE request SET code = ?3 WHERE model = ?1 AND open AND code = ?2
+-- That of a full refresh is opened later.
+UPDATE request SET code = ?3 WHERE model = ?1 AND code = ?2
+	AND (open OR kind = 'full' AND id = (SELECT request FROM refresh WHERE model = ?1 AND phase <> ''))
 
 -- name: request_retire
 UPDATE request SET open = 0 WHERE id = ?

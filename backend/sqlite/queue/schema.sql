@@ -58,6 +58,14 @@ CREATE INDEX request_cancel ON request(model, at) WHERE kind = 'cancel';
 CREATE TABLE compiled(unique_id TEXT NOT NULL, made_of TEXT NOT NULL, relation TEXT NOT NULL, sql TEXT NOT NULL,
 	compiled_at INTEGER NOT NULL, used_at INTEGER NOT NULL, PRIMARY KEY (unique_id, made_of));
 
+-- name: queue_version_6
+-- Full refreshes, a row a model: the one that is under way (phase '': none is), and how the last one ended.
+CREATE TABLE refresh(model INTEGER PRIMARY KEY, request INTEGER NOT NULL, phase TEXT NOT NULL,
+	range_start INTEGER NOT NULL, range_end INTEGER NOT NULL, since INTEGER NOT NULL,
+	build_at INTEGER NOT NULL DEFAULT 0, rows_outside INTEGER NOT NULL DEFAULT 0,
+	rows_without_event_time INTEGER NOT NULL DEFAULT 0,
+	result TEXT, finished_at INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '');
+
 -- name: mount_put
 -- Whose commits count: who finds another number here is not the mount that writes any more.
 INSERT INTO batchfs_meta VALUES ('mount', ?) ON CONFLICT DO UPDATE SET value = excluded.value

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A full refresh of a model: one row of a store, which holds the refresh that is under way and how the last
+ * one ended. It goes from phase to phase, and each step is recorded before the next one is taken, so that
+ * whoever comes after a crash, on whichever mount, goes on where it was.
+ *
+ *   clear     Rows outside of begin .. the end of the open window, and rows without an event time, are
+ *             deleted (builder.clear). Nothing of the refresh is queued yet: its request waits.
+ *   build     Its request is open, and is built as any other one: begin .. now, as it was when somebody
+ * asked. exchange  What was built beside the table takes its place.
+ */
+#ifndef BATCHFS_REFRESH_H
+#define BATCHFS_REFRESH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/calendar.h"
+#include "backend/slot.h"
+
+enum refresh_phase { REFRESH_OVER, REFRESH_CLEAR, REFRESH_BUILD, REFRESH_EXCHANGE };
+
+/* How a refresh ended. */
+enum refresh_result {
+	REFRESH_NEVER,	   /* there was none */
+	REFRESH_DONE,	   /* every batch was rebuilt */
+	REFRESH_FAILED,	   /* a batch failed or was skipped, or the table could not be cleared */
+	REFRESH_CANCELLED, /* it was cancelled, or a batch of it was */
+};
+
+/* As a store has them in its rows, and the documents show them; NULL: over, and never. */
+const char *refresh_phase_word(enum refresh_phase phase);
+const char *refresh_result_word(enum refresh_result result);
+/* NULL, "" and what no version knows are REFRESH_OVER and REFRESH_NEVER. */
+enum refresh_phase refresh_phase_of(const char *word);
+enum refresh_result refresh_result_of(const char *word);
+
+/* As load, follow and store.refresh report it. Strings are valid during the call. Times are us, our clock. */
+struct store_refresh {
+	slot model;
+	int64_t id; /* of its request: of what is under way, else of the last one */
+	enum refresh_phase phase;
+	struct ordinal_range batches; /* that it rebuilds */
+	int64_t since;		      /* when somebody asked */
+	int64_t build_at;	      /* when the build phase began; 0: not yet */
+	uint32_t uid;
+	const char *command, *reason;		       /* reason NULL: none */
+	int64_t rows_outside, rows_without_event_time; /* deleted so far */
+	/* Of the last one that ended. */
+	enum refresh_result result;
+	int64_t finished_at; /* 0: none has */
+	const char *error;   /* "": nothing went wrong */
+};
+
+/* A step to the next phase, taken by one mount of all: by the one whose step is recorded first. */
+struct refresh_step {
+	slot model;
+	int64_t id;
+	enum refresh_phase from, to;
+	int64_t at;
+	/* to REFRESH_OVER: how it ended. */
+	enum refresh_result result;
+	const char *error; /* "": nothing went wrong */
+	/* from REFRESH_CLEAR, for a store that does not count them with the deletion: what was deleted. */
+	int64_t rows_outside, rows_without_event_time;
+	int taken; /* out: 0; -ESTALE: it is not in the phase `from` any more, nothing is changed */
+};
+
+/* A small transaction of the clear phase. */
+struct clear_step {
+	slot model;
+	int64_t id;		      /* of the refresh */
+	struct ordinal_range batches; /* of the refresh */
+	unsigned at; /* 0 at first; the builder's own, for the next step of the same worker */
+	int64_t rows_outside, rows_without_event_time; /* out: deleted so far, by all steps of the refresh */
+	bool over;				       /* out: nothing is left to be deleted */
+};
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/schedule/refresh.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/base/count.h"
+#include "backend/base/log.h"
+#include "backend/ledger.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/refresh_wait.h"
+#include "backend/schedule/runtime.h"
+#include "backend/schedule/sink.h"
+
+/* With the lock. Whether everything of the build phase was built, has failed, or is wanted no more. */
+static bool has_ended(const struct backend *b, slot model, const struct ledger_refresh *f)
+{
+	struct model_runtime *m = &b->runtime[model];
+	struct refresh_runtime *x = &m->refresh;
+	if (x->looked_at == f->id && x->seen == m->generation)
+		return false;
+	if (x->looked_at != f->id)
+		x->next = 0;
+	x->looked_at = f->id;
+	x->seen = m->generation;
+	/* Oldest first: what was still to be built when it was looked at last comes next. */
+	ordinal next = ledger_refresh_next(b->ledger, model, x->next);
+	if (next >= f->batches.end)
+		next = ledger_refresh_next(b->ledger, model, 0);
+	x->next = next;
+	return next >= f->batches.end;
+}
+
+/* With the lock. How a build phase that has ended went. */
+static void judge(const struct backend *b, slot model, const struct ledger_refresh *f,
+		  struct refresh_step *step, struct error *text)
+{
+	enum batch_size size = facts_of(b, model)->batch_size;
+	struct refresh_count n = ledger_refresh_count(b->ledger, model);
+	char name[CALENDAR_NAME_MAX];
+	step->result = REFRESH_DONE;
+	if (n.failed) {
+		step->result = REFRESH_FAILED;
+		calendar_name(size, n.first_failed, name);
+		error_set(text, EIO, "%s failed or %s skipped, the first is %s",
+			  count_of(n.failed, "batch", "batches").text, n.failed == 1 ? "was" : "were", name);
+	} else if (n.first_left < f->batches.end) {
+		step->result = REFRESH_CANCELLED;
+		calendar_name(size, n.first_left, name);
+		error_set(text, ECANCELED, "%s not rebuilt, because that was cancelled, the first is %s",
+			  count_of(n.batches - n.done, "batch was", "batches were").text, name);
+	}
+}
+
+/* With the lock. */
+static bool end_with(struct refresh_step *step, enum refresh_result result, struct error *text,
+		     const char *why)
+{
+	step->to = REFRESH_OVER;
+	step->result = result;
+	error_set(text, EIO, "%s", why);
+	return true;
+}
+
+/* With the lock. Whether a step is due; *text: what step->error points to. */
+static bool next_step(struct backend *b, slot model, struct refresh_step *step, struct error *text)
+{
+	const struct ledger_refresh *f = ledger_refresh(b->ledger, model);
+	const struct refresh_runtime *x = &b->runtime[model].refresh;
+	*step = (struct refresh_step){.model = model,
+				      .id = f->id,
+				      .from = f->phase,
+				      .at = clock_now_us(b->config.clock),
+				      .rows_outside = f->rows_outside,
+				      .rows_without_event_time = f->rows_without_event_time,
+				      .error = text->text};
+	if (f->phase != REFRESH_OVER && x->cancelled == f->id)
+		return end_with(step, REFRESH_CANCELLED, text, "");
+	switch (f->phase) {
+	case REFRESH_OVER:
+	case REFRESH_EXCHANGE:
+		return false;
+	case REFRESH_CLEAR:
+		if (models_gone(b->models, model))
+			return end_with(step, REFRESH_CANCELLED, text,
+					"the manifest has no such model any more");
+		if (x->broken == f->id)
+			return end_with(step, REFRESH_FAILED, text, x->why_broken ? x->why_broken : "");
+		step->to = REFRESH_BUILD;
+		return x->cleared == f->id;
+	case REFRESH_BUILD:
+		if (!has_ended(b, model, f))
+			return false;
+		judge(b, model, f, step, text);
+		return true;
+	}
+	return false;
+}
+
+static void say(const struct backend *b, const struct refresh_step *step)
+{
+	const char *dir = dir_of(b, step->model), *to = refresh_phase_word(step->to);
+	if (to)
+		log_info(b->config.log, "full refresh of %s: now in the phase %s", dir, to);
+	else
+		log_info(b->config.log, "full refresh of %s: %s%s%s", dir, refresh_result_word(step->result),
+			 *step->error ? ": " : "", step->error);
+}
+
+int refresh_settle(struct backend *b, struct error *err)
+{
+	struct store_sink sink;
+	int r = 0;
+	slot end;
+	{
+		LOCKED(&b->lock);
+		end = models_end(b->models);
+	}
+	for (slot i = 0; i < end && r == 0; i++) {
+		struct refresh_step step;
+		struct error text = {0};
+		bool due;
+		{
+			LOCKED(&b->lock);
+			due = !b->stopping && next_step(b, i, &step, &text);
+		}
+		if (!due)
+			continue;
+		r = store_refresh(b->store, &step, backend_sink(b, &sink), err);
+		if (r == 0 && step.taken == 0)
+			say(b, &step);
+	}
+	if (r == 0)
+		refresh_answer(b, 0);
+	return r;
+}

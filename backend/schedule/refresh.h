@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Full refreshes on their way (backend/refresh.h). Where one stands is recorded; what a mount decides is its
+ * next step: the lane clears, the control thread records each step. Of several mounts one clears, and each of
+ * them may record that all is built.
+ */
+#ifndef BATCHFS_SCHEDULE_REFRESH_H
+#define BATCHFS_SCHEDULE_REFRESH_H
+
+#include "backend/backend.h"
+#include "backend/engine.h"
+
+/* Of a model. Protected by the lock. */
+struct refresh_runtime {
+	int64_t cleared;   /* the refresh whose clear phase is over here, which is still to be recorded */
+	int64_t broken;	   /* the one that cannot be cleared */
+	char *why_broken;  /* NULL: none is */
+	int64_t cancelled; /* the one that an rm of this mount ends */
+	int64_t clear_at;  /* monotonic: the next step of the clearing is not tried earlier */
+	int64_t place_of;  /* the refresh that `place` is of */
+	unsigned place;	   /* struct clear_step.at */
+	int64_t looked_at; /* the refresh that `seen` and `next` are of */
+	uint64_t seen;	   /* generation of the model when the build phase was looked at last */
+	ordinal next;	   /* a batch that was still to be built then */
+};
+
+/* The control thread: records the steps that are due, and answers who waits for the end. -errno of the store.
+ */
+int refresh_settle(struct backend *b, struct error *err);
+
+#endif

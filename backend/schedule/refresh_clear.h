@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The clear phase of full refreshes. */
+#ifndef BATCHFS_SCHEDULE_REFRESH_CLEAR_H
+#define BATCHFS_SCHEDULE_REFRESH_CLEAR_H
+
+#include "backend/backend.h"
+
+struct lane_job;
+
+/* A lane's source (lane.h): the next step of a clear phase. */
+bool clear_source(struct backend *b, int64_t now_us, struct lane_job *job, int64_t *next_us);
+
+/* With the lock: the step that clears the model is to end; the canceller does that. */
+void clear_interrupt(struct backend *b, slot model);
+/* The canceller, without the lock. */
+void clear_end_step(struct backend *b);
+
+#endif

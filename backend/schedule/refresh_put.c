@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/schedule/refresh_put.h"
+
+#include <string.h>
+
+#include "backend/base/cleanup.h"
+#include "backend/base/clock.h"
+#include "backend/base/log.h"
+#include "backend/ledger.h"
+#include "backend/schedule/changes.h"
+#include "backend/schedule/model.h"
+#include "backend/schedule/refresh_clear.h"
+#include "backend/schedule/runtime.h"
+
+/* With the lock. */
+static void put(struct backend *b, const struct store_refresh *r)
+{
+	if (ledger_put_refresh(b->ledger, r) < 0)
+		log_error(b->config.log, "no memory for a full refresh of %s", dir_of(b, r->model));
+	if (r->phase == REFRESH_CLEAR)
+		lane_wake(&b->refresh_lane);
+	else
+		clear_interrupt(b, r->model);
+	b->woken = true;
+	touch_model(b, r->model);
+}
+
+void sink_refresh(void *ctx, const struct store_refresh *r)
+{
+	struct backend *b = ctx;
+	/* What is built for it is built later than it began, whatever the clock of the mount that builds. */
+	clock_follow(b->config.clock, r->build_at > r->since ? r->build_at : r->since);
+	LOCKED(&b->lock);
+	put(b, r);
+}
+
+void refresh_begun(struct backend *b, const struct store_request *r)
+{
+	const struct ledger_refresh *last = ledger_refresh(b->ledger, r->model);
+	auto_free char *error = strdup(last->error);
+	const struct store_refresh now = {.model = r->model,
+					  .id = r->id,
+					  .phase = REFRESH_CLEAR,
+					  .batches = r->batches,
+					  .since = r->at,
+					  .uid = r->uid,
+					  .command = r->command,
+					  .reason = r->reason,
+					  .result = last->result,
+					  .finished_at = last->finished_at,
+					  .error = error ? error : ""};
+	put(b, &now);
+}
