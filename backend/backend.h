@@ -216,6 +216,13 @@ struct backend_refreshed {
 void backend_refresh_count(const struct backend *b, const slot *models, size_t n,
 			   struct backend_refreshed *out);
 
+/*
+ * For who is about to answer by states: done() is called once, from another thread or before this returns,
+ * when it was seen whether the targets still are the tables that the states are of, or when nobody can see
+ * that now.
+ */
+void backend_check(struct backend *b, void (*done)(void *ctx), void *ctx);
+
 /* The table is still to be looked at, so that what its batches are is not known yet. */
 bool backend_looking(const struct backend *b, slot model);
 

@@ -48,6 +48,7 @@ enum engine_op {
 	OP_ENLIST,
 	OP_LOAD,
 	OP_FOLLOW,
+	OP_CHECK,
 	OP_REQUEST,
 	OP_CLAIM,
 	OP_SETTLE,
@@ -89,6 +90,7 @@ int store_enlist(struct open_store *s, const struct model *const *models, struct
 		 size_t n, struct error *err);
 int store_load(struct open_store *s, const struct store_sink *sink, struct error *err);
 int store_follow(struct open_store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
+int store_check(struct open_store *s, const struct store_sink *sink, struct error *err);
 void store_wake(struct open_store *s);
 void store_abandon(struct open_store *s);
 int store_request(struct open_store *s, struct store_request *requests, size_t n, struct store_claim *claim,

@@ -328,6 +328,12 @@ struct store_ops {
 	 */
 	int (*follow)(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
 
+	/*
+	 * Sees whether a target was made, dropped or exchanged by others, and reports those: what follow()
+	 * does within two seconds, for who cannot wait for that. -EAGAIN: follow() comes first.
+	 */
+	int (*check)(struct store *s, const struct store_sink *sink, struct error *err);
+
 	/* Ends a follow() that is under way, or the next one; async-signal-unsafe, never blocks. */
 	void (*wake)(struct store *s);
 

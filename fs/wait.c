@@ -342,22 +342,36 @@ void wait_for_history(struct fs *fs, const struct wait_for *what)
 		backend_history_load(fs->backend, what->node.model, on_answer, p);
 }
 
+/* What the states are of is there, as far as anybody can know. */
+static void on_checked(void *ctx)
+{
+	struct parked *p = ctx;
+
+	start_watching(p, INT64_MAX);
+	parked_disown(p);
+}
+
+/* What has to be waited for is built into the table that is there then. What was built before may be in one
+ * that has gone; of what was not, nothing is promised. */
 void wait_until_settled(struct fs *fs, const struct wait_for *what)
 {
 	const struct scope *scope = what->scope;
 	struct scope_place place = {.part = 0};
+	bool settled = !scope_unsettled(fs->backend, scope, &place);
+	int verdict = settled ? backend_verdict(fs->backend, scope_list(scope), scope->n, scope->single) : 0;
 
-	if (!scope_unsettled(fs->backend, scope, &place)) {
+	if (verdict) {
 		announce_attributes(fs, scope);
-		fuse_reply_err(what->req,
-			       -backend_verdict(fs->backend, scope_list(scope), scope->n, scope->single));
+		fuse_reply_err(what->req, -verdict);
 		return;
 	}
 	struct parked *p = park(fs, what, true);
 	if (!p)
 		return;
-	start_watching(p, INT64_MAX);
-	parked_disown(p);
+	if (settled)
+		backend_check(fs->backend, on_checked, p);
+	else
+		on_checked(p);
 }
 
 void wait_to_read(struct fs *fs, const struct wait_for *what, int64_t until_us)

@@ -6,13 +6,17 @@
 #include <string.h>
 
 static const char *const names[] = {
-	[OP_OPEN] = "open",	    [OP_ENLIST] = "enlist",   [OP_LOAD] = "load",
-	[OP_FOLLOW] = "follow",	    [OP_REQUEST] = "request", [OP_CLAIM] = "claim",
-	[OP_SETTLE] = "settle",	    [OP_RETIRE] = "retire",   [OP_FORGET_ANSWERS] = "forget_answers",
-	[OP_RECODE] = "recode",	    [OP_OTHERS] = "others",   [OP_RECALL] = "recall",
-	[OP_REMEMBER] = "remember", [OP_PREPARE] = "prepare", [OP_LOOK] = "look",
-	[OP_BUILD] = "build",	    [OP_HISTORY] = "history", [OP_PRUNE] = "prune",
-	[OP_REFRESH] = "refresh",   [OP_CLEAR] = "clear",
+	[OP_OPEN] = "open",	  [OP_ENLIST] = "enlist",
+	[OP_LOAD] = "load",	  [OP_FOLLOW] = "follow",
+	[OP_CHECK] = "check",	  [OP_REQUEST] = "request",
+	[OP_CLAIM] = "claim",	  [OP_SETTLE] = "settle",
+	[OP_RETIRE] = "retire",	  [OP_FORGET_ANSWERS] = "forget_answers",
+	[OP_RECODE] = "recode",	  [OP_OTHERS] = "others",
+	[OP_RECALL] = "recall",	  [OP_REMEMBER] = "remember",
+	[OP_PREPARE] = "prepare", [OP_LOOK] = "look",
+	[OP_BUILD] = "build",	  [OP_HISTORY] = "history",
+	[OP_PRUNE] = "prune",	  [OP_REFRESH] = "refresh",
+	[OP_CLEAR] = "clear",
 };
 _Static_assert(sizeof names / sizeof *names == ENGINE_OPS, "every op has a name");
 

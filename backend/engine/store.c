@@ -101,6 +101,15 @@ int store_follow(struct open_store *s, int timeout_ms, const struct store_sink *
 	return call_leave(&call, r, err);
 }
 
+int store_check(struct open_store *s, const struct store_sink *sink, struct error *err)
+{
+	struct engine_call call;
+	int r = store_enter(s, &call, OP_CHECK, PHASE_LOADED, err);
+	if (r == 0)
+		r = s->engine->store->check(s->store, sink, err);
+	return call_leave(&call, r, err);
+}
+
 void store_wake(struct open_store *s)
 {
 	s->engine->store->wake(s->store);

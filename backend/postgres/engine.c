@@ -27,6 +27,7 @@ static const struct store_ops store_ops = {
 	.enlist = pg_enlist,
 	.load = pg_load,
 	.follow = pg_follow,
+	.check = pg_check,
 	.wake = wake,
 	.abandon = abandon,
 	.request = pg_request,

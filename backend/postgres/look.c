@@ -121,7 +121,8 @@ int pg_look(struct worker *w, slot model, enum look_kind kind, const struct stor
 		err = &own;
 	pg_cancel_forget(&w->cancel);
 	pg_cancel_arm(&w->cancel, true);
-	model_busy(m, true);
+	if (kind == LOOK_FIRST)
+		model_busy(m, true);
 	int r = pg_connect(&w->conn, pg_deadline(s), err);
 	if (!r)
 		r = batch_session(w, model, err);
@@ -133,7 +134,8 @@ int pg_look(struct worker *w, slot model, enum look_kind kind, const struct stor
 		r = kind == LOOK_FIRST ? look_first(w, m, shape, NULL, sink, err)
 				       : look_again(w, m, shape, kind, sink, err);
 	pg_cancel_arm(&w->cancel, false);
-	model_busy(m, false);
+	if (kind == LOOK_FIRST)
+		model_busy(m, false);
 	r = explain(w, m, shape, r, err);
 	shape_put(s, shape);
 	return r;

@@ -53,7 +53,7 @@ struct pg_model {
 	struct sql_template *sql; /* NULL: it cannot be built here, only looked at */
 	bool loses_outside;	  /* model_loses_outside() */
 	struct error unbuilt;	  /* the control thread's; err != 0: why it cannot be built, for ever */
-	unsigned busy;		  /* workers that prepare or look at it. Under store.lock */
+	unsigned busy;		  /* workers that prepare it or meet it. Under store.lock */
 	uint32_t accepted;	  /* oid of the target that the states are of; 0: none. Under store.lock */
 	struct pg_shape *shape;	  /* the last one seen; may be NULL. Under store.lock */
 };
@@ -140,7 +140,7 @@ struct pg_model *model_new(struct store *s, slot model, const struct model *m);
  * why_not may say why it cannot be built. */
 int model_make(struct pg_model *pm, struct error *why_not);
 struct pg_model *model_get(struct store *s, slot model); /* counted: the one that is in force. Any thread */
-void model_busy(struct pg_model *m, bool begins);	 /* a worker prepares or looks at it */
+void model_busy(struct pg_model *m, bool begins);	 /* a worker prepares it or meets it */
 void model_put(struct pg_model *m);			 /* NULL is fine. Without the lock */
 static inline void model_put_cleanup(struct pg_model **m)
 {
@@ -369,6 +369,7 @@ int pg_enlist(struct store *s, const struct model *const *models, struct store_t
 	      struct error *err);
 int pg_load(struct store *s, const struct store_sink *sink, struct error *err);
 int pg_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
+int pg_check(struct store *s, const struct store_sink *sink, struct error *err);
 int pg_request(struct store *s, struct store_request *requests, size_t n, struct store_claim *claim,
 	       struct error *err);
 int pg_claim(struct store *s, struct store_claim *claims, size_t n, struct error *err);

@@ -10,13 +10,13 @@
 /* Within two seconds it is to be noticed. */
 #define MEET_US 1000000
 
-/* With the lock: who prepares or looks at it tells of it himself. */
-static bool is_watched(const struct store *s, const struct pg_model *m)
+/* With the lock. Who is making it or meets it for the first time tells of it himself, soon. */
+static bool is_watched(const struct store *s, const struct pg_model *m, bool soon)
 {
-	return m->enlisted && !m->gone && !m->astray && !m->busy && (pg_id(m) || !s->schema);
+	return m->enlisted && !m->gone && !m->astray && (!m->busy || !soon) && (pg_id(m) || !s->schema);
 }
 
-static int find_changed(struct store *s, PGresult **out, struct error *err)
+static int find_changed(struct store *s, bool soon, PGresult **out, struct error *err)
 {
 	auto_columns c;
 	struct pg_params params = {0};
@@ -26,7 +26,7 @@ static int find_changed(struct store *s, PGresult **out, struct error *err)
 		LOCKED(&s->lock);
 		for (size_t i = 0; i < s->n; i++) {
 			const struct pg_model *m = s->models[i];
-			if (!is_watched(s, m))
+			if (!is_watched(s, m, soon))
 				continue;
 			pg_array_int(&c.column[0], (int64_t)i);
 			pg_array_text(&c.column[1], m->model->relation.schema);
@@ -94,17 +94,12 @@ static int meet(struct store *s, struct pg_model **models, struct pg_shape **sha
 	return r;
 }
 
-int targets_follow(struct store *s, const struct store_sink *sink, int64_t *next, struct error *err)
+/* soon: it is soon enough to hear of it. */
+static int check(struct store *s, bool soon, const struct store_sink *sink, struct error *err)
 {
-	int64_t now = clock_monotonic_us();
 	auto_result *changed = NULL;
-	int r = 0;
-	if (now >= s->met_at + MEET_US) {
-		s->met_at = now;
-		r = find_changed(s, &changed, err);
-	}
-	if (*next > s->met_at + MEET_US)
-		*next = s->met_at + MEET_US;
+	s->met_at = clock_monotonic_us();
+	int r = find_changed(s, soon, &changed, err);
 	size_t n = r ? 0 : (size_t)PQntuples(changed);
 	if (!n)
 		return r;
@@ -117,4 +112,20 @@ int targets_follow(struct store *s, const struct store_sink *sink, int64_t *next
 	for (size_t i = 0; i < n; i++)
 		models[i] = s->models[pg_int(changed, (int)i, 0)];
 	return meet(s, models, shapes, known, n, sink, err);
+}
+
+int targets_follow(struct store *s, const struct store_sink *sink, int64_t *next, struct error *err)
+{
+	int r = clock_monotonic_us() >= s->met_at + MEET_US ? check(s, true, sink, err) : 0;
+	if (*next > s->met_at + MEET_US)
+		*next = s->met_at + MEET_US;
+	return r;
+}
+
+int pg_check(struct store *s, const struct store_sink *sink, struct error *err)
+{
+	int r = store_connect(s, false, err);
+	if (!r && s->anew)
+		return error_set(err, EAGAIN, "the states are read anew first");
+	return r ? r : check(s, false, sink, err);
 }

@@ -8,8 +8,10 @@
 #include "backend/models.h"
 #include "backend/schedule/asks.h"
 #include "backend/schedule/catalog.h"
+#include "backend/schedule/check.h"
 #include "backend/schedule/control.h"
 #include "backend/schedule/freeze.h"
+#include "backend/schedule/held.h"
 #include "backend/schedule/known_sql.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/orphans.h"
@@ -116,11 +118,31 @@ static int answer_freezes(struct backend *b, struct error *err)
 	return r;
 }
 
-static int turn(struct backend *b, struct error *err)
+/* What others have done, and what waited to know that. While the warehouse is away whatever waited goes on as
+ * well: the store is tried for it, and says why not. */
+static int hear(struct backend *b, int ms, struct error *err)
 {
 	struct store_sink sink;
-	int ms = follow_ms(b);
 	int r = store_follow(b->store, ms, backend_sink(b, &sink), err);
+	bool due;
+	if (r == 0)
+		r = check_run(b, err);
+	else
+		check_give_up(b);
+	{
+		LOCKED(&b->lock);
+		due = b->held_due;
+		b->held_due = false;
+	}
+	if (due)
+		held_go_on(b);
+	return r;
+}
+
+static int turn(struct backend *b, struct error *err)
+{
+	int ms = follow_ms(b);
+	int r = hear(b, ms, err);
 	bool idle;
 	{
 		LOCKED(&b->lock);
@@ -163,7 +185,7 @@ static void pause_control(struct backend *b, int64_t us)
 	struct timespec until = clock_moment_in(us);
 	{
 		LOCKED(&b->lock);
-		while (STAILQ_EMPTY(&b->asks) && !b->control_done &&
+		while (STAILQ_EMPTY(&b->asks) && !check_is_due(b) && !b->control_done &&
 		       pthread_cond_timedwait(&b->paused, &b->lock, &until) == 0)
 			;
 	}

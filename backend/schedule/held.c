@@ -18,7 +18,8 @@ struct held_request {
 	struct backend_request r; /* with what it points to: ours */
 	struct backend_file file;
 	struct ask_group *group;
-	uint64_t tail; /* of its chain of tickets */
+	uint64_t tail;	  /* of its chain of tickets */
+	uint64_t *checks; /* of each part: until it is over the states may be of a table that has gone */
 	bool sent;
 	struct backend_part *parts;
 	char *reason, *selection, *name;
@@ -28,6 +29,7 @@ struct held_request {
 static void free_held(struct held_request *h)
 {
 	free(h->parts);
+	free(h->checks);
 	free(h->reason);
 	free(h->selection);
 	free(h->name);
@@ -41,10 +43,10 @@ static bool by_state(const struct backend_request *r, const struct backend_part 
 	return r->run || (p->states & ~(1u << BATCH_UNKNOWN)) != 0;
 }
 
-bool held_must_wait(const struct backend *b, const struct backend_request *r)
+bool held_must_wait(const struct backend_request *r)
 {
 	for (size_t i = 0; i < r->n_parts; i++)
-		if (by_state(r, &r->parts[i]) && look_is_due(b, r->parts[i].model))
+		if (by_state(r, &r->parts[i]))
 			return true;
 	return false;
 }
@@ -62,8 +64,9 @@ static struct held_request *held_new(const struct backend_request *r)
 		return NULL;
 	h->r = *r;
 	h->parts = calloc(r->n_parts + 1, sizeof *h->parts);
+	h->checks = calloc(r->n_parts + 1, sizeof *h->checks);
 	h->group = group_new(r->done, r->ctx);
-	bool whole = h->parts && h->group && copy_text(&h->reason, r->reason) &&
+	bool whole = h->parts && h->checks && h->group && copy_text(&h->reason, r->reason) &&
 		     copy_text(&h->selection, r->file ? r->file->selection : NULL) &&
 		     copy_text(&h->name, r->file ? r->file->name : NULL);
 	if (!whole) {
@@ -91,15 +94,16 @@ void held_add(struct backend *b, const struct backend_request *r, uint64_t *tick
 		return;
 	}
 	*ticket = h->tail = __atomic_add_fetch(&b->last_ticket, 1, __ATOMIC_RELAXED);
-	log_debug(b->config.log, "a request for %s%s waits until the table has been looked at",
+	log_debug(b->config.log, "a request for %s%s waits until it is known which table is there",
 		  dir_of(b, r->parts->model), r->n_parts > 1 ? " and others" : "");
 	{
 		LOCKED(&b->lock);
 		*ticket_slot(b, h->tail) = (struct ticket){.number = h->tail};
 		if (b->threads && !b->stopping) {
+			uint64_t check = check_ask(b);
+			for (size_t i = 0; i < h->r.n_parts; i++)
+				h->checks[i] = check;
 			STAILQ_INSERT_TAIL(&b->held, h, link);
-			b->held_due = true;
-			lane_wake(&b->look_lane);
 			return;
 		}
 	}
@@ -107,16 +111,25 @@ void held_add(struct backend *b, const struct backend_request *r, uint64_t *tick
 	free_held(h);
 }
 
-/* With the lock. Whether some part goes on now; *left: some has to wait still. */
-static bool advance(const struct backend *b, struct held_request *h, bool *left)
+/*
+ * With the lock. Whether some part goes on now; *left: some has to wait still. What a look has seen may have
+ * gone while it looked: its end is followed by a check.
+ */
+static bool advance(struct backend *b, struct held_request *h, bool *left)
 {
 	bool any = false;
+	uint64_t next = 0;
 	*left = false;
 	for (size_t i = 0; i < h->r.n_parts; i++) {
 		const struct backend_part *p = &h->parts[i];
 		if (h->stages[i] != PART_WAITS)
 			continue;
-		if (look_is_due(b, p->model)) {
+		bool due = look_is_due(b, p->model);
+		if (due)
+			h->checks[i] = 0;
+		else if (!h->checks[i])
+			h->checks[i] = next = next ? next : check_ask(b);
+		if (due || !check_over(b, h->checks[i])) {
 			*left = true;
 			continue;
 		}

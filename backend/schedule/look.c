@@ -48,6 +48,7 @@ void look_begin_anew(struct backend *b, slot model)
 	ledger_forget(b->ledger, model);
 	ledger_set_looked(b->ledger, model, false);
 	m->forgotten = true;
+	m->anew++;
 	m->prepared = false;
 	m->look_at = 0;
 	m->looked_at = 0;
@@ -158,9 +159,12 @@ static void first_ended(struct backend *b, slot model, int r)
 
 /* With the lock. Whether the look is over, well or not. */
 static bool note_end(struct backend *b, slot model, enum look_kind kind, int r, const struct error *err,
-		     const struct finding *f)
+		     const struct finding *f, unsigned anew)
 {
 	struct model_runtime *m = &b->runtime[model];
+	/* What it saw has gone: look_begin_anew() has said what comes next. */
+	if (m->anew != anew)
+		return false;
 	const char *why_not = refusal(m, r, err);
 	bool first = kind == LOOK_FIRST;
 	/* Meanwhile a worker has made the table, or the store has met another one: what the look saw is gone.
@@ -227,9 +231,11 @@ void look_run(struct backend *b, struct open_worker *worker, slot model, enum lo
 	struct finding f;
 	struct error err = {0};
 	uint64_t asked;
+	unsigned anew;
 	bool exists;
 	{
 		LOCKED(&b->lock);
+		anew = b->runtime[model].anew;
 		asked = b->runtime[model].asked;
 		exists = b->runtime[model].exists;
 	}
@@ -245,15 +251,14 @@ void look_run(struct backend *b, struct open_worker *worker, slot model, enum lo
 		struct model_runtime *m = &b->runtime[model];
 		auto_free char *before = m->look_failed ? strdup(m->look_failed) : NULL;
 		bool looked = ledger_looked(b->ledger, model);
-		if (note_end(b, model, kind, r, &err, &f) && kind != LOOK_CLOCK)
+		if (note_end(b, model, kind, r, &err, &f, anew) && kind != LOOK_CLOCK)
 			m->answered = asked;
 		news = strcmp(before ? before : "", m->look_failed ? m->look_failed : "") != 0 ||
 		       looked != ledger_looked(b->ledger, model);
-		b->held_due = true;
+		b->held_due = b->woken = true;
+		control_wake(b);
 		if (news)
 			touch_model(b, model);
-		if (f.first)
-			control_wake(b);
 	}
 	if (r < 0 && r != -ECANCELED && r != -EAGAIN)
 		log_write(b->config.log, news ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG,

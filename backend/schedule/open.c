@@ -57,7 +57,7 @@ static void locks_init(struct backend *b)
 	pthread_condattr_destroy(&monotonic);
 }
 
-static lane_source_fn *look_sources[] = {held_source, refusal_source, look_source, NULL};
+static lane_source_fn *look_sources[] = {refusal_source, look_source, NULL};
 static lane_source_fn *refresh_sources[] = {clear_source, NULL};
 static lane_source_fn *history_sources[] = {history_source, prune_source, NULL};
 
@@ -84,6 +84,7 @@ static struct backend *backend_new(const struct backend_config *config)
 	STAILQ_INIT(&b->look_waits);
 	STAILQ_INIT(&b->refresh_waits);
 	STAILQ_INIT(&b->held);
+	checks_init(b);
 	LIST_INIT(&b->histories);
 	b->look_lane = (struct lane){.b = b, .name = "looks", .sources = look_sources};
 	b->refresh_lane = (struct lane){.b = b, .name = "refreshes", .sources = refresh_sources};
@@ -337,6 +338,7 @@ void backend_stop(struct backend *b)
 	store_abandon(b->store);
 	end_threads(b);
 	set_threads(b, false);
+	check_give_up(b);
 	asks_fail(b, -ECANCELED);
 	held_fail(b, -ECANCELED);
 	look_answer(b, -ECANCELED);

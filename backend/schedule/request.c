@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A request to build: refused at once, held until its tables have been looked at, or sent to the store. */
+/* A request to build: refused at once, held until it is known what its tables hold, or sent to the store. */
 #include "backend/schedule/request.h"
 
 #include <stdlib.h>
@@ -110,19 +110,16 @@ void backend_request(struct backend *b, const struct backend_request *r, uint64_
 	struct stretches all = {0};
 	struct error why = {0};
 	int err = 0;
-	bool waits = false;
 	*ticket = 0;
 	for (size_t i = 0; i < r->n_parts && err == 0; i++)
 		err = refused(b, r, &r->parts[i]);
-	if (err == 0) {
-		LOCKED(&b->lock);
-		waits = held_must_wait(b, r);
-		if (!waits)
-			err = expand(b, r, NULL, &all, &why);
-	}
-	if (waits) {
+	if (err == 0 && held_must_wait(r)) {
 		held_add(b, r, ticket);
 		return;
+	}
+	if (err == 0) {
+		LOCKED(&b->lock);
+		err = expand(b, r, NULL, &all, &why);
 	}
 	if (why.err)
 		refuse_part(b, r->file, r->parts, r->uid, &why);

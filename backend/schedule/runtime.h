@@ -18,6 +18,7 @@
 #include "backend/models.h"
 #include "backend/refusals.h"
 #include "backend/schedule/ask.h"
+#include "backend/schedule/check.h"
 #include "backend/schedule/held.h"
 #include "backend/schedule/history.h"
 #include "backend/schedule/known_sql.h"
@@ -97,8 +98,9 @@ struct backend {
 	bool threads; /* they run */
 	struct look_waits look_waits;
 	struct refresh_waits refresh_waits;
+	struct checks checks;
 	struct held_requests held;
-	bool held_due; /* a table has been looked at, or cannot be: what waited for that goes on */
+	bool held_due; /* what some wait for has come, or never will: the control thread has them go on */
 	pthread_cond_t cancel_wake; /* a worker is to be interrupted, or the end */
 };
 

@@ -3,24 +3,9 @@
 
 #include "backend/engine.h"
 #include "backend/models.h"
-#include "backend/schedule/held.h"
 #include "backend/schedule/look.h"
 #include "backend/schedule/refusal.h"
 #include "backend/schedule/runtime.h"
-
-static void go_on(struct lane *l, const struct lane_job *job)
-{
-	held_go_on(l->b);
-}
-
-bool held_source(struct backend *b, int64_t now_us, struct lane_job *job, int64_t *next_us)
-{
-	if (!b->held_due)
-		return false;
-	b->held_due = false;
-	job->run = go_on;
-	return true;
-}
 
 static void look_at_refusal(struct lane *l, const struct lane_job *job)
 {

@@ -5,7 +5,6 @@
 
 #include "backend/schedule/lane.h"
 
-lane_source_fn held_source;    /* what waited for a look goes on */
 lane_source_fn refusal_source; /* a target that refused may have changed */
 lane_source_fn look_source;    /* a table is to be looked at */
 

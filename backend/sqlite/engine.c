@@ -8,6 +8,7 @@ static const struct store_ops store_ops = {
 	.enlist = warehouse_enlist,
 	.load = warehouse_load,
 	.follow = warehouse_follow,
+	.check = warehouse_check,
 	.wake = queue_wake,
 	.abandon = queue_abandon,
 	.request = queue_request,

@@ -21,23 +21,23 @@ static int read_cookie(sqlite3 *db, int64_t *out, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-/* As it was told of last. Who prepares it or looks at it tells of it himself. */
-static bool differs(struct store *s, size_t i, struct target_view *view)
+/* As it was told of last. Who is making it or meets it for the first time tells of it himself, soon. */
+static bool differs(struct store *s, size_t i, bool soon, struct target_view *view)
 {
 	LOCKED(&s->lock);
 	const struct target *t = &warehouse_of(s)->targets[i];
 	view->type = view->exists ? t->type : TIME_UNKNOWN;
-	return !t->busy && (t->exists != view->exists || (view->exists && t->known != view->known));
+	return !(soon && t->busy) && (t->exists != view->exists || (view->exists && t->known != view->known));
 }
 
-static int glance(struct store *s, sqlite3 *db, size_t i, bool tables, const struct store_sink *sink,
-		  struct error *err)
+static int glance(struct store *s, sqlite3 *db, size_t i, bool tables, bool soon,
+		  const struct store_sink *sink, struct error *err)
 {
 	const struct model *m = s->models[i].model;
 	struct target_view view = {.type = TIME_UNKNOWN};
 	struct store_target target;
 	int r = target_glance(db, m, tables, &view, err);
-	if (r < 0 || !differs(s, i, &view))
+	if (r < 0 || !differs(s, i, soon, &view))
 		return r;
 	const struct error *unbuilt = &warehouse_of(s)->targets[i].edition->unbuilt;
 	target_answer(&view, &target);
@@ -54,8 +54,9 @@ static int glance(struct store *s, sqlite3 *db, size_t i, bool tables, const str
 	return 0;
 }
 
-/* In one snapshot. */
-static int glance_at_all(struct store *s, sqlite3 *db, const struct store_sink *sink, struct error *err)
+/* In one snapshot. soon: it is soon enough to hear of it. */
+static int glance_at_all(struct store *s, sqlite3 *db, bool soon, const struct store_sink *sink,
+			 struct error *err)
 {
 	struct warehouse *w = warehouse_of(s);
 	int64_t cookie = 0;
@@ -67,7 +68,7 @@ static int glance_at_all(struct store *s, sqlite3 *db, const struct store_sink *
 		r = warehouse_schema_check(db, &tables, err);
 		for (size_t i = 0; r == 0 && i < s->n; i++)
 			if (s->models[i].enlisted && !s->models[i].gone)
-				r = glance(s, db, i, tables, sink, err);
+				r = glance(s, db, i, tables, soon, sink, err);
 	}
 	if (r == 0)
 		w->cookie = cookie;
@@ -75,19 +76,28 @@ static int glance_at_all(struct store *s, sqlite3 *db, const struct store_sink *
 	return r;
 }
 
-int warehouse_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err)
+static int check(struct store *s, bool soon, const struct store_sink *sink, struct error *err)
 {
 	struct warehouse *w = warehouse_of(s);
 	auto_db *unwritten = NULL;
-	int r = queue_follow(s, timeout_ms, sink, err);
-	int64_t now = clock_monotonic_us();
-	if (r < 0 || now < w->glanced_at + GLANCE_US)
-		return r;
-	w->glanced_at = now;
+	int r;
+	w->glanced_at = clock_monotonic_us();
 	r = s->config.read_only ? warehouse_connect(s, &s->patience, &unwritten, err)
 				: warehouse_control(s, err);
 	if (r == 0)
-		r = glance_at_all(s, unwritten ? unwritten : w->db, sink, err);
+		r = glance_at_all(s, unwritten ? unwritten : w->db, soon, sink, err);
 	/* Somebody holds the file for a moment. */
 	return r == -EBUSY ? 0 : r;
+}
+
+int warehouse_check(struct store *s, const struct store_sink *sink, struct error *err)
+{
+	return check(s, false, sink, err);
+}
+
+int warehouse_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err)
+{
+	int r = queue_follow(s, timeout_ms, sink, err);
+	bool late = clock_monotonic_us() >= warehouse_of(s)->glanced_at + GLANCE_US;
+	return r == 0 && late ? check(s, true, sink, err) : r;
 }

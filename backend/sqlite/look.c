@@ -149,10 +149,12 @@ int sqlite_look(struct worker *w, slot model, enum look_kind kind, const struct 
 	int r = worker_enter(w, model, err);
 	if (w->patience.wait_us > WAIT_US)
 		w->patience.wait_us = WAIT_US;
-	target_busy(w->store, model, true);
+	if (kind == LOOK_FIRST)
+		target_busy(w->store, model, true);
 	if (r == 0)
 		r = kind == LOOK_FIRST ? adopt(w, model, sink, err) : look_again(w, model, kind, sink, err);
-	target_busy(w->store, model, false);
+	if (kind == LOOK_FIRST)
+		target_busy(w->store, model, false);
 	w->patience.wait_us = wait_us;
 	worker_leave(w);
 	return r;

@@ -4,7 +4,8 @@
 #include "backend/sqlite/db/meta.h"
 #include "backend/sqlite/sql.h"
 
-static const char *const steps[] = {SQL_WAREHOUSE_VERSION_1, SQL_WAREHOUSE_VERSION_2, SQL_WAREHOUSE_VERSION_3};
+static const char *const steps[] = {SQL_WAREHOUSE_VERSION_1, SQL_WAREHOUSE_VERSION_2,
+				    SQL_WAREHOUSE_VERSION_3};
 static const struct schema schema = {.version = sizeof steps / sizeof *steps, .steps = steps};
 
 int warehouse_schema_check(sqlite3 *db, bool *present, struct error *err)

@@ -55,7 +55,7 @@ enum time_type target_type(struct store *s, slot model);
 /* Takes over `types` (may be NULL). */
 void target_learn_inputs(struct store *s, struct edition *e, enum time_type *types);
 
-/* A worker prepares it or looks at it. */
+/* A worker prepares it or meets it. */
 void target_busy(struct store *s, slot model, bool begins);
 
 /* What enlist, prepare and follow answer. */

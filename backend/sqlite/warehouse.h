@@ -41,7 +41,7 @@ struct target {
 	bool registered; /* batchfs_model has it */
 	bool exists;	 /* the table is there */
 	bool known;	 /* and it is the one that table_id names */
-	unsigned busy;	 /* workers that prepare or look at it */
+	unsigned busy;	 /* workers that prepare it or meet it */
 	char **columns;	 /* NULL-terminated: what an INSERT names; NULL: not known yet */
 	enum time_type type;
 	struct edition *edition; /* in force; the control thread changes it, and reads it without the lock */
@@ -88,6 +88,7 @@ struct file_watch warehouse_watch(struct store *s);
 
 /* follow.c */
 int warehouse_follow(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
+int warehouse_check(struct store *s, const struct store_sink *sink, struct error *err);
 
 /* edition.c */
 struct edition *edition_new(const struct model *m);	  /* NULL: no memory */

@@ -9,7 +9,7 @@ import pytest
 
 from lib.command import errno_of, run, shell
 from lib.events import add_sessions, make_events
-from lib.truth import built
+from lib.truth import built, stored
 from lib.wait import wait_until
 from test_adoption import DAYS, NOW, drop, make_target, on, states_of
 
@@ -178,3 +178,30 @@ def test_a_mount_that_finds_a_view_in_the_place_of_its_table(warehouse, project,
     wait_until(lambda: "unknown" not in m.states("sessions").values(), what="it has been looked at")
     m.build("sessions", ".pending")
     assert built(warehouse, "sessions") == before
+
+
+def exchange(warehouse, days):
+    drop(warehouse)
+    make_target(warehouse, days)
+
+
+@pytest.mark.parametrize("change", [drop, lambda warehouse: exchange(warehouse, DAYS[1:2])],
+                         ids=["dropped", "exchanged"])
+@pytest.mark.parametrize("name", [".run", ".pending", "2024-09.pending"])
+def test_what_is_asked_at_once_is_answered_by_the_table_that_is_there(warehouse, project, mount, change, name):
+    """Nobody waits until somebody has noticed: neither .run nor sync go by the states of a table that has gone."""
+    m = mount(project, "look=0", now=NOW)
+    for _ in range(3):
+        m.build("sessions", "2024-09")
+        change(warehouse)
+        assert shell(m, f"touch 'sessions/{name}' && sync 'sessions/{name}'").returncode in (0, 1)
+        m.sync("sessions", "2024-09")
+        assert set(stored(warehouse, "sessions")) == set(DAYS)
+
+
+def test_sync_says_at_once_that_a_table_has_gone(warehouse, project, mount):
+    m = mount(project, "look=0", now=NOW)
+    for _ in range(3):
+        m.build("sessions", "2024-09-01")
+        drop(warehouse)
+        assert errno_of(m.sync, "sessions", "2024-09-01") == errno.ENODATA

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How often the warehouse is waited for, on a link on which that costs."""
+import os
+
 import pytest
 
 from lib.events import add_sessions, make_events
@@ -52,3 +54,9 @@ def test_a_run_of_neighbours_takes_one_a_batch(m, link, warehouse):
         return trips + warehouse.sql(claims)[0][0] - before
     assert min(most() for _ in range(3)) <= 110
     assert len(stored(warehouse, "sessions")) == 103
+
+
+def test_what_is_chosen_by_states_takes_one_more(m, link):
+    """Whether the table still is the one that the states are of; so does a sync that has nothing to wait for."""
+    assert min(trips_of(link, lambda: os.utime(m / "sessions" / ".failed"), "control") for _ in range(10)) <= 1
+    assert min(trips_of(link, lambda: m.sync("sessions", "2024-01-01"), "control") for _ in range(10)) <= 1
