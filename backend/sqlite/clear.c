@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The clear phase of a full refresh (builder.clear): rows that are in no window of the model are deleted, so
- * many in one transaction. What is no time (text that is not `YYYY-MM-DD...`, a number beside texts) is in
- * nobody's window and stays: a batch that meets it fails and names it.
+ * many in one transaction. What is no time (text that is not `YYYY-MM-DD...`, a number beside texts) stays:
+ * target_look() names it where it is the smallest or largest value, a batch that meets it where it lies
+ * between.
  */
 #include <stdio.h>
 #include <string.h>

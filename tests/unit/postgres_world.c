@@ -145,6 +145,15 @@ static void see_answer(void *ctx, const struct store_answer *a)
 	w->n_answers++;
 }
 
+static void see_refresh(void *ctx, const struct store_refresh *r)
+{
+	struct world *w = ctx;
+	w->refresh = *r;
+	snprintf(w->refresh_error, sizeof w->refresh_error, "%s", r->error);
+	w->refresh.error = w->refresh_error;
+	w->n_refreshes++;
+}
+
 void world_init(struct world *w)
 {
 	*w = (struct world){.clock = clock_starting_at(BEGIN + 5 * DAY + DAY / 2),
@@ -157,6 +166,7 @@ void world_init(struct world *w)
 				      .answered = see_answered,
 				      .forget = see_forget,
 				      .freezes = see_freezes,
+				      .refresh = see_refresh,
 				      .restart = see_restart,
 				      .restarted = see_restarted,
 				      .runs = see_runs,

@@ -44,6 +44,9 @@ struct world {
 	struct store_freeze freezes[FREEZES]; /* as last reported, of whichever model */
 	char freezers[FREEZES][16];
 	size_t n_freezes;
+	struct store_refresh refresh; /* as last reported */
+	char refresh_error[100];
+	int n_refreshes;
 	struct store_answer last_answer;
 	char why[100];
 	int n_answers;

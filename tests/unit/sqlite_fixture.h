@@ -31,6 +31,9 @@ struct seen {
 	struct store_freeze freeze[FREEZES_MAX]; /* as last reported */
 	char freezer[FREEZES_MAX][16];
 	size_t freezes;
+	struct store_refresh refresh;
+	char refresh_error[100];
+	size_t refreshes;
 	struct store_answer answers[8];
 	char why[8][64];
 	size_t n_answers, targets;
@@ -105,6 +108,15 @@ static inline void put_freezes(void *ctx, slot model, const struct store_freeze 
 	}
 }
 
+static inline void put_refresh(void *ctx, const struct store_refresh *r)
+{
+	struct seen *seen = ctx;
+	seen->refresh = *r;
+	snprintf(seen->refresh_error, sizeof seen->refresh_error, "%s", r->error);
+	seen->refresh.error = seen->refresh_error;
+	seen->refreshes++;
+}
+
 static inline void put_target(void *ctx, slot model, const struct store_target *target)
 {
 	struct seen *seen = ctx;
@@ -121,7 +133,8 @@ static inline struct store_sink sink_of(struct fixture *f)
 				   .answer = put_answer,
 				   .forget = put_forget,
 				   .target = put_target,
-				   .freezes = put_freezes};
+				   .freezes = put_freezes,
+				   .refresh = put_refresh};
 }
 
 static inline void put_report(void *ctx, const struct build_report *r)
