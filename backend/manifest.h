@@ -196,6 +196,7 @@ struct model {
 	bool run_hooks;	      /* the project has on-run-start or on-run-end hooks, of which dbt makes nodes */
 	bool outside_dropped; /* meta.batchfs.outside: drop */
 	bool atomic_refresh;  /* meta.batchfs.refresh: atomic */
+	bool partitions_made; /* meta.batchfs.partitions: make */
 	const struct input *inputs;
 	size_t n_inputs;
 	const struct upstream *upstreams;

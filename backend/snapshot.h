@@ -40,8 +40,9 @@ const struct snapshot *snapshot_of(const struct backend *b);
 
 /* What is known of a model apart from its facts and its batches. With the lock, and as long as it is held. */
 struct snapshot_model {
-	const char *why_not; /* NULL: it can run here */
-	const char *notes;   /* a sentence a line; NULL: nothing */
+	const char *why_not;  /* NULL: it can run here */
+	const char *notes;    /* a sentence a line; NULL: nothing */
+	const char *strategy; /* how a batch's rows are replaced; constant. NULL: not known */
 	enum time_type event_time_type;
 	int64_t changed_at;
 	struct report_kept *kept; /* the one thing that a reader changes */

@@ -55,8 +55,9 @@ struct store_target {
 	bool look; /* it is not the one that was known, or has gone: builder.look(LOOK_FIRST) comes first */
 	enum time_type event_time_type; /* TIME_UNKNOWN while it is not there */
 	struct error why_not;		/* err != 0: cannot run on this warehouse; the sentence says why */
-	bool lasting;	  /* why_not stays as long as the mount lives, whatever is done to the warehouse */
-	char notes[1024]; /* for .model, a sentence a line, each ended by '\n'; "": nothing to note */
+	bool lasting; /* why_not stays as long as the mount lives, whatever is done to the warehouse */
+	const char *strategy; /* how a batch's rows are replaced, for .model; constant. NULL: not known */
+	char notes[1024];     /* for .model, a sentence a line, each ended by '\n'; "": nothing to note */
 };
 
 /* What a batch's row says is going on, apart from its last outcome. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/base/cleanup.h"
@@ -62,32 +63,38 @@ static void load_lookback(struct loader *l, const struct place *config, struct m
 	       place_path(config, "lookback", l->arena), excerpt);
 }
 
+/* Reads one of our own settings, which has one value. */
+static int load_own_flag(const struct place *own, const char *key, const char *value, const char *meaning,
+			 bool *flag)
+{
+	const char *text;
+	char where[200];
+	int r = get_string(own, key, &text);
+	if (r || !text)
+		return r;
+	*flag = strcmp(text, value) == 0;
+	snprintf(where, sizeof where, "where only \"%s\" can stand (%s)", value, meaning);
+	return *flag ? 0 : place_wrong(own, key, json_object_get(own->object, key), where);
+}
+
 /* Reads meta.batchfs, where the project's author tells batchfs what dbt does not know. */
 static int load_own_meta(const struct place *in, json_t *meta, struct model *m)
 {
 	json_t *own;
-	const char *outside, *refresh;
 	struct place meta_at = place_under(in, "meta", meta);
 	int r = get_object(&meta_at, "batchfs", &own);
 	if (r || !own)
 		return r;
 	struct place own_at = place_under(&meta_at, "batchfs", own);
-	r = get_string(&own_at, "outside", &outside);
+	r = load_own_flag(&own_at, "outside", "drop", "rows outside of their batch are left out",
+			  &m->outside_dropped);
 	if (!r)
-		r = get_string(&own_at, "refresh", &refresh);
-	if (r)
-		return r;
-	if (refresh && strcmp(refresh, "atomic") != 0)
-		return place_wrong(
-			&own_at, "refresh", json_object_get(own, "refresh"),
-			"where only \"atomic\" can stand (a full refresh shows all of its batches at once)");
-	if (outside && strcmp(outside, "drop") != 0)
-		return place_wrong(
-			&own_at, "outside", json_object_get(own, "outside"),
-			"where only \"drop\" can stand (rows outside of their batch are left out)");
-	m->outside_dropped = outside != NULL;
-	m->atomic_refresh = refresh != NULL;
-	return 0;
+		r = load_own_flag(&own_at, "refresh", "atomic", "a full refresh shows all of its batches at once",
+				  &m->atomic_refresh);
+	if (!r)
+		r = load_own_flag(&own_at, "partitions", "make",
+				  "a partition is made for each batch that has none", &m->partitions_made);
+	return r;
 }
 
 static int load_meta(struct loader *l, const struct place *at, const struct place *config, struct model *m)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "backend/base/count.h"
-#include "backend/postgres/pgstore.h"
+#include "backend/postgres/partition.h"
 #include "backend/postgres/session.h"
 #include "backend/postgres/sql.h"
 
@@ -150,6 +150,8 @@ void describe_target(const struct pg_conn *c, const struct pg_model *m, const st
 			 "CREATE INDEX ON %s (%s%s%s)\n",
 			 m->target, m->target, m->column ? "" : "(", m->model->event_time,
 			 m->column ? "" : ")");
+	if (m->sql)
+		out->strategy = partition_strategy(m, shape, out->notes, sizeof out->notes);
 	if (zone)
 		add_note(
 			out,

@@ -82,7 +82,7 @@ bool batch_init(struct batch *x, struct worker *w, struct pg_model *m, const str
 					  .rows_inserted = -1,
 					  .rows_outside = -1};
 	return !render_delete(m, shape, batch, &x->remove, &x->err) &&
-	       !render_insert(m, shape, batch, &x->insert, &x->err);
+	       !render_insert(m, shape, batch, m->target, &x->insert, &x->err);
 }
 
 void batch_fini(struct batch *x)
@@ -99,8 +99,7 @@ void batch_put_key(const struct batch *x, struct pg_params *params)
 	pg_param_time(params, calendar_start(x->m->model->batch_size, x->report.batch));
 }
 
-/* Empty again: a batch is sent once more after the one before it has taken the connection with it. */
-static void renew(struct batch *x, struct pg_pipe *p)
+void batch_renew(struct batch *x, struct pg_pipe *p)
 {
 	pg_pipe_fini(p);
 	*p = (struct pg_pipe)PG_PIPE(&x->w->conn, PG_NO_DEADLINE);
@@ -118,9 +117,16 @@ size_t batch_add_fence(const struct batch *x, struct pg_pipe *p)
 	return pg_add_named(p, NAMED_FENCE, &fence);
 }
 
+void batch_add_insert(struct batch *x)
+{
+	x->inserted = pg_add(&x->rows, x->insert.str, NULL);
+	if (x->m->loses_outside)
+		x->outside = pg_add_named(&x->rows, NAMED_OUTSIDE, NULL);
+}
+
 void batch_send_rows(struct batch *x)
 {
-	renew(x, &x->rows);
+	batch_renew(x, &x->rows);
 	x->fenced = x->begun ? SIZE_MAX : batch_add_fence(x, &x->rows);
 	header_add(&x->rows, x->m->model);
 	if (x->shape->secured)
@@ -128,13 +134,11 @@ void batch_send_rows(struct batch *x)
 	x->removed = pg_add(&x->rows, x->remove.str, NULL);
 	if (x->shape->secured)
 		pg_add(&x->rows, render_secured, NULL);
-	x->inserted = pg_add(&x->rows, x->insert.str, NULL);
-	if (x->m->loses_outside)
-		x->outside = pg_add_named(&x->rows, NAMED_OUTSIDE, NULL);
+	batch_add_insert(x);
 	pg_send(&x->rows, &x->err);
 }
 
-void batch_send_end(struct batch *x)
+void batch_add_end(struct batch *x)
 {
 	x->report.finished = clock_now_us(x->w->store->config->clock);
 	struct pg_params params = {0};
@@ -144,10 +148,22 @@ void batch_send_end(struct batch *x)
 	pg_param_int(&params, x->report.rows_deleted);
 	pg_param_int(&params, x->report.rows_inserted);
 	pg_param_int(&params, x->report.attempt);
-	renew(x, &x->end);
 	x->finished = pg_add_named(&x->end, NAMED_FINISH, &params);
 	x->committed = pg_add_named(&x->end, NAMED_COMMIT, NULL);
+}
+
+void batch_send_end(struct batch *x)
+{
+	batch_renew(x, &x->end);
+	batch_add_end(x);
 	pg_send(&x->end, &x->err);
+}
+
+void batch_undo(struct batch *x)
+{
+	auto_result *undone = NULL;
+	if (x->w->conn.pq && pg_query(&x->w->conn, pg_deadline(x->w->store), "rollback", NULL, &undone, NULL))
+		pg_disconnect(&x->w->conn);
 }
 
 /* What an error means for the batch, where the connection still stands. */
@@ -232,10 +248,23 @@ static enum build_outcome refuse_outside(struct batch *x)
 			 "rows that the query yields have")
 			.text,
 		start, end, zone);
-	auto_result *undone = NULL;
-	if (pg_query(&x->w->conn, pg_deadline(x->w->store), "rollback", NULL, &undone, NULL))
-		pg_disconnect(&x->w->conn);
+	batch_undo(x);
 	return BUILD_FAILED;
+}
+
+enum build_outcome batch_rows_failed(struct batch *x)
+{
+	enum build_outcome outcome = judge(x);
+	explain(x);
+	return outcome;
+}
+
+enum build_outcome batch_count_rows(struct batch *x)
+{
+	x->report.rows_inserted = strtoll(PQcmdTuples(x->rows.results[x->inserted]), NULL, 10);
+	if (x->m->loses_outside)
+		x->report.rows_outside = pg_int(x->rows.results[x->outside], 0, 0);
+	return x->report.rows_outside > 0 ? refuse_outside(x) : BUILD_DONE;
 }
 
 enum build_outcome batch_read_rows(struct batch *x, bool *again)
@@ -254,22 +283,20 @@ enum build_outcome batch_read_rows(struct batch *x, bool *again)
 		return BUILD_UNSTARTED;
 	if (r && x->rows.failed == (int)x->fenced && strcmp(x->err.sqlstate, "22012") == 0)
 		return BUILD_STALE;
-	if (r) {
-		enum build_outcome outcome = judge(x);
-		explain(x);
-		return outcome;
-	}
+	if (r)
+		return batch_rows_failed(x);
 	x->report.rows_deleted = strtoll(PQcmdTuples(x->rows.results[x->removed]), NULL, 10);
-	x->report.rows_inserted = strtoll(PQcmdTuples(x->rows.results[x->inserted]), NULL, 10);
-	if (x->m->loses_outside)
-		x->report.rows_outside = pg_int(x->rows.results[x->outside], 0, 0);
-	return x->report.rows_outside > 0 ? refuse_outside(x) : BUILD_DONE;
+	return batch_count_rows(x);
 }
 
 enum build_outcome batch_read_end(struct batch *x, bool last)
 {
 	/* Not armed: an interrupt that comes now is too late. */
-	int r = x->end.lost ? -ETIMEDOUT : pg_receive(&x->end, last, &x->err);
+	return batch_ended(x, x->end.lost ? -ETIMEDOUT : pg_receive(&x->end, last, &x->err));
+}
+
+enum build_outcome batch_ended(struct batch *x, int r)
+{
 	if (r && x->end.lost)
 		return judge_lost(x, r);
 	if (r && x->end.failed == (int)x->finished && strcmp(x->err.sqlstate, "22012") == 0) {

@@ -45,17 +45,31 @@ void batch_fini(struct batch *x);
 void batch_put_key(const struct batch *x, struct pg_params *params);
 /* Queues BEGIN and the fence; returns the fence's number. */
 size_t batch_add_fence(const struct batch *x, struct pg_pipe *p);
+/* Empty again: a batch is sent once more after the one before it has taken the connection with it. */
+void batch_renew(struct batch *x, struct pg_pipe *p);
+/* Its rows are in, or a part of them, and are not to stay. Where the connection is lost, the server rolls
+ * back. */
+void batch_undo(struct batch *x);
 /* A step of it has failed with the errno r and x->err: what that means for the batch. */
 enum build_outcome batch_failed(struct batch *x, int r);
 
 /* Queue and send; a failure shows when the answer is read. */
 void batch_send_rows(struct batch *x);
 void batch_send_end(struct batch *x);
+/* The parts of both, for who sends something of his own between them: partition_exchange.h. */
+void batch_add_insert(struct batch *x);
+void batch_add_end(struct batch *x);
 
 /* DONE: the rows are in, and the end may be sent. Can be interrupted. *again: the failure is the batch's
  * before it. */
 enum build_outcome batch_read_rows(struct batch *x, bool *again);
 /* last: no rows of another batch are on the way. What is not known of a COMMIT is found out. */
 enum build_outcome batch_read_end(struct batch *x, bool last);
+/* The parts of both: a statement of x->rows has failed, nothing of the transaction is left; all of x->rows
+ * has succeeded (FAILED: it yields rows outside of its window, which would be lost); x->end was received with
+ * `r`. */
+enum build_outcome batch_rows_failed(struct batch *x);
+enum build_outcome batch_count_rows(struct batch *x);
+enum build_outcome batch_ended(struct batch *x, int r);
 
 #endif

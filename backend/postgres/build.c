@@ -4,7 +4,9 @@
 
 #include "backend/kinds.h"
 #include "backend/postgres/batch.h"
+#include "backend/postgres/partition_exchange.h"
 #include "backend/postgres/hooks.h"
+#include "backend/postgres/partition.h"
 
 struct build {
 	struct worker *w;
@@ -17,8 +19,10 @@ struct build {
 	struct batch *open;  /* its rows are in, its end is not sent; NULL: none */
 	struct batch *ahead; /* sent behind the questions that open the run, not answered yet; NULL: none */
 	struct pg_shape *guess; /* as it was sent; NULL: nothing was */
-	uint32_t started;	/* bit i: that batch i has begun was told */
-	bool clean;		/* every batch so far is done */
+	struct exchanges exchanges;
+	struct error refused; /* err != 0: the partitions cannot be made */
+	uint32_t started;     /* bit i: that batch i has begun was told */
+	bool clean;	      /* every batch so far is done */
 };
 
 /* Once: what was sent ahead may be sent again. */
@@ -46,27 +50,29 @@ static bool ended(struct build *b, struct batch *x, enum build_outcome outcome)
 	return build_traits(outcome)->goes_on;
 }
 
+/* The connection stands, with a session for the model. */
+static int stand_by(struct build *b, struct batch *x)
+{
+	int r = pg_connect(&b->w->conn, pg_deadline(b->w->store), &x->err);
+	return r || b->w->prepared == b->w->conn.generation ? r : batch_session(b->w, b->run->model, &x->err);
+}
+
+static enum build_outcome unready(int r)
+{
+	return r == -ECANCELED ? BUILD_INTERRUPTED : BUILD_PASSING;
+}
+
 /* Alone: nothing else is on the way. */
 static enum build_outcome rows_alone(struct build *b, struct batch *x)
 {
 	bool again = false;
-	int r = pg_connect(&b->w->conn, pg_deadline(b->w->store), &x->err);
-	if (!r && b->w->prepared != b->w->conn.generation)
-		r = batch_session(b->w, b->run->model, &x->err);
+	int r = stand_by(b, x);
 	if (r)
-		return r == -ECANCELED ? BUILD_INTERRUPTED : BUILD_PASSING;
+		return unready(r);
 	batch_send_rows(x);
 	enum build_outcome outcome = batch_read_rows(x, &again);
 	/* Lost while it was sent: no answer, no COMMIT, but who knows how much of it has arrived. */
 	return again ? resolve(b->w, b->m, &x->report, &x->err) : outcome;
-}
-
-/* Its rows are in, and are not to stay. Where the connection is lost instead, the server rolls back. */
-static void undo(struct batch *x)
-{
-	auto_result *undone = NULL;
-	if (pg_query(&x->w->conn, pg_deadline(x->w->store), "rollback", NULL, &undone, NULL))
-		pg_disconnect(&x->w->conn);
 }
 
 /* Takes the open batch, if its COMMIT may be sent. Cancelled meanwhile: it is rolled back, and *on is false.
@@ -78,7 +84,7 @@ static struct batch *take_open(struct build *b, bool *on)
 	*on = !x || build_wanted(b->run, x->report.batch);
 	if (*on)
 		return x;
-	undo(x);
+	batch_undo(x);
 	ended(b, x, BUILD_INTERRUPTED);
 	return NULL;
 }
@@ -98,7 +104,7 @@ static void take_back(struct batch *x)
 {
 	bool again;
 	if (batch_read_rows(x, &again) == BUILD_DONE)
-		undo(x);
+		batch_undo(x);
 }
 
 /* Ends the open batch while the next one's rows travel behind it. *sent: they did, and the connection stands.
@@ -153,12 +159,13 @@ static bool with_hooks(struct build *b, struct batch *x)
 	if (!r)
 		r = batch_session(b->w, b->run->model, &x->err);
 	if (r)
-		return ended(b, x, r == -ECANCELED ? BUILD_INTERRUPTED : BUILD_PASSING);
+		return ended(b, x, unready(r));
 	return ended(b, x, hooks_build(x, b->run));
 }
 
-/* A batch whose statements cannot be written (a date column cut inside a day). */
-static bool fail_unwritten(struct build *b, struct batch *x, bool *begun)
+/* Behind the end of the one before: a batch whose partition is exchanged, or whose statements cannot be
+ * written (a date column cut inside a day). */
+static bool apart(struct build *b, struct batch *x, bool written, bool *begun)
 {
 	*begun = end_alone(b);
 	if (!*begun) {
@@ -166,7 +173,10 @@ static bool fail_unwritten(struct build *b, struct batch *x, bool *begun)
 		return false;
 	}
 	tell_started(b, x);
-	return ended(b, x, BUILD_FAILED);
+	if (!written)
+		return ended(b, x, BUILD_FAILED);
+	int r = stand_by(b, x);
+	return ended(b, x, r ? unready(r) : exchange_build(x, b->run, &b->exchanges));
 }
 
 /* From `i` to `end`, without having begun: the first that has an attempt gets this outcome, the rest is
@@ -247,9 +257,10 @@ static void build_all(struct build *b)
 		}
 		bool begun = true, written;
 		struct batch *next = next_batch(b, i, &written);
-		on = !written		    ? fail_unwritten(b, next, &begun)
-		     : b->m->model->n_hooks ? with_hooks(b, next)
-					    : advance(b, next, &begun);
+		bool is_exchanged = written && exchanges_has(&b->exchanges, next->report.batch);
+		on = !written || is_exchanged ? apart(b, next, written, &begun)
+		     : b->m->model->n_hooks   ? with_hooks(b, next)
+					      : advance(b, next, &begun);
 		if (!begun)
 			break;
 	}
@@ -276,6 +287,7 @@ static void send_ahead(struct build *b)
 		i++;
 	b->guess = describe_asks(b->m) ? NULL : shape_get(b->w->store, b->m);
 	if (!b->guess || b->m->model->n_hooks || columns_may_change(b->m, b->guess) || !b->guess->oid ||
+	    partition_made(b->m, b->guess) || partition_exchanged(b->m, b->guess) ||
 	    b->guess->oid != accepted(b) || b->guess->why_not.err || i == b->run->count ||
 	    pg_cancel_asked(&b->w->cancel) || !build_wanted(b->run, b->run->first + i))
 		return;
@@ -343,6 +355,8 @@ static int look(struct build *b, struct error *err)
 		r = error_set(err, EAGAIN, "%s is not the table that was prepared", b->m->target);
 	else if (!b->shape->why_not.err && columns_may_change(b->m, b->shape))
 		r = look_at_columns(b, err);
+	if (!r && !b->shape->why_not.err)
+		r = exchanges_ready(b->w, b->m, b->run, b->shape, &b->exchanges, &b->refused, err);
 	if (!r)
 		shape_keep(s, b->m, b->shape);
 	if (r || b->shape->why_not.err)
@@ -368,10 +382,13 @@ int pg_build(struct worker *w, const struct build_run *run, build_report_fn *rep
 		leave(&b, 0, BUILD_PASSING, &why);
 	} else if (b.shape->why_not.err) {
 		leave(&b, 0, BUILD_FAILED, &b.shape->why_not);
+	} else if (b.refused.err) {
+		leave(&b, 0, BUILD_FAILED, &b.refused);
 	} else {
 		build_all(&b);
 	}
 	w->clean = b.clean && !r && !m->model->n_hooks; /* a hook may leave something in the session */
+	exchanges_fini(&b.exchanges);
 	shape_put(w->store, b.guess);
 	shape_put(w->store, b.shape);
 	return r == -EAGAIN ? r : 0;

@@ -72,15 +72,44 @@ static int look(struct worker *w, const struct pg_model *m, bool *schema, int64_
 	return 0;
 }
 
-static int write_table(const struct pg_model *m, const struct pg_shape *shape, struct strbuf *sql,
-		       struct error *err)
+/* Its batches are to be partitions (partition.h), which an expression cannot tell apart. */
+static bool is_partitioned(const struct pg_model *m)
+{
+	return m->model->partitions_made && m->column;
+}
+
+/* Of a table that is to be partitioned and is not made of a contract: by way of another one, because CREATE
+ * TABLE AS makes no partitioned one. */
+static void add_columns_of_query(struct pg_pipe *p, const struct pg_model *m, const char *name,
+				 const char *columns)
+{
+	auto_strbuf table = STRBUF_INIT, drop = STRBUF_INIT;
+	strbuf_printf(&table, "create table %s (like %s) partition by range (", m->target, name);
+	quote_name(&table, m->column);
+	strbuf_putc(&table, ')');
+	strbuf_printf(&drop, "drop table %s", name);
+	p->broken |= strbuf_broken(&table) || strbuf_broken(&drop);
+	pg_add(p, columns, NULL);
+	pg_add(p, table.str, NULL);
+	pg_add(p, drop.str, NULL);
+}
+
+static int write_table(const struct pg_model *m, const struct pg_shape *shape, const char *name,
+		       struct strbuf *sql, struct error *err)
 {
 	/* An empty window: nothing is read, the columns are the query's. */
 	int64_t start =
 		calendar_start(m->model->batch_size, calendar_ordinal(m->model->batch_size, m->model->begin));
-	strbuf_printf(sql, "create %stable %s ", m->model->unlogged ? "unlogged " : "", m->target);
+	/* Of what is partitioned, the partitions are unlogged. */
+	strbuf_printf(sql, "create %stable %s ", m->model->unlogged && !is_partitioned(m) ? "unlogged " : "",
+		      name);
 	if (m->model->contract) {
 		contract_write_table(m->model, sql);
+		if (is_partitioned(m)) {
+			strbuf_puts(sql, " partition by range (");
+			quote_name(sql, m->column);
+			strbuf_putc(sql, ')');
+		}
 		return 0;
 	}
 	strbuf_puts(sql, "as\n");
@@ -106,18 +135,24 @@ static void add_index(struct pg_pipe *p, const struct pg_model *m, const struct 
 static int make(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, bool schema,
 		int64_t until, struct error *err)
 {
-	auto_strbuf table = STRBUF_INIT, namespace = STRBUF_INIT;
-	int r = write_table(m, shape, &table, err);
+	auto_strbuf table = STRBUF_INIT, namespace = STRBUF_INIT, other = STRBUF_INIT;
+	bool by_way = is_partitioned(m) && !m->model->contract;
+	quote_name(&other, m->model->relation.schema);
+	strbuf_printf(&other, ".batchfs_new_%d", pg_id(m));
+	int r = write_table(m, shape, by_way ? other.str : m->target, &table, err);
 	if (r)
 		return r;
 	strbuf_puts(&namespace, "create schema ");
 	quote_name(&namespace, m->model->relation.schema);
 	auto_pipe p = PG_PIPE(&w->conn, until);
-	p.broken = strbuf_broken(&table) || strbuf_broken(&namespace);
+	p.broken = strbuf_broken(&table) || strbuf_broken(&namespace) || strbuf_broken(&other);
 	if (schema)
 		pg_add(&p, namespace.str, NULL);
 	header_add(&p, m->model);
-	pg_add(&p, table.str, NULL);
+	if (by_way)
+		add_columns_of_query(&p, m, other.str, table.str);
+	else
+		pg_add(&p, table.str, NULL);
 	for (size_t i = 0; i < m->model->n_indexes; i++)
 		add_index(&p, m, &m->model->indexes[i]);
 	return pg_run(&p, err);

@@ -75,13 +75,6 @@ static void forget(struct batch *x, const char *stage)
 		pg_query(&x->w->conn, pg_deadline(x->w->store), SQL_HOOKS_FORGET, &params, &gone, NULL);
 }
 
-static void undo(struct batch *x)
-{
-	auto_result *undone = NULL;
-	if (x->w->conn.pq && pg_query(&x->w->conn, pg_deadline(x->w->store), "rollback", NULL, &undone, NULL))
-		pg_disconnect(&x->w->conn);
-}
-
 /* It would take the batch's rows and state apart. */
 static bool ends_transaction(const char *statement)
 {
@@ -139,7 +132,7 @@ static int open_batch(struct batch *x, bool *stale)
 		return r;
 	r = run_all(x, false, true);
 	if (r)
-		undo(x);
+		batch_undo(x);
 	return r;
 }
 
@@ -155,7 +148,7 @@ static int post_inside(struct batch *x)
 	if (!r && PQntuples(p.results[due]) > 0)
 		r = run_all(x, true, true);
 	if (r)
-		undo(x);
+		batch_undo(x);
 	return r;
 }
 
@@ -207,7 +200,7 @@ enum build_outcome hooks_build(struct batch *x, const struct build_run *run)
 	if (outcome != BUILD_DONE)
 		return outcome;
 	if (!build_wanted(run, x->report.batch)) {
-		undo(x);
+		batch_undo(x);
 		return BUILD_INTERRUPTED;
 	}
 	if (has(x, true, true) || has(x, true, false))

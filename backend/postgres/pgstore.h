@@ -18,14 +18,17 @@
 
 /* What the database says of a model's target and inputs. Immutable; counted. */
 struct pg_shape {
-	unsigned refs;	       /* under store.lock */
-	uint32_t oid;	       /* of the target; 0: there is none */
-	char kind;	       /* pg_class.relkind */
-	bool indexed;	       /* an index leads with event_time */
-	bool expressed;	       /* an index leads with an expression */
-	bool secured;	       /* the target has row level security: a DELETE of ours must not be told less */
-	bool limited;	       /* a column of the target is a varchar(n): it may have to be widened */
-	char *columns;	       /* quoted, as an insert lists them; NULL: there is no target */
+	unsigned refs;	/* under store.lock */
+	uint32_t oid;	/* of the target; 0: there is none */
+	char kind;	/* pg_class.relkind */
+	bool indexed;	/* an index leads with event_time */
+	bool expressed; /* an index leads with an expression */
+	bool secured;	/* the target has row level security: a DELETE of ours must not be told less */
+	bool limited;	/* a column of the target is a varchar(n): it may have to be widened */
+	bool ranged;	/* it is partitioned by range of event_time: batches may be partitions */
+	char *hinders;	/* why no partition of it may be exchanged: "belongs to ..."; "": one may; NULL: there
+			   is none */
+	char *columns;	/* quoted, as an insert lists them; NULL: there is no target */
 	enum time_type type;   /* of the target's event_time */
 	enum time_type *types; /* one an input */
 	struct error why_not;  /* err != 0: a type that no window can be cut from, or no table */
@@ -287,8 +290,9 @@ int report_freezes(struct store *s, const PGresult *r, const struct store_sink *
 extern const char *const render_unsecured, *const render_secured;
 int render_delete(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, struct strbuf *out,
 		  struct error *err);
-int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, struct strbuf *out,
-		  struct error *err);
+int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, const char *table,
+		  struct strbuf *out,
+		  struct error *err); /* into the target, or a table that has its columns */
 /* `... where et >= L and et < L` of the target */
 int render_window(const struct pg_model *m, enum time_type type, int64_t start, int64_t end,
 		  struct strbuf *out, struct error *err);

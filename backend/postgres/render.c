@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/postgres/pgstore.h"
+#include "backend/base/count.h"
+#include "backend/postgres/partition.h"
 #include "backend/postgres/sql.h"
 
 const char *const render_unsecured = "set local row_security = off";
@@ -44,11 +45,11 @@ int render_delete(const struct pg_model *m, const struct pg_shape *shape, ordina
 	return render_batch_window(m, shape->type, batch, out, err);
 }
 
-int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, struct strbuf *out,
-		  struct error *err)
+int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordinal batch, const char *table,
+		  struct strbuf *out, struct error *err)
 {
 	enum batch_size size = m->model->batch_size;
-	strbuf_printf(out, "insert into %s ", m->target);
+	strbuf_printf(out, "insert into %s ", table);
 	if (strcmp(shape->columns, "*") != 0)
 		strbuf_printf(out, "(%s) ", shape->columns);
 	strbuf_printf(out, "select %s from (\n", shape->columns);
@@ -120,6 +121,12 @@ int pg_statements(struct store *s, slot model, struct ordinal_range batches, str
 				 "timestamptz\n");
 	for (size_t i = 0; i < m->model->n_hooks; i++)
 		add_hook(&m->model->hooks[i], out);
+	if (seen && partition_exchanged(m, seen))
+		strbuf_printf(
+			out,
+			"-- where its partition is exactly the batch and has %s or more: a table beside "
+			"is filled and exchanged for the partition; else\n",
+			count_of(PARTITION_EXCHANGE_ROWS, "row", "rows").text);
 	for (ordinal batch = batches.first; !r && batch < batches.end; batch++) {
 		strbuf_puts(out, "begin isolation level read committed read write;\n");
 		/* A newline: the header may end in a comment, and a second semicolon does no harm. */
@@ -132,7 +139,7 @@ int pg_statements(struct store *s, slot model, struct ordinal_range batches, str
 		if (shape->secured)
 			strbuf_printf(out, "%s;\n", render_secured);
 		if (!r)
-			r = render_insert(m, shape, batch, out, err);
+			r = render_insert(m, shape, batch, m->target, out, err);
 		strbuf_puts(out, ";\ncommit;\n");
 	}
 	shape_put(s, seen);

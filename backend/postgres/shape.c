@@ -49,6 +49,7 @@ void shape_put(struct store *s, struct pg_shape *shape)
 			return;
 	}
 	free(shape->columns);
+	free(shape->hinders);
 	free(shape->types);
 	free(shape);
 }
@@ -125,8 +126,11 @@ static int take_target(const struct pg_model *m, struct pg_shape *shape, const P
 	shape->secured = pg_bool(r, row, 7);
 	shape->limited = pg_bool(r, row, 8);
 	shape->expressed = pg_bool(r, row, 9);
+	shape->ranged = pg_bool(r, row, 10);
 	shape->columns = strdup(pg_text(r, row, 6));
-	if (!shape->columns)
+	if (!pg_null(r, row, 11))
+		shape->hinders = strdup(pg_text(r, row, 11));
+	if (!shape->columns || (!pg_null(r, row, 11) && !shape->hinders))
 		return error_set(err, ENOMEM, "no memory for the columns of %s", m->target);
 	if (shape->kind != 'r' && shape->kind != 'p')
 		error_set(

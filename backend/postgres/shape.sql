@@ -20,7 +20,8 @@ select u.n, c.oid, c.relkind, {shape_type}, pg_catalog.format_type(a.atttypid, a
 		and l.atttypid in ('pg_catalog.varchar'::regtype, 'pg_catalog.bpchar'::regtype)),
 	exists (
 		select from pg_catalog.pg_index i
-		where i.indrelid = c.oid and i.indisvalid and i.indkey[0] = 0)
+		where i.indrelid = c.oid and i.indisvalid and i.indkey[0] = 0),
+	c.relkind = 'p' and {partition_ranged}, {partition_hinders}
 {shape_find}
 
 -- name: shape_inputs

@@ -94,11 +94,12 @@ int report_model(const struct report_model *r, struct strbuf *out)
 		json_text(m->relation.rendered), "event_time", json_text(m->event_time), "event_time_type",
 		json_text(time_type_name(r->event_time_type)), "batch_size", json_text(m->batch_size_text),
 		"begin", m->begin == INT64_MAX ? json_null() : json_instant(m->begin), "lookback",
-		(int)m->lookback, "strategy", json_text(m->strategy), "unique_key", unique_key(m),
-		"concurrent_batches", tristate(m->concurrent_batches), "full_refresh",
-		tristate(m->full_refresh), "protected", protected_by(r), "tags", json_strings(m->tags),
-		"inputs", inputs(m), "builder", json_text(r->why_not ? NULL : r->builder), "runnable",
-		r->why_not == NULL, "why_not", json_text(r->why_not), "looked_at", json_time(r->looked_at),
-		"sql", sql_of(r), "notes", notes(r));
+		(int)m->lookback, "strategy", json_text(r->strategy ? r->strategy : m->strategy),
+		"unique_key", unique_key(m), "concurrent_batches", tristate(m->concurrent_batches),
+		"full_refresh", tristate(m->full_refresh), "protected", protected_by(r), "tags",
+		json_strings(m->tags), "inputs", inputs(m), "builder",
+		json_text(r->why_not ? NULL : r->builder), "runnable", r->why_not == NULL, "why_not",
+		json_text(r->why_not), "looked_at", json_time(r->looked_at), "sql", sql_of(r), "notes",
+		notes(r));
 	return json_finish(o, out);
 }

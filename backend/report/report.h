@@ -187,12 +187,13 @@ int report_looks(const struct report_look *looks, size_t n, bool several,
 
 struct report_model {
 	const struct model *model;
-	int64_t looked_at;   /* us; 0: not yet */
-	int64_t compiled_at; /* us, by the mount's clock: its SQL; nothing where it has none */
-	const char *why_not; /* NULL: the model can be built here */
-	const char *builder; /* who builds it then */
-	const char *notes;   /* of the store, a sentence a line; "": there is nothing to note */
-	bool frozen;	     /* one of its batches is */
+	int64_t looked_at;    /* us; 0: not yet */
+	int64_t compiled_at;  /* us, by the mount's clock: its SQL; nothing where it has none */
+	const char *why_not;  /* NULL: the model can be built here */
+	const char *builder;  /* who builds it then */
+	const char *strategy; /* how a batch's rows are replaced here; NULL: as dbt does, not here */
+	const char *notes;    /* of the store, a sentence a line; "": there is nothing to note */
+	bool frozen;	      /* one of its batches is */
 	enum time_type event_time_type;
 	struct report_protection protection;
 };

@@ -47,6 +47,7 @@ void model_look_failed(struct model_runtime *m, const char *text, const char *sq
 void model_target(struct model_runtime *m, const struct store_target *target)
 {
 	model_refuses(m, target->why_not.err ? target->why_not.text : "", target->why_not.sqlstate);
+	m->strategy = target->strategy;
 	keep(&m->notes, target->notes);
 	m->lasting = target->lasting;
 	m->event_time_type = target->event_time_type;

@@ -12,6 +12,7 @@
 /* Protected by the lock of the backend. */
 struct model_runtime {
 	char *why_not, *notes; /* what the store says of its target; NULL: nothing */
+	const char *strategy;  /* how its batches are replaced; constant. NULL: not known */
 	enum time_type event_time_type;
 	char sqlstate[6]; /* of why_not; "": none */
 	bool exists;	  /* the target's table, as far as is known */

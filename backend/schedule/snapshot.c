@@ -32,6 +32,7 @@ struct snapshot_model snapshot_model(const struct snapshot *v, slot model)
 	struct model_runtime *m = &v->backend->runtime[model];
 	return (struct snapshot_model){.why_not = model_why_not(v->backend, model),
 				       .notes = m->notes,
+				       .strategy = m->strategy,
 				       .event_time_type = m->event_time_type,
 				       .changed_at = m->changed_at,
 				       .kept = &m->kept,

@@ -239,6 +239,7 @@ void target_answer(const struct target_view *v, struct store_target *out)
 		.lookable = !v->why_not.err,
 		.look = !v->why_not.err && (v->exists || v->registered) && !v->known,
 		.event_time_type = v->type,
+		.strategy = "delete+insert",
 		.why_not = v->why_not,
 	};
 	if (v->exists && !v->indexed && !v->why_not.err)

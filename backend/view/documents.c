@@ -255,6 +255,7 @@ int backend_model_document(const struct backend *b, slot model, struct strbuf *o
 				 .why_not = known.why_not,
 				 .builder = v->config->engine->name,
 				 .notes = known.notes ? known.notes : "",
+				 .strategy = known.strategy,
 				 .frozen = first.first < first.end,
 				 .event_time_type = known.event_time_type,
 				 .protection = protection_of(v, model)};

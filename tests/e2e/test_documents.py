@@ -257,7 +257,7 @@ def test_a_model(project, warehouse, mount):
     assert d == {
         "name": "sessions", "package": "proj", "unique_id": "model.proj.sessions",
         "relation": warehouse.relation("sessions"), "event_time": "event_time", "batch_size": "day",
-        "begin": "2024-09-01T00:00:00Z", "lookback": 3, "strategy": "microbatch", "unique_key": ["id", "val"],
+        "begin": "2024-09-01T00:00:00Z", "lookback": 3, "strategy": "delete+insert", "unique_key": ["id", "val"],
         "concurrent_batches": False, "full_refresh": False, "protected": "config", "tags": ["nightly", "web"],
         "inputs": [{"relation": warehouse.relation("events"), "event_time": "event_time", "filtered": True}],
         "builder": warehouse.engine, "runnable": True, "why_not": None}
