@@ -59,7 +59,7 @@ def cancel(world, m, model):
     said = errno_of(os.unlink, m / model.name / name.text)
     assert said == expected, (name, said, expected)
     for b in queued if not expected else ():
-        b.queued = False
+        b.withdraw()
     # rm returns when the cancel is handed over: what another mount asks for before it is recorded would go, too.
     if len(world.mounts) > 1:
         world.wait_recorded(m)
@@ -77,12 +77,75 @@ def freeze(world, m, model):
         return f"chmod u+w {name.text}"
     assert said == expected, (name, said, expected)
     for b in name.batches if not expected else ():
-        b.frozen, b.queued = not thaws, b.queued and thaws
+        b.frozen = not thaws
+        if b.frozen:
+            b.withdraw()
     return f"chmod {'u+w' if thaws else 'a-w'} {name.text}"
+
+
+def strange_rows(world, model):
+    """What is in no batch of it."""
+    table = world.warehouse.relation(model.name)
+    first, second = model.columns
+    world.warehouse.sql(f"INSERT INTO {table} ({first}, event_time, {second}) VALUES (-7, NULL, 1), (-7, '2019-01-01', 1),"
+                        " (-7, '2031-01-01', 1)")
+
+
+def forget_over(world, m, *models):
+    """What was cancelled batch by batch is over."""
+    for model in models:
+        if model in world.oracle.refreshes and not world.oracle.is_refreshed(model):
+            world.wait_refreshed(m, model)
+            del world.oracle.refreshes[model]
+
+
+def refresh_all(world, m, path, *models):
+    forget_over(world, m, *models)
+    expected = 0
+    if any(b.frozen for model in models for b in world.oracle.batches[model]):
+        expected = errno.EPERM
+    elif any(model in world.oracle.refreshes for model in models):
+        expected = errno.EBUSY
+    played = [model for model in PLAYED if model.name in models]
+    strange = not expected and world.dice.random() < 0.5
+    for model in played if strange else ():
+        strange_rows(world, model)
+    said = errno_of(os.utime, path)
+    assert said == expected, (path, said, expected, world.oracle.refreshes)
+    if expected:
+        return
+    for model in played:
+        world.wait_refreshed(m, model.name, "build")
+        deleted = world.refresh_of(m, model.name)
+        assert [deleted["rows_outside"], deleted["rows_without_event_time"]] == ([2, 1] if strange else [0, 0])
+        assert world.warehouse.count(model.name, f"{model.columns[0]} = -7") == 0
+    world.oracle.refresh(*models)
+
+
+def refresh(world, m, model):
+    path = m / model.name / ".full-refresh"
+    forget_over(world, m, model.name)
+    every = world.oracle.batches[model.name]
+    # What another mount was asked for since, too, may not be known here yet, and would be cancelled.
+    certain = len(world.mounts) == 1 or not any(b.refreshing and b.asked for b in every)
+    if model.name not in world.oracle.refreshes or world.dice.random() < 0.5 or not certain:
+        refresh_all(world, m, path, model.name)
+        return "touch .full-refresh"
+    os.unlink(path)
+    world.oracle.cancel_refresh(model.name)
+    world.wait_refreshed(m, model.name)
+    assert world.refresh_of(m, model.name)["last"]["result"] == "cancelled"
+    if len(world.mounts) > 1:
+        world.wait_recorded(m)
+    wait_until(lambda: not world.differs(m, [model]), what="it is cancelled")
+    return "rm .full-refresh"
 
 
 def select(world, m):
     expression, models = world.dice.choice(list(SELECTIONS.items()))
+    if world.dice.random() < 0.1:
+        refresh_all(world, m, m / expression / ".full-refresh", *models)
+        return f"touch {expression}/.full-refresh"
     if world.dice.random() < 0.15:
         os.utime(m / expression / ".run")
         world.oracle.ask(world.oracle.needed(*models))
@@ -110,7 +173,7 @@ def look(world, m, model):
     return f"cat {name.text}"
 
 
-MOVES, WEIGHTS = zip((touch, 10), (run, 1), (cancel, 3), (look, 3), (freeze, 2))
+MOVES, WEIGHTS = zip((touch, 10), (run, 1), (cancel, 3), (look, 3), (freeze, 2), (refresh, 1))
 
 
 def move(world):

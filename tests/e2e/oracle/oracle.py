@@ -11,6 +11,7 @@ class Batch:
         self.model, self.start, self.end = model, start, calendar.after(model.size, start)
         self.name = calendar.name(model.size, start)
         self.outcome, self.queued, self.frozen = "pending", False, False
+        self.refreshing = self.asked = False  # why it is queued: for a full refresh; because of anything else
         self.said = None  # done or stale, where only the mounts can know
         self.attempt = 0
         # Places in the order of everything that was ever built; 0: never.
@@ -18,6 +19,10 @@ class Batch:
 
     def __repr__(self):
         return f"{self.model.name}/{self.name}"
+
+    def withdraw(self):
+        """It is taken out of the queue, whoever asked."""
+        self.queued = self.refreshing = self.asked = False
 
     def touches(self, other):
         return self.start < other.end and other.start < self.end
@@ -28,6 +33,7 @@ class Oracle:
         self.batches = {m.name: [Batch(m, start) for start in m.batches()] for m in MODELS}
         self.tables = {"events": [], **{m.name: [] for m in MODELS}}
         self.clock = 0
+        self.refreshes = {}  # models that are being refreshed in full: how that will have ended
 
     def find(self, model, name):
         return next(b for b in self.batches[model] if b.name == name)
@@ -71,7 +77,23 @@ class Oracle:
                            if self.state(b) == "skipped" and not b.frozen and b not in wanted]
             at += 1
         for b in wanted:
-            b.queued = True
+            b.queued = b.asked = True
+
+    def refresh(self, *models):
+        """All of theirs; what was skipped in other models because of them is not asked for."""
+        for model in models:
+            self.refreshes[model] = None
+            for b in self.batches[model]:
+                b.queued = b.refreshing = True
+
+    def cancel_refresh(self, model):
+        del self.refreshes[model]
+        for b in self.batches[model]:
+            b.queued, b.refreshing = b.asked, False
+
+    def is_refreshed(self, model):
+        """Whether something of it is still to be built for the full refresh: else it is over."""
+        return model in self.refreshes and any(b.refreshing for b in self.batches[model])
 
     def needed_alone(self, model):
         every = self.batches[model]
@@ -94,17 +116,33 @@ class Oracle:
     def settle(self):
         """Everything queued is built, in order, from the inputs as they are now."""
         wrong = set()
+        mine = {m: [b for b in self.batches[m] if b.refreshing] for m in self.refreshes}
+        whole = {m for m in mine if all(b.queued for b in self.batches[m])}
         for m in MODELS:
             for b in self.batches[m.name]:
                 b.said = None
                 if not b.queued:
                     continue
-                b.queued = False
+                b.withdraw()
                 if any(i in wrong for i in self.inputs(b, windowed=False)):
                     b.outcome = "skipped"
                     wrong.add(b)
                 elif not self.build(b):
                     wrong.add(b)
+        for m, batches in mine.items():
+            self.refreshes[m] = self.ends(m, batches, m in whole, wrong)
+
+    def ends(self, model, mine, whole, wrong):
+        """How a full refresh may end of which these batches are left; whole: all of the model is asked for."""
+        if not mine:
+            return {"cancelled"}
+        if any(b in wrong for b in mine):
+            return {"failed"}
+        if len(mine) == len(self.batches[model]):
+            return {"done"}
+        # What was cancelled of it and asked for again since may be built before it is over, or after that.
+        return {"cancelled"} | ({"done"} if whole else set()) | (
+            {"failed"} if any(b in wrong for b in self.batches[model]) else set())
 
     def build(self, batch):
         start, end = text(batch.start), text(batch.end)

@@ -17,7 +17,7 @@ from .graph import PLAYED, Fails, stored, text
 
 # The daemon has gone while it was asked: nothing was acknowledged.
 GONE = (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO, errno.EINTR, errno.ESTALE, errno.ENODEV)
-REFUSED = (errno.ENOENT, errno.EPERM, errno.EINVAL)
+REFUSED = (errno.ENOENT, errno.EPERM, errno.EINVAL, errno.EBUSY)
 FROM_EVENTS = ("sessions", "hours")
 # Tracked by what they read through a time filter.
 DERIVED = ("daily", "monthly", "mixed")
@@ -86,13 +86,15 @@ class Storm:
             return
         name = names.any_name(dice, self.world.oracle, model)
         cancel = dice.random() < 0.15
-        with self.lock:
-            began, version = next(self.ticks), len(self.versions) - 1
-        said = self.expect(errno_of(os.unlink if cancel else os.utime, m / model.name / name.text))
+        text, batches = name.text, name.batches
         # What a set names nobody knows here: as a wish it counts for nothing, as a cancel for all it may name.
-        batches = name.batches
         if name.kind == "set":
             batches = self.world.oracle.batches[model.name] if cancel else []
+        if dice.random() < 0.04:
+            text, batches, cancel = ".full-refresh", self.world.oracle.batches[model.name], dice.random() < 0.3
+        with self.lock:
+            began, version = next(self.ticks), len(self.versions) - 1
+        said = self.expect(errno_of(os.unlink if cancel else os.utime, m / model.name / text))
         if cancel or not said:
             with self.lock:
                 self.wishes.append(Wish(cancel, model.name, batches, began, next(self.ticks), version))

@@ -135,6 +135,21 @@ class World:
                 assert said in (0, errno.EIO), os.strerror(said)
         wait_until(self.settled, what="all mounts show the same, and nothing is queued")
         self.last = None
+        for m in self.mounts:
+            for model in PLAYED:
+                self.wait_refreshed(m, model.name)
+                if model.name in self.oracle.refreshes:
+                    said = self.refresh_of(m, model.name)
+                    assert said["last"]["result"] in self.oracle.refreshes[model.name], (self.oracle.refreshes, said)
+        self.oracle.refreshes.clear()
+
+    @staticmethod
+    def refresh_of(m, model):
+        return m.document(model, ".full-refresh")
+
+    def wait_refreshed(self, m, model, phase=None):
+        wait_until(lambda: self.refresh_of(m, model)["phase"] == phase,
+                   what=f"{m.path}: the full refresh of {model} is in the phase {phase}")
 
     def settled(self):
         first, *others = ({model.name: m.states(model.name) for model in MODELS} for m in self.mounts)
