@@ -223,6 +223,35 @@ void backend_refresh_count(const struct backend *b, const slot *models, size_t n
  */
 void backend_check(struct backend *b, void (*done)(void *ctx), void *ctx);
 
+/*
+ * Has the parts validated, anew. done() is called once, from another thread or before this returns: when that
+ * is recorded durably, or (wait) when it is over, with what backend_wait_validated() answers; -errno: nothing
+ * was recorded. What is asked for already and has not begun is enough.
+ */
+void backend_validate(struct backend *b, const struct backend_part *parts, size_t n_parts, bool wait,
+		      void (*done)(void *ctx, int result), void *ctx);
+
+/*
+ * Waits until what was asked for by now, here or on another mount as far as that is known, is over. done() as
+ * above: -EUCLEAN, the last reports of the parts have found something; 0, they have not; -ENODATA, there is
+ * none; -ECANCELED, it was cancelled; -EIO, it came to no report.
+ */
+void backend_wait_validated(struct backend *b, const struct backend_part *parts, size_t n_parts,
+			    void (*done)(void *ctx, int result), void *ctx);
+
+/* Cancels what of the parts is to be validated or is being so: 0, or -EPERM: nothing is. */
+int backend_cancel_validation(struct backend *b, const struct backend_part *parts, size_t n_parts);
+
+/* What the last reports say: -EUCLEAN, 0, -ENODATA. */
+int backend_validation_verdict(const struct backend *b, const struct backend_part *parts, size_t n_parts);
+
+/*
+ * The last reports, as a table for people or as JSON. several: of a selection, or of the root; single: of one
+ * batch, named by itself.
+ */
+int backend_validation_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
+				bool several, bool single, bool json, struct strbuf *out);
+
 /* The table is still to be looked at, so that what its batches are is not known yet. */
 bool backend_looking(const struct backend *b, slot model);
 

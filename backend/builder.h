@@ -9,6 +9,7 @@
 
 #include "backend/base/strbuf.h"
 #include "backend/store.h"
+#include "backend/validation.h"
 
 struct worker;
 
@@ -155,6 +156,22 @@ struct builder_ops {
 	 * use again by its own thread. An interrupt that comes between two builds changes nothing.
 	 */
 	void (*interrupt)(struct worker *w);
+
+	/*
+	 * Asks the target, and where that has to be the inputs, about what is built of the batches
+	 * (VALIDATION_WHOLE: all of the table), in one snapshot with what is recorded of them, and fills
+	 * *out, which holds nothing before. Takes as long as the table is large; nobody who writes waits for
+	 * it. -EBUSY: somebody is in the way, and was waited for a second at most; later.
+	 */
+	int (*validate)(struct worker *w, slot model, struct ordinal_range batches, struct tally *out,
+			struct error *err);
+
+	/*
+	 * Records validations, durably, in one commit: ASKED (id 0: it gets one), or the end of one that was
+	 * asked for. out: the state of one that has ended otherwise meanwhile is VALIDATION_CANCELLED. What
+	 * they replace is forgotten. Never called with read_only.
+	 */
+	int (*keep_validations)(struct worker *w, struct store_validation *list, size_t n, struct error *err);
 
 	/*
 	 * The attempts that have ended since *cursor, of a model or (-1) of all that are enlisted, oldest

@@ -65,6 +65,8 @@ enum engine_op {
 	OP_BUILD,
 	OP_HISTORY,
 	OP_PRUNE,
+	OP_VALIDATE,
+	OP_KEEP_VALIDATIONS,
 	ENGINE_OPS,
 };
 
@@ -126,6 +128,10 @@ void builder_interrupt(struct open_worker *w);
 int builder_history(struct open_worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
 		    void *ctx, struct error *err);
 int builder_prune(struct open_worker *w, slot model, size_t keep, int64_t before, struct error *err);
+int builder_validate(struct open_worker *w, slot model, struct ordinal_range batches, struct tally *out,
+		     struct error *err);
+int builder_keep_validations(struct open_worker *w, struct store_validation *list, size_t n,
+			     struct error *err);
 int builder_statements(struct open_store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		       struct error *err);
 

@@ -197,6 +197,8 @@ struct model {
 	bool outside_dropped; /* meta.batchfs.outside: drop */
 	bool atomic_refresh;  /* meta.batchfs.refresh: atomic */
 	bool partitions_made; /* meta.batchfs.partitions: make */
+	const char *expect;   /* meta.batchfs.expect: a SELECT of one row a batch, its start and how many rows
+				 it is to hold; NULL: none */
 	const struct input *inputs;
 	size_t n_inputs;
 	const struct upstream *upstreams;

@@ -13,6 +13,7 @@
 #include "backend/models.h"
 #include "backend/refusals.h"
 #include "backend/report/report.h"
+#include "backend/validation/list.h"
 
 /* Of the manifest's file. */
 struct manifest_news {
@@ -48,6 +49,8 @@ struct snapshot_model {
 	struct report_kept *kept; /* the one thing that a reader changes */
 	uint64_t generation;	  /* rises with every change of the model: what is kept is of which? */
 	struct report_look look;  /* all but its model */
+	const struct validation_list *validations;
+	bool lookable; /* there is, or may be, a table that can be looked at */
 };
 struct snapshot_model snapshot_model(const struct snapshot *v, slot model);
 

@@ -193,6 +193,33 @@ struct store_answer {
 	const char *message; /* "" where there is none */
 };
 
+enum validation_state { VALIDATION_ASKED, VALIDATION_DONE, VALIDATION_CANCELLED, VALIDATION_FAILED };
+
+/* A validation of a stretch of a model, as somebody has asked for it. Strings are valid during the call. */
+struct store_validation {
+	int64_t id; /* permanent, rising */
+	slot model;
+	struct ordinal_range batches; /* that were asked for; of the whole table VALIDATION_WHOLE */
+	enum validation_state state;
+	bool mine; /* it is asked for, and this mount is to carry it out */
+	int64_t asked_at;
+	/* Of one that has ended: */
+	int64_t at;
+	struct ordinal_range looked; /* what of that existed then */
+	int64_t batches_looked, pending, found;
+	const char *findings; /* validation.h; "": nothing was found */
+	const char *message;  /* why it failed; "" */
+};
+#define VALIDATION_WHOLE ((struct ordinal_range){0, UINT32_MAX})
+
+static inline bool validation_is_whole(const struct store_validation *v)
+{
+	return v->batches.end == UINT32_MAX;
+}
+
+/* So many that are over are kept of a model, at most; none that another one has replaced. */
+#define VALIDATIONS_KEPT 64
+
 /* Where load, follow and look put what they find. A request comes before the states that name it. */
 struct store_sink {
 	void *ctx;
@@ -220,6 +247,9 @@ struct store_sink {
 	void (*refresh)(void *ctx, const struct store_refresh *r);
 	/* All that is frozen of the model now: what was known of that is void. No batch is in two of them. */
 	void (*freezes)(void *ctx, slot model, const struct store_freeze *list, size_t n);
+	/* One that was asked for, or has ended. Several of a model come in the order of their ids. NULL:
+	 * nobody wants to know. */
+	void (*validation)(void *ctx, const struct store_validation *v);
 };
 
 /* An attempt that is younger is never forgotten: another mount may still have to read of it. */

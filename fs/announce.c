@@ -254,6 +254,16 @@ static void drop_range_names(struct fs *fs, const struct node *n)
 	drop_name(fs, dir, range.name, "");
 	drop_name(fs, dir, range.name, ".sql");
 	drop_name(fs, dir, range.name, ".progress");
+	drop_name(fs, dir, range.name, VALIDATE_NAME);
+	drop_name(fs, dir, range.name, VALIDATE_NAME ".json");
+}
+
+static void drop_validate_name(struct fs *fs, const struct node *n)
+{
+	char name[BATCH_FILE_NAME_MAX];
+
+	name_format(backend_batch_size(fs->backend, n->model), n->ordinal, 0, name);
+	drop_name(fs, fs_dir_of(fs, n), name, VALIDATE_NAME);
 }
 
 /* Every name that leads to an inode of that node, or to one with the same id. */
@@ -267,8 +277,12 @@ static void drop_names(struct fs *fs, const struct node *n)
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
 	case NODE_ADOPT:
+	case NODE_VALIDATE:
 	case NODE_HISTORY:
 		drop_fixed_name(fs, n);
+		break;
+	case NODE_BATCH_VALIDATE:
+		drop_validate_name(fs, n);
 		break;
 	case NODE_SELECTION:
 		drop_selection_name(fs, n);
@@ -276,6 +290,8 @@ static void drop_names(struct fs *fs, const struct node *n)
 	case NODE_RANGE:
 	case NODE_RANGE_SQL:
 	case NODE_PROGRESS:
+	case NODE_RANGE_VALIDATE:
+	case NODE_RANGE_VALIDATE_JSON:
 		drop_range_names(fs, n);
 		break;
 	case NODE_MODEL:
@@ -284,6 +300,7 @@ static void drop_names(struct fs *fs, const struct node *n)
 	case NODE_ROOT:
 	case NODE_LINK:
 	case NODE_BATCH_SQL:
+	case NODE_BATCH_VALIDATE_JSON:
 	case NODE_KINDS:
 		/* Never locked, and without an id that comes to an end. */
 		break;

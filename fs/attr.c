@@ -213,9 +213,14 @@ int attr_of(struct fs *fs, const struct node *n, struct stat *st)
 	case NODE_BATCH_SQL:
 	case NODE_RANGE_SQL:
 	case NODE_DOCUMENT:
+	case NODE_BATCH_VALIDATE_JSON:
+	case NODE_RANGE_VALIDATE_JSON:
 		of_text(fs, n, false, st);
 		return 0;
 	case NODE_ADOPT:
+	case NODE_VALIDATE:
+	case NODE_BATCH_VALIDATE:
+	case NODE_RANGE_VALIDATE:
 		of_text(fs, n, true, st);
 		return 0;
 	case NODE_HISTORY:

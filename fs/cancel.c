@@ -50,57 +50,91 @@ static int refuse_kind(struct fs *fs, fuse_req_t req, const struct backend_file 
 	return refuse_file(fs, req, file, EPERM, sentence.str);
 }
 
-/* The whole directory, of .full-refresh. */
-static bool is_refresh(enum node_kind in, const char *text)
-{
-	unsigned number;
-	const struct fixed_name *f = fixed_find(in, text, &number);
+/* What rm of a file cancels. */
+enum cancels { CANCELS_NOTHING, CANCELS_BATCHES, CANCELS_REFRESHES, CANCELS_VALIDATIONS };
 
-	return f && node_traits(&(struct node){.kind = f->kind})->refreshes;
+struct meant {
+	enum cancels what;
+	struct scope scope;
+};
+
+static enum cancels cancels_of(enum node_kind kind)
+{
+	const struct node_traits *t = node_traits(&(struct node){.kind = kind});
+
+	return t->cancels     ? CANCELS_BATCHES
+	       : t->refreshes ? CANCELS_REFRESHES
+	       : t->validates ? CANCELS_VALIDATIONS
+			      : CANCELS_NOTHING;
 }
 
-static int find_in_model(struct fs *fs, fuse_req_t req, const char *text, struct backend_file *file,
-			 struct scope *out)
+/* A fixed name stands for its whole directory. */
+static int find_fixed(struct fs *fs, const struct node *dir, unsigned number, struct meant *out)
+{
+	const struct fixed_name *f = fixed_name(number);
+	const struct node n = {
+		.kind = f->kind, .model = dir->model, .fixed = (uint8_t)number, .interned = dir->interned};
+
+	out->what = cancels_of(f->kind);
+	return out->what ? fs_scope(fs, &n, &out->scope) : 0;
+}
+
+static int find_in_model(struct fs *fs, fuse_req_t req, const struct node *dir, const char *text,
+			 struct backend_file *file, struct meant *out)
 {
 	slot model = file->model;
 	struct name name;
 	unsigned number;
 
-	if (is_refresh(NODE_MODEL, text)) {
-		const struct name all = {.batches = NAME_EVERY_BATCH};
-		file->full_refresh = true;
-		return fs_scope_of_name(fs, model, &all, out);
+	if (fixed_find(NODE_MODEL, text, &number)) {
+		int found = find_fixed(fs, dir, number, out);
+		file->full_refresh = out->what == CANCELS_REFRESHES;
+		return found == 0 && !out->what ? refuse_kind(fs, req, file, text) : found;
 	}
-	if (fixed_find(NODE_MODEL, text, &number))
-		return refuse_kind(fs, req, file, text);
 	int r = name_parse(backend_batch_size(fs->backend, model), text, &name);
 	if (r)
 		return r;
-	if (!node_traits(&(struct node){.kind = name.kind})->cancels)
+	out->what = cancels_of(name.kind);
+	if (!out->what)
 		return refuse_kind(fs, req, file, text);
-	r = fs_scope_of_name(fs, model, &name, out);
+	r = fs_scope_of_name(fs, model, &name, &out->scope);
 	if (r)
 		return r;
-	file->batches = out->one.batches;
+	file->batches = out->scope.one.batches;
 	return check_suffix(fs, model, &name);
 }
 
-static int find_in_selection(struct fs *fs, fuse_req_t req, const struct selection_dir *dir, const char *text,
-			     struct scope *out)
+static int find_in_selection(struct fs *fs, fuse_req_t req, const struct node *in,
+			     const struct selection_dir *dir, const char *text, struct meant *out)
 {
 	const struct backend_file file = {.model = SLOT_NONE, .selection = dir->text};
 	struct name name;
 	unsigned number;
 
-	if (is_refresh(NODE_SELECTION, text))
-		return fs_scope_of_selection(fs, dir, SPAN_EVERYTHING, 0, out);
-	bool link = lookup_link(fs, dir, text) >= 0 || fixed_find(NODE_SELECTION, text, &number);
-	int r = link ? 0 : name_parse_in_selection(text, &name);
+	if (lookup_link(fs, dir, text) >= 0)
+		return refuse_kind(fs, req, &file, text);
+	if (fixed_find(NODE_SELECTION, text, &number)) {
+		int found = find_fixed(fs, in, number, out);
+		return found == 0 && !out->what ? refuse_kind(fs, req, &file, text) : found;
+	}
+	int r = name_parse_in_selection(text, &name);
 	if (r)
 		return r;
-	if (link || !node_traits(&(struct node){.kind = name.kind})->cancels)
+	out->what = cancels_of(name.kind);
+	if (!out->what)
 		return refuse_kind(fs, req, &file, text);
-	return fs_scope_of_selection(fs, dir, name.span, name.states, out);
+	return fs_scope_of_selection(fs, dir, name.span, name.states, &out->scope);
+}
+
+/* There are no batches in the root. */
+static int find_in_root(struct fs *fs, const struct node *dir, const char *text, struct meant *out)
+{
+	unsigned number;
+	int r = fixed_find(NODE_ROOT, text, &number) ? find_fixed(fs, dir, number, out) : 0;
+
+	if (r || out->what)
+		return r;
+	return backend_read_only(fs->backend) ? -EROFS : -EPERM;
 }
 
 static int cancel_batches(struct fs *fs, fuse_req_t req, const struct scope *scope)
@@ -124,8 +158,25 @@ static int cancel_refreshes(struct fs *fs, fuse_req_t req, const struct scope *s
 	return models ? backend_refresh_cancel(fs->backend, models, scope->n, who->uid, who->pid) : -ENOMEM;
 }
 
-static int cancel(struct fs *fs, fuse_req_t req, enum node_kind in, const struct scope *scope,
-		  const struct backend_file *file, const char *text)
+static int cancel_meant(struct fs *fs, fuse_req_t req, const struct meant *meant)
+{
+	const struct scope *scope = &meant->scope;
+
+	switch (meant->what) {
+	case CANCELS_BATCHES:
+		return cancel_batches(fs, req, scope);
+	case CANCELS_REFRESHES:
+		return cancel_refreshes(fs, req, scope);
+	case CANCELS_VALIDATIONS:
+		return backend_cancel_validation(fs->backend, scope_list(scope), scope->n);
+	case CANCELS_NOTHING:
+		break;
+	}
+	return -EPERM;
+}
+
+static int cancel(struct fs *fs, fuse_req_t req, const struct meant *meant, const struct backend_file *file,
+		  const char *text)
 {
 	auto_strbuf sentence = STRBUF_INIT;
 
@@ -136,20 +187,21 @@ static int cancel(struct fs *fs, fuse_req_t req, enum node_kind in, const struct
 	if (!access_may_write(fs, req, 0666 & ~fs->umask))
 		return refuse_file(fs, req, file, EACCES,
 				   "The file's mode does not let this user cancel it.");
-	int r = is_refresh(in, text) ? cancel_refreshes(fs, req, scope) : cancel_batches(fs, req, scope);
+	int r = cancel_meant(fs, req, meant);
 	if (r != -EPERM)
 		return r;
-	if (is_refresh(in, text))
-		return refuse_file(fs, req, file, EPERM,
-				   "No full refresh is under way: there is nothing to cancel.");
-	strbuf_printf(&sentence, "Nothing in %s is queued or running: there is nothing to cancel.", text);
+	if (meant->what == CANCELS_REFRESHES)
+		strbuf_puts(&sentence, "No full refresh is under way: there is nothing to cancel.");
+	else
+		strbuf_printf(&sentence, "Nothing in %s is %s: there is nothing to cancel.", text,
+			      meant->what == CANCELS_VALIDATIONS ? "being validated" : "queued or running");
 	return refuse_file(fs, req, file, EPERM, sentence.str);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fuse_req_userdata(req);
-	auto_scope struct scope scope = {.n = 0};
+	struct meant meant = {.what = CANCELS_NOTHING};
 	struct node dir;
 	int r = fs_node(fs, parent, &dir);
 	auto_selection struct selection_dir *selection = r ? NULL : fs_selection_of(fs, &dir);
@@ -160,12 +212,13 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 		file.name = name;
 	}
 	if (r == 0 && dir.kind == NODE_ROOT)
-		r = backend_read_only(fs->backend) ? -EROFS : -EPERM;
+		r = find_in_root(fs, &dir, name, &meant);
 	else if (r == 0 && dir.kind == NODE_MODEL)
-		r = find_in_model(fs, req, name, &file, &scope);
+		r = find_in_model(fs, req, &dir, name, &file, &meant);
 	else if (r == 0)
-		r = selection ? find_in_selection(fs, req, selection, name, &scope) : -ESTALE;
+		r = selection ? find_in_selection(fs, req, &dir, selection, name, &meant) : -ESTALE;
 	if (r == 0)
-		r = cancel(fs, req, dir.kind, &scope, &file, name);
+		r = cancel(fs, req, &meant, &file, name);
+	scope_fini(&meant.scope);
 	fuse_reply_err(req, -r);
 }

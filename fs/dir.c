@@ -93,7 +93,7 @@ static bool emit_fixed(struct listing *l, off_t off)
 	for (unsigned i = 0; (f = fixed_name(i)); i++) {
 		n.kind = f->kind;
 		n.fixed = (uint8_t)i;
-		if (off >= POSITION_FIXED + i || f->in != l->dir.kind)
+		if (off >= POSITION_FIXED + i || f->in != l->dir.kind || f->unlisted)
 			continue;
 		if (!emit_bare(l, f->text, n, S_IFREG, POSITION_FIXED + i))
 			return false;

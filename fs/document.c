@@ -11,6 +11,7 @@
 #include "fs/refuse.h"
 #include "fs/scope.h"
 #include "fs/texts.h"
+#include "fs/validation.h"
 
 void document_init(struct document *d)
 {
@@ -47,16 +48,21 @@ bool document_is_slow(struct fs *fs, const struct node *n)
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
 	case NODE_ADOPT:
+	case NODE_VALIDATE:
 		if (!f->slow)
 			return false;
 		return f->in == NODE_ROOT ? backend_models_present(fs->backend) > 1 : is_large(fs, n);
 	case NODE_RANGE:
 	case NODE_PROGRESS:
+	case NODE_RANGE_VALIDATE:
+	case NODE_RANGE_VALIDATE_JSON:
 		return is_large(fs, n);
 	case NODE_BATCH_SQL:
 	case NODE_RANGE_SQL:
 		return true;
 	case NODE_BATCH:
+	case NODE_BATCH_VALIDATE:
+	case NODE_BATCH_VALIDATE_JSON:
 	case NODE_HISTORY:
 	case NODE_ROOT:
 	case NODE_MODEL:
@@ -113,7 +119,14 @@ static int make(struct fs *fs, const struct node *n, struct document *d)
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
 	case NODE_ADOPT:
+	case NODE_VALIDATE:
 		return fixed_of(n)->render(fs, n, &d->text);
+	case NODE_BATCH_VALIDATE:
+	case NODE_RANGE_VALIDATE:
+		return validation_table(fs, n, &d->text);
+	case NODE_BATCH_VALIDATE_JSON:
+	case NODE_RANGE_VALIDATE_JSON:
+		return validation_json(fs, n, &d->text);
 	case NODE_PROGRESS:
 		return open_progress(fs, n, &d->progress);
 	case NODE_HISTORY:

@@ -113,7 +113,7 @@ static bool may_wait(struct fs *fs, const struct node *n, bool to_write)
 	auto_scope struct scope scope = {.n = 0};
 	struct scope_place place = {.part = 0};
 
-	if (t->looks || t->refreshes)
+	if (t->looks || t->refreshes || t->validates)
 		return true;
 	if (to_write || !t->builds)
 		return to_write && t->parks;
@@ -304,6 +304,10 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 
 	if (r == 0 && node_traits(&what.node)->looks) {
 		wait_for_look(fs, &what, false);
+		return;
+	}
+	if (r == 0 && node_traits(&what.node)->validates) {
+		wait_for_validation(fs, &what, false);
 		return;
 	}
 	bool refreshes = r == 0 && node_traits(&what.node)->refreshes;

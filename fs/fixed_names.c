@@ -9,6 +9,7 @@
 #include "fs/node.h"
 #include "fs/private.h"
 #include "fs/scope.h"
+#include "fs/validation.h"
 
 static int root_status(struct fs *fs, const struct node *n, struct strbuf *out)
 {
@@ -112,6 +113,8 @@ static int selection_run(struct fs *fs, const struct node *n, struct strbuf *out
 static const struct fixed_name table[] = {
 	{NAME_RUN, NODE_ROOT, NODE_RUN, 0666, root_run, true},
 	{".adopt", NODE_ROOT, NODE_ADOPT, 0666, adopt, false},
+	{".validate", NODE_ROOT, NODE_VALIDATE, 0666, validation_table, true},
+	{".validate.json", NODE_ROOT, NODE_DOCUMENT, 0444, validation_json, true, true},
 	{".status", NODE_ROOT, NODE_DOCUMENT, 0444, root_status, true},
 	{".history", NODE_ROOT, NODE_HISTORY, 0444, NULL, true},
 	{".model", NODE_MODEL, NODE_DOCUMENT, 0444, model_document, false},
@@ -120,10 +123,14 @@ static const struct fixed_name table[] = {
 	{NAME_FULL_REFRESH, NODE_MODEL, NODE_FULL_REFRESH, 0666, full_refresh, true},
 	{NAME_RUN, NODE_MODEL, NODE_RUN, 0666, model_run, true},
 	{".adopt", NODE_MODEL, NODE_ADOPT, 0666, adopt, false},
+	{".validate", NODE_MODEL, NODE_VALIDATE, 0666, validation_table, true},
+	{".validate.json", NODE_MODEL, NODE_DOCUMENT, 0444, validation_json, true, true},
 	{".status", NODE_SELECTION, NODE_DOCUMENT, 0444, selection_status, true},
 	{NAME_RUN, NODE_SELECTION, NODE_RUN, 0666, selection_run, true},
 	{NAME_FULL_REFRESH, NODE_SELECTION, NODE_FULL_REFRESH, 0666, full_refreshes, true},
 	{".adopt", NODE_SELECTION, NODE_ADOPT, 0666, adopt, false},
+	{".validate", NODE_SELECTION, NODE_VALIDATE, 0666, validation_table, true},
+	{".validate.json", NODE_SELECTION, NODE_DOCUMENT, 0444, validation_json, true, true},
 };
 
 #define LINES (sizeof(table) / sizeof(table[0]))

@@ -18,11 +18,12 @@ typedef int fixed_render_fn(struct fs *fs, const struct node *n, struct strbuf *
 
 struct fixed_name {
 	const char *text;
-	enum node_kind in;	 /* the kind of directory that lists it */
+	enum node_kind in;	 /* the kind of directory that it is in */
 	enum node_kind kind;	 /* of its nodes, which have the line's number as node.fixed */
 	mode_t mode;		 /* at most, before the umask: 0666 of what can be written to */
 	fixed_render_fn *render; /* NULL: what is read there is no text that is rendered at once */
-	bool slow; /* it looks at every batch of its directory: rendered beside the FUSE thread */
+	bool slow;     /* it looks at every batch of its directory: rendered beside the FUSE thread */
+	bool unlisted; /* it resolves, and no listing shows it */
 };
 
 /* Number i of the table, in the order of the listings; NULL: there are no more. */

@@ -127,6 +127,11 @@ static void getattr_of(struct fs *fs, fuse_req_t req, fuse_ino_t ino, const stru
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
 	case NODE_ADOPT:
+	case NODE_VALIDATE:
+	case NODE_BATCH_VALIDATE:
+	case NODE_BATCH_VALIDATE_JSON:
+	case NODE_RANGE_VALIDATE:
+	case NODE_RANGE_VALIDATE_JSON:
 		getattr_document(fs, req, ino, n, fi);
 		return;
 	case NODE_HISTORY:

@@ -331,6 +331,11 @@ static void lookup_in(struct fs *fs, fuse_req_t req, const struct node *dir, con
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:
 	case NODE_ADOPT:
+	case NODE_VALIDATE:
+	case NODE_BATCH_VALIDATE:
+	case NODE_BATCH_VALIDATE_JSON:
+	case NODE_RANGE_VALIDATE:
+	case NODE_RANGE_VALIDATE_JSON:
 	case NODE_HISTORY:
 	case NODE_KINDS:
 		break;

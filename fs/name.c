@@ -96,6 +96,21 @@ static int parse_progress(const enum batch_size *size, const char *text, size_t 
 	return r;
 }
 
+/* Of a batch it is of whatever state: a name with a suffix is none. */
+static int parse_validate(const enum batch_size *size, const char *text, size_t len, bool json,
+			  struct name *out)
+{
+	int r = len ? parse_batches(size, text, len, out) : -ENOENT;
+
+	if (r || out->suffix)
+		return r ? r : -ENOENT;
+	if (out->kind == NODE_BATCH)
+		out->kind = json ? NODE_BATCH_VALIDATE_JSON : NODE_BATCH_VALIDATE;
+	else
+		out->kind = json ? NODE_RANGE_VALIDATE_JSON : NODE_RANGE_VALIDATE;
+	return 0;
+}
+
 struct ordinal_range name_batches(enum batch_size size, struct span span)
 {
 	if (span.start_us == INT64_MIN)
@@ -107,6 +122,9 @@ static int parse(enum batch_size size, const char *text, struct name *out)
 {
 	if (strip(text, &out->len, ".progress"))
 		return parse_progress(&size, text, out->len, out);
+	bool json = strip(text, &out->len, VALIDATE_NAME ".json");
+	if (json || strip(text, &out->len, VALIDATE_NAME))
+		return parse_validate(&size, text, out->len, json, out);
 	bool sql = strip(text, &out->len, ".sql");
 	if (out->len == 0)
 		return -ENOENT;
@@ -133,6 +151,9 @@ int name_parse_in_selection(const char *text, struct name *out)
 	*out = (struct name){.kind = NODE_ROOT, .len = strlen(text)};
 	if (strip(text, &out->len, ".progress"))
 		return parse_progress(NULL, text, out->len, out);
+	bool json = strip(text, &out->len, VALIDATE_NAME ".json");
+	if (json || strip(text, &out->len, VALIDATE_NAME))
+		return parse_validate(NULL, text, out->len, json, out);
 	return out->len ? parse_batches(NULL, text, out->len, out) : -ENOENT;
 }
 

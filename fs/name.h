@@ -12,6 +12,9 @@
 #define NAME_RUN	  ".run"
 #define NAME_FULL_REFRESH ".full-refresh"
 
+/* The fixed name that every stretch of batches has one of its own of, and its JSON. */
+#define VALIDATE_NAME ".validate"
+
 /* What a selection's links begin with; the model's name follows. */
 #define LINK_PREFIX "../"
 
@@ -31,7 +34,7 @@ struct name {
 	struct ordinal_range batches; /* the same, of the model's size; not clipped to what exists */
 	unsigned states;	      /* of a set: 1u << enum batch_state, or SET_CHANGED; else 0 */
 	uint8_t suffix;		      /* of a single batch */
-	size_t len;		      /* of the text, without .sql or .progress */
+	size_t len;		      /* of the text, without .sql, .progress or .validate */
 };
 
 /*

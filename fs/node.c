@@ -35,6 +35,11 @@ static const struct node_traits traits[NODE_KINDS] = {
 			.of_model = true,
 			.of_others = true},
 	[NODE_RANGE_SQL] = {.range = true, .of_model = true},
+	[NODE_BATCH_VALIDATE] = {.of_batch = true, .parks = true, .validates = true, .of_model = true},
+	[NODE_BATCH_VALIDATE_JSON] = {.of_batch = true, .of_model = true},
+	[NODE_RANGE_VALIDATE] =
+		{.range = true, .parks = true, .validates = true, .of_model = true, .of_others = true},
+	[NODE_RANGE_VALIDATE_JSON] = {.range = true, .of_model = true, .of_others = true},
 	[NODE_PROGRESS] = {.range = true, .of_model = true, .of_others = true},
 	[NODE_DOCUMENT] = {.fixed = true, .of_model = true, .of_others = true},
 	[NODE_RUN] = {.builds = true,
@@ -50,6 +55,8 @@ static const struct node_traits traits[NODE_KINDS] = {
 			       .of_model = true,
 			       .of_others = true},
 	[NODE_ADOPT] = {.looks = true, .parks = true, .fixed = true, .of_model = true, .of_others = true},
+	[NODE_VALIDATE] =
+		{.validates = true, .parks = true, .fixed = true, .of_model = true, .of_others = true},
 	[NODE_HISTORY] = {.fixed = true, .of_model = true, .of_others = true},
 };
 

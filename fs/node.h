@@ -36,10 +36,15 @@ enum node_kind {
 	NODE_RANGE, /* period, range or set of states; interned */
 	NODE_RANGE_SQL,
 	NODE_PROGRESS, /* of anything; interned */
+	NODE_BATCH_VALIDATE,
+	NODE_BATCH_VALIDATE_JSON,
+	NODE_RANGE_VALIDATE,
+	NODE_RANGE_VALIDATE_JSON,
 	NODE_DOCUMENT, /* a fixed name that is only read; this one and the following are in fixed_names.h */
 	NODE_RUN,      /* .run */
 	NODE_FULL_REFRESH, /* .full-refresh */
 	NODE_ADOPT,	   /* .adopt */
+	NODE_VALIDATE,	   /* .validate */
 	NODE_HISTORY,	   /* .history */
 	NODE_KINDS,
 };
@@ -57,6 +62,8 @@ struct node_traits {
 	bool protects;	/* chmod protects its model against a full refresh */
 	bool parks;	/* a change to it may wait for an answer, with its inode locked meanwhile */
 	bool looks;	/* a write to it has tables looked at, and sync of it waits for that */
+	bool validates; /* a write to it has its scope validated, sync of it waits for that, rm cancels that
+			 */
 	bool cancels;	/* rm cancels what is queued or running in it */
 	bool oldest;	/* its mtime is the oldest among those of its batches that are built */
 	bool range;	/* it is interned by its name, as a range */

@@ -42,6 +42,9 @@ static bool is_writable(struct fs *fs, const struct node *n, const struct scope 
 		/* A directory keeps its own mode: touching it is EPERM, not a matter of rights. */
 		return true;
 	case NODE_ADOPT:
+	case NODE_VALIDATE:
+	case NODE_BATCH_VALIDATE:
+	case NODE_RANGE_VALIDATE:
 		/* Whoever may write may have a table looked at, whatever can be built. */
 		return true;
 	case NODE_BATCH:
@@ -54,6 +57,8 @@ static bool is_writable(struct fs *fs, const struct node *n, const struct scope 
 	case NODE_BATCH_SQL:
 	case NODE_RANGE_SQL:
 	case NODE_PROGRESS:
+	case NODE_BATCH_VALIDATE_JSON:
+	case NODE_RANGE_VALIDATE_JSON:
 	case NODE_DOCUMENT:
 	case NODE_HISTORY:
 	case NODE_KINDS:
@@ -81,7 +86,7 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 			      "The mount is read-only (-o ro): nothing is built through it.");
 	if (!access_may_write(fs, req, (is_writable(fs, n, scope) ? 0666 : 0444) & ~fs->umask))
 		return refuse(fs, req, n, say, EACCES, "The file's mode does not let this user write to it.");
-	if (t->looks)
+	if (t->looks || t->validates)
 		return 0;
 	/* Who only opens it has asked for nothing yet, and would not be told by the backend. */
 	if (t->refreshes && !say && is_protected(fs, scope))
@@ -90,7 +95,8 @@ static int check(struct fs *fs, fuse_req_t req, const struct node *n, bool say, 
 		return refuse(
 			fs, req, n, say, EPERM,
 			"Only batches, periods, ranges, sets of states, .run and .full-refresh can be built by "
-			"writing to them; .adopt has the table looked at.");
+			"writing to them; .adopt has the table looked at, .validate has it "
+			"validated.");
 	if (r)
 		return r;
 	if (unrunnable)

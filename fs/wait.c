@@ -273,6 +273,26 @@ void wait_for_look(struct fs *fs, const struct wait_for *what, bool now)
 	backend_look(fs->backend, models, scope.n, now, on_answer, p);
 }
 
+void wait_for_validation(struct fs *fs, const struct wait_for *what, bool now)
+{
+	auto_scope struct scope scope = {.n = 0};
+	int r = fs_scope(fs, &what->node, &scope);
+	struct parked *p = park(fs, what, false);
+
+	if (!p)
+		return;
+	if (r) {
+		on_answer(p, r);
+		return;
+	}
+	if (!now || fs->sync)
+		wait_on(p);
+	if (now)
+		backend_validate(fs->backend, scope_list(&scope), scope.n, fs->sync, on_answer, p);
+	else
+		backend_wait_validated(fs->backend, scope_list(&scope), scope.n, on_answer, p);
+}
+
 void wait_for_request(struct fs *fs, const struct wait_for *what, const char *reason, uint64_t *ticket)
 {
 	const struct fuse_ctx *who = fuse_req_ctx(what->req);
@@ -294,6 +314,10 @@ void wait_for_request(struct fs *fs, const struct wait_for *what, const char *re
 	refused_file_of(fs, &what->node, &file);
 	if (node_traits(&what->node)->looks) {
 		wait_for_look(fs, what, true);
+		return;
+	}
+	if (node_traits(&what->node)->validates) {
+		wait_for_validation(fs, what, true);
 		return;
 	}
 	if (r.full)

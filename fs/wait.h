@@ -93,6 +93,9 @@ void wait_for_look(struct fs *fs, const struct wait_for *what, bool now);
 /* FUSE thread. Answers when the full refreshes of the node's models are over. */
 void wait_for_refresh(struct fs *fs, const struct wait_for *what);
 
+/* The same of validations: now: has the node's scope validated, else waits for what was asked for. */
+void wait_for_validation(struct fs *fs, const struct wait_for *what, bool now);
+
 /* FUSE thread. Freezes or thaws the batches (or protects the model, of .full-refresh), and answers when that
  * is durable. */
 void wait_for_freeze(struct fs *fs, const struct wait_for *what, bool freeze);

@@ -16,7 +16,8 @@ static const char *const names[] = {
 	[OP_PREPARE] = "prepare", [OP_LOOK] = "look",
 	[OP_BUILD] = "build",	  [OP_HISTORY] = "history",
 	[OP_PRUNE] = "prune",	  [OP_REFRESH] = "refresh",
-	[OP_CLEAR] = "clear",
+	[OP_CLEAR] = "clear",	  [OP_VALIDATE] = "validate",
+	[OP_KEEP_VALIDATIONS] = "keep_validations",
 };
 _Static_assert(sizeof names / sizeof *names == ENGINE_OPS, "every op has a name");
 

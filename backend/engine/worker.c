@@ -195,6 +195,30 @@ int builder_prune(struct open_worker *w, slot model, size_t keep, int64_t before
 	return call_leave(&call, r, err);
 }
 
+int builder_validate(struct open_worker *w, slot model, struct ordinal_range batches, struct tally *out,
+		     struct error *err)
+{
+	struct engine_call call;
+	int r = builder_enter(w, &call, OP_VALIDATE, err);
+	call_about(&call, "of model %d from %lld on", model, (long long)batches.first);
+	if (r == 0)
+		r = call.engine->builder->validate(w->worker, model, batches, out, err);
+	return call_leave(&call, r, err);
+}
+
+int builder_keep_validations(struct open_worker *w, struct store_validation *list, size_t n,
+			     struct error *err)
+{
+	struct engine_call call;
+	if (w->store->read_only)
+		return broken_contract(w->store->log, err, "keep_validations of a store that is read only");
+	int r = builder_enter(w, &call, OP_KEEP_VALIDATIONS, err);
+	call_about(&call, "%zu of them", n);
+	if (r == 0)
+		r = call.engine->builder->keep_validations(w->worker, list, n, err);
+	return call_leave(&call, r, err);
+}
+
 int builder_statements(struct open_store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		       struct error *err)
 {

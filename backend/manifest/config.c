@@ -77,8 +77,25 @@ static int load_own_flag(const struct place *own, const char *key, const char *v
 	return *flag ? 0 : place_wrong(own, key, json_object_get(own->object, key), where);
 }
 
+/* Without the semicolon that it may end in: it is asked within a statement. */
+static int load_expect(struct loader *l, const struct place *own, struct model *m)
+{
+	const char *text;
+	int r = get_string(own, "expect", &text);
+	if (r || !text)
+		return r;
+	size_t len = strlen(text);
+	while (len && strchr(" \t\r\n;", text[len - 1]))
+		len--;
+	if (!len)
+		return place_wrong(own, "expect", json_object_get(own->object, "expect"),
+				   "where a SELECT of one row a batch (its start, its rows) can stand");
+	m->expect = arena_strndup(l->arena, text, len);
+	return 0;
+}
+
 /* Reads meta.batchfs, where the project's author tells batchfs what dbt does not know. */
-static int load_own_meta(const struct place *in, json_t *meta, struct model *m)
+static int load_own_meta(struct loader *l, const struct place *in, json_t *meta, struct model *m)
 {
 	json_t *own;
 	struct place meta_at = place_under(in, "meta", meta);
@@ -86,8 +103,10 @@ static int load_own_meta(const struct place *in, json_t *meta, struct model *m)
 	if (r || !own)
 		return r;
 	struct place own_at = place_under(&meta_at, "batchfs", own);
-	r = load_own_flag(&own_at, "outside", "drop", "rows outside of their batch are left out",
-			  &m->outside_dropped);
+	r = load_expect(l, &own_at, m);
+	if (!r)
+		r = load_own_flag(&own_at, "outside", "drop", "rows outside of their batch are left out",
+				  &m->outside_dropped);
 	if (!r)
 		r = load_own_flag(&own_at, "refresh", "atomic", "a full refresh shows all of its batches at once",
 				  &m->atomic_refresh);
@@ -113,7 +132,7 @@ static int load_meta(struct loader *l, const struct place *at, const struct plac
 		l->arena->broken = true;
 	if (text)
 		m->meta_json = arena_strdup(l->arena, text);
-	return meta ? load_own_meta(of_config ? config : at, meta, m) : 0;
+	return meta ? load_own_meta(l, of_config ? config : at, meta, m) : 0;
 }
 
 static int load_checksum(struct loader *l, const struct place *at, struct model *m)

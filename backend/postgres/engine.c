@@ -52,6 +52,8 @@ static const struct builder_ops builder_ops = {
 	.interrupt = pg_interrupt,
 	.history = pg_history,
 	.prune = pg_prune,
+	.validate = pg_validate,
+	.keep_validations = pg_keep_validations,
 	.statements = pg_statements,
 };
 

@@ -106,6 +106,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	size_t refreshes = pg_add(&p, SQL_FOLLOW_REFRESHES, &params);
 	size_t touched = pg_add(&p, SQL_FOLLOW_STATES, &params);
 	size_t adopted = pg_add(&p, SQL_FOLLOW_ADOPTED, &params);
+	size_t validations = pg_add(&p, SQL_FOLLOW_VALIDATIONS, &params);
 	pg_add(&p, "commit", NULL);
 	int r = store_run(s, &p, err);
 	if (r)
@@ -122,6 +123,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	report_states(s, p.results[touched], sink, true);
 	if (!r)
 		r = report_adopted(s, p.results[adopted], sink, err);
+	report_validations(s, p.results[validations], sink);
 	/* After a failure the same news come again. */
 	if (r)
 		free(cursor);

@@ -60,7 +60,7 @@ static int load_of(struct store *s, const struct strbuf *ids, const struct store
 		return error_set(err, ENOMEM, "no memory to load states");
 	struct pg_params params = {0};
 	pg_param_text(&params, ids->str);
-	auto_result *frozen = NULL;
+	auto_result *frozen = NULL, *validations = NULL;
 	r = pg_query(&s->control, pg_deadline(s), SQL_LOAD_FREEZES, &params, &frozen, err);
 	if (!r)
 		r = report_freezes(s, frozen, sink, err);
@@ -72,6 +72,10 @@ static int load_of(struct store *s, const struct strbuf *ids, const struct store
 		r = stream(s, SQL_LOAD_ANSWERS, &params, report_answers, sink, err);
 	if (!r)
 		r = stream(s, SQL_LOAD_STATES, &params, report, sink, err);
+	if (!r)
+		r = pg_query(&s->control, pg_deadline(s), SQL_LOAD_VALIDATIONS, &params, &validations, err);
+	if (!r)
+		report_validations(s, validations, sink);
 	auto_result *done = NULL;
 	return r ? r : pg_query(&s->control, pg_deadline(s), "commit", NULL, &done, err);
 }

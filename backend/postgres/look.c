@@ -34,13 +34,12 @@ void pg_told_add(struct pg_pipe *p, const struct pg_model *m, int64_t origin, co
 		pg_add(p, SQL_LOOK_TOLD, &params);
 }
 
-/* A right that is missing is named with its GRANT, a lock that somebody holds is not waited for. */
-static int explain(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, int r,
-		   struct error *err)
+int pg_explain(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, int r,
+	       struct error *err)
 {
 	struct error why = {0};
 	if (r && pg_cancel_asked(&w->cancel))
-		return error_set(err, ECANCELED, "interrupted while %s was looked at", m->target);
+		return error_set(err, ECANCELED, "interrupted while %s was read", m->target);
 	if (r != -EIO || !w->conn.pq)
 		return r;
 	if (passing_state(err->sqlstate) && strcmp(err->sqlstate, "57014") != 0)
@@ -136,7 +135,7 @@ int pg_look(struct worker *w, slot model, enum look_kind kind, const struct stor
 	pg_cancel_arm(&w->cancel, false);
 	if (kind == LOOK_FIRST)
 		model_busy(m, false);
-	r = explain(w, m, shape, r, err);
+	r = pg_explain(w, m, shape, r, err);
 	shape_put(s, shape);
 	return r;
 }

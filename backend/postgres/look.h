@@ -17,6 +17,16 @@ struct windows_query {
 	const struct pg_params *params; /* of that; NULL: none */
 };
 
+/* Appends the start of the window that `x` lies in, as a timestamp in UTC. */
+void pg_put_truncated(struct strbuf *sql, const char *size, enum time_type type, const char *x);
+
+/*
+ * What the failure `r` of a look, or of a validation, means: a right that is missing is named with its GRANT,
+ * a lock that somebody holds is -EBUSY, what was interrupted -ECANCELED. shape: NULL if none was read.
+ */
+int pg_explain(struct worker *w, const struct pg_model *m, const struct pg_shape *shape, int r,
+	       struct error *err);
+
 /* From begin to the window that is open now. */
 struct ordinal_range pg_windows_of(const struct store *s, const struct pg_model *m);
 /* Whether the windows are found by an index, so that asking costs little whatever the table holds. */

@@ -53,5 +53,7 @@ int sweep(struct store *s, const struct store_sink *sink, bool *found, struct er
 		return error_set(err, ENOMEM, "no memory to look for the dead");
 	if (PQntuples(dead) > 0)
 		r = bring_back(s, ids.str, sink, found, err);
+	if (!r)
+		r = validations_take_over(s, sink, err);
 	return r ? r : withdraw(s, sink, found, err);
 }

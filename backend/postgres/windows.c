@@ -9,8 +9,7 @@
 #include "backend/postgres/look.h"
 #include "backend/postgres/sql.h"
 
-/* The start of the window that `x` lies in, as a timestamp in UTC. */
-static void put_truncated(struct strbuf *sql, const char *size, enum time_type type, const char *x)
+void pg_put_truncated(struct strbuf *sql, const char *size, enum time_type type, const char *x)
 {
 	strbuf_printf(sql, "pg_catalog.date_trunc('%s', %s%s)", size, x,
 		      type == TIME_TIMESTAMPTZ ? " at time zone 'UTC'"
@@ -52,11 +51,11 @@ static int write_skip_scan(const struct windows_query *q, struct strbuf *sql, st
 	auto_strbuf least = STRBUF_INIT;
 	strbuf_printf(&least, "pg_catalog.min(%s)", m->model->event_time);
 	strbuf_puts(sql, "with recursive batchfs_w (t) as (select ");
-	put_truncated(sql, size, type, least.str);
+	pg_put_truncated(sql, size, type, least.str);
 	strbuf_printf(sql, " from %s where ", m->target);
 	int r = put_bounds(q, sql, err);
 	strbuf_puts(sql, " union all select (select ");
-	put_truncated(sql, size, type, least.str);
+	pg_put_truncated(sql, size, type, least.str);
 	strbuf_printf(sql, " from %s where ", m->target);
 	if (!r)
 		r = put_bounds(q, sql, err);
@@ -73,7 +72,7 @@ static int write_pass(const struct windows_query *q, struct strbuf *sql, struct 
 	auto_strbuf column = STRBUF_INIT;
 	strbuf_printf(&column, "(%s)", m->model->event_time);
 	strbuf_puts(sql, "select (extract(epoch from t) * 1000000)::bigint from (select distinct ");
-	put_truncated(sql, calendar_size_name(m->model->batch_size), type, column.str);
+	pg_put_truncated(sql, calendar_size_name(m->model->batch_size), type, column.str);
 	strbuf_printf(sql, " as t from %s where ", m->target);
 	int r = put_bounds(q, sql, err);
 	strbuf_puts(sql, ") batchfs_w order by 1");

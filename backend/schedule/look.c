@@ -47,6 +47,7 @@ void look_begin_anew(struct backend *b, slot model)
 		model_look_failed(m, "", "");
 	ledger_forget(b->ledger, model);
 	ledger_set_looked(b->ledger, model, false);
+	validations_void(b, model);
 	m->forgotten = true;
 	m->anew++;
 	m->prepared = false;

@@ -8,6 +8,7 @@
 #include "backend/report/report.h"
 #include "backend/schedule/history.h"
 #include "backend/schedule/refresh.h"
+#include "backend/validation/list.h"
 
 /* Protected by the lock of the backend. */
 struct model_runtime {
@@ -55,6 +56,7 @@ struct model_runtime {
 	struct refresh_runtime refresh;
 	struct history_size history_size;
 	struct report_kept kept;
+	struct validation_list validations;
 };
 
 /* With the lock: what the store has found out about the model's target. */

@@ -34,6 +34,7 @@
 #include "backend/schedule/slow.h"
 #include "backend/schedule/snapshot.h"
 #include "backend/schedule/take_back.h"
+#include "backend/schedule/validate.h"
 #include "backend/schedule/worker.h"
 
 /* After the drain: how long an interrupted batch may take to roll back and be recorded. */
@@ -54,12 +55,21 @@ static void locks_init(struct backend *b)
 	pthread_cond_init(&b->clear_interrupted, &monotonic);
 	lane_init(&b->history_lane, &monotonic);
 	lane_init(&b->refresh_lane, &monotonic);
+	lane_init(&b->validation_lane, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 }
 
 static lane_source_fn *look_sources[] = {refusal_source, look_source, NULL};
 static lane_source_fn *refresh_sources[] = {clear_source, NULL};
-static lane_source_fn *history_sources[] = {history_source, prune_source, NULL};
+static lane_source_fn *history_sources[] = {validation_note_source, history_source, prune_source, NULL};
+static lane_source_fn *validation_sources[] = {validation_source, NULL};
+
+/* Of the lane that reads histories, and records what is asked of validations. */
+static void records_end(struct backend *b)
+{
+	history_end(b);
+	validation_notes_end(b);
+}
 
 static struct backend *backend_new(const struct backend_config *config)
 {
@@ -83,6 +93,8 @@ static struct backend *backend_new(const struct backend_config *config)
 	STAILQ_INIT(&b->history_asks);
 	STAILQ_INIT(&b->look_waits);
 	STAILQ_INIT(&b->refresh_waits);
+	STAILQ_INIT(&b->validation_notes);
+	STAILQ_INIT(&b->validation_waits);
 	STAILQ_INIT(&b->held);
 	checks_init(b);
 	LIST_INIT(&b->histories);
@@ -90,7 +102,8 @@ static struct backend *backend_new(const struct backend_config *config)
 	b->refresh_lane = (struct lane){.b = b, .name = "refreshes", .sources = refresh_sources};
 	b->clearing = SLOT_NONE;
 	b->history_lane =
-		(struct lane){.b = b, .name = "history", .sources = history_sources, .end = history_end};
+		(struct lane){.b = b, .name = "history", .sources = history_sources, .end = records_end};
+	b->validation_lane = (struct lane){.b = b, .name = "validation", .sources = validation_sources};
 	locks_init(b);
 	b->models = models_new(config->engine->supports);
 	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
@@ -170,6 +183,7 @@ static void wake_all(struct backend *b)
 	pthread_cond_broadcast(&b->recalled);
 	lane_wake(&b->history_lane);
 	lane_wake(&b->refresh_lane);
+	lane_wake(&b->validation_lane);
 	reloader_wake(b);
 	for (int i = 0; i < b->config.jobs; i++)
 		pthread_cond_broadcast(&b->workers[i].wake);
@@ -193,7 +207,8 @@ static int start_service(struct backend *b)
 		   {cancel_main, b, &b->canceller},
 		   {reloader_main, b, &b->reloader},
 		   {lane_main, &b->history_lane, &b->history_lane.thread},
-		   {lane_main, &b->refresh_lane, &b->refresh_lane.thread}};
+		   {lane_main, &b->refresh_lane, &b->refresh_lane.thread},
+		   {lane_main, &b->validation_lane, &b->validation_lane.thread}};
 	size_t n = 0;
 	int r = 0;
 	set_threads(b, true);
@@ -266,6 +281,7 @@ static void interrupt_all(struct backend *b)
 	lane_interrupt(&b->look_lane);
 	lane_interrupt(&b->history_lane);
 	lane_interrupt(&b->refresh_lane);
+	lane_interrupt(&b->validation_lane);
 	for (int i = 0; i < b->config.jobs; i++) {
 		struct open_worker *w;
 		{
@@ -285,6 +301,7 @@ static void end_threads(struct backend *b)
 	pthread_join(b->canceller, NULL);
 	pthread_join(b->history_lane.thread, NULL);
 	pthread_join(b->refresh_lane.thread, NULL);
+	pthread_join(b->validation_lane.thread, NULL);
 	pthread_join(b->reloader, NULL);
 	for (int i = 0; i < b->config.jobs; i++)
 		if (b->workers[i].started)
@@ -343,6 +360,7 @@ void backend_stop(struct backend *b)
 	held_fail(b, -ECANCELED);
 	look_answer(b, -ECANCELED);
 	refresh_answer(b, -ECANCELED);
+	validations_answer(b, -ECANCELED);
 }
 
 void backend_close(struct backend *b)
@@ -358,6 +376,7 @@ void backend_close(struct backend *b)
 	}
 	for (int i = 0; b->workers && i < b->config.jobs; i++)
 		pthread_cond_destroy(&b->workers[i].wake);
+	lane_fini(&b->validation_lane);
 	lane_fini(&b->history_lane);
 	lane_fini(&b->refresh_lane);
 	pthread_cond_destroy(&b->clear_interrupted);
@@ -375,6 +394,7 @@ void backend_close(struct backend *b)
 		free(b->runtime[i].refresh.why_broken);
 		free(b->runtime[i].prepare_error);
 		batch_set_fini(&b->runtime[i].kept.build);
+		validation_list_fini(&b->runtime[i].validations);
 	}
 	free(b->workers);
 	free(b->runtime);

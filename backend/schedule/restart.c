@@ -74,6 +74,7 @@ void restart_begin(void *ctx)
 	LOCKED(&b->lock);
 	drop_answers(b);
 	ledger_restart(b->ledger);
+	validations_restart(b);
 }
 
 void restart_end(void *ctx)
@@ -83,6 +84,7 @@ void restart_end(void *ctx)
 	{
 		LOCKED(&b->lock);
 		ledger_restarted(b->ledger, ours, b);
+		validations_restarted(b);
 		end = b->runtime_end;
 		for (slot i = 0; i < end; i++)
 			touch_model(b, i);
@@ -90,6 +92,7 @@ void restart_end(void *ctx)
 	}
 	for (slot i = 0; i < end; i++)
 		changed(b, i, backend_existing(b, i));
+	validations_answer(b, 0);
 }
 
 void restart_target(void *ctx, slot model, const struct store_target *target)

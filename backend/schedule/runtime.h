@@ -27,6 +27,8 @@
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/refresh_wait.h"
 #include "backend/schedule/orphans.h"
+#include "backend/schedule/validation_ask.h"
+#include "backend/schedule/validation_wait.h"
 #include "backend/snapshot.h"
 
 struct job_worker;
@@ -80,6 +82,11 @@ struct backend {
 	bool clear_interrupt;		  /* that step is to end */
 	bool clear_interrupting;	  /* the canceller is at it: the lane keeps its worker */
 	pthread_cond_t clear_interrupted; /* it has been at it */
+	struct lane validation_lane;
+	struct validation_notes validation_notes;
+	struct validation_waits validation_waits;
+	bool validation_notes_end; /* nothing is recorded of validations any more */
+	int64_t validating;	   /* the id of what is being carried out; 0: nothing is */
 
 	struct manifest_news manifest;
 	struct catalog *coming; /* the newest manifest, until the control thread takes it over; NULL: none */

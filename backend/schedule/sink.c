@@ -130,6 +130,13 @@ static void sink_freezes(void *ctx, slot model, const struct store_freeze *list,
 	changed(b, model, backend_existing(b, model));
 }
 
+static void sink_validation(void *ctx, const struct store_validation *v)
+{
+	struct backend *b = ctx;
+	clock_follow(b->config.clock, v->at);
+	validation_told(b, v);
+}
+
 const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink)
 {
 	*sink = (struct store_sink){.ctx = b,
@@ -140,6 +147,7 @@ const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink
 				    .forget = sink_forget,
 				    .freezes = sink_freezes,
 				    .refresh = sink_refresh,
+				    .validation = sink_validation,
 				    .restart = restart_begin,
 				    .restarted = restart_end,
 				    .runs = restart_runs,

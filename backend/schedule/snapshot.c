@@ -37,6 +37,8 @@ struct snapshot_model snapshot_model(const struct snapshot *v, slot model)
 				       .changed_at = m->changed_at,
 				       .kept = &m->kept,
 				       .generation = m->generation,
+				       .validations = &m->validations,
+				       .lookable = m->lookable,
 				       .look = {.looked_at = m->looked_at,
 						.found_at = m->found_at,
 						.adopted = m->adopted,

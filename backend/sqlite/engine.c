@@ -33,6 +33,8 @@ static const struct builder_ops builder_ops = {
 	.interrupt = sqlite_interrupt,
 	.history = sqlite_history,
 	.prune = sqlite_prune,
+	.validate = sqlite_validate,
+	.keep_validations = sqlite_keep_validations,
 	.statements = sqlite_statements,
 };
 

@@ -27,6 +27,9 @@ static inline void found_list_fini(struct found_list *f)
 #define auto_found __attribute__((cleanup(found_list_fini))) struct found_list
 int found_list_add(struct found_list *f, ordinal batch, uint32_t attempt, struct error *err);
 
+/* Binds a time as the column holds it: what is compared with it is text or a number. */
+int bind_time(sqlite3_stmt *stmt, int at, enum time_type type, int64_t us, struct error *err);
+
 /* From begin to the window that is open now. */
 struct ordinal_range windows_of(const struct store *s, const struct model *m);
 /*

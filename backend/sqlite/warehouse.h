@@ -120,6 +120,9 @@ int sqlite_build(struct worker *w, const struct build_run *run, build_report_fn 
 int sqlite_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
 		   void *ctx, struct error *err);
 int sqlite_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err);
+int sqlite_validate(struct worker *w, slot model, struct ordinal_range batches, struct tally *out,
+		    struct error *err);
+int sqlite_keep_validations(struct worker *w, struct store_validation *list, size_t n, struct error *err);
 int sqlite_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		      struct error *err);
 

@@ -27,8 +27,7 @@ struct ordinal_range windows_of(const struct store *s, const struct model *m)
 	return (struct ordinal_range){first, last >= first ? last + 1 : first};
 }
 
-/* As the column holds it: what is compared with it is text or a number. */
-static int bind_time(sqlite3_stmt *stmt, int at, enum time_type type, int64_t us, struct error *err)
+int bind_time(sqlite3_stmt *stmt, int at, enum time_type type, int64_t us, struct error *err)
 {
 	auto_strbuf literal = STRBUF_INIT;
 	int r = time_literal(type, us, &literal, err);

@@ -132,6 +132,45 @@ void backend_check(struct backend *b, void (*done)(void *ctx), void *ctx)
 	done(ctx);
 }
 
+/* They find nothing. */
+void backend_validate(struct backend *b, const struct backend_part *parts, size_t n_parts, bool wait,
+		      void (*done)(void *ctx, int result), void *ctx)
+{
+	(void)b;
+	(void)parts;
+	(void)n_parts;
+	(void)wait;
+	done(ctx, 0);
+}
+
+void backend_wait_validated(struct backend *b, const struct backend_part *parts, size_t n_parts,
+			    void (*done)(void *ctx, int result), void *ctx)
+{
+	(void)b;
+	(void)parts;
+	(void)n_parts;
+	done(ctx, 0);
+}
+
+int backend_cancel_validation(struct backend *b, const struct backend_part *parts, size_t n_parts)
+{
+	(void)b;
+	(void)parts;
+	(void)n_parts;
+	return -EPERM;
+}
+
+int backend_validation_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
+				bool several, bool single, bool json, struct strbuf *out)
+{
+	(void)b;
+	(void)parts;
+	(void)several;
+	(void)single;
+	strbuf_printf(out, json ? "{\"models\": %zu}\n" : "%zu models\n", n_parts);
+	return 0;
+}
+
 bool backend_looking(const struct backend *b, slot model)
 {
 	(void)b;

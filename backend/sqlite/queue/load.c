@@ -157,6 +157,8 @@ int queue_load(struct store *s, sqlite3 *db, const struct done_rows *done, const
 			sink->forget(sink->ctx, i);
 		qm->astray = false;
 		r = queue_load_states(s, db, done, i, sink, err);
+		if (r == 0 && db && qm->queue_id)
+			r = load_validations(s, db, i, sink, err);
 		qm->loaded = r == 0;
 		qm->loaded_begin = qm->model->begin;
 	}

@@ -40,6 +40,9 @@ int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue_id, co
 /* answer.c. answer_range(): settles neighbours that were only queued, as a part of the transaction of
  * outcomes. */
 int answer_range(struct store *s, struct store_outcome *o, struct error *err);
+/* validations.c: after the states. */
+int load_validations(struct store *s, sqlite3 *db, slot model, const struct store_sink *sink,
+		     struct error *err);
 int load_answers(struct store *s, sqlite3 *db, slot model, const struct store_sink *sink, struct error *err);
 
 #endif

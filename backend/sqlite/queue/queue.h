@@ -212,4 +212,8 @@ int queue_prune(sqlite3 *db, int64_t queue_id, size_t keep, int64_t before, int6
  * once. */
 int delete_old(sqlite3 *db, const char *sql, int64_t id, size_t keep, int64_t before, struct error *err);
 
+/* validations.c: as builder.keep_validations. */
+int queue_keep_validations(struct store *s, sqlite3 *db, struct store_validation *list, size_t n,
+			   struct error *err);
+
 #endif

@@ -66,6 +66,14 @@ CREATE TABLE refresh(model INTEGER PRIMARY KEY, request INTEGER NOT NULL, phase 
 	rows_without_event_time INTEGER NOT NULL DEFAULT 0,
 	result TEXT, finished_at INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '');
 
+-- name: queue_version_7
+-- Validations that were asked for (state 0), and what they have found in the table of then. Without a start: of the
+-- whole table.
+CREATE TABLE validation(id INTEGER PRIMARY KEY AUTOINCREMENT, model INTEGER NOT NULL, range_start INTEGER,
+	range_end INTEGER, state INTEGER NOT NULL, asked_at INTEGER NOT NULL, table_id INTEGER, at INTEGER,
+	looked_start INTEGER, looked_end INTEGER, batches INTEGER, pending INTEGER, found INTEGER, findings TEXT, message TEXT);
+CREATE INDEX validation_model ON validation(model);
+
 -- name: mount_put
 -- Whose commits count: who finds another number here is not the mount that writes any more.
 INSERT INTO batchfs_meta VALUES ('mount', ?) ON CONFLICT DO UPDATE SET value = excluded.value
