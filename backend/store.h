@@ -24,24 +24,15 @@
 #include "backend/base/error.h"
 #include "backend/base/log.h"
 #include "backend/calendar.h"
+#include "backend/engine_config.h"
 #include "backend/compiled_sql.h"
 #include "backend/slot.h"
 #include "backend/manifest.h"
 #include "backend/refresh.h"
 #include "backend/window_sql.h"
+#include "backend/store_validation.h"
 
 struct store;
-
-/* Read by both ops tables; outlives them. Immutable. */
-struct engine_config {
-	const struct log *log;
-	const struct clock *clock;
-	const char *service;  /* postgres: libpq service name; NULL: PG* variables */
-	const char *role;     /* postgres: SET ROLE; NULL: as connected */
-	const char *database; /* sqlite: the file */
-	int timeout_s;	      /* how long a connect or a request may take */
-	bool read_only;	      /* -o ro: writes nothing at all to the warehouse */
-};
 
 /* What the store found out about a model's target. */
 struct store_target {
@@ -192,33 +183,6 @@ struct store_answer {
 	int64_t at;
 	const char *message; /* "" where there is none */
 };
-
-enum validation_state { VALIDATION_ASKED, VALIDATION_DONE, VALIDATION_CANCELLED, VALIDATION_FAILED };
-
-/* A validation of a stretch of a model, as somebody has asked for it. Strings are valid during the call. */
-struct store_validation {
-	int64_t id; /* permanent, rising */
-	slot model;
-	struct ordinal_range batches; /* that were asked for; of the whole table VALIDATION_WHOLE */
-	enum validation_state state;
-	bool mine; /* it is asked for, and this mount is to carry it out */
-	int64_t asked_at;
-	/* Of one that has ended: */
-	int64_t at;
-	struct ordinal_range looked; /* what of that existed then */
-	int64_t batches_looked, pending, found;
-	const char *findings; /* validation.h; "": nothing was found */
-	const char *message;  /* why it failed; "" */
-};
-#define VALIDATION_WHOLE ((struct ordinal_range){0, UINT32_MAX})
-
-static inline bool validation_is_whole(const struct store_validation *v)
-{
-	return v->batches.end == UINT32_MAX;
-}
-
-/* So many that are over are kept of a model, at most; none that another one has replaced. */
-#define VALIDATIONS_KEPT 64
 
 /* Where load, follow and look put what they find. A request comes before the states that name it. */
 struct store_sink {

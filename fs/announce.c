@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "backend/base/cleanup.h"
-#include "fs/fixed_names.h"
+#include "fs/drop_names.h"
 #include "fs/interned.h"
 #include "fs/inval.h"
 #include "fs/kernel_cache.h"
@@ -14,6 +14,7 @@
 #include "fs/node.h"
 #include "fs/private.h"
 #include "fs/scope.h"
+#include "fs/telling.h"
 #include "fs/selection.h"
 
 /* A file whose names shall no longer lead to the inode that they lead to; or (pages) an inode whose pages go.
@@ -166,20 +167,6 @@ void announce_kick(struct fs *fs)
 	pthread_cond_signal(&fs->announcer.more);
 }
 
-static void telling(struct fs *fs, fuse_ino_t dir, int64_t since)
-{
-	LOCKED(&fs->announcer.lock);
-	fs->announcer.telling_dir = dir;
-	fs->announcer.telling_since = since;
-}
-
-uint64_t announcer_stuck(struct fs *fs, int64_t now_us, int64_t us)
-{
-	LOCKED(&fs->announcer.lock);
-	int64_t since = fs->announcer.telling_since;
-	return since && now_us - since > us ? fs->announcer.telling_dir : 0;
-}
-
 static void tell_names(struct fs *fs, slot model, ordinal batch, uint8_t mask, bool expire)
 {
 	char name[BATCH_FILE_NAME_MAX];
@@ -190,13 +177,13 @@ static void tell_names(struct fs *fs, slot model, ordinal batch, uint8_t mask, b
 		if (!(mask & 1u << suffix))
 			continue;
 		size_t len = name_format(size, batch, suffix, name);
-		telling(fs, dir, clock_monotonic_us());
+		telling_set(fs, dir, clock_monotonic_us());
 		if (expire)
 			compat_expire_entry(fs->session, dir, name, len);
 		else
 			fuse_lowlevel_notify_inval_entry(fs->session, dir, name, len);
 	}
-	telling(fs, dir, 0);
+	telling_set(fs, dir, 0);
 }
 
 static void tell_chunk(struct fs *fs, const struct kernel_cache_work *w)
@@ -215,95 +202,6 @@ static void tell_chunk(struct fs *fs, const struct kernel_cache_work *w)
 			tell_names(fs, w->model, batch, w->drop[i], false);
 		if (w->expire[i])
 			tell_names(fs, w->model, batch, w->expire[i], expire);
-	}
-}
-
-static void drop_name(struct fs *fs, fuse_ino_t dir, const char *text, const char *tail)
-{
-	char name[INTERNED_NAME_MAX + 1];
-	int len = snprintf(name, sizeof(name), "%s%s", text, tail);
-
-	telling(fs, dir, clock_monotonic_us());
-	fuse_lowlevel_notify_inval_entry(fs->session, dir, name, (size_t)len);
-	telling(fs, dir, 0);
-}
-
-static void drop_fixed_name(struct fs *fs, const struct node *n)
-{
-	const struct fixed_name *fixed = fixed_of(n);
-
-	if (fixed)
-		drop_name(fs, fs_dir_of(fs, n), fixed->text, "");
-}
-
-static void drop_selection_name(struct fs *fs, const struct node *n)
-{
-	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
-
-	if (dir)
-		drop_name(fs, fs_dir_of(fs, n), dir->text, "");
-}
-
-static void drop_range_names(struct fs *fs, const struct node *n)
-{
-	fuse_ino_t dir = fs_dir_of(fs, n);
-	struct range range;
-
-	if (!interned_get_range(&fs->interned, n->interned, &range))
-		return;
-	drop_name(fs, dir, range.name, "");
-	drop_name(fs, dir, range.name, ".sql");
-	drop_name(fs, dir, range.name, ".progress");
-	drop_name(fs, dir, range.name, VALIDATE_NAME);
-	drop_name(fs, dir, range.name, VALIDATE_NAME ".json");
-}
-
-static void drop_validate_name(struct fs *fs, const struct node *n)
-{
-	char name[BATCH_FILE_NAME_MAX];
-
-	name_format(backend_batch_size(fs->backend, n->model), n->ordinal, 0, name);
-	drop_name(fs, fs_dir_of(fs, n), name, VALIDATE_NAME);
-}
-
-/* Every name that leads to an inode of that node, or to one with the same id. */
-static void drop_names(struct fs *fs, const struct node *n)
-{
-	switch (n->kind) {
-	case NODE_BATCH:
-		tell_names(fs, n->model, n->ordinal, (uint8_t)(1u << n->suffix), false);
-		break;
-	case NODE_DOCUMENT:
-	case NODE_RUN:
-	case NODE_FULL_REFRESH:
-	case NODE_ADOPT:
-	case NODE_VALIDATE:
-	case NODE_HISTORY:
-		drop_fixed_name(fs, n);
-		break;
-	case NODE_BATCH_VALIDATE:
-		drop_validate_name(fs, n);
-		break;
-	case NODE_SELECTION:
-		drop_selection_name(fs, n);
-		break;
-	case NODE_RANGE:
-	case NODE_RANGE_SQL:
-	case NODE_PROGRESS:
-	case NODE_RANGE_VALIDATE:
-	case NODE_RANGE_VALIDATE_JSON:
-		drop_range_names(fs, n);
-		break;
-	case NODE_MODEL:
-		drop_name(fs, FUSE_ROOT_ID, backend_model_dir(fs->backend, n->model), "");
-		break;
-	case NODE_ROOT:
-	case NODE_LINK:
-	case NODE_BATCH_SQL:
-	case NODE_BATCH_VALIDATE_JSON:
-	case NODE_KINDS:
-		/* Never locked, and without an id that comes to an end. */
-		break;
 	}
 }
 

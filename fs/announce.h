@@ -36,13 +36,6 @@ void announcer_stop(struct fs *fs); /* soon, and then ends the FUSE thread */
 void announcer_join(struct fs *fs);
 
 /*
- * The directory in which a notice about a name has been waiting for longer than `us`, or 0. Then
- * somebody holds the directory's lock and waits for an inode that a parked request holds: an rm that came
- * before the parked request's name led to another inode.
- */
-uint64_t announcer_stuck(struct fs *fs, int64_t now_us, int64_t us);
-
-/*
  * The batches look different: inodes are invalidated before it returns, names once announce_kick()
  * has been called. Never on the FUSE thread (a page that is being read is waited for).
  */

@@ -3,9 +3,9 @@
 #include <fcntl.h>
 
 #include "backend/base/cleanup.h"
-#include "fs/announce.h"
 #include "fs/parked.h"
 #include "fs/refuse.h"
+#include "fs/telling.h"
 #include "fs/wait.h"
 #include "fs/wait_kind.h"
 
@@ -53,7 +53,7 @@ static void answer_all(struct parked_list *taken)
 
 /*
  * Under the lock. What is overdue goes to the list. stuck: the directory in which nothing moves
- * (announcer_stuck()), or 0: who holds the inode of a name in it goes, with EINTR, so that everything else
+ * (telling_stuck()), or 0: who holds the inode of a name in it goes, with EINTR, so that everything else
  * can.
  */
 static int64_t sort_out(struct waits *w, int64_t now_us, uint64_t stuck, struct parked_list *overdue)
@@ -84,7 +84,7 @@ int64_t wait_tick(struct fs *fs, int64_t now_us)
 {
 	struct parked_list overdue = TAILQ_HEAD_INITIALIZER(overdue);
 	int64_t next_us;
-	uint64_t stuck = announcer_stuck(fs, now_us, STUCK_US);
+	uint64_t stuck = telling_stuck(fs, now_us, STUCK_US);
 
 	{
 		LOCKED(&fs->waits.lock);

@@ -14,6 +14,48 @@
 #include "fs/scope.h"
 #include "fs/wait_kind.h"
 
+#define BRIEF_US 1000000
+
+static int64_t deadline_of(const struct fs *fs, const struct wait_traits *t, int64_t now)
+{
+	if (t->for_batches)
+		return INT64_MAX;
+	return now + (t->brief && fs->timeout_us > BRIEF_US ? BRIEF_US : fs->timeout_us);
+}
+
+struct parked *parked_new(struct fs *fs, const struct wait_for *what, bool for_batches)
+{
+	const struct wait_traits *t = wait_traits(what->kind);
+	struct parked *p = calloc(1, sizeof(*p));
+	int64_t now = clock_monotonic_us();
+
+	if (!p)
+		return NULL;
+	if (scope_copy(&p->scope, what->scope)) {
+		free(p);
+		return NULL;
+	}
+	document_init(&p->document);
+	p->fs = fs;
+	p->what = *what;
+	p->what.scope = &p->scope;
+	p->dir = fs_dir_of(fs, &what->node);
+	p->owners = 2;
+	p->arming = true;
+	p->since = now;
+	p->limit_at = fs->request_limit_us ? now + fs->request_limit_us : INT64_MAX;
+	p->deadline = deadline_of(fs, t, now);
+	/* Without memory the set's own verdict is left. */
+	if (for_batches && what->scope->states && !t->always)
+		p->failures_before = failure_snapshot_take(fs->backend, what->scope);
+	if (p->limit_at < p->deadline)
+		p->deadline = p->limit_at;
+	p->file = fs_file_key(fs, &what->node);
+	if (t->holds_inode && !what->node.alias)
+		p->on_name = own_inode_locked(&fs->own_inodes, p->file);
+	return p;
+}
+
 static void unlock_inode(struct parked *p)
 {
 	if (p->on_name)

@@ -41,6 +41,10 @@ struct parked {
 	TAILQ_ENTRY(parked) renderer_link; /* under the renderer's lock */
 };
 
+/* Not in the list yet; it has two owners, that and the caller. for_batches: it waits for the batches from the
+ * beginning. NULL: no memory. */
+struct parked *parked_new(struct fs *fs, const struct wait_for *what, bool for_batches);
+
 /* Under the lock. True: the caller has taken it out, and is to answer it with `result`. */
 bool parked_take(struct parked *p, int result);
 

@@ -5,11 +5,9 @@
 #include "backend/base/cleanup.h"
 #include "fs/announce.h"
 #include "fs/document.h"
-#include "fs/failure_snapshot.h"
 #include "fs/handle.h"
 #include "fs/name_grace.h"
 #include "fs/node.h"
-#include "fs/own_inode.h"
 #include "fs/parked.h"
 #include "fs/private.h"
 #include "fs/refuse.h"
@@ -30,56 +28,13 @@ void waits_fini(struct waits *w)
 	pthread_mutex_destroy(&w->lock);
 }
 
-#define BRIEF_US 1000000
-
-static int64_t deadline_of(const struct fs *fs, const struct wait_traits *t, int64_t now)
-{
-	if (t->for_batches)
-		return INT64_MAX;
-	return now + (t->brief && fs->timeout_us > BRIEF_US ? BRIEF_US : fs->timeout_us);
-}
-
-/* for_batches: it waits for the batches from the beginning. */
-static struct parked *make(struct fs *fs, const struct wait_for *what, bool for_batches)
-{
-	const struct wait_traits *t = wait_traits(what->kind);
-	struct parked *p = calloc(1, sizeof(*p));
-	int64_t now = clock_monotonic_us();
-
-	if (!p)
-		return NULL;
-	if (scope_copy(&p->scope, what->scope)) {
-		free(p);
-		return NULL;
-	}
-	document_init(&p->document);
-	p->fs = fs;
-	p->what = *what;
-	p->what.scope = &p->scope;
-	p->dir = fs_dir_of(fs, &what->node);
-	p->owners = 2;
-	p->arming = true;
-	p->since = now;
-	p->limit_at = fs->request_limit_us ? now + fs->request_limit_us : INT64_MAX;
-	p->deadline = deadline_of(fs, t, now);
-	/* Without memory the set's own verdict is left. */
-	if (for_batches && what->scope->states && !t->always)
-		p->failures_before = failure_snapshot_take(fs->backend, what->scope);
-	if (p->limit_at < p->deadline)
-		p->deadline = p->limit_at;
-	p->file = fs_file_key(fs, &what->node);
-	if (t->holds_inode && !what->node.alias)
-		p->on_name = own_inode_locked(&fs->own_inodes, p->file);
-	return p;
-}
-
 /*
  * Parks it; the list owns it, and the caller, who is to disown it (or has the backend do so).
  * NULL: it has been answered, for want of memory or because of the end.
  */
 static struct parked *park(struct fs *fs, const struct wait_for *what, bool for_batches)
 {
-	struct parked *p = make(fs, what, for_batches);
+	struct parked *p = parked_new(fs, what, for_batches);
 	bool poke = false, closed = false;
 
 	if (p) {

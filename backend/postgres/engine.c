@@ -5,6 +5,7 @@
 #include "backend/postgres/compiled.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/refresh.h"
+#include "backend/postgres/validations.h"
 
 static void wake(struct store *s)
 {

@@ -9,6 +9,7 @@
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/refresh.h"
 #include "backend/postgres/sql.h"
+#include "backend/postgres/validations.h"
 
 #define POLL_US	  1000000
 #define SWEEP_US  1000000

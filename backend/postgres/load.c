@@ -5,6 +5,7 @@
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/refresh.h"
 #include "backend/postgres/sql.h"
+#include "backend/postgres/validations.h"
 
 #define FETCH "fetch 5000 from batchfs_load"
 #define CLOSE "close batchfs_load"

@@ -297,11 +297,6 @@ int render_insert(const struct pg_model *m, const struct pg_shape *shape, ordina
 int render_window(const struct pg_model *m, enum time_type type, int64_t start, int64_t end,
 		  struct strbuf *out, struct error *err);
 
-/* validations.c */
-void report_validations(struct store *s, const PGresult *r, const struct store_sink *sink);
-/* What was asked for on a mount that is no more, is this one's from now on. */
-int validations_take_over(struct store *s, const struct store_sink *sink, struct error *err);
-
 /* load.c */
 typedef void report_states_fn(struct store *s, const PGresult *r, const struct store_sink *sink);
 int load_all(struct store *s, const struct store_sink *sink, report_states_fn *report, struct error *err);
@@ -392,9 +387,6 @@ int pg_build(struct worker *w, const struct build_run *run, build_report_fn *rep
 int pg_history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell, void *ctx,
 	       struct error *err);
 int pg_prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err);
-int pg_validate(struct worker *w, slot model, struct ordinal_range batches, struct tally *out,
-		struct error *err);
-int pg_keep_validations(struct worker *w, struct store_validation *list, size_t n, struct error *err);
 int pg_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
 		  struct error *err);
 

@@ -5,6 +5,7 @@
 #include "backend/base/count.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
+#include "backend/postgres/validations.h"
 
 #define MESSAGE "interrupted 4 times: the program or its server ended while this batch was being built"
 

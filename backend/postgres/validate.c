@@ -8,6 +8,7 @@
 #include "backend/postgres/batch.h"
 #include "backend/postgres/look.h"
 #include "backend/postgres/sql.h"
+#include "backend/postgres/validations.h"
 
 struct validating {
 	struct worker *w;

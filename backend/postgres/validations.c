@@ -3,9 +3,10 @@
  * Validations that were asked for, as rows: other mounts hear of them, and what was asked for on a mount that
  * has died is carried out by another one.
  */
+#include "backend/postgres/validations.h"
+
 #include <string.h>
 
-#include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
 static const char *const words[] = {[VALIDATION_ASKED] = "asked",

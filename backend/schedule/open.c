@@ -23,6 +23,7 @@
 #include "backend/schedule/history.h"
 #include "backend/schedule/history_job.h"
 #include "backend/schedule/job.h"
+#include "backend/schedule/lanes.h"
 #include "backend/schedule/known_sql.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/outcome.h"
@@ -34,7 +35,6 @@
 #include "backend/schedule/slow.h"
 #include "backend/schedule/snapshot.h"
 #include "backend/schedule/take_back.h"
-#include "backend/schedule/validate.h"
 #include "backend/schedule/worker.h"
 
 /* After the drain: how long an interrupted batch may take to roll back and be recorded. */
@@ -50,25 +50,10 @@ static void locks_init(struct backend *b)
 	pthread_cond_init(&b->idle, &monotonic);
 	pthread_cond_init(&b->paused, &monotonic);
 	pthread_cond_init(&b->recalled, NULL);
-	lane_init(&b->look_lane, &monotonic);
 	pthread_cond_init(&b->cancel_wake, &monotonic);
 	pthread_cond_init(&b->clear_interrupted, &monotonic);
-	lane_init(&b->history_lane, &monotonic);
-	lane_init(&b->refresh_lane, &monotonic);
-	lane_init(&b->validation_lane, &monotonic);
+	lanes_init(b, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-}
-
-static lane_source_fn *look_sources[] = {refusal_source, look_source, NULL};
-static lane_source_fn *refresh_sources[] = {clear_source, NULL};
-static lane_source_fn *history_sources[] = {validation_note_source, history_source, prune_source, NULL};
-static lane_source_fn *validation_sources[] = {validation_source, NULL};
-
-/* Of the lane that reads histories, and records what is asked of validations. */
-static void records_end(struct backend *b)
-{
-	history_end(b);
-	validation_notes_end(b);
 }
 
 static struct backend *backend_new(const struct backend_config *config)
@@ -98,12 +83,7 @@ static struct backend *backend_new(const struct backend_config *config)
 	STAILQ_INIT(&b->held);
 	checks_init(b);
 	LIST_INIT(&b->histories);
-	b->look_lane = (struct lane){.b = b, .name = "looks", .sources = look_sources};
-	b->refresh_lane = (struct lane){.b = b, .name = "refreshes", .sources = refresh_sources};
 	b->clearing = SLOT_NONE;
-	b->history_lane =
-		(struct lane){.b = b, .name = "history", .sources = history_sources, .end = records_end};
-	b->validation_lane = (struct lane){.b = b, .name = "validation", .sources = validation_sources};
 	locks_init(b);
 	b->models = models_new(config->engine->supports);
 	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
@@ -178,12 +158,9 @@ static void wake_all(struct backend *b)
 	LOCKED(&b->lock);
 	b->control_done = true;
 	control_wake(b);
-	lane_wake(&b->look_lane);
+	lanes_wake(b);
 	pthread_cond_broadcast(&b->cancel_wake);
 	pthread_cond_broadcast(&b->recalled);
-	lane_wake(&b->history_lane);
-	lane_wake(&b->refresh_lane);
-	lane_wake(&b->validation_lane);
 	reloader_wake(b);
 	for (int i = 0; i < b->config.jobs; i++)
 		pthread_cond_broadcast(&b->workers[i].wake);
@@ -278,10 +255,7 @@ void backend_hurry(struct backend *b)
 
 static void interrupt_all(struct backend *b)
 {
-	lane_interrupt(&b->look_lane);
-	lane_interrupt(&b->history_lane);
-	lane_interrupt(&b->refresh_lane);
-	lane_interrupt(&b->validation_lane);
+	lanes_interrupt(b);
 	for (int i = 0; i < b->config.jobs; i++) {
 		struct open_worker *w;
 		{
@@ -297,11 +271,8 @@ static void end_threads(struct backend *b)
 {
 	wake_all(b);
 	pthread_join(b->control, NULL);
-	pthread_join(b->look_lane.thread, NULL);
+	lanes_join(b);
 	pthread_join(b->canceller, NULL);
-	pthread_join(b->history_lane.thread, NULL);
-	pthread_join(b->refresh_lane.thread, NULL);
-	pthread_join(b->validation_lane.thread, NULL);
 	pthread_join(b->reloader, NULL);
 	for (int i = 0; i < b->config.jobs; i++)
 		if (b->workers[i].started)
@@ -376,12 +347,9 @@ void backend_close(struct backend *b)
 	}
 	for (int i = 0; b->workers && i < b->config.jobs; i++)
 		pthread_cond_destroy(&b->workers[i].wake);
-	lane_fini(&b->validation_lane);
-	lane_fini(&b->history_lane);
-	lane_fini(&b->refresh_lane);
+	lanes_fini(b);
 	pthread_cond_destroy(&b->clear_interrupted);
 	pthread_cond_destroy(&b->cancel_wake);
-	lane_fini(&b->look_lane);
 	pthread_cond_destroy(&b->recalled);
 	pthread_cond_destroy(&b->paused);
 	pthread_cond_destroy(&b->idle);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BATCHFS_ENGINE_CONFIG_H
+#define BATCHFS_ENGINE_CONFIG_H
+
+#include <stdbool.h>
+
+struct clock;
+struct log;
+
+/* Read by both ops tables; outlives them. Immutable. */
+struct engine_config {
+	const struct log *log;
+	const struct clock *clock;
+	const char *service;  /* postgres: libpq service name; NULL: PG* variables */
+	const char *role;     /* postgres: SET ROLE; NULL: as connected */
+	const char *database; /* sqlite: the file */
+	int timeout_s;	      /* how long a connect or a request may take */
+	bool read_only;	      /* -o ro: writes nothing at all to the warehouse */
+};
+
+#endif
