@@ -14,10 +14,11 @@ from pathlib import Path
 import building
 import crowds
 import looking
+import refreshing
 import sqlite_file
 from kit import ROOT, Bench
 
-BENCHES = {name.removeprefix("bench_"): function for room in (building, looking, crowds, sqlite_file)
+BENCHES = {name.removeprefix("bench_"): function for room in (building, looking, crowds, refreshing, sqlite_file)
            for name, function in vars(room).items() if name.startswith("bench_")}
 
 
