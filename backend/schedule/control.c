@@ -16,6 +16,7 @@
 #include "backend/schedule/model.h"
 #include "backend/schedule/orphans.h"
 #include "backend/schedule/refresh.h"
+#include "backend/schedule/refresh_wait.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/settle.h"
 #include "backend/schedule/sink.h"
@@ -158,8 +159,11 @@ static int turn(struct backend *b, struct error *err)
 	if (r < 0)
 		return r;
 	asks_send(b);
-	if (b->config.read_only)
+	if (b->config.read_only) {
+		/* Others take the steps; who waits here is answered all the same. */
+		refresh_answer(b, 0);
 		return 0;
+	}
 	r = refresh_settle(b, err);
 	if (r == 0)
 		r = orphans_settle(b, err);

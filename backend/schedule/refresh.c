@@ -37,7 +37,7 @@ static bool has_ended(const struct backend *b, slot model, const struct ledger_r
 static void judge(const struct backend *b, slot model, const struct ledger_refresh *f,
 		  struct refresh_step *step, struct error *text)
 {
-	enum batch_size size = facts_of(b, model)->batch_size;
+	enum batch_size size = models_batch_size(b->models, model);
 	struct refresh_count n = ledger_refresh_count(b->ledger, model);
 	char name[CALENDAR_NAME_MAX];
 	step->result = REFRESH_DONE;

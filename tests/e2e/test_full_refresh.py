@@ -343,3 +343,34 @@ def test_others_go_on(project, warehouse, mount, fault_binary, fault):
         assert built(warehouse, "sessions")[DAYS[0]] == 2 and document(m)["phase"] == "clear"
     m.sync("sessions", ".full-refresh")
     assert built(warehouse, "sessions") == {**{day: 2 for day in DAYS}, DAYS[0]: 3}
+
+
+def test_a_new_manifest_meanwhile(ready, warehouse, faulty, fault):
+    m = faulty
+    m.build("sessions", "2024-09")
+    with fault.holding("clear"):
+        os.utime(m / "sessions" / ".full-refresh")
+        wait_phase(m, "clear")
+        ready.model("sessions", "select id, event_time, val + 100 as val from {events}", inputs=["events"])
+        ready.write()
+        os.utime(ready.target / "manifest.json", ns=(1, 2**60))
+        wait_until(lambda: "val + 100" in (m / "sessions" / f"{DAYS[0]}.sql").read_text(), what="the new SQL is in force")
+    m.sync("sessions", ".full-refresh")
+    assert warehouse.count("sessions", "val >= 100") == 20 == warehouse.count("sessions")
+
+
+def test_a_model_that_leaves_the_manifest(project, warehouse, mount, fault_binary, fault):
+    make_events(warehouse)
+    add_sessions(project)
+    project.model("other", "select id, event_time, val from {events}", inputs=["events"])
+    m = mount(project, *FAULTY, now=NOW, binary=fault_binary, env=fault.env())
+    with fault.holding("clear"):
+        os.utime(m / "other" / ".full-refresh")
+        waiting = parked_sync(m / "other" / ".full-refresh")
+        del project.nodes["model.proj.other"]
+        project.write()
+        assert "canceled" in finish(waiting).stderr.lower()
+    project.model("other", "select id, event_time, val from {events}", inputs=["events"])
+    project.write()
+    wait_until(lambda: "other" in m.ls(), what="it is there again")
+    assert document(m, "other")["last"]["result"] == "cancelled"

@@ -212,3 +212,16 @@ def test_a_right_that_is_missing_ends_it(ready, warehouse, mount, pg):
     d = document(m)
     assert d["last"]["result"] == "failed" and "nobody deletes that" in d["last"]["error"] and d["phase"] is None
     assert built(warehouse, "sessions") == {day: 1 for day in DAYS}
+
+
+def test_a_mount_that_only_looks_sees_it(ready, warehouse, mount, pg):
+    a = mount(ready, now=NOW)
+    a.build("sessions", "2024-09")
+    b = mount(ready, "ro", now=NOW)
+    others = Blocked(pg, warehouse)
+    os.utime(a / "sessions" / ".full-refresh")
+    wait_phase(b, "clear")
+    waiting = parked_sync(b / "sessions" / ".full-refresh")
+    others.free()
+    assert finish(waiting).returncode == 0
+    assert document(b)["last"]["result"] == "done"
