@@ -16,9 +16,11 @@ import crowds
 import looking
 import refreshing
 import sqlite_file
+import validating
 from kit import ROOT, Bench
 
-BENCHES = {name.removeprefix("bench_"): function for room in (building, looking, crowds, refreshing, sqlite_file)
+BENCHES = {name.removeprefix("bench_"): function
+           for room in (building, crowds, looking, refreshing, sqlite_file, validating)
            for name, function in vars(room).items() if name.startswith("bench_")}
 
 
