@@ -249,8 +249,8 @@ int tally_judge(struct tally *t, struct strbuf *out)
 	put_table(t, out);
 	for (ordinal o = t->looked.first; o < t->looked.end; o++) {
 		const struct tally_batch *b = at(t, o);
-		t->batches += is_judged(b);
-		t->pending += !b->built && !b->running;
+		t->batches += b->built;
+		t->pending += !b->built;
 		if (is_judged(b))
 			judge(t, o, out);
 	}
