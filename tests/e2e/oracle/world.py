@@ -2,6 +2,7 @@
 """The mounts that are played with, held still while operations come, let go, and compared with the oracle."""
 import errno
 import os
+from collections import Counter
 from datetime import timedelta
 from time import monotonic
 
@@ -118,6 +119,17 @@ class World:
             self.oracle.ask(self.oracle.batches[model.name])
         self.release()
         self.settle()
+
+    def validated(self):
+        """What a validation of everything finds, which all mounts show in the end: {kind: how many}."""
+        asked = self.dice.choice(self.mounts)
+        os.utime(asked / ".validate")
+        assert errno_of(asked.sync, ".validate") in (0, errno.EUCLEAN)
+        found = asked.document(".validate.json")
+        assert found["at"]
+        for m in self.mounts:
+            wait_until(lambda m=m: m.document(".validate.json") == found, what=f"{m.path} shows the validation")
+        return Counter(problem["kind"] for problem in found["problems"])
 
     def learn_attempts(self):
         """After what nobody can count."""
