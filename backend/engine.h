@@ -56,7 +56,7 @@ enum engine_op {
 	OP_FORGET_ANSWERS,
 	OP_REFRESH,
 	OP_RECODE,
-	OP_OTHERS,
+	OP_ORPHANS,
 	OP_RECALL,
 	OP_REMEMBER,
 	OP_PREPARE,
@@ -102,7 +102,7 @@ int store_settle(struct open_store *s, struct store_outcome *outcomes, size_t n,
 int store_retire(struct open_store *s, const int64_t *ids, size_t n, struct error *err);
 int store_recode(struct open_store *s, slot model, const char *was, const struct store_sink *sink,
 		 struct error *err);
-int store_others(struct open_store *s, bool *any, struct error *err);
+int store_orphans(struct open_store *s, struct store_orphan *list, size_t n, struct error *err);
 int store_recall(struct open_store *s, const struct compiled_sql *asked, size_t n, compiled_sql_fn *tell,
 		 void *ctx, struct error *err);
 int store_remember(struct open_store *s, const struct compiled_sql *list, size_t n, struct error *err);

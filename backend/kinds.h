@@ -35,7 +35,8 @@ struct settle_traits {
 		*history; /* what an attempt that ended so is called in .history; NULL: no attempt counts */
 	bool back;	  /* back to the queue */
 	bool of_queued;	  /* also of what was only queued and has no attempt */
-	bool spoils;	  /* what reads the batch is skipped */
+	enum row_outcome shows; /* of what was only queued: its outcome then; NONE: it stays what it was */
+	bool spoils;		/* what reads the batch is skipped */
 };
 const struct settle_traits *settle_traits(enum settle_kind kind);
 bool settle_kind_parse(const char *word, enum settle_kind *kind);

@@ -172,8 +172,8 @@ void ledger_requeued(struct ledger *l, slot model, ordinal batch);
 void ledger_released(struct ledger *l, slot model, ordinal batch);
 
 /*
- * Queued batches were skipped, or a batch was cancelled, or several that were queued: every request up to
- * o->wanted is answered for them.
+ * Queued batches were skipped, or failed without being built, or a batch was cancelled, or several that were
+ * queued: every request up to o->wanted is answered for them.
  */
 int ledger_skipped(struct ledger *l, const struct store_outcome *o);
 void ledger_cancelled(struct ledger *l, const struct store_outcome *o);
@@ -184,7 +184,7 @@ void ledger_cancelled(struct ledger *l, const struct store_outcome *o);
  */
 void ledger_withdraw(struct ledger *l, slot model, struct ordinal_range batches, int64_t seq);
 
-/* Whether it is skipped, in a range that was recorded as one. */
+/* Whether it was skipped, or failed without being built, in a range that was recorded as one. */
 bool ledger_in_answer(const struct ledger *l, slot model, ordinal batch);
 
 /* A range was answered without being built, here or by another mount. What runs of it is left alone. -ENOMEM.

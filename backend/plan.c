@@ -65,6 +65,10 @@ static ordinal ready_from(const struct ledger *l, const struct models *ms, slot 
 	const struct model_read *reads = models_reads(ms, model, &n);
 	struct ordinal_range frozen = ledger_next_frozen(l, model, (struct ordinal_range){batch, NEVER});
 	ordinal next = frozen.first == batch ? frozen.end : batch;
+	/* What was asked for before the begin has moved on is for a mount whose manifest still tells of it.
+	 */
+	ordinal begin = calendar_ordinal(models_batch_size(ms, model), models_at(ms, model)->begin);
+	next = begin > next ? begin : next;
 	struct ordinal_range older = {ledger_recorded(l, model).first, batch};
 	if (models_at(ms, model)->reads_itself && older.first < older.end &&
 	    ledger_next_unsettled(l, model, older) < older.end)

@@ -36,8 +36,8 @@ struct plan_next {
 	struct ledger_run run;
 };
 /*
- * A batch may start when it is not frozen and no batch whose window it reads is queued or running; of a model
- * that reads itself, when no older batch of it is.
+ * A batch may start when it is not frozen, not before the model's begin, and no batch whose window it reads
+ * is queued or running; of a model that reads itself, when no older batch of it is.
  */
 bool plan_ready(const struct ledger *l, const struct models *ms, slot model, ordinal batch);
 

@@ -28,6 +28,7 @@
 #include "backend/compiled_sql.h"
 #include "backend/slot.h"
 #include "backend/manifest.h"
+#include "backend/orphan.h"
 #include "backend/refresh.h"
 #include "backend/window_sql.h"
 #include "backend/store_validation.h"
@@ -170,12 +171,12 @@ struct store_freeze {
 
 /*
  * A range that was answered without being built, as one row. It is in force for the batches whose own row is
- * served less: they are answered up to `served`, and skipped ones show that. Strings are valid during the
+ * served less: they are answered up to `served`, and show its outcome. Strings are valid during the
  * call.
  */
 struct store_answer {
-	bool skipped; /* else cancelled: the outcomes stay what they were */
-	int64_t id;   /* permanent */
+	enum row_outcome outcome; /* SKIPPED or FAILED; NONE: cancelled, the outcomes stay what they were */
+	int64_t id;		  /* permanent */
 	slot model;
 	struct ordinal_range batches;
 	int64_t served;
@@ -251,8 +252,9 @@ enum settle_kind {
 	 * control thread, which is woken for it, settles before it claims or sends a freeze.
 	 */
 	SETTLE_UNSTARTED,
-	SETTLE_SKIPPED,	  /* only queued, and not built because what it reads has failed */
-	SETTLE_CANCELLED, /* taken out of the queue, or ended: the outcome stays what it was */
+	SETTLE_SKIPPED,	    /* only queued, and not built because what it reads has failed */
+	SETTLE_UNBUILDABLE, /* only queued, and failed: there is nobody who could build it */
+	SETTLE_CANCELLED,   /* taken out of the queue, or ended: the outcome stays what it was */
 	SETTLE_DONE, /* it is built: its rows are where this store is not, and its builder has committed them
 		      */
 };
@@ -271,7 +273,8 @@ struct store_outcome {
 	 */
 	uint32_t count;
 	ordinal next;
-	uint32_t attempt; /* SKIPPED and CANCELLED: 0: it was only queued, no attempt is ended; out: the row's
+	uint32_t attempt; /* SKIPPED, UNBUILDABLE and CANCELLED: 0: it was only queued, no attempt is ended;
+			   * out: the row's
 			   */
 	uint32_t last;	  /* of more than one: the number of the last attempt of each, for the history */
 	int64_t lowest;	  /* of more than one: every one of them waits for a request with this seq or a higher
@@ -359,14 +362,15 @@ struct store_ops {
 
 	/*
 	 * A new manifest: what was asked for with the SQL `was` of the model is asked for with its present
-	 * SQL, as far as this mount has asked, or no other mount lives that might have that SQL. Reports
+	 * SQL, as far as this mount has asked, or no other mount lives that may have that SQL. Reports
 	 * those requests anew; other mounts hear of it. Never with read_only.
 	 */
 	int (*recode)(struct store *s, slot model, const char *was, const struct store_sink *sink,
 		      struct error *err);
 
-	/* Whether another mount that may build lives. */
-	int (*others)(struct store *s, bool *any, struct error *err);
+	/* Who could build these, each request once. A mount says at enlist what it can build: which SQL, and
+	 * from which begin on. Never with read_only. */
+	int (*orphans)(struct store *s, struct store_orphan *list, size_t n, struct error *err);
 
 	/*
 	 * SQL that was remembered, of these keys (all other members say nothing); one that is not known is

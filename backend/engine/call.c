@@ -11,7 +11,7 @@ static const char *const names[] = {
 	[OP_CHECK] = "check",	  [OP_REQUEST] = "request",
 	[OP_CLAIM] = "claim",	  [OP_SETTLE] = "settle",
 	[OP_RETIRE] = "retire",	  [OP_FORGET_ANSWERS] = "forget_answers",
-	[OP_RECODE] = "recode",	  [OP_OTHERS] = "others",
+	[OP_RECODE] = "recode",	  [OP_ORPHANS] = "orphans",
 	[OP_RECALL] = "recall",	  [OP_REMEMBER] = "remember",
 	[OP_PREPARE] = "prepare", [OP_LOOK] = "look",
 	[OP_BUILD] = "build",	  [OP_HISTORY] = "history",

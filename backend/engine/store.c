@@ -243,13 +243,15 @@ int store_recode(struct open_store *s, slot model, const char *was, const struct
 	return call_leave(&call, r, err);
 }
 
-int store_others(struct open_store *s, bool *any, struct error *err)
+int store_orphans(struct open_store *s, struct store_orphan *list, size_t n, struct error *err)
 {
 	struct engine_call call;
-	*any = false;
-	int r = store_enter(s, &call, OP_OTHERS, PHASE_LOADED, err);
+	if (s->read_only)
+		return broken_contract(s->log, err, "orphans of a store that is read only");
+	int r = store_enter(s, &call, OP_ORPHANS, PHASE_LOADED, err);
+	call_about(&call, "%s", count_of(n, "request", "requests").text);
 	if (r == 0)
-		r = s->engine->store->others(s->store, any, err);
+		r = s->engine->store->orphans(s->store, list, n, err);
 	return call_leave(&call, r, err);
 }
 

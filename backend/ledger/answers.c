@@ -3,6 +3,7 @@
  * Ranges that were answered without being built. Of what was skipped as a range all cells share one origin,
  * which knows the answer: 28 bytes a batch, one text for all.
  */
+#include "backend/kinds.h"
 #include "backend/ledger/cells.h"
 #include "backend/ledger/details.h"
 #include "backend/ledger/flags.h"
@@ -29,7 +30,7 @@ static void skip_cell(struct ledger *l, const struct store_answer *row, ordinal 
 		d->rows_outside = 0;
 		detail_drop_empty(l, d, c);
 	}
-	cell_set_outcome(m, c, batch, OUTCOME_SKIPPED);
+	cell_set_outcome(m, c, batch, row->outcome);
 	c->adopted = c->partial = 0;
 	c->duration_ms = 0;
 	cell_set_finished(c, row->at);
@@ -74,7 +75,7 @@ int ledger_put_answer(struct ledger *l, const struct store_answer *row)
 		r.batches.first = m->begin;
 	if (r.batches.first >= r.batches.end)
 		return 0;
-	int err = r.skipped ? skip(l, &r) : 0;
+	int err = r.outcome != OUTCOME_NONE ? skip(l, &r) : 0;
 	if (err == 0)
 		request_serve_range(l, r.model, r.batches, r.served);
 	return err;
@@ -93,9 +94,10 @@ void ledger_untake_unseen(struct ledger *l, const int64_t *ids, size_t n)
 
 int ledger_skipped(struct ledger *l, const struct store_outcome *o)
 {
+	enum row_outcome shows = settle_traits(o->kind)->shows;
 	struct batch_info was;
 	if (o->count > 1)
-		return ledger_put_answer(l, &(struct store_answer){.skipped = true,
+		return ledger_put_answer(l, &(struct store_answer){.outcome = shows,
 								   .id = o->id,
 								   .model = o->model,
 								   .batches = {o->batch, o->batch + o->count},
@@ -106,7 +108,7 @@ int ledger_skipped(struct ledger *l, const struct store_outcome *o)
 	ledger_info(l, o->model, o->batch, &was);
 	struct store_state s = {.model = o->model,
 				.batch = o->batch,
-				.outcome = OUTCOME_SKIPPED,
+				.outcome = shows,
 				.attempt = o->attempt ? o->attempt : was.attempt,
 				.started = o->finished,
 				.finished = o->finished,
@@ -159,5 +161,5 @@ void ledger_withdraw(struct ledger *l, slot model, struct ordinal_range batches,
 bool ledger_in_answer(const struct ledger *l, slot model, ordinal batch)
 {
 	const struct cell *c = cell_find(model_state_of(l, model), batch);
-	return c && c->outcome == OUTCOME_SKIPPED && origin_of(l, c)->answer;
+	return c && cell_shows_answer(l, c);
 }

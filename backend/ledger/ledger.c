@@ -232,8 +232,7 @@ static bool is_queued(const struct ledger *l, slot model, ordinal batch)
 static bool before_skip(struct ledger *l, struct model_state *m, struct cell *c, const struct store_state *s)
 {
 	const struct origin_key *o = origin_of(l, c);
-	if (c->outcome != OUTCOME_SKIPPED || !o->answer || s->run != ROW_IDLE ||
-	    s->served >= o->answer->key.served)
+	if (!cell_shows_answer(l, c) || s->run != ROW_IDLE || s->served >= o->answer->key.served)
 		return false;
 	c->attempt = s->attempt;
 	cell_set_built(m, c, s->batch, s->built);

@@ -95,6 +95,12 @@ void cell_set_origin(struct ledger *l, struct cell *c, const struct requester *b
 	l->last_origin = c->origin;
 }
 
+bool cell_shows_answer(const struct ledger *l, const struct cell *c)
+{
+	bool wrong = c->outcome == OUTCOME_SKIPPED || c->outcome == OUTCOME_FAILED;
+	return wrong && origin_of(l, c)->answer;
+}
+
 void cell_drop_origin(struct ledger *l, struct cell *c)
 {
 	unref(l, c->origin);

@@ -13,7 +13,7 @@ struct code_entry;
 struct origin_key {
 	const struct requester *by; /* NULL: not known */
 	struct code_entry *code;
-	struct answer *answer; /* NULL: not skipped, or as a single batch */
+	struct answer *answer; /* NULL: its outcome is its own */
 };
 
 struct origin {
@@ -27,6 +27,8 @@ void cell_set_origin(struct ledger *l, struct cell *c, const struct requester *b
 		     struct answer *answer);
 void cell_drop_origin(struct ledger *l, struct cell *c);
 const struct origin_key *origin_of(const struct ledger *l, const struct cell *c); /* never NULL */
+/* Whether its outcome, skipped or failed, is that of a range that was answered. */
+bool cell_shows_answer(const struct ledger *l, const struct cell *c);
 void origins_free(struct ledger *l);
 
 #endif

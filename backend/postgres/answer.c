@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Batches that are answered without being built: skipped, taken out of the queue, ended on request. */
+#include "backend/kinds.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
@@ -20,7 +21,7 @@ void answers_add(const struct store *s, struct answers *a, size_t number, const 
 	pg_array_int(&c[1], m->id);
 	pg_array_time(&c[2], calendar_start(m->model->batch_size, o->batch));
 	pg_array_int(&c[3], o->attempt);
-	pg_array_text(&c[4], o->kind == SETTLE_SKIPPED ? "t" : "f");
+	pg_array_int(&c[4], settle_traits(o->kind)->shows);
 	pg_array_time(&c[5], o->started);
 	pg_array_time(&c[6], o->finished);
 	pg_array_text(&c[7], message ? message : "");
@@ -73,7 +74,7 @@ size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_ou
 	pg_param_time(&v, calendar_start(size, o->batch + o->count));
 	pg_param_int(&v, o->lowest);
 	pg_param_int(&v, o->wanted > o->before ? o->wanted : o->before);
-	pg_param_text(&v, o->kind == SETTLE_SKIPPED ? "t" : "f");
+	pg_param_int(&v, settle_traits(o->kind)->shows);
 	pg_param_time(&v, o->finished);
 	pg_param_int(&v, o->request);
 	pg_param_text(&v, message ? message : "");

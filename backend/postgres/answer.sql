@@ -10,13 +10,13 @@ where w.attempt = 0 order by 1, 2
 on conflict do nothing
 
 -- What waits (attempt 0) is not waited for: a row that is locked is being built or claimed by another. What
--- is answered already stays as it is. An attempt is fenced and waited for, as in settle.sql. Nothing is answered
+-- is answered already stays as it is. outcome: 0 of what is cancelled. An attempt is fenced and waited for, as in settle.sql. Nothing is answered
 -- beyond the model's seq: numbers of another life of the server, in which there were more requests, are given again.
 -- name: answer
 with want as materialized (
-	select * from unnest($1::int[], $2::int[], $3::timestamptz[], $4::int[], $5::boolean[],
+	select * from unnest($1::int[], $2::int[], $3::timestamptz[], $4::int[], $5::int[],
 		$6::timestamptz[], $7::timestamptz[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[])
-	as w (n, model, window_start, attempt, skipped, started, finished, message, wanted, request, before)),
+	as w (n, model, window_start, attempt, outcome, started, finished, message, wanted, request, before)),
 ended as materialized (
 	select w.n from batchfs.state s
 	join want w on s.model = w.model and s.window_start = w.window_start and s.attempt = w.attempt
@@ -31,28 +31,28 @@ waiting as materialized (
 done as (
 	update batchfs.state s set run = 0, interruptions = 0,
 		served = least(greatest(s.served, w.wanted, w.before), m.seq),
-		outcome = case when w.skipped then 3 else s.outcome end,
-		started = case when w.skipped then w.finished else s.started end,
-		finished = case when w.skipped then w.finished else s.finished end,
-		rows_deleted = case when w.skipped then null else s.rows_deleted end,
-		rows_inserted = case when w.skipped then null else s.rows_inserted end,
-		rows_outside = case when w.skipped then null else s.rows_outside end,
-		adopted = s.adopted and not w.skipped,
-		request = case when w.skipped and w.request <> 0 then w.request else s.request end,
-		sqlstate = case when w.skipped then '' else s.sqlstate end,
-		message = case when w.skipped then w.message else s.message end
+		outcome = case when w.outcome > 0 then w.outcome else s.outcome end,
+		started = case when w.outcome > 0 then w.finished else s.started end,
+		finished = case when w.outcome > 0 then w.finished else s.finished end,
+		rows_deleted = case when w.outcome > 0 then null else s.rows_deleted end,
+		rows_inserted = case when w.outcome > 0 then null else s.rows_inserted end,
+		rows_outside = case when w.outcome > 0 then null else s.rows_outside end,
+		adopted = s.adopted and w.outcome = 0,
+		request = case when w.outcome > 0 and w.request <> 0 then w.request else s.request end,
+		sqlstate = case when w.outcome > 0 then '' else s.sqlstate end,
+		message = case when w.outcome > 0 then w.message else s.message end
 	from (select n from ended union all select n from waiting) h join want w using (n)
 	join batchfs.model m on m.id = w.model
 	where s.model = w.model and s.window_start = w.window_start
-	returning w.n, s.model, s.window_start, s.attempt, w.skipped, w.finished, w.message,
+	returning w.n, s.model, s.window_start, s.attempt, w.outcome as shown, w.finished, w.message,
 		case when w.attempt > 0 then extract(epoch from w.finished - w.started) end as seconds,
 		case when w.request <> 0 then w.request else s.request end as request),
 told as (
 	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, seconds, request, message,
 		cancelled_uid, cancelled_command)
-	select d.model, d.window_start, d.attempt, $12::bigint, case when skipped then 'skipped' else 'cancelled' end,
-		finished, seconds, request, case when skipped then message end,
-		case when not skipped then who.uid end, case when not skipped then who.command end
+	select d.model, d.window_start, d.attempt, $12::bigint, (array['cancelled', '', 'failed', 'skipped'])[shown + 1],
+		finished, seconds, request, case when shown > 0 then message end,
+		case when shown = 0 then who.uid end, case when shown = 0 then who.command end
 	from done d {cancelled_by})
 select n, attempt from done
 
@@ -90,8 +90,8 @@ with taken as materialized (
 piece as (
 	select coalesce((select min(first) from taken), $3::timestamptz) as end_start),
 new as (
-	insert into batchfs.answer (model, skipped, first_start, end_start, served, at, request, message, origin)
-	select $1::int, $6::boolean, $2::timestamptz, end_start, least($5::bigint, m.seq), $7::timestamptz, $8::bigint,
+	insert into batchfs.answer (model, skipped, outcome, first_start, end_start, served, at, request, message, origin)
+	select $1::int, $6::int > 0, $6::int, $2::timestamptz, end_start, least($5::bigint, m.seq), $7::timestamptz, $8::bigint,
 		$9, $10::bigint
 	from piece, batchfs.model m where end_start > $2::timestamptz and m.id = $1::int
 	returning id, end_start),
@@ -99,9 +99,9 @@ told as (
 	insert into batchfs.attempt (model, window_start, last_start, attempt, origin, outcome, at, request, message,
 		cancelled_uid, cancelled_command)
 	select d.model, d.window_start, ((end_start at time zone 'UTC') - $12::interval) at time zone 'UTC',
-		$11::int, $10::bigint, case when $6::boolean then 'skipped' else 'cancelled' end, $7::timestamptz,
-		nullif($8::bigint, 0), case when $6::boolean then $9 end,
-		case when not $6::boolean then who.uid end, case when not $6::boolean then who.command end
+		$11::int, $10::bigint, (array['cancelled', '', 'failed', 'skipped'])[$6::int + 1], $7::timestamptz,
+		nullif($8::bigint, 0), case when $6::int > 0 then $9 end,
+		case when $6::int = 0 then who.uid end, case when $6::int = 0 then who.command end
 	from (select $1::int as model, $2::timestamptz as window_start, end_start from new) d {cancelled_by})
 select coalesce((select id from new), 0), piece.end_start, taken.first, taken.end_start
 from piece left join taken on true order by taken.first
@@ -109,13 +109,13 @@ from piece left join taken on true order by taken.first
 -- What was skipped in a range and is claimed or answered again shows that by its own row from then on.
 -- name: answer_unfold
 insert into batchfs.state as s (model, window_start, outcome, started, finished, request, served, message)
-select distinct on (k.model, w.start) k.model, w.start, 3, k.at, k.at, k.request, k.served, k.message
+select distinct on (k.model, w.start) k.model, w.start, k.outcome, k.at, k.at, k.request, k.served, k.message
 from unnest($1::int[], $2::timestamptz[], $3::int[]) as w (model, start, attempt)
 join batchfs.answer k on k.model = w.model and k.skipped
 	and pg_catalog.tstzrange(k.first_start, k.end_start) @> w.start
 where w.attempt = 0
 order by k.model, w.start, k.served desc
-on conflict (model, window_start) do update set outcome = 3, started = excluded.started,
+on conflict (model, window_start) do update set outcome = excluded.outcome, started = excluded.started,
 	finished = excluded.finished, rows_deleted = null, rows_inserted = null, rows_outside = null, adopted = false,
 	request = case when excluded.request <> 0 then excluded.request else s.request end,
 	served = excluded.served, sqlstate = '', message = excluded.message

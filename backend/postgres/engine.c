@@ -3,6 +3,7 @@
 
 #include "backend/engine.h"
 #include "backend/postgres/compiled.h"
+#include "backend/postgres/offer.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/refresh.h"
 #include "backend/postgres/validations.h"
@@ -38,7 +39,7 @@ static const struct store_ops store_ops = {
 	.refresh = pg_refresh,
 	.forget_answers = pg_forget_answers,
 	.recode = pg_recode,
-	.others = pg_others,
+	.orphans = pg_orphans,
 	.recall = pg_recall,
 	.remember = pg_remember,
 };

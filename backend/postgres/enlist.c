@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "backend/base/count.h"
-#include "backend/postgres/pgstore.h"
+#include "backend/postgres/offer.h"
 #include "backend/postgres/sql.h"
 
 /* Those that can run so far, by slot, and what is found out about each. */
@@ -249,10 +249,27 @@ static int drop_unheld(struct enlisting *e, struct error *err)
 	return r;
 }
 
+/* What can be built here; whether it can be now does not matter. */
+static int offer(struct enlisting *e, struct error *err)
+{
+	struct offer o = {.codes = STRBUF_INIT, .begins = STRBUF_INIT};
+	for (size_t i = 0; i < e->n; i++) {
+		const struct pg_model *m = e->models[i];
+		const struct store_target *t = &e->targets[m->index];
+		if (m->sql && !m->gone && !(t->why_not.err && t->lasting))
+			offer_add(&o, m->model);
+	}
+	int r = offer_make(e->s, &o, err);
+	offer_fini(&o);
+	return r;
+}
+
 static int enlist(struct enlisting *e, struct error *err)
 {
 	int r = find_ids(e, err);
-	return r ? r : meet_targets(e, err);
+	if (!r)
+		r = meet_targets(e, err);
+	return r || !e->s->schema || e->s->config->read_only ? r : offer(e, err);
 }
 
 static bool enlisting_init(struct enlisting *e, size_t n)

@@ -101,13 +101,15 @@ struct store {
 	struct pg_own *own; /* rows that say that we run them, of before that */
 	size_t n_own, own_size;
 	struct store_target *met; /* by slot, what the next follow() reports; NULL: nothing */
-	bool forgetful;		  /* the role may not remember SQL, and the log has said so */
-	bool plain;		  /* messages go in ASCII: the database does not know a character of one */
-	bool schema;		  /* there is a schema batchfs (without it, read only: nothing is known) */
-	char identity[37];	  /* which it is, as meta says. Under lock */
-	int version;		  /* of it and of the program. Under lock */
-	char *cursor;		  /* pg_snapshot up to which everything was reported; NULL: nothing */
-	bool notified;		  /* another mount has said that there is news */
+	char *codes,
+		*begins;   /* array literals: what this mount has said that it can build; NULL: nothing yet */
+	bool forgetful;	   /* the role may not remember SQL, and the log has said so */
+	bool plain;	   /* messages go in ASCII: the database does not know a character of one */
+	bool schema;	   /* there is a schema batchfs (without it, read only: nothing is known) */
+	char identity[37]; /* which it is, as meta says. Under lock */
+	int version;	   /* of it and of the program. Under lock */
+	char *cursor;	   /* pg_snapshot up to which everything was reported; NULL: nothing */
+	bool notified;	   /* another mount has said that there is news */
 	int64_t polled_at, swept_at, noticed_at, met_at; /* us, monotonic */
 	int64_t read_at;	   /* our clock: everything until then was reported; 0: nothing */
 	int64_t retry_at, backoff; /* of the control connection */
@@ -349,7 +351,6 @@ int settle_ids(struct store *s, const char *sql, const int64_t *ids, size_t n, s
 size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_outcome *o);
 void range_take(const struct store *s, const PGresult *r, struct store_outcome *o);
 int pg_recode(struct store *s, slot model, const char *was, const struct store_sink *sink, struct error *err);
-int pg_others(struct store *s, bool *any, struct error *err);
 int pg_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err);
 
 /* create.c: makes the target, its schema and its indexes, unless somebody else has. shape: the types of the

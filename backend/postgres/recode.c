@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was asked for with the SQL of a former manifest. */
-#include "backend/postgres/pgstore.h"
+#include "backend/postgres/offer.h"
 #include "backend/postgres/sql.h"
 
 int pg_recode(struct store *s, slot model, const char *was, const struct store_sink *sink, struct error *err)
@@ -9,9 +9,7 @@ int pg_recode(struct store *s, slot model, const char *was, const struct store_s
 	if (!s->schema || !m->id)
 		return 0;
 	auto_strbuf sessions = STRBUF_INIT;
-	for (size_t i = 0; i < s->n_sessions; i++)
-		pg_array_int(&sessions, s->sessions[i]);
-	pg_array_end(&sessions);
+	own_sessions(s, &sessions);
 	if (strbuf_broken(&sessions))
 		return error_set(err, ENOMEM, "no memory for the requests of %s", m->model->dir);
 	struct pg_params params = {0};
@@ -35,20 +33,4 @@ int pg_recode(struct store *s, slot model, const char *was, const struct store_s
 		store_changed(s);
 	report_requests(s, p.results[made], sink);
 	return 0;
-}
-
-int pg_others(struct store *s, bool *any, struct error *err)
-{
-	struct pg_params params = {0};
-	pg_param_int(&params, s->owner);
-	auto_result *found = NULL;
-	*any = false;
-	if (!s->schema)
-		return 0;
-	int r = store_connect(s, true, err);
-	if (!r)
-		r = store_query(s, SQL_OTHERS, &params, &found, err);
-	if (!r)
-		*any = PQntuples(found) == 1 && pg_bool(found, 0, 0);
-	return r;
 }

@@ -8,10 +8,8 @@ r as (
 	where r.model = $1::int and r.code = $2
 	and (r.open and r.kind = 'build' or r.kind = 'full' and exists (
 		select from batchfs.refresh x where x.model = $1::int and x.request = r.id and x.phase <> ''))
-	and (r.origin = any ($4::bigint[]) or not exists (select from live where id <> $6::bigint))
+	and (r.origin = any ($4::bigint[]) or not exists (
+		select from batchfs.owner o
+		where o.id in (select id from live) and o.id <> $6::bigint and (o.codes is null or $2 = any (o.codes))))
 	returning r.*)
 select {request_columns} from r
-
--- name: others
-with live as materialized ({live_owners})
-select exists (select from live where id <> $1::bigint)

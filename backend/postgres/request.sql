@@ -11,12 +11,13 @@ select from batchfs.model where id = any ($1::int[]) order by id for update
 with old as (
 	select r.id, r.seq from batchfs.request r where r.uuid = $1::uuid),
 answered as (
-	select coalesce(max(k.served), 0) as served, coalesce(max(k.served) filter (where k.skipped), 0) as skipped
+	select coalesce(max(k.served), 0) as served, coalesce(max(k.served) filter (where k.skipped), 0) as skipped,
+		(array_agg(k.outcome order by k.served desc) filter (where k.skipped))[1] as shown
 	from batchfs.answer k
 	where k.model = $2::int and pg_catalog.tstzrange(k.first_start, k.end_start) @> $3::timestamptz),
 now as (
 	select coalesce(s.run, 0) as run, coalesce(s.attempt, 0) as attempt,
-		case when a.skipped > coalesce(s.served, 0) then 3 else coalesce(s.outcome, 0) end as outcome,
+		case when a.skipped > coalesce(s.served, 0) then a.shown else coalesce(s.outcome, 0) end as outcome,
 		coalesce(s.run, 0) = 2 or exists (
 			select from batchfs.request r
 			where r.model = $2::int and r.open

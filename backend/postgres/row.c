@@ -91,7 +91,7 @@ void report_answers(struct store *s, const PGresult *r, const struct store_sink 
 		struct store_answer a = {
 			.id = pg_int(r, row, 0),
 			.model = m.index,
-			.skipped = pg_bool(r, row, 2),
+			.outcome = (enum row_outcome)pg_int(r, row, 9),
 			.batches = {calendar_ordinal(size, pg_time(r, row, 3)),
 				    calendar_ceil(size, pg_time(r, row, 4))},
 			.served = pg_int(r, row, 5),

@@ -11,4 +11,5 @@ s.sqlstate, s.message, s.owner
 r.id, r.seq, r.model, r.first_start, r.end_start, r.uid, r.command, r.reason, r.code, r.at, r.open, r.kind
 
 -- name: answer_columns
-x.id, x.model, x.skipped, x.first_start, x.end_start, x.served, x.request, x.at, x.message
+x.id, x.model, x.skipped, x.first_start, x.end_start, x.served, x.request, x.at, x.message,
+case when x.skipped then x.outcome else 0 end

@@ -195,3 +195,18 @@ create index validation_xid on batchfs.validation (xid)
 
 -- name: upgrade_8_validation_model
 create index validation_model on batchfs.validation (model)
+
+-- Version 9. A range may have failed without being built: answer.skipped says that batches show the answer, outcome
+-- which outcome. Since when no mount that lives has the SQL of a request, by the server's clock. What a mount can
+-- build: the code of each model, and from when on; null: not known yet, so it may be all.
+-- name: upgrade_9_answer
+alter table batchfs.answer add column outcome smallint not null default 3
+
+-- name: upgrade_9_request
+alter table batchfs.request add column orphan_since timestamptz
+
+-- name: upgrade_9_orphans
+create index request_orphans on batchfs.request (code) where orphan_since is not null
+
+-- name: upgrade_9_owner
+alter table batchfs.owner add column codes text[], add column begins timestamptz[]

@@ -83,6 +83,8 @@ static int take_liveness(struct store *s, struct error *err)
 	pg_param_int(&session, s->session);
 	pg_param_int(&owner, s->owner);
 	pg_param_int(&owner, s->session);
+	pg_param_text(&owner, s->codes);
+	pg_param_text(&owner, s->begins);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	auto_result *locked = NULL;
 	int r = pg_query(&s->control, p.deadline, SQL_LIVE_LOCK, &session, &locked, err);
@@ -253,6 +255,8 @@ static void free_models(struct store *s)
 	free(s->models);
 	free(s->by_id);
 	free(s->sessions);
+	free(s->codes);
+	free(s->begins);
 	free(s->own);
 	free(s->met);
 }

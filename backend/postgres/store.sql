@@ -9,9 +9,10 @@ select pg_catalog.pg_advisory_lock_shared($1::bigint)
 -- Written again, because whoever took us for dead has deleted it. The row is locked by whoever puts back what runs
 -- here: until that is committed we do not come back.
 -- name: live_row
-insert into batchfs.owner (id, role, lock)
-select $1::bigint, a.usesysid, $2::bigint from pg_catalog.pg_stat_activity a where a.pid = pg_catalog.pg_backend_pid()
-on conflict (id) do update set since = excluded.since, role = excluded.role, lock = excluded.lock
+insert into batchfs.owner (id, role, lock, codes, begins)
+select $1::bigint, a.usesysid, $2::bigint, $3::text[], $4::timestamptz[] from pg_catalog.pg_stat_activity a where a.pid = pg_catalog.pg_backend_pid()
+on conflict (id) do update set since = excluded.since, role = excluded.role, lock = excluded.lock,
+	codes = excluded.codes, begins = excluded.begins
 
 -- Who lives: whose lock is held by a session of the role that said so. Anybody who may connect can take any lock and
 -- call himself anything, but not be another role. An owner without a lock is of a program that knew none.

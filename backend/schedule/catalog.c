@@ -134,7 +134,7 @@ static struct held_catalog *swap(struct backend *b, struct taking *t)
 	}
 	models_swap(b->models);
 	take_back_unbegun(b, t);
-	b->others_at = 0;
+	b->orphans_at = 0;
 	b->remembering = !b->config.read_only;
 	b->remembered = 0;
 	for (slot s = 0; s < t->n; s++) {

@@ -48,9 +48,7 @@ struct model_runtime {
 	bool prune;	       /* they may be too many now */
 	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */
 	unsigned cancels;	  /* asked for and not recorded yet: nothing is claimed over them */
-	int64_t spoiled_at;   /* us: the latest failure that its readers without a window were skipped for */
-	int64_t orphan_since; /* monotonic: since when something waits for SQL that no mount has; 0: nothing
-				 does */
+	int64_t spoiled_at; /* us: the latest failure that its readers without a window were skipped for */
 	int64_t changed_at;
 	uint64_t generation; /* rises with every change */
 	struct refresh_runtime refresh;

@@ -14,8 +14,11 @@
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/sink.h"
 
-/* The others are asked for no sooner than that. */
-#define OTHERS_US 1000000
+/* Who could build what waits is looked up no sooner than that. */
+#define LOOK_US 1000000
+
+/* So many requests at once; of more the rest follows when these have been settled. */
+#define ORPHANS_MAX 4096
 
 void orphans_recode(struct backend *b, slot model, const char *was)
 {
@@ -56,8 +59,8 @@ static int recode_all(struct backend *b, struct error *err)
 	}
 }
 
-/* With the lock. What of the model can never be built by what the manifest says: all of a model that has
- * gone, else what lies before its begin. */
+/* With the lock. What of the model the manifest does not tell of any more: all of a model that has gone, else
+ * what lies before its begin. */
 static struct ordinal_range no_more(const struct backend *b, slot model)
 {
 	struct ordinal_range all = ledger_recorded(b->ledger, model);
@@ -68,113 +71,159 @@ static struct ordinal_range no_more(const struct backend *b, slot model)
 	return all;
 }
 
-/* With the lock. */
-static bool waits(const struct backend *b, slot model, struct ordinal_range range)
-{
-	struct ledger_waiting w = ledger_next_waiting(b->ledger, model, range, true);
-	return w.batches.first < w.batches.end;
-}
+typedef void waiting_fn(void *ctx, slot model, const struct ledger_waiting *w, bool told);
 
-/* With the lock. other_code: only what waits for SQL that is not the model's. Whether something was found. */
-static bool end(struct backend *b, slot model, struct ordinal_range rest, enum settle_kind kind,
-		bool other_code)
+/* With the lock. What waits for what this mount does not build. told: the manifest tells of the batches, and
+ * has other SQL for them. */
+static void each_waiting(const struct backend *b, slot model, waiting_fn *fn, void *ctx)
 {
-	struct error why = {0};
-	int64_t now = clock_now_us(b->config.clock), at;
-	bool any = false;
-	if (kind == SETTLE_SKIPPED)
-		error_set(
-			&why, ECANCELED,
-			"no mount has the SQL that this was asked for with, since the manifest has another one: "
-			"touch it again to have it built with that");
-	while (rest.first < rest.end) {
-		struct ledger_waiting w = ledger_next_waiting(b->ledger, model, rest, true);
-		rest.first = w.batches.end;
-		if (w.batches.first >= w.batches.end ||
-		    (other_code && !ledger_waits_for_other_code(b->ledger, model, w.batches.first, &at)))
-			continue;
-		struct store_outcome out = {.kind = kind,
-					    .model = model,
-					    .batch = w.batches.first,
-					    .count = w.batches.end - w.batches.first,
-					    .request = w.request,
-					    .wanted = w.wanted,
-					    .lowest = w.wanted,
-					    .last = w.attempt,
-					    .started = now,
-					    .finished = now};
-		if (kind == SETTLE_SKIPPED)
-			ledger_mark_skipping(b->ledger, model, w.batches, true);
-		outcome_queue(b, &out, kind == SETTLE_SKIPPED ? &why : NULL);
-		any = true;
-	}
-	return any;
-}
-
-/* With the lock. */
-static bool waits_for_other_code(const struct backend *b, slot model)
-{
-	struct ordinal_range rest = ledger_recorded(b->ledger, model);
+	struct ordinal_range gone = no_more(b, model), rest = ledger_recorded(b->ledger, model);
 	int64_t at;
-	while (ledger_may_wait_for_other_code(b->ledger, model) && rest.first < rest.end) {
-		struct ledger_waiting w = ledger_next_waiting(b->ledger, model, rest, true);
-		if (w.batches.first < w.batches.end &&
-		    ledger_waits_for_other_code(b->ledger, model, w.batches.first, &at))
-			return true;
+	if (models_gone(b->models, model) || !ledger_may_wait_for_other_code(b->ledger, model))
+		rest.end = gone.end;
+	while (rest.first < rest.end) {
+		bool told = rest.first >= gone.end;
+		struct ordinal_range some = {rest.first, told ? rest.end : gone.end};
+		struct ledger_waiting w = ledger_next_waiting(b->ledger, model, some, true);
 		rest.first = w.batches.end;
+		if (w.batches.first < w.batches.end &&
+		    (!told || ledger_waits_for_other_code(b->ledger, model, w.batches.first, &at)))
+			fn(ctx, model, &w, told);
 	}
-	return false;
 }
 
-/* With the lock. Whether anything waits that may have to be ended; what is no orphan any more is noted. */
-static bool any_orphan(struct backend *b, int64_t now)
+struct orphans {
+	struct backend *b;
+	struct store_orphan *list; /* by request, once they are sorted */
+	size_t n, room;
+	struct error why; /* of what nobody can build */
+	bool failed;	  /* of the model some have */
+};
+
+static void collect(void *ctx, slot model, const struct ledger_waiting *w, bool told)
 {
-	bool any = false;
-	for (slot s = 0; s < b->runtime_end; s++) {
-		struct model_runtime *m = &b->runtime[s];
-		bool queued = ledger_queued(b->ledger, s) > 0;
-		bool other = queued && !models_gone(b->models, s) && waits_for_other_code(b, s);
-		m->orphan_since = !other ? 0 : m->orphan_since ? m->orphan_since : now;
-		any |= other || (queued && waits(b, s, no_more(b, s)));
+	struct orphans *o = ctx;
+	struct store_orphan *last = o->n ? &o->list[o->n - 1] : NULL;
+	if (last && last->request == w->request) {
+		last->batch = w->batches.end - 1;
+		return;
 	}
-	return any;
+	if (o->n == o->room && o->n < ORPHANS_MAX) {
+		size_t room = o->room ? 2 * o->room : 64;
+		struct store_orphan *list = reallocarray(o->list, room, sizeof *list);
+		if (!list)
+			return;
+		o->list = list;
+		o->room = room;
+	}
+	if (o->n < o->room)
+		o->list[o->n++] = (struct store_orphan){
+			.request = w->request, .model = model, .batch = w->batches.end - 1};
 }
 
-static bool due(struct backend *b)
+static int by_request(const void *a, const void *b)
 {
-	int64_t now = clock_monotonic_us();
-	if (now - b->others_at < OTHERS_US)
-		return false;
-	b->others_at = now;
+	const struct store_orphan *x = a, *y = b;
+	if (x->request != y->request)
+		return x->request < y->request ? -1 : 1;
+	return x->batch < y->batch ? -1 : x->batch > y->batch;
+}
+
+static int same_request(const void *a, const void *b)
+{
+	const struct store_orphan *x = a, *y = b;
+	return x->request < y->request ? -1 : x->request > y->request;
+}
+
+/* Each request once, with the last of its batches. */
+static void sort(struct orphans *o)
+{
+	size_t kept = 0;
+	if (o->n)
+		qsort(o->list, o->n, sizeof *o->list, by_request);
+	for (size_t i = 0; i < o->n; i++) {
+		if (!kept || o->list[kept - 1].request != o->list[i].request)
+			kept++;
+		o->list[kept - 1] = o->list[i];
+	}
+	o->n = kept;
+}
+
+/* What this mount has asked for of what has gone is cancelled at once. Anything else is given a minute: a
+ * mount that has died may come back with the SQL. */
+static void end(void *ctx, slot model, const struct ledger_waiting *w, bool told)
+{
+	struct orphans *o = ctx;
+	struct backend *b = o->b;
+	int64_t now = clock_now_us(b->config.clock);
+	const struct store_orphan key = {.request = w->request}, *k;
+	k = bsearch(&key, o->list, o->n, sizeof key, same_request);
+	/* Nobody knows who asked for it. */
+	bool unknown = w->request == 0 && !told;
+	if (!unknown && (!k || k->had || (!k->late && (told || !k->own))))
+		return;
+	bool cancelled = !told && (unknown || k->own);
+	struct store_outcome out = {.kind = cancelled ? SETTLE_CANCELLED : SETTLE_UNBUILDABLE,
+				    .model = model,
+				    .batch = w->batches.first,
+				    .count = w->batches.end - w->batches.first,
+				    .request = w->request,
+				    .wanted = w->wanted,
+				    .lowest = w->wanted,
+				    .last = w->attempt,
+				    .started = now,
+				    .finished = now};
+	if (!cancelled)
+		ledger_mark_skipping(b->ledger, model, w->batches, true);
+	outcome_queue(b, &out, cancelled ? NULL : &o->why);
+	o->failed |= !cancelled;
+}
+
+static void end_all(struct orphans *o)
+{
+	struct backend *b = o->b;
+	error_set(
+		&o->why, ECANCELED,
+		"for a minute no mount has had the SQL that this was asked for with: touch it again to have it "
+		"built with the SQL that there is");
 	LOCKED(&b->lock);
-	return any_orphan(b, now);
+	for (slot s = 0; s < b->runtime_end; s++) {
+		if (ledger_queued(b->ledger, s) == 0)
+			continue;
+		o->failed = false;
+		each_waiting(b, s, end, o);
+		if (o->failed)
+			log_warning(b->config.log,
+				    "%s: what was asked for with SQL that no mount has has failed",
+				    dir_of(b, s));
+	}
+}
+
+static int settle(struct orphans *o, struct error *err)
+{
+	struct backend *b = o->b;
+	{
+		LOCKED(&b->lock);
+		for (slot s = 0; s < b->runtime_end; s++)
+			if (ledger_queued(b->ledger, s) > 0)
+				each_waiting(b, s, collect, o);
+	}
+	sort(o);
+	int r = o->n ? store_orphans(b->store, o->list, o->n, err) : 0;
+	if (r == 0 && o->n)
+		end_all(o);
+	return r;
 }
 
 int orphans_settle(struct backend *b, struct error *err)
 {
-	bool others = false;
-	int r = recode_all(b, err);
-	if (r < 0 || !due(b))
-		return r;
-	/* Another mount may have the model, or the SQL: then it is not for this one to end what waits for it.
-	 */
-	r = store_others(b->store, &others, err);
-	if (r < 0 || others)
-		return r;
 	int64_t now = clock_monotonic_us();
-	LOCKED(&b->lock);
-	for (slot s = 0; s < b->runtime_end; s++) {
-		struct model_runtime *m = &b->runtime[s];
-		if (ledger_queued(b->ledger, s) == 0)
-			continue;
-		end(b, s, no_more(b, s), SETTLE_CANCELLED, false);
-		if (!m->orphan_since || now - m->orphan_since < ORPHAN_US)
-			continue;
-		if (end(b, s, ledger_recorded(b->ledger, s), SETTLE_SKIPPED, true))
-			log_warning(b->config.log,
-				    "%s: what was asked for with SQL that no mount has is skipped",
-				    dir_of(b, s));
-		m->orphan_since = 0;
-	}
-	return 0;
+	int r = recode_all(b, err);
+	if (r < 0 || now - b->orphans_at < LOOK_US)
+		return r;
+	b->orphans_at = now;
+	struct orphans o = {.b = b};
+	r = settle(&o, err);
+	free(o.list);
+	return r;
 }

@@ -16,14 +16,11 @@ struct recode {
 };
 STAILQ_HEAD(recode_list, recode);
 
-/* How long what waits for SQL that no mount has may wait. */
-#define ORPHAN_US 60000000
-
 /* With the lock. No memory: what waits for the former SQL is found to be an orphan. */
 void orphans_recode(struct backend *b, slot model, const char *was);
 
 /* On the control thread, without the lock: gives what was asked for with former SQL the present one, and
- * queues the end of what waits for nothing that there is. */
+ * queues the end of what waits for nothing that any mount that lives can build. */
 int orphans_settle(struct backend *b, struct error *err);
 
 /* With the lock. */

@@ -97,9 +97,10 @@ struct backend {
 	bool remembering;  /* the control thread's: the store has not been told of all SQL that is in force */
 	size_t remembered; /* the control thread's: of so many models of the current catalog it has */
 	struct recode_list recodes;
-	int64_t others_at; /* the control thread's, monotonic: when it was asked whether other mounts live */
-	bool reload_asked; /* without waiting for the file to change */
-	int reload_fd;	   /* immutable: an eventfd that wakes the reloader */
+	int64_t orphans_at; /* the control thread's, monotonic: when it was looked up who could build what
+			       waits */
+	bool reload_asked;  /* without waiting for the file to change */
+	int reload_fd;	    /* immutable: an eventfd that wakes the reloader */
 
 	pthread_t control, canceller, reloader;
 	bool threads; /* they run */

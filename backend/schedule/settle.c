@@ -89,6 +89,7 @@ static void show_recorded(struct backend *b, const struct outcome *taken, const 
 		show_ended(b, taken, o);
 		break;
 	case SETTLE_SKIPPED:
+	case SETTLE_UNBUILDABLE:
 		ledger_skipped(b->ledger, o);
 		break;
 	case SETTLE_CANCELLED:
@@ -116,7 +117,7 @@ static void show(struct backend *b, const struct outcome *taken, const struct st
 	struct ordinal_range batches = {o->batch, o->batch + o->count};
 	{
 		LOCKED(&b->lock);
-		if (o->kind == SETTLE_SKIPPED)
+		if (settle_traits(o->kind)->shows)
 			ledger_mark_skipping(b->ledger, o->model, given, false);
 		/* Of what was only queued, -ESTALE means that it is queued no more: its claim must stay. */
 		if (o->result == 0 && taken->shown)
@@ -149,7 +150,7 @@ static void settle_rest(struct backend *b, const struct outcome *taken, const st
 	if (!again)
 		return;
 	again->shown = taken->shown;
-	if (o->kind == SETTLE_SKIPPED)
+	if (settle_traits(o->kind)->shows)
 		ledger_mark_skipping(b->ledger, o->model,
 				     (struct ordinal_range){rest.batch, rest.batch + rest.count}, true);
 	STAILQ_INSERT_TAIL(&b->outcomes, again, link);

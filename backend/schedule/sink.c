@@ -76,7 +76,10 @@ static void sink_state(void *ctx, const struct store_state *s)
 static void sink_answer(void *ctx, const struct store_answer *a)
 {
 	struct backend *b = ctx;
-	struct store_outcome o = {.kind = a->skipped ? SETTLE_SKIPPED : SETTLE_CANCELLED,
+	bool shown = a->outcome != OUTCOME_NONE;
+	struct store_outcome o = {.kind = a->outcome == OUTCOME_SKIPPED	 ? SETTLE_SKIPPED
+					  : a->outcome == OUTCOME_FAILED ? SETTLE_UNBUILDABLE
+									 : SETTLE_CANCELLED,
 				  .model = a->model,
 				  .batch = a->batches.first,
 				  .count = a->batches.end - a->batches.first,
@@ -86,11 +89,11 @@ static void sink_answer(void *ctx, const struct store_answer *a)
 		LOCKED(&b->lock);
 		if (ledger_put_answer(b->ledger, a) < 0)
 			log_error(b->config.log, "no memory for batches of %s", dir_of(b, a->model));
-		if (a->skipped && !b->config.read_only)
+		if (shown && !b->config.read_only)
 			skip_readers(b, &o, a->at, 0);
 		touch_model(b, a->model);
 	}
-	if (!a->skipped && b->listener.cancelled)
+	if (!shown && b->listener.cancelled)
 		b->listener.cancelled(b->listener.ctx, a->model, a->batches, false);
 	changed(b, a->model, a->batches);
 }

@@ -18,7 +18,7 @@ static const struct store_ops store_ops = {
 	.refresh = queue_refresh,
 	.forget_answers = queue_forget_answers,
 	.recode = queue_recode,
-	.others = queue_others,
+	.orphans = queue_orphans,
 	.recall = queue_recall,
 	.remember = queue_remember,
 };

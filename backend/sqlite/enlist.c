@@ -186,6 +186,8 @@ static int enlist_model(struct store *s, sqlite3 *file, sqlite3 *queue, size_t i
 	if (r == 0 && !s->config.read_only)
 		r = done_rows_open(file, &done, err);
 	if (r == 0 && !s->config.read_only)
+		r = queue_offer(s, queue, (slot)i, err);
+	if (r == 0 && !s->config.read_only)
 		r = queue_sweep(s, queue, &done, (slot)i, s->owner, err);
 	done_rows_close(&done);
 	return r;

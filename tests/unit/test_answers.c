@@ -8,7 +8,7 @@
 static void skip_days(struct ledger *l, int64_t id, ordinal from, ordinal to, int64_t served)
 {
 	struct store_answer a = {.id = id,
-				 .skipped = true,
+				 .outcome = OUTCOME_SKIPPED,
 				 .batches = days(from, to),
 				 .served = served,
 				 .request = served,

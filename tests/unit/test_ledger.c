@@ -192,7 +192,8 @@ static void what_was_put_back_remains(void **state)
 	assert_int_equal(ledger_equal_failures(l, 1, "42601", 1), 1);
 	assert_int_equal(ledger_equal_failures(l, 1, "42601", 4), 5);
 	assert_int_equal(ledger_equal_failures(l, 1, NULL, 0), 0);
-	struct store_outcome o = {.batch = first_day + 1, .finished = 7, .message = "it reads"};
+	struct store_outcome o = {
+		.kind = SETTLE_SKIPPED, .batch = first_day + 1, .finished = 7, .message = "it reads"};
 	assert_true(ledger_waits(l, 0, o.batch, &request, &wanted));
 	assert_int_equal(request, 1);
 	assert_int_equal(ledger_skipped(l, &o), 0);

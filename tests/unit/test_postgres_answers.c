@@ -62,6 +62,22 @@ static bool granted(struct world *w, int first, int end, int64_t wanted)
 	return any;
 }
 
+/* Asked for by the name that says so, it is as it was, and a claim makes rows of it. */
+static void a_range_may_have_failed(void **state)
+{
+	struct world *w = *state;
+	int64_t seq;
+	assert_int_equal(request_days(w, 0, 0, 5, -1, 0, &seq), 0);
+	assert_int_equal(answer(w, 0, 5, SETTLE_UNBUILDABLE, seq).result, 0);
+	load_again(w);
+	assert_int_equal(w->last_answer.outcome, OUTCOME_FAILED);
+	assert_string_equal(sql("select string_agg(distinct outcome, '') from batchfs.attempt"), "failed");
+	assert_int_equal(request_days(w, 0, 1, 2, BATCH_SKIPPED, 0, &seq), -ENOENT);
+	assert_int_equal(request_days(w, 0, 1, 2, BATCH_FAILED, 0, &seq), 0);
+	assert_int_equal(answer(w, 1, 2, SETTLE_CANCELLED, seq).result, 0);
+	assert_string_equal(sql("select string_agg(outcome::text, '') from batchfs.state"), "2");
+}
+
 static void a_range_is_one_row(void **state)
 {
 	struct world *w = *state;
@@ -79,7 +95,7 @@ static void a_range_is_one_row(void **state)
 	assert_false(granted(w, 0, 5, seq));
 	load_again(w);
 	assert_int_equal(w->n_answers, 1);
-	assert_true(w->last_answer.skipped);
+	assert_int_equal(w->last_answer.outcome, OUTCOME_SKIPPED);
 	assert_int_equal(w->last_answer.id, o.id);
 	assert_int_equal(w->last_answer.batches.first, day(0));
 	assert_int_equal(w->last_answer.batches.end, day(5));
@@ -203,7 +219,7 @@ static void others_see_it(void **state)
 	while (!other->n_answers) {
 		world_follow_both(w, other);
 	}
-	assert_true(other->last_answer.skipped);
+	assert_int_equal(other->last_answer.outcome, OUTCOME_SKIPPED);
 	assert_int_equal(other->last_answer.batches.end, day(5));
 	assert_false(state_of(other, 0, 0)->known);
 	world_another_gone(other);
@@ -213,6 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		OPEN_WORLD_TEST(a_range_is_one_row),
+		OPEN_WORLD_TEST(a_range_may_have_failed),
 		OPEN_WORLD_TEST(what_was_skipped_is_asked_for_again),
 		OPEN_WORLD_TEST(what_another_has_taken_parts_it),
 		OPEN_WORLD_TEST(what_another_has_claimed_is_passed_at_once),

@@ -150,7 +150,7 @@ static void what_went_wrong_is_found_at_once(void **state)
 	assert_int_equal(ledger_next_wrong(l, 0, days(0, MANY)), first_day + MANY);
 	ask(l, 0, 2, 0, 40);
 	struct store_answer a = {
-		.id = 1, .skipped = true, .batches = days(3, 40), .served = 2, .message = ""};
+		.id = 1, .outcome = OUTCOME_SKIPPED, .batches = days(3, 40), .served = 2, .message = ""};
 	assert_int_equal(ledger_put_answer(l, &a), 0);
 	assert_int_equal(ledger_next_wrong(l, 0, days(0, MANY)), first_day + 3);
 	ledger_forget(l, 0);

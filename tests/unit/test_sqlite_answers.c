@@ -28,6 +28,21 @@ static struct store_outcome answer(struct fixture *f, int first, int end, enum s
 	return o;
 }
 
+static void a_range_may_have_failed(void **state)
+{
+	struct fixture *f = *state;
+	events(f);
+	connect_all(f);
+	struct store_request r = ask(f, 1, day(f, 0), day(f, 4));
+	answer(f, 0, 4, SETTLE_UNBUILDABLE, &r);
+	connect_all(f);
+	assert_int_equal(f->seen.answers[0].outcome, OUTCOME_FAILED);
+	assert_int_equal(queue(f, "SELECT count(*) FROM q.attempt WHERE outcome = 'failed'"), 1);
+	struct store_request again = ask(f, 2, day(f, 1), day(f, 2));
+	answer(f, 1, 2, SETTLE_UNBUILDABLE, &again);
+	assert_int_equal(queue(f, "SELECT outcome FROM q.state"), OUTCOME_FAILED);
+}
+
 static void a_range_is_one_row(void **state)
 {
 	struct fixture *f = *state;
@@ -48,7 +63,7 @@ static void a_range_is_one_row(void **state)
 	assert_int_equal(f->seen.n, 0);
 	assert_int_equal(f->seen.n_answers, 1);
 	const struct store_answer *a = &f->seen.answers[0];
-	assert_true(a->skipped);
+	assert_int_equal(a->outcome, OUTCOME_SKIPPED);
 	assert_int_equal(a->id, o.id);
 	assert_int_equal(a->batches.first, day(f, 0));
 	assert_int_equal(a->batches.end, day(f, 4));
@@ -130,7 +145,7 @@ static void what_was_cancelled_goes_with_its_request(void **state)
 	assert_int_equal(claim(f, &r).attempt[0], 0);
 	connect_all(f);
 	assert_int_equal(f->seen.n_answers, 1);
-	assert_false(f->seen.answers[0].skipped);
+	assert_int_equal(f->seen.answers[0].outcome, OUTCOME_NONE);
 	struct store_request again = {
 		.batches = {day(f, 2), day(f, 3)}, .expected = BATCH_PENDING, .uuid = {8}, .command = ""};
 	GOOD(f->engine->store->request(f->store, &again, 1, NULL, &f->err));
@@ -146,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_range_is_one_row),
+		TEST(a_range_may_have_failed),
 		TEST(what_was_skipped_is_asked_for_again),
 		TEST(what_another_has_taken_parts_it),
 		TEST(what_was_cancelled_goes_with_its_request),

@@ -196,12 +196,11 @@ static void a_model_that_goes_is_not_found(void **state)
 	shows(b, "bm", "");
 }
 
-static void put_back_code(struct fixture *f, const char *code)
+static void queue_sql(struct fixture *f, const char *sql)
 {
 	sqlite3 *db = NULL;
-	char path[128], sql[128];
+	char path[128];
 	snprintf(path, sizeof path, "%s-queue", f->database);
-	snprintf(sql, sizeof sql, "UPDATE request SET code = '%s'", code);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
@@ -210,13 +209,13 @@ static void put_back_code(struct fixture *f, const char *code)
 static void settle(struct backend *b)
 {
 	struct error err = {0};
-	b->others_at = 0;
+	b->orphans_at = 0;
 	assert_int_equal(orphans_settle(b, &err), 0);
 	assert_int_equal(outcomes_settle(b, &err), 0);
 }
 
 /* What a former mount has left in the queue was made for SQL that nobody has any more. */
-static void what_no_mount_has_the_sql_for_is_skipped(void **state)
+static void what_no_mount_has_the_sql_for_fails(void **state)
 {
 	struct fixture *f = *state;
 	struct error err = {0};
@@ -231,19 +230,18 @@ static void what_no_mount_has_the_sql_for_is_skipped(void **state)
 				  .at = BEGIN};
 	assert_int_equal(store_request(f->b->store, &r, 1, NULL, &err), 0);
 	backend_close(f->b);
-	put_back_code(f, "another");
+	queue_sql(f, "UPDATE request SET code = 'another'");
 	open_backend(f, "bm");
 	m = backend_find(f->b, "m");
 	settle(f->b);
 	assert_int_equal(state_of(f->b, m, first), BATCH_QUEUED);
-	assert_true(f->b->runtime[m].orphan_since > 0);
-	f->b->runtime[m].orphan_since -= ORPHAN_US;
+	queue_sql(f, "UPDATE request SET orphan_since = orphan_since - 60");
 	settle(f->b);
-	assert_int_equal(state_of(f->b, m, first), BATCH_SKIPPED);
-	assert_int_equal(state_of(f->b, m, first + 1), BATCH_SKIPPED);
+	assert_int_equal(state_of(f->b, m, first), BATCH_FAILED);
+	assert_int_equal(state_of(f->b, m, first + 1), BATCH_FAILED);
 	struct strbuf out = STRBUF_INIT;
 	assert_int_equal(backend_batch_document(f->b, m, first, &out), 0);
-	assert_non_null(strstr(out.str, "no mount has the SQL"));
+	assert_non_null(strstr(out.str, "no mount has had the SQL"));
 	strbuf_fini(&out);
 }
 
@@ -281,7 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_model_that_comes_has_a_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_model_that_goes_is_not_found, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_no_mount_has_the_sql_for_is_skipped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_no_mount_has_the_sql_for_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_queued_of_a_model_that_goes_is_cancelled, set_up,
 						tear_down),
 	};

@@ -45,7 +45,10 @@ static int enlist_model(struct store *s, sqlite3 *db, slot i, struct error *err)
 		qm->table_id = found.table_id;
 		qm->enlisted = true;
 	}
-	return s->config.read_only ? 0 : queue_sweep(s, db, &none, i, s->owner, err);
+	if (s->config.read_only)
+		return 0;
+	r = queue_offer(s, db, i, err);
+	return r < 0 ? r : queue_sweep(s, db, &none, i, s->owner, err);
 }
 
 /* Whether the tables are there, and what they hold, is the builder's business. */
@@ -98,7 +101,7 @@ const struct store_ops queue_store = {
 	.refresh = queue_refresh,
 	.forget_answers = queue_forget_answers,
 	.recode = queue_recode,
-	.others = queue_others,
+	.orphans = queue_orphans,
 	.recall = queue_recall,
 	.remember = queue_remember,
 };

@@ -27,7 +27,7 @@ static void put_skipped(struct answer_reader *a, struct batch_row *out)
 {
 	struct store_state *st = &out->state;
 	out->in_answer = true;
-	st->outcome = OUTCOME_SKIPPED;
+	st->outcome = (enum row_outcome)sqlite3_column_int(a->skipped, 4);
 	st->started = st->finished = sqlite3_column_int64(a->skipped, 1);
 	if (sqlite3_column_int64(a->skipped, 2))
 		st->request = sqlite3_column_int64(a->skipped, 2);
@@ -64,8 +64,9 @@ int answer_unfold(struct answer_reader *a, const struct queue_model *qm, int64_t
 	const struct store_state *st = &row->state;
 	if (!row->in_answer)
 		return 0;
-	int r = db_bind(a->unfold, err, "iiiiiittii", qm->queue_id, start, (int64_t)row->last_attempt,
-			qm->table_id, st->started, st->finished, "", st->message, st->served, st->request);
+	int r = db_bind(a->unfold, err, "iiiiiittiii", qm->queue_id, start, (int64_t)row->last_attempt,
+			qm->table_id, st->started, st->finished, "", st->message, st->served, st->request,
+			(int64_t)st->outcome);
 	return r == 0 ? db_run(a->unfold, err) : r;
 }
 
@@ -88,12 +89,12 @@ static int add(struct store *s, struct store_outcome *o, const struct queue_mode
 	       int64_t end, int64_t served, struct error *err)
 {
 	enum batch_size size = s->models[o->model].size;
-	bool skipped = o->kind == SETTLE_SKIPPED;
-	const char *message = skipped && o->message ? o->message : "";
+	enum row_outcome shows = settle_traits(o->kind)->shows;
+	const char *message = shows && o->message ? o->message : "";
 	auto_stmt *put = NULL, *tell = NULL;
 	int r = db_prepare(s->db, SQL_ANSWER_ADD, &put, err);
 	if (r == 0)
-		r = db_bind(put, err, "iiiiiiiit", qm->queue_id, start, end, qm->table_id, (int64_t)skipped,
+		r = db_bind(put, err, "iiiiiiiit", qm->queue_id, start, end, qm->table_id, (int64_t)shows,
 			    served, o->finished, o->request, message);
 	if (r == 0)
 		r = db_run(put, err);
@@ -171,7 +172,7 @@ int load_answers(struct store *s, sqlite3 *db, slot model, const struct store_si
 			.model = model,
 			.batches = calendar_touched(size, sqlite3_column_int64(stmt, 1),
 						    sqlite3_column_int64(stmt, 2)),
-			.skipped = holds && sqlite3_column_int(stmt, 4) != 0,
+			.outcome = holds ? (enum row_outcome)sqlite3_column_int(stmt, 4) : OUTCOME_NONE,
 			.served = sqlite3_column_int64(stmt, 5),
 			.at = sqlite3_column_int64(stmt, 6),
 			.request = sqlite3_column_int64(stmt, 7),

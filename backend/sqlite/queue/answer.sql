@@ -6,7 +6,7 @@ SELECT max(served) FROM answer WHERE model = ?1 AND range_start <= ?2 AND range_
 
 -- name: answer_skipped
 -- ?3 the table of now: what was skipped of another one under this name is void.
-SELECT served, at, request, message FROM answer
+SELECT served, at, request, message, outcome FROM answer
 WHERE model = ?1 AND range_start <= ?2 AND range_end > ?2 AND skipped AND table_id = ?3
 ORDER BY served DESC LIMIT 1
 
@@ -30,8 +30,8 @@ SELECT min(start) FROM (
 SELECT max(range_end) FROM answer WHERE model = ?1 AND range_start <= ?2 AND range_end > ?2 AND served >= ?3
 
 -- name: answer_add
-INSERT INTO answer (model, range_start, range_end, table_id, skipped, served, at, request, message)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO answer (model, range_start, range_end, table_id, skipped, outcome, served, at, request, message)
+VALUES (?1, ?2, ?3, ?4, ?5 > 0, ?5, ?6, ?7, ?8, ?9)
 
 -- name: answer_ended
 INSERT INTO attempt (model, start, last, attempt, outcome, at, request, sqlstate, message, cancelled_uid,
@@ -40,7 +40,7 @@ SELECT ?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), '', ?8, who.uid, who.command
 FROM (SELECT 1) {cancelled_by} ON ?5 = 'cancelled'
 
 -- name: answers_of
-SELECT id, range_start, range_end, table_id, skipped, served, at, request, message FROM answer WHERE model = ? ORDER BY id
+SELECT id, range_start, range_end, table_id, CASE WHEN skipped THEN outcome ELSE 0 END, served, at, request, message FROM answer WHERE model = ? ORDER BY id
 
 -- name: answer_forget
 DELETE FROM answer WHERE id = ?

@@ -142,7 +142,7 @@ int queue_request(struct store *s, struct store_request *requests, size_t n, str
 int queue_retire(struct store *s, const int64_t *ids, size_t n, struct error *err);
 int queue_recode(struct store *s, slot model, const char *was, const struct store_sink *sink,
 		 struct error *err);
-int queue_others(struct store *s, bool *any, struct error *err);
+int queue_orphans(struct store *s, struct store_orphan *list, size_t n, struct error *err);
 int queue_recall(struct store *s, const struct compiled_sql *asked, size_t n, compiled_sql_fn *tell,
 		 void *ctx, struct error *err);
 int queue_remember(struct store *s, const struct compiled_sql *list, size_t n, struct error *err);
@@ -163,6 +163,8 @@ int queue_schema_check(sqlite3 *db, bool *present, struct error *err);
  */
 int queue_model_find(sqlite3 *db, const char *target, enum batch_size size, struct queue_model *out,
 		     struct error *err);
+/* request.c: what the model is made of now can be built again. Inside a transaction of the queue. */
+int queue_offer(struct store *s, sqlite3 *db, slot model, struct error *err);
 /* Enlisting: take() gives the slots these facts, settle() leaves it at that, or takes it back. settle() comes
  * after a failure, too. */
 struct queue_change {

@@ -301,8 +301,38 @@ int queue_recode(struct store *s, slot model, const char *was, const struct stor
 	return r == 0 ? load_requests(s, s->db, model, m->queue_id, sink, err) : r;
 }
 
-int queue_others(struct store *s, bool *any, struct error *err)
+/* One mount a file: what this one cannot build nobody can. */
+int queue_orphans(struct store *s, struct store_orphan *list, size_t n, struct error *err)
 {
-	*any = false;
-	return store_usable(s, err);
+	auto_stmt *stmt = NULL;
+	int r = connect_control(s, err);
+	if (r == 0)
+		r = queue_begin(s, err);
+	if (r == 0)
+		r = db_prepare(s->db, SQL_REQUEST_ORPHAN, &stmt, err);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = db_bind(stmt, err, "i", list[i].request);
+		if (r == 0)
+			r = db_step(stmt, err);
+		list[i].had = false;
+		list[i].own = true;
+		list[i].late = r == 1 && sqlite3_column_int(stmt, 0) != 0;
+		sqlite3_reset(stmt);
+		r = r < 0 ? r : 0;
+	}
+	if (r == 0)
+		r = queue_commit(s, err);
+	if (s->db)
+		db_rollback(s->db);
+	return r;
+}
+
+int queue_offer(struct store *s, sqlite3 *db, slot model, struct error *err)
+{
+	struct queue_model qm = queue_model_of(s, model);
+	auto_stmt *stmt = NULL;
+	int r = db_prepare(db, SQL_REQUEST_UNORPHAN, &stmt, err);
+	if (r == 0)
+		r = db_bind(stmt, err, "it", qm.queue_id, qm.model->code);
+	return r == 0 ? db_run(stmt, err) : r;
 }

@@ -28,5 +28,14 @@ SELECT 1 FROM request WHERE model = ?1 AND open AND seq > ?2 AND range_start <= 
 UPDATE request SET code = ?3 WHERE model = ?1 AND code = ?2
 	AND (open OR kind = 'full' AND id = (SELECT request FROM refresh WHERE model = ?1 AND phase <> ''))
 
+-- name: request_orphan
+-- Since when nobody can build it. Out: whether that is a minute ago.
+UPDATE request SET orphan_since = coalesce(orphan_since, CAST(strftime('%s', 'now') AS INTEGER)) WHERE id = ?1
+RETURNING orphan_since <= CAST(strftime('%s', 'now') AS INTEGER) - 60
+
+-- name: request_unorphan
+-- Of what waited for this the minute begins anew when it is missing again.
+UPDATE request SET orphan_since = NULL WHERE orphan_since IS NOT NULL AND model = ?1 AND code = ?2
+
 -- name: request_retire
 UPDATE request SET open = 0 WHERE id = ?

@@ -74,6 +74,13 @@ CREATE TABLE validation(id INTEGER PRIMARY KEY AUTOINCREMENT, model INTEGER NOT 
 	looked_start INTEGER, looked_end INTEGER, batches INTEGER, pending INTEGER, found INTEGER, findings TEXT, message TEXT);
 CREATE INDEX validation_model ON validation(model);
 
+-- name: queue_version_8
+-- A range may have failed without being built: answer.skipped says that batches show the answer, outcome which outcome.
+-- Since when (seconds, the system's clock) no mount has the SQL of a request.
+ALTER TABLE answer ADD COLUMN outcome INTEGER NOT NULL DEFAULT 3;
+ALTER TABLE request ADD COLUMN orphan_since INTEGER;
+CREATE INDEX request_orphans ON request(model, code) WHERE orphan_since IS NOT NULL;
+
 -- name: mount_put
 -- Whose commits count: who finds another number here is not the mount that writes any more.
 INSERT INTO batchfs_meta VALUES ('mount', ?) ON CONFLICT DO UPDATE SET value = excluded.value

@@ -12,13 +12,10 @@ struct settling {
 };
 
 static const char *const settle_sql[SETTLE_KINDS] = {
-	[SETTLE_FAILED] = SQL_SETTLE_FAILED,
-	[SETTLE_REQUEUED] = SQL_SETTLE_REQUEUED,
-	[SETTLE_INTERRUPTED] = SQL_SETTLE_INTERRUPTED,
-	[SETTLE_UNSTARTED] = SQL_SETTLE_UNSTARTED,
-	[SETTLE_SKIPPED] = SQL_SETTLE_SKIPPED,
-	[SETTLE_CANCELLED] = SQL_SETTLE_CANCELLED,
-	[SETTLE_DONE] = SQL_SETTLE_DONE,
+	[SETTLE_FAILED] = SQL_SETTLE_FAILED,	       [SETTLE_REQUEUED] = SQL_SETTLE_REQUEUED,
+	[SETTLE_INTERRUPTED] = SQL_SETTLE_INTERRUPTED, [SETTLE_UNSTARTED] = SQL_SETTLE_UNSTARTED,
+	[SETTLE_SKIPPED] = SQL_SETTLE_SKIPPED,	       [SETTLE_UNBUILDABLE] = SQL_SETTLE_SKIPPED,
+	[SETTLE_CANCELLED] = SQL_SETTLE_CANCELLED,     [SETTLE_DONE] = SQL_SETTLE_DONE,
 };
 
 static int settling_open(struct settling *g, struct store *s, struct error *err)
@@ -69,9 +66,10 @@ static int put_outcome(struct settling *g, struct store_outcome *o, const struct
 	static const char types[] = "iiiiiittiiccct";
 	char bound[sizeof types];
 	snprintf(bound, sizeof bound, "%.*s", sqlite3_bind_parameter_count(stmt), types);
+	enum row_outcome shows = settle_traits(o->kind)->shows;
 	int r = db_bind(stmt, err, bound, qm->queue_id, start, (int64_t)attempt, qm->table_id, o->started,
 			o->finished, text(o->sqlstate), text(o->message), o->wanted, o->request,
-			o->rows_deleted, o->rows_inserted, o->rows_outside,
+			shows ? (int64_t)shows : o->rows_deleted, o->rows_inserted, o->rows_outside,
 			o->code ? o->code : qm->model->code);
 	if (r == 0)
 		r = db_run(stmt, err);

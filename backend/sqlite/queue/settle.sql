@@ -32,11 +32,12 @@ UPDATE state SET run = 2, {keep} {here}
 UPDATE state SET run = 2, attempt = attempt - 1, {keep} {here}
 
 -- name: settle_skipped
--- ?3: the last attempt there was. What is skipped comes after it, so it counts as its outcome.
+-- Skipped, or failed without an attempt (?11). ?3: the last attempt there was. This comes after it, so it counts as
+-- its outcome.
 INSERT INTO state (model, start, table_id, run, attempt, running_since, owner, request, served, outcome,
 	outcome_attempt, started, finished, message)
-VALUES (?1, ?2, ?4, 0, ?3, 0, 0, ?10, ?9, 3, ?3, ?6, ?6, ?8)
-ON CONFLICT DO UPDATE SET run = 0, interruptions = 0, outcome = 3, attempt = ?3, outcome_attempt = ?3, started = ?6,
+VALUES (?1, ?2, ?4, 0, ?3, 0, 0, ?10, ?9, ?11, ?3, ?6, ?6, ?8)
+ON CONFLICT DO UPDATE SET run = 0, interruptions = 0, outcome = excluded.outcome, attempt = ?3, outcome_attempt = ?3, started = ?6,
 	finished = ?6, sqlstate = '', message = ?8, request = CASE WHEN ?10 THEN ?10 ELSE request END,
 	served = max(served, ?9), {keep_built}
 
