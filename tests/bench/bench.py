@@ -14,13 +14,14 @@ from pathlib import Path
 import building
 import crowds
 import looking
+import partitions
 import refreshing
 import sqlite_file
 import validating
 from kit import ROOT, Bench
 
 BENCHES = {name.removeprefix("bench_"): function
-           for room in (building, crowds, looking, refreshing, sqlite_file, validating)
+           for room in (building, crowds, looking, partitions, refreshing, sqlite_file, validating)
            for name, function in vars(room).items() if name.startswith("bench_")}
 
 
