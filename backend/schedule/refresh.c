@@ -54,6 +54,21 @@ static void judge(const struct backend *b, slot model, const struct ledger_refre
 	}
 }
 
+/*
+ * With the lock. Nothing of a refresh that is being cleared is queued, so that what reads it would not wait
+ * for it: the refresh of a reader goes on to its build phase behind those of what it reads.
+ */
+static bool inputs_are_cleared(const struct backend *b, slot model)
+{
+	size_t n;
+	const struct model_read *reads = models_reads(b->models, model, &n);
+	for (size_t i = 0; i < n; i++)
+		if (reads[i].model != model &&
+		    ledger_refresh(b->ledger, reads[i].model)->phase == REFRESH_CLEAR)
+			return false;
+	return true;
+}
+
 /* With the lock. */
 static bool end_with(struct refresh_step *step, enum refresh_result result, struct error *text,
 		     const char *why)
@@ -89,7 +104,7 @@ static bool next_step(struct backend *b, slot model, struct refresh_step *step, 
 		if (x->broken == f->id)
 			return end_with(step, REFRESH_FAILED, text, x->why_broken ? x->why_broken : "");
 		step->to = REFRESH_BUILD;
-		return x->cleared == f->id;
+		return x->cleared == f->id && inputs_are_cleared(b, model);
 	case REFRESH_BUILD:
 		if (!has_ended(b, model, f))
 			return false;

@@ -225,3 +225,23 @@ def test_a_mount_that_only_looks_sees_it(ready, warehouse, mount, pg):
     others.free()
     assert finish(waiting).returncode == 0
     assert document(b)["last"]["result"] == "done"
+
+
+def test_a_reader_is_built_behind_what_it_reads(project, warehouse, mount, pg):
+    """Whichever of them is cleared first."""
+    make_events(warehouse)
+    add_sessions(project)
+    project.model("daily", "select id, event_time, val from {sessions}", inputs=["sessions"])
+    m = mount(project, now=NOW)
+    m.build("sessions+", "2024-09")
+    others = Blocked(pg, warehouse)
+    warehouse.sql("INSERT INTO an.daily VALUES (-1, NULL, 0)")
+    warehouse.sql("UPDATE an.events SET val = val + 100")
+    os.utime(m / "sessions+" / ".full-refresh")
+    wait_until(lambda: document(m, "daily")["rows_without_event_time"] == 1, what="the reader is cleared")
+    assert warehouse.count("daily", "id = -1") == 0 and document(m, "daily")["phase"] == "clear"
+    others.free()
+    m.sync("sessions+", ".full-refresh")
+    assert warehouse.count("daily", "val >= 100") == 20 == warehouse.count("daily")
+    assert built(warehouse, "daily") == {day: 2 for day in DAYS}
+    assert set(m.states("daily").values()) == {"done", "partial"}
