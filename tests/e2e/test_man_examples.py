@@ -11,6 +11,7 @@ from lib.trouble import FAILS, FINE, add_troubled, set_days
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "man" / "batchfs.5"
 NOW = "2024-09-04T12:00:00"
 MENDED = "# whatever was wrong is mended"
+DELETED = "# somebody deletes the rows of 2024-08-15 from daily"
 
 
 def plain(line):
@@ -47,13 +48,17 @@ def m(project, warehouse, mount):
 
 
 def test_they_type_as_they_stand(m, warehouse):
-    assert len(sessions()) == 7
+    assert len(sessions()) == 8
     for title, lines in sessions().items():
         if MENDED in lines:
             set_days(warehouse, FAILS, "2024-09-03")
         for command, printed in steps(lines):
             if command == MENDED:
                 set_days(warehouse, FINE)
+                continue
+            if command == DELETED:
+                warehouse.sql(f"DELETE FROM {warehouse.relation('daily')} WHERE event_time >= '2024-08-15'"
+                              " AND event_time < '2024-08-16'")
                 continue
             done = shell(m, command)
             # To others than root the mode bits speak first.
