@@ -149,6 +149,8 @@ static void run(struct lane *l, const struct lane_job *job)
 		over = r && ends(r, result, &err);
 	}
 	int recorded = over ? record(worker, &v, result, &err) : 0;
+	/* Somebody else has ended it: the store tells how. */
+	over &= v.state != VALIDATION_CANCELLED;
 	if (recorded) {
 		LOCKED(&b->lock);
 		struct validation_record *r = validation_list_find(&b->runtime[job->model].validations, v.id);

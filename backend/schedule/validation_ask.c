@@ -20,6 +20,8 @@ struct validation_note {
 		*wait; /* who waits until what is asked for is over; NULL: until it is recorded */
 	void (*done)(void *ctx, int result); /* NULL: nobody waits */
 	void *ctx;
+	struct backend_part *parts; /* to be validated; NULL: the list is what is to be recorded */
+	size_t n_parts;
 	struct store_validation *list;
 	size_t n;
 };
@@ -28,6 +30,7 @@ static void note_free(struct validation_note *n)
 {
 	if (!n)
 		return;
+	free(n->parts);
 	free(n->list);
 	validation_wait_free(n->wait);
 	free(n);
@@ -128,18 +131,17 @@ void backend_validate(struct backend *b, const struct backend_part *parts, size_
 	struct validation_note *n = calloc(1, sizeof *n);
 	int r = n ? 0 : -ENOMEM;
 	if (r == 0) {
-		*n = (struct validation_note){.done = done, .ctx = ctx};
+		*n = (struct validation_note){.done = done, .ctx = ctx, .n_parts = n_parts};
+		n->parts = calloc(n_parts + 1, sizeof *n->parts);
 		n->wait = wait ? validation_wait_new(parts, n_parts, done, ctx) : NULL;
-		r = wait && !n->wait ? -ENOMEM : 0;
+		r = !n->parts || (wait && !n->wait) ? -ENOMEM : 0;
 	}
 	if (r == 0) {
+		memcpy(n->parts, parts, n_parts * sizeof *parts);
 		LOCKED(&b->lock);
-		for (size_t i = 0; i < n_parts && r == 0; i++)
-			r = ask_part(b, n, &parts[i]);
-		if (r == 0 && (!b->threads || b->stopping || b->validation_notes_end))
+		if (!b->threads || b->stopping || b->validation_notes_end) {
 			r = -ECANCELED;
-		/* What waits already has to be recorded before: this one is behind it in the queue. */
-		if (r == 0) {
+		} else {
 			STAILQ_INSERT_TAIL(&b->validation_notes, n, link);
 			lane_wake(&b->history_lane);
 			n = NULL;
@@ -148,6 +150,18 @@ void backend_validate(struct backend *b, const struct backend_part *parts, size_
 	if (r < 0)
 		done(ctx, r);
 	note_free(n);
+}
+
+/* What is to be recorded of it: on the lane, because a set of states is looked for batch by batch. */
+static int expand(struct backend *b, struct validation_note *n)
+{
+	int r = 0;
+	for (size_t i = 0; n->parts && i < n->n_parts && r == 0; i++) {
+		/* A lock a part: somebody else may have it between. */
+		LOCKED(&b->lock);
+		r = ask_part(b, n, &n->parts[i]);
+	}
+	return r;
 }
 
 /* With the lock. What lies within the part. */
@@ -244,9 +258,13 @@ static void record(struct lane *l, const struct lane_job *job)
 	struct backend *b = l->b;
 	struct validation_note *n = job->what;
 	struct error err = {0};
-	int r = keep(l, n, &err);
+	int r = expand(b, n);
+	if (r == 0)
+		r = keep(l, n, &err);
+	else
+		error_set(&err, -r, "no memory");
 	if (r < 0) {
-		const struct backend_file file = {.model = n->list[0].model};
+		const struct backend_file file = {.model = n->n ? n->list[0].model : SLOT_NONE};
 		{
 			LOCKED(&b->lock);
 			uncancel(b, n);

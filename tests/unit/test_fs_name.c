@@ -152,7 +152,8 @@ static void test_names_in_a_selection(void **state)
 	assert_spans("2024-09-15--2024-10-02T01", BATCH_MONTH, "2024-09", "2024-11");
 	for (const char *const *bad =
 		     (const char *const[]){".model", ".full-refresh", "2024.sql", "2024-9-", "x", ".new",
-					   "2024.new", ".status.progress", NULL};
+					   "2024.new", ".status.progress", ".validate", ".validate.json",
+					   "2024-09-01.validate.failed", "2024.validate.sql", NULL};
 	     *bad; bad++)
 		assert_int_equal(name_parse_in_selection(*bad, &n), -ENOENT);
 	assert_int_equal(name_parse_in_selection("2024-09--2024-09", &n), -EINVAL);

@@ -43,6 +43,11 @@ static void test_kinds(void **state)
 	check(BATCH_DAY, ".run.progress", NODE_PROGRESS, 4);
 	check(BATCH_DAY, ".failed.progress", NODE_PROGRESS, 7);
 	check(BATCH_DAY, "2024-09-01.failed.progress", NODE_PROGRESS, 17);
+	check(BATCH_DAY, "2024-09-01.validate", NODE_BATCH_VALIDATE, 10);
+	check(BATCH_DAY, "2024-09-01.validate.json", NODE_BATCH_VALIDATE_JSON, 10);
+	check(BATCH_DAY, "2024-09.validate", NODE_RANGE_VALIDATE, 7);
+	check(BATCH_DAY, "2024-09-01--2024-09-03.validate.json", NODE_RANGE_VALIDATE_JSON, 22);
+	check(BATCH_DAY, ".failed.validate", NODE_RANGE_VALIDATE, 7);
 	check(BATCH_DAY, "2024-09.progress", NODE_PROGRESS, 7);
 }
 
