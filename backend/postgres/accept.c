@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/base/count.h"
+#include "backend/note.h"
 #include "backend/postgres/partition.h"
 #include "backend/postgres/session.h"
 #include "backend/postgres/sql.h"
@@ -143,6 +144,13 @@ void describe_target(const struct pg_conn *c, const struct pg_model *m, const st
 		.lookable = !shape->unfit && (pg_id(m) || !m->store->schema),
 		.event_time_type = shape->type,
 		.why_not = shape->why_not};
+	char sizes[sizeof m->other_sizes];
+	{
+		LOCKED(&m->store->lock);
+		memcpy(sizes, m->other_sizes, sizeof sizes);
+	}
+	if (*sizes)
+		add_note(out, NOTE_OTHER_SIZES, sizes);
 	bool led = m->column ? shape->indexed : shape->expressed;
 	if (shape->oid && !led && !shape->why_not.err)
 		add_note(out,

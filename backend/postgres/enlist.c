@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Models get their permanent ids and meet their targets. */
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/base/count.h"
@@ -111,6 +112,12 @@ static size_t drop_doubles(struct enlisting *e, struct id_index *list, size_t n)
 	return kept;
 }
 
+static void set_other_sizes(struct store *s, struct pg_model *m, const char *sizes)
+{
+	LOCKED(&s->lock);
+	snprintf(m->other_sizes, sizeof m->other_sizes, "%s", sizes);
+}
+
 /* r NULL: none has any. */
 static int take_ids(struct enlisting *e, const PGresult *r, struct error *err)
 {
@@ -124,6 +131,7 @@ static int take_ids(struct enlisting *e, const PGresult *r, struct error *err)
 		if (i >= e->n)
 			continue;
 		e->known[i].oid = (uint32_t)pg_int(r, row, 2);
+		set_other_sizes(e->s, e->models[i], pg_text(r, row, 3));
 		list[n++] = (struct id_index){.id = (int)pg_int(r, row, 1),
 					      .index = e->models[i]->index,
 					      .gone = e->models[i]->gone,

@@ -11,7 +11,11 @@ order by 1, 2, 3
 on conflict do nothing
 
 -- name: enlist_find
-select u.n, m.id, coalesce(m.target_oid, 0) from {enlist_keys}
+select u.n, m.id, coalesce(m.target_oid, 0), (
+	select string_agg(o.batch_size, ', ' order by o.batch_size) from batchfs.model o
+	where o.target_schema = u.s and o.target_table = u.t and o.batch_size <> u.b
+	and exists (select from batchfs.state s where s.model = o.id and s.attempt > 0))
+from {enlist_keys}
 join batchfs.model m on m.target_schema = u.s and m.target_table = u.t and m.batch_size = u.b
 
 -- name: enlist_keys

@@ -54,6 +54,7 @@ struct pg_model {
 	char *target; /* "schema"."table" */
 	char *column; /* name of the event_time column, unquoted; NULL: it is an expression */
 	struct sql_template *sql; /* NULL: it cannot be built here, only looked at */
+	char other_sizes[32];	  /* in which its target was built, too. Under store.lock */
 	bool loses_outside;	  /* model_loses_outside() */
 	struct error unbuilt;	  /* the control thread's; err != 0: why it cannot be built, for ever */
 	unsigned busy;		  /* workers that prepare it or meet it. Under store.lock */

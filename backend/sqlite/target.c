@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/note.h"
 #include "backend/sqlite/sql.h"
 #include "backend/sqlite/time_value.h"
 
@@ -124,6 +125,21 @@ static int look_at_marker(sqlite3 *db, const struct model *model, struct target_
 	return target_is_known(db, model, v->table_id, &v->known, err);
 }
 
+static int look_for_other_sizes(sqlite3 *db, const struct model *model, struct target_view *v,
+				struct error *err)
+{
+	auto_stmt *stmt = NULL;
+	int r = db_prepare(db, SQL_MODEL_OTHER_SIZES, &stmt, err);
+	if (r == 0)
+		r = db_bind(stmt, err, "tt", model->relation.identifier,
+			    calendar_size_name(model->batch_size));
+	if (r == 0)
+		r = db_step(stmt, err);
+	if (r == 1)
+		snprintf(v->other_sizes, sizeof v->other_sizes, "%s", db_text(stmt, 0));
+	return r < 0 ? r : 0;
+}
+
 static int look_for_index(sqlite3 *db, const char *table, const char *column, bool *found, struct error *err)
 {
 	auto_stmt *stmt = NULL;
@@ -170,6 +186,8 @@ int target_glance(sqlite3 *db, const struct model *model, bool registered_tables
 {
 	auto_free char *column = bare_column(model->event_time);
 	int r = registered_tables ? look_at_marker(db, model, out, err) : 0;
+	if (r == 0 && registered_tables)
+		r = look_for_other_sizes(db, model, out, err);
 	if (r == 0)
 		r = look_at_table(db, model, out, err);
 	if (r == 0 && out->exists && column)
@@ -242,9 +260,12 @@ void target_answer(const struct target_view *v, struct store_target *out)
 		.strategy = "delete+insert",
 		.why_not = v->why_not,
 	};
+	if (*v->other_sizes)
+		snprintf(out->notes, sizeof out->notes, NOTE_OTHER_SIZES, v->other_sizes);
+	size_t len = strlen(out->notes);
 	if (v->exists && !v->indexed && !v->why_not.err)
 		snprintf(
-			out->notes, sizeof out->notes,
+			out->notes + len, sizeof out->notes - len,
 			"no index of the target leads with its event_time: each batch reads the whole table\n");
 }
 

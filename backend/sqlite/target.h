@@ -20,6 +20,7 @@ struct target_view {
 	int64_t table_id;     /* where registered */
 	char **columns;	      /* where it exists; target_view_fini() frees it */
 	enum time_type type;  /* TIME_UNKNOWN where it does not exist or that cannot be said */
+	char other_sizes[32]; /* in which the table was built, too */
 	bool indexed;	      /* an index leads with event_time */
 	struct error why_not; /* err != 0: this table can never be built into */
 };

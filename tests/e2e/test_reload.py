@@ -132,9 +132,12 @@ def test_another_batch_size(ready, mount):
     rewrite(m, ready)
     shows(m, "sessions", "2024-09")
     assert DAY not in m.states("sessions")
+    notes = m.document("sessions", ".model")["notes"]
+    assert any("in batches of another size (day) is recorded apart" in note for note in notes)
     add(ready, "sessions")
     rewrite(m, ready)
     shows(m, "sessions", DAY)
+    assert not any("another size" in note for note in m.document("sessions", ".model")["notes"])
     assert m.states("sessions")[DAY] == "done"
 
 
