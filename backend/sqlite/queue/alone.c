@@ -43,6 +43,7 @@ static int enlist_model(struct store *s, sqlite3 *db, slot i, struct error *err)
 		struct queue_model *qm = &s->models[i];
 		qm->queue_id = found.queue_id;
 		qm->table_id = found.table_id;
+		qm->looked = found.looked;
 		qm->enlisted = true;
 	}
 	if (s->config.read_only)

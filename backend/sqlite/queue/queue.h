@@ -58,6 +58,7 @@ struct queue_model {
 	bool astray; /* the control thread's: and another one has taken over its target; what was reported is
 			void */
 	bool enlisted;
+	bool looked; /* of a table that is elsewhere: queue_adopt() has recorded what it holds */
 	int64_t queue_id; /* its permanent id; 0: none (read-only) */
 	int64_t table_id; /* what its batches are rows of */
 	bool is_void;	  /* the table that is there is another one: nothing that is recorded counts */
@@ -185,6 +186,21 @@ int64_t fresh_id(void);
 /* sweep.c: invariant 3, for one model; inside a transaction. mine: an owner that is alive, 0: nobody is. */
 int queue_sweep(struct store *s, sqlite3 *db, const struct done_rows *done, slot model, int64_t mine,
 		struct error *err);
+
+/*
+ * adopt.c: records what a look at a table that is elsewhere has found, and reports what that changes, as
+ * builder.look does. `db` is a connection of the caller's, outside of a transaction. found: the batches whose
+ * windows hold rows, ascending; `there`: the table exists; began: when it was looked at. A batch that was
+ * built with an unknown number of rows may hold none: only with the table does it go.
+ */
+struct queue_found {
+	const ordinal *batches;
+	size_t n;
+	bool there;
+	int64_t began; /* us */
+};
+int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind, const struct queue_found *found,
+		const struct store_sink *sink, struct error *err);
 
 /* load.c: everything recorded, requests and freezes before states. db NULL: there is no queue. */
 int queue_load(struct store *s, sqlite3 *db, const struct done_rows *done, const struct store_sink *sink,

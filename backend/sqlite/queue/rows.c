@@ -75,7 +75,8 @@ void tried_read(sqlite3_stmt *stmt, struct tried_row *row)
 		.rows_deleted = known_count(stmt, 17),
 		.rows_inserted = known_count(stmt, 18),
 		.rows_outside = known_count(stmt, 19),
-		.damaged = misfit(stmt, "iiiiiiiiiiiiittitccc"),
+		.adopted = sqlite3_column_int(stmt, 20) != 0,
+		.damaged = misfit(stmt, "iiiiiiiiiiiiittitccci"),
 	};
 	if (row->damaged)
 		return;
@@ -129,7 +130,7 @@ static void put_tried(struct batch_row *out, const struct done_row *done, const 
 	if (tried->built > st->built) {
 		st->built = tried->built;
 		st->code = tried->code;
-		st->adopted = false;
+		st->adopted = tried->adopted;
 	}
 	if (st->run == ROW_RUNNING)
 		st->started = tried->running_since;

@@ -24,6 +24,7 @@ struct tried_row {
 	int64_t built; /* 0: none */
 	const char *code;
 	int64_t rows_deleted, rows_inserted, rows_outside; /* -1: not known */
+	bool adopted; /* somebody else's */
 };
 
 /* A higher one cannot be raised any more. */

@@ -3,7 +3,8 @@
 
 -- name: tried_columns
 start, table_id, run, attempt, running_since, owner, request, served, interruptions, outcome, outcome_attempt,
-started, finished, sqlstate, message, built, code, rows_deleted, rows_inserted, rows_outside
+started, finished, sqlstate, message, built, code, rows_deleted, rows_inserted, rows_outside,
+adopted
 
 -- name: tried_one
 SELECT {tried_columns} FROM state WHERE model = ? AND start = ?

@@ -81,6 +81,11 @@ ALTER TABLE answer ADD COLUMN outcome INTEGER NOT NULL DEFAULT 3;
 ALTER TABLE request ADD COLUMN orphan_since INTEGER;
 CREATE INDEX request_orphans ON request(model, code) WHERE orphan_since IS NOT NULL;
 
+-- name: queue_version_9
+-- Of a table that is elsewhere: whether it was looked at (model), and which batches somebody else has built.
+ALTER TABLE model ADD COLUMN looked INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE state ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
+
 -- name: mount_put
 -- Whose commits count: who finds another number here is not the mount that writes any more.
 INSERT INTO batchfs_meta VALUES ('mount', ?) ON CONFLICT DO UPDATE SET value = excluded.value
@@ -89,7 +94,7 @@ INSERT INTO batchfs_meta VALUES ('mount', ?) ON CONFLICT DO UPDATE SET value = e
 SELECT 1 FROM batchfs_meta WHERE key = 'mount' AND value = ?
 
 -- name: model_find
-SELECT id, table_id FROM model WHERE target_table = ? AND batch_size = ?
+SELECT id, table_id, looked FROM model WHERE target_table = ? AND batch_size = ?
 
 -- name: model_add
 INSERT INTO model (target_table, batch_size, seq, table_id) VALUES (?, ?, ?, ?)

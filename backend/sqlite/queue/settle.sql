@@ -14,7 +14,7 @@ built = CASE WHEN table_id = ?4 THEN built ELSE 0 END, table_id = ?4
 
 -- name: settle_done
 UPDATE state SET run = 0, interruptions = 0, outcome = 1, outcome_attempt = attempt, started = ?5, finished = ?6,
-	sqlstate = '', message = '', rows_deleted = ?11, rows_inserted = ?12, rows_outside = ?13, built = ?6, code = ?14,
+	sqlstate = '', message = '', rows_deleted = ?11, rows_inserted = ?12, rows_outside = ?13, built = ?6, code = ?14, adopted = 0,
 	table_id = ?4 {here}
 
 -- name: settle_failed
