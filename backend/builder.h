@@ -133,7 +133,7 @@ struct builder_ops {
 	 * have no event_time. What lies before the first batch and was built when `begin` was earlier stays.
 	 * Readers and writers of other rows wait for nothing. -ESTALE: the refresh is not in that phase any
 	 * more, and nothing was deleted. -EBUSY: another mount is at it, or somebody is in the way; later.
-	 * Never called with read_only.
+	 * Never called with read_only. NULL: the engine's no_refresh says why.
 	 */
 	int (*clear)(struct worker *w, struct clear_step *step, struct error *err);
 

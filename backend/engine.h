@@ -15,7 +15,16 @@
 struct engine_layer;
 
 /* The options of the command line that only some engines understand: a bit each. */
-enum engine_option { ENGINE_SERVICE = 1, ENGINE_ROLE = 2, ENGINE_DATABASE = 4 };
+enum engine_option {
+	ENGINE_SERVICE = 1,
+	ENGINE_ROLE = 2,
+	ENGINE_DATABASE = 4,
+	ENGINE_PROJECT = 8,
+	ENGINE_PROFILES = 16,
+	ENGINE_TARGET = 32,
+	ENGINE_DBT = 64,
+	ENGINE_CHUNK = 128,
+};
 
 struct engine {
 	const char *name; /* as `-o engine=` and the manifest's adapter_type have it */
@@ -24,10 +33,13 @@ struct engine {
 	uint64_t supports; /* the kinds of need that it builds models with: SUPPORTS() of verdict.h */
 	unsigned takes,
 		needs; /* enum engine_option: what it understands; of that, what it cannot do without */
-	const char *given_by; /* how its warehouse is given, for a person: "database=FILE" */
-	unsigned max_jobs;    /* how many batches it can build side by side; 0: as many as are asked for */
+	const char *given_by;  /* how its warehouse is given, for a person: "database=FILE" */
+	unsigned max_jobs;     /* how many batches it can build side by side; 0: as many as are asked for */
+	unsigned jobs_default; /* 0: as for every engine */
+	bool asked_looks;      /* a look costs so much that the clock asks for none, unless look= says so */
 	/* Its builder's rows are where the store is not: what it has built is settled (SETTLE_DONE). */
 	bool settles_done;
+	const char *no_refresh; /* why its builder does no full refresh; NULL: it does */
 	/* Two runs of one model never go side by side. */
 	bool model_alone;
 	/* A run takes so long (us), as far as a batch's time is known; 0: as short as makes a claim cheap. */
@@ -40,7 +52,7 @@ struct engine {
 	const struct engine_layer *layer; /* of a test, in front of both tables; NULL: none */
 };
 
-extern const struct engine engine_postgres, engine_sqlite;
+extern const struct engine engine_postgres, engine_sqlite, engine_dbt;
 
 /* The ops that a layer can stand in front of. */
 enum engine_op {

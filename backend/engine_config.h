@@ -13,7 +13,10 @@ struct engine_config {
 	const struct clock *clock;
 	const char *service;  /* postgres: libpq service name; NULL: PG* variables */
 	const char *role;     /* postgres: SET ROLE; NULL: as connected */
-	const char *database; /* sqlite: the file */
+	const char *database; /* sqlite: the file. dbt: of the states; NULL: one in the user's state directory */
+	/* dbt: the project's directory, that of its profiles (NULL: as dbt finds it), the target in there
+	 * (NULL: the profile's), the command. */
+	const char *project, *profiles, *target, *dbt;
 	int timeout_s;	      /* how long a connect or a request may take */
 	bool read_only;	      /* -o ro: writes nothing at all to the warehouse */
 };

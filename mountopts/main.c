@@ -3,6 +3,6 @@
 
 int main(int argc, char **argv)
 {
-	static const struct engine *const engines[] = {&engine_postgres, &engine_sqlite, NULL};
+	static const struct engine *const engines[] = {&engine_postgres, &engine_sqlite, &engine_dbt, NULL};
 	return batchfs_main(argc, argv, engines);
 }

@@ -134,7 +134,7 @@ int options_parse(int argc, char *const *argv, const struct engine *const *engin
 	*o = (struct options){
 		.timeout_s = TIMEOUT_DEFAULT_S,
 		.drain_s = DRAIN_DEFAULT_S,
-		.look_s = LOOK_DEFAULT_S,
+		.look_s = -1,
 		.history = HISTORY_DEFAULT,
 		.uid = -1,
 		.gid = -1,
@@ -165,7 +165,8 @@ int options_parse(int argc, char *const *argv, const struct engine *const *engin
 
 void options_fini(struct options *o)
 {
-	char *owned[] = {o->manifest, o->mountpoint, o->engine, o->service, o->role, o->database, o->fsname};
+	char *owned[] = {o->manifest, o->mountpoint, o->engine, o->service, o->role,  o->database,
+			 o->project,  o->profiles,   o->target, o->dbt,	    o->fsname};
 	for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
 		free(owned[i]);
 	strbuf_fini(&o->kernel);
@@ -190,7 +191,9 @@ int options_engine(const struct options *o, const struct engine *const *engines,
 int options_settle(struct options *o, const struct engine *engine, struct error *err)
 {
 	for (const struct option_rule *r = option_rules; r->name; r++) {
-		bool given = r->engine && *(char **)((char *)o + r->offset);
+		const void *field = (char *)o + r->offset;
+		bool given = r->engine && (r->kind == OPTION_NUMBER ? *(const long *)field != 0
+								    : *(char *const *)field != NULL);
 		if (given && !(engine->takes & r->engine))
 			return error_set(err, EINVAL,
 					 "%s: engine %s has no use for it; its warehouse is given by %s",
@@ -203,7 +206,10 @@ int options_settle(struct options *o, const struct engine *engine, struct error 
 		return error_set(err, EINVAL, "jobs=%ld: engine %s runs at most %u", o->jobs, engine->name,
 				 engine->max_jobs);
 	if (!o->jobs)
-		o->jobs = engine->max_jobs && engine->max_jobs < JOBS_DEFAULT ? (long)engine->max_jobs
-									      : JOBS_DEFAULT;
+		o->jobs = engine->jobs_default					? (long)engine->jobs_default
+			  : engine->max_jobs && engine->max_jobs < JOBS_DEFAULT ? (long)engine->max_jobs
+										: JOBS_DEFAULT;
+	if (o->look_s < 0)
+		o->look_s = engine->asked_looks ? 0 : LOOK_DEFAULT_S;
 	return 0;
 }

@@ -29,10 +29,12 @@ struct options {
 	char *manifest, *mountpoint;
 	char *engine;			 /* NULL: from the manifest's adapter_type */
 	char *service, *role, *database; /* NULL: not given */
-	char *fsname;			 /* what mount(8) shows as the device; NULL: the manifest */
-	long jobs;			 /* 0: not given */
+	char *project, *profiles, *target, *dbt;
+	long chunk;   /* 0: not given */
+	char *fsname; /* what mount(8) shows as the device; NULL: the manifest */
+	long jobs;    /* 0: not given */
 	long timeout_s, drain_s;
-	long look_s;  /* how often tables are looked at; 0: only when somebody asks */
+	long look_s;  /* how often tables are looked at; 0: only when somebody asks; -1: not given */
 	long history; /* how many attempts of a model are kept */
 	bool read_only, sync, protect, allow_other;
 	long uid, gid, umask; /* -1: not given */

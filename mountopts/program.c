@@ -101,12 +101,23 @@ static int make_absolute(char **path, struct error *err)
 	return 0;
 }
 
+static int make_paths_absolute(struct options *o, struct error *err)
+{
+	char **const paths[] = {&o->database, &o->manifest, &o->project, &o->profiles};
+	int rc = 0;
+	for (size_t i = 0; !rc && i < sizeof paths / sizeof *paths; i++)
+		rc = make_absolute(paths[i], err);
+	/* A command without a slash is looked for in PATH. */
+	if (!rc && o->dbt && strchr(o->dbt, '/'))
+		rc = make_absolute(&o->dbt, err);
+	return rc;
+}
+
 /* Does all that needs no warehouse, while messages still reach the person who typed the command. */
 static int prepare(struct program *p, const struct engine *const *engines)
 {
 	struct error err = {0};
-	if (launch_guard_stdio(&err) || make_absolute(&p->o.database, &err) ||
-	    make_absolute(&p->o.manifest, &err))
+	if (launch_guard_stdio(&err) || make_paths_absolute(&p->o, &err))
 		return fail(EXIT_INTERNAL, &err);
 	p->log.level = p->o.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 	if (p->o.now_given)
@@ -130,6 +141,11 @@ static int open_warehouse(struct program *p, struct error *err)
 		.service = p->o.service,
 		.role = p->o.role,
 		.database = p->o.database,
+		.project = p->o.project,
+		.profiles = p->o.profiles,
+		.target = p->o.target,
+		.dbt = p->o.dbt ? p->o.dbt : "dbt",
+		.chunk = (int)p->o.chunk,
 		.timeout_s = (int)p->o.timeout_s,
 		.jobs = (int)p->o.jobs,
 		.drain_s = (int)p->o.drain_s,

@@ -71,6 +71,8 @@ int builder_clear(struct open_worker *w, struct clear_step *step, struct error *
 	struct engine_call call;
 	if (w->store->read_only)
 		return broken_contract(w->store->log, err, "clear of a store that is read only");
+	if (w->store->engine->no_refresh)
+		return broken_contract(w->store->log, err, "clear where there is no full refresh");
 	int r = builder_enter(w, &call, OP_CLEAR, err);
 	call_about(&call, "of model %d, refresh %lld", step->model, (long long)step->id);
 	if (r == 0)

@@ -67,6 +67,10 @@ static struct backend *backend_new(const struct backend_config *config)
 						  .service = config->service,
 						  .role = config->role,
 						  .database = config->database,
+						  .project = config->project,
+						  .profiles = config->profiles,
+						  .target = config->target,
+						  .dbt = config->dbt,
 						  .timeout_s = config->timeout_s,
 						  .read_only = config->read_only};
 	b->since = clock_now_us(config->clock);

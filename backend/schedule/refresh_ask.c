@@ -68,10 +68,18 @@ static void check_busy(const struct backend *b, const struct backend_part *p, st
 		refresh_busy(why, facts_of(b, p->model), &by);
 }
 
+/* With the lock. Behind what protects the model, which whoever builds it has to respect. */
+static void check_engine(const struct backend *b, const struct backend_part *p, struct error *why)
+{
+	if (b->config.engine->no_refresh)
+		error_set(why, EOPNOTSUPP, "%s", b->config.engine->no_refresh);
+}
+
 int refresh_refused(struct backend *b, const struct backend_request *r)
 {
 	/* The first one that refuses any of the models decides for all of them. */
-	static check_fn *const checks[] = {check_model, check_protected, check_frozen, check_busy};
+	static check_fn *const checks[] = {check_model, check_protected, check_engine, check_frozen,
+					   check_busy};
 	struct error why = {0};
 	const struct backend_part *p = r->parts;
 	if (b->config.read_only)

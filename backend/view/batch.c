@@ -23,6 +23,9 @@ int batch_view(const struct snapshot *v, slot model, ordinal batch, struct batch
 	ledger_info(v->ledger, model, batch, &out->info);
 	if (out->info.state == BATCH_DONE)
 		out->info.state = plan_state(v->ledger, v->models, model, batch);
+	/* A builder that is elsewhere does not tell of rows that it has left out. */
+	if (v->config->engine->settles_done)
+		out->info.rows_outside = -1;
 	causes_of(&out->causes, model, batch, out->info.state);
 	bool built_here = out->info.built && !out->info.adopted;
 	bool builds = built_here || !snapshot_model(v, model).why_not;

@@ -46,7 +46,7 @@ def test_help_and_version(binary):
 @pytest.mark.parametrize("args, words", [
     ([], "MANIFEST is missing"),
     (["target"], "MOUNTPOINT is missing"),
-    (["target", "mnt", "-o", "engine=dbt"], "engine=dbt: one of postgres, sqlite"),
+    (["target", "mnt", "-o", "engine=duckdb"], "engine=duckdb: one of postgres, sqlite, dbt"),
     (["target", "mnt", "-o", "jobs=none"], "jobs=none: a whole number from 1"),
     (["target", "mnt", "-o", "colour=red"], "colour: unknown option"),
 ])

@@ -19,6 +19,12 @@ static const struct engine small = {.name = "sqlite",
 				    .needs = ENGINE_DATABASE,
 				    .given_by = "database=FILE",
 				    .max_jobs = 1};
+static const struct engine other = {.name = "dbt",
+				    .takes = ENGINE_PROJECT | ENGINE_CHUNK,
+				    .needs = ENGINE_PROJECT,
+				    .given_by = "project=DIR",
+				    .jobs_default = 3,
+				    .asked_looks = true};
 static const struct engine *const engines[] = {&big, &small, NULL};
 
 static int parse(struct options *o, struct error *err, const char *argv0, const char *const *rest)
@@ -285,6 +291,29 @@ static void test_what_fits_the_engine(void **state)
 	does_not_settle("database=/x,role=w", &small, "role");
 	does_not_settle("database=/x", &big, "database: engine postgres has no use for it");
 	does_not_settle("database=/x", &big, "given by service=NAME");
+	settles("project=/p,chunk=5", &other, 3);
+	settles("project=/p,jobs=2", &other, 2);
+	does_not_settle("service=w,chunk=5", &big, "chunk: engine postgres has no use for it");
+}
+
+/* Where a look is expensive it is taken when asked for, unless look= says otherwise. */
+static void test_how_often_is_looked(void **state)
+{
+	const struct {
+		const char *list;
+		const struct engine *engine;
+		long look_s;
+	} all[] = {{"ro", &big, 60},
+		   {"look=0", &big, 0},
+		   {"project=/p", &other, 0},
+		   {"project=/p,look=9", &other, 9}};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct options o;
+		assert_int_equal(parse(&o, NULL, "batchfs", ARGS("target", "/mnt", "-o", all[i].list)), 0);
+		assert_int_equal(options_settle(&o, all[i].engine, NULL), 0);
+		assert_int_equal(o.look_s, all[i].look_s);
+		options_fini(&o);
+	}
 }
 
 static void test_help_names_every_option(void **state)
@@ -347,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_called_by_mount),
 		cmocka_unit_test(test_engine_choice),
 		cmocka_unit_test(test_what_fits_the_engine),
+		cmocka_unit_test(test_how_often_is_looked),
 		cmocka_unit_test(test_help_names_every_option),
 		cmocka_unit_test(test_mountinfo),
 		cmocka_unit_test(test_flock_lines),

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-PACKAGES = ("dbt-core==1.11.*", "dbt-postgres")
+PACKAGES = ("dbt-core==1.11.*", "dbt-postgres", "dbt-duckdb")
 
 
 class NoDbt(Exception):
@@ -20,9 +20,10 @@ def make_venv():
     place = Path(os.environ.get("BATCHFS_VENV_DIR") or ROOT / "build" / "venv-dbt").resolve()
     python, mark = place / "bin" / "python", place / "complete"
     place.parent.mkdir(parents=True, exist_ok=True)
+    wanted = " ".join(PACKAGES)
     with open(f"{place}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if mark.exists():
+        if mark.exists() and mark.read_text() == wanted:
             return python
         shutil.rmtree(place, ignore_errors=True)
         for command in (["/usr/bin/python3", "-m", "venv", str(place)],
@@ -30,7 +31,7 @@ def make_venv():
             made = subprocess.run(command, capture_output=True, text=True, check=False)
             if made.returncode:
                 raise NoDbt(f"virtual environment with dbt: {' '.join(command)}: {made.stderr[-500:]}")
-        mark.touch()
+        mark.write_text(wanted)
     return python
 
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What run_results.json says of a chunk. */
+#ifndef BATCHFS_DBT_RESULTS_H
+#define BATCHFS_DBT_RESULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/manifest.h"
+
+struct results {
+	bool found; /* the file is there, whole, of this very invocation, and has the model */
+	uint32_t successful, failed; /* bit i: first + i. dbt calls failed what it has skipped, too */
+	char message[512];	     /* the model's; "": none */
+};
+
+/* Reads the file of the invocation; count: at most 32. Anything that is not as it should be: nothing is
+ * found. */
+void results_read(const char *path, const char *invocation, const struct model *m, ordinal first,
+		  uint32_t count, struct results *out);
+
+#endif

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""engine=dbt with real dbt: DuckDB, which one process at a time may open, and PostgreSQL."""
+import errno
+import json
+import os
+import subprocess
+
+import pytest
+
+from lib.wait import wait_until
+
+NOW = "2024-09-06T12:00"
+EVENTS = """{{ config(materialized='table', event_time='event_time') }}
+select timestamp '2024-09-01 00:00:00' + i * interval '6 hours' as event_time, i as id from %s
+"""
+SESSIONS = """{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='event_time',
+    batch_size='day', begin='2024-09-01', unique_key=%s) }}
+select event_time, id, cast(case when id in (%s) then 'bad' else '1' end as integer) as x,
+    {%% if is_incremental() %%} 'later' {%% else %%} 'first' {%% endif %%} as run from {{ ref('events') }}
+"""
+
+
+class Place:
+    """A dbt project with two models, built by the dbt of a virtual environment."""
+
+    def __init__(self, path, bin_dir, output, series, key):
+        self.path, self.dbt, self.key = path, bin_dir / "dbt", key
+        (path / "models").mkdir(parents=True)
+        (path / "dbt_project.yml").write_text("name: shop\nversion: '1.0'\nprofile: shop\n"
+                                              "flags: {send_anonymous_usage_stats: false}\n")
+        (path / "profiles.yml").write_text(json.dumps({"shop": {"target": "dev", "outputs": {"dev": output}}}))
+        (path / "models" / "events.sql").write_text(EVENTS % series)
+        self.sessions()
+
+    def sessions(self, *bad):
+        """The model fails for these ids; as in every project, it is compiled afterwards."""
+        (self.path / "models" / "sessions.sql").write_text(SESSIONS % (self.key, ", ".join(map(str, bad)) or -1))
+
+    def __call__(self, *words):
+        subprocess.run([self.dbt, "-q", *words], cwd=self.path, check=True, capture_output=True)
+
+    def options(self):
+        return ["engine=dbt", f"project={self.path}", f"dbt={self.dbt}", f"database={self.path.parent}/states.db"]
+
+    def env(self):
+        return {}
+
+    # What a mount asks of a project.
+    @property
+    def warehouse(self):
+        return self
+
+    def write(self):
+        return self.path / "target"
+
+
+@pytest.fixture
+def engine():
+    return "dbt"
+
+
+@pytest.fixture
+def duckdb(dbt_python, tmp_path):
+    file = tmp_path / "shop.duckdb"
+    place = Place(tmp_path / "shop", dbt_python.parent, {"type": "duckdb", "path": str(file), "threads": 2},
+                  "range(0, 24) t(i)", "none")
+
+    def sql(query):
+        """By another process, which may write: DuckDB lets none in while a dbt has the file."""
+        code = f"import duckdb, json; print(json.dumps(duckdb.connect({str(file)!r}).execute({query!r}).fetchall(), default=str))"
+        done = subprocess.run([dbt_python, "-c", code], capture_output=True, text=True, check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else done.stderr
+
+    place.sql = sql
+    place("run", "--select", "events")
+    place("compile")
+    return place
+
+
+def looked_at(m):
+    wait_until(lambda: "unknown" not in m.states("sessions").values(), what="the table was looked at")
+
+
+def failing(m, *names):
+    with pytest.raises(OSError) as e:
+        m.build(*names)
+    return e.value.errno
+
+
+COUNTS = "select strftime(event_time, '%Y-%m-%d') d, count(*) from sessions group by 1 order by 1"
+
+
+def test_break_a_day_and_mend_it(mount, duckdb):
+    """What the README says."""
+    duckdb("run", "--select", "sessions", "--event-time-start", "2024-09-01", "--event-time-end", "2024-09-03")
+    duckdb("compile")
+    m = mount(duckdb, now=NOW)
+    looked_at(m)
+    days = [f"2024-09-0{d}" for d in range(1, 7)]
+    assert list(m.states("sessions").values()) == ["done", "done", "pending", "pending", "pending", "pending"]
+    assert m.document("sessions", "2024-09-01")["adopted"] is True
+    duckdb.sessions(13)
+    duckdb("compile")
+    assert failing(m, "sessions", ".run") == errno.EIO
+    states = m.states("sessions")
+    assert [states[d] for d in days] == ["done", "done", "done", "failed", "done", "partial"]
+    assert "Could not convert string 'bad'" in m.document("sessions", "2024-09-04")["error"]["message"]
+    # Nothing holds the file: the one that asks may write.
+    assert wait_until(lambda: isinstance(r := duckdb.sql(COUNTS), list) and r, what="the file is free") == [
+        [d, 4] for d in days if d != "2024-09-04"]
+    duckdb.sessions()
+    duckdb("compile")
+    m.build("sessions", ".failed")
+    assert m.states("sessions")["2024-09-04"] == "done"
+    assert duckdb.sql(COUNTS) == [[d, 4] for d in days]
+    assert not (duckdb.path / "logs" / "batchfs").exists()
+    assert (duckdb.path.parent / "states.db-dbt" / "0" / "target" / "run_results.json").exists()
+
+
+def test_kill_resumes_what_was_queued(mount, duckdb):
+    m = mount(duckdb, "chunk=2", now=NOW)
+    looked_at(m)
+    os.utime(m / "sessions" / "2024-09")
+    wait_until(lambda: "done" in m.states("sessions").values(), what="something is built")
+    m.kill()
+    m.start()
+    m.sync("sessions", "2024-09")
+    assert set(m.states("sessions").values()) == {"done", "partial"}
+    assert duckdb.sql(COUNTS) == [[f"2024-09-0{d}", 4] for d in range(1, 7)]
+
+
+def test_a_file_that_another_holds(mount, duckdb, dbt_python):
+    """It fails in passing, and is tried again."""
+    m = mount(duckdb, now=NOW)
+    m.build("sessions", "2024-09-02")
+    code = f"import duckdb, sys; c = duckdb.connect({str(duckdb.path.parent / 'shop.duckdb')!r}); print(1, flush=True); sys.stdin.read()"
+    with subprocess.Popen([dbt_python, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        os.utime(m / "sessions" / "2024-09-01")
+        wait_until(lambda: "Could not set lock" in (m / "sessions" / ".history").read_text(), what="it was in the way")
+        holder.stdin.close()
+    m.sync("sessions", "2024-09-01")
+    assert m.states("sessions")["2024-09-01"] == "done"
+
+
+def test_the_resident_one_dies(mount, duckdb):
+    m = mount(duckdb, now=NOW)
+    m.build("sessions", "2024-09-01")
+    lock = duckdb.path.parent / "states.db-dbt"
+    for place in lock.iterdir():
+        try:
+            os.kill(int((place / "lock").read_text()), 9)
+        except ProcessLookupError:
+            pass  # of the look, which is over
+    m.build("sessions", "2024-09-02")
+    assert duckdb.sql(COUNTS) == [["2024-09-01", 4], ["2024-09-02", 4]]
+
+
+@pytest.mark.parametrize("engine", ("postgres",))
+def test_postgres_through_dbt(mount, dbt_python, make_warehouse, tmp_path, engine):
+    warehouse = make_warehouse(engine)
+    warehouse.sql("CREATE SCHEMA IF NOT EXISTS an")
+    output = {"type": "postgres", "host": str(warehouse.pg.home), "port": 5432, "user": "postgres", "password": "",
+              "dbname": "warehouse", "schema": "an", "threads": 2}
+    place = Place(tmp_path / "shop", dbt_python.parent, output, "generate_series(0, 23) t(i)", "'id'")
+    place("run", "--select", "events")
+    place("compile")
+    m = mount(place, now=NOW)
+    m.build("sessions", "2024-09")
+    assert warehouse.sql("select event_time::date::text, count(*) from an.sessions group by 1 order by 1") == [
+        (f"2024-09-0{d}", 4) for d in range(1, 7)]
+    assert m.document("sessions", "2024-09-02")["rows_inserted"] == 4
+    # It asks at run time, and is built all the same.
+    assert m.document("sessions", ".model")["runnable"] is True
+    assert warehouse.sql("select distinct run from an.sessions where id = 20") == [("later",)]
