@@ -100,6 +100,12 @@ static int by_batch(const void *a, const void *b)
 	return (int)x->kind - (int)y->kind;
 }
 
+/* Of the table as a whole: what lies in no batch is told of the whole alone, a wrong query of every part. */
+static bool is_of_all(const struct composing *c, const struct problem *p, size_t record)
+{
+	return record == c->base && (c->whole || p->kind == PROBLEM_EXPECT);
+}
+
 static int collect(const struct composing *c, struct validation_part *out)
 {
 	size_t most = 0;
@@ -112,7 +118,7 @@ static int collect(const struct composing *c, struct validation_part *out)
 		const struct validation_record *r = c->l->list[i];
 		for (size_t k = 0; k < r->findings.n; k++) {
 			const struct problem *p = &r->findings.list[k];
-			bool in = p->of_table ? i == c->base
+			bool in = p->of_table ? is_of_all(c, p, i)
 					      : p->batch >= c->part.first && p->batch < c->part.end &&
 							owner(c, p->batch) == r;
 			if (in)

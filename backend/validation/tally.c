@@ -160,8 +160,9 @@ static void put_table(struct tally *t, struct strbuf *out)
 	if (t->whole && t->outside) {
 		calendar_format_date(t->outside_first, first);
 		calendar_format_date(t->outside_last, last);
-		strbuf_printf(&detail, "%s before begin or behind the window that is open now, from %s to %s",
-			      count_of((uint64_t)t->outside, "row lies", "rows lie").text, first, last);
+		strbuf_printf(&detail, "%s before begin or behind the window that is open now, ",
+			      count_of((uint64_t)t->outside, "row lies", "rows lie").text);
+		strbuf_printf(&detail, strcmp(first, last) == 0 ? "on %s" : "from %s to %s", first, last);
 		p.kind = PROBLEM_OUTSIDE;
 		p.rows = t->outside;
 		p.detail = detail.str;

@@ -264,6 +264,33 @@ static void a_part_shows_what_was_found_last(void **state)
 	validation_list_fini(&l);
 }
 
+static void what_lies_in_no_batch_is_told_of_the_whole(void **state)
+{
+	struct validation_list l = {.n = 0};
+	struct validation_part p;
+	const struct store_validation v = {
+		.id = 1,
+		.batches = VALIDATION_WHOLE,
+		.state = VALIDATION_DONE,
+		.at = at(4),
+		.looked = {day(0), day(5)},
+		.found = 2,
+		.findings = "outside\t-9223372036854775808\t1\t-1\t-1\t-1\tx\n"
+			    "expect\t-9223372036854775808\t-1\t-1\t-1\t-1\tit is wrong\n",
+		.message = ""};
+	assert_int_equal(validation_list_put(&l, BATCH_DAY, &v), 0);
+	for (int whole = 0; whole < 2; whole++) {
+		struct ordinal_range part = {day(0), day(whole ? 5 : 2)};
+		assert_int_equal(validation_compose(&l, BATCH_DAY, part, whole, &p), 0);
+		assert_true(p.covered);
+		assert_int_equal(p.n, whole ? 2 : 1);
+		assert_int_equal(p.found, p.n);
+		assert_int_equal(p.list[p.n - 1]->kind, PROBLEM_EXPECT);
+		validation_part_fini(&p);
+	}
+	validation_list_fini(&l);
+}
+
 static void gaps_are_counted_in_parts(void **state)
 {
 	struct validation_list l = {.n = 0};
@@ -349,6 +376,7 @@ int main(void)
 		cmocka_unit_test(what_is_expected),
 		cmocka_unit_test(findings_are_bounded_and_clean),
 		cmocka_unit_test(a_part_shows_what_was_found_last),
+		cmocka_unit_test(what_lies_in_no_batch_is_told_of_the_whole),
 		cmocka_unit_test(gaps_are_counted_in_parts),
 		cmocka_unit_test(what_is_kept_is_bounded),
 		cmocka_unit_test(what_does_not_end_well_leaves_the_former_report),
