@@ -167,6 +167,70 @@ static void tell(struct backend *b, const struct taking *t)
 		changed(b, models[i], backend_existing(b, models[i]));
 }
 
+/* A slot that the store has never had cannot be gone for it: its model was in a manifest that did not come
+ * into force. Such a one is met first. */
+static int enlist(struct backend *b, const struct model *const *facts, struct store_target *targets, slot n,
+		  struct error *err)
+{
+	auto_free const struct model **all = calloc((size_t)n + 1, sizeof *all);
+	bool unmet = false;
+	int r = all ? 0 : error_set(err, ENOMEM, "no memory for models");
+	for (slot s = 0; r == 0 && s < n; s++) {
+		LOCKED(&b->lock);
+		bool never = !facts[s] && s >= b->enlisted;
+		all[s] = never ? facts_of(b, s) : facts[s];
+		unmet |= never;
+	}
+	if (r == 0 && unmet)
+		r = store_enlist(b->store, all, targets, (size_t)n, err);
+	if (r == 0)
+		r = store_enlist(b->store, facts, targets, (size_t)n, err);
+	if (r == 0)
+		b->enlisted = n;
+	return r;
+}
+
+/* What the store and the ledger were told of a manifest that does not come into force is taken back: what is
+ * asked for and built goes by the one that is. */
+static int restore(struct backend *b, struct error *err)
+{
+	slot n = models_end(b->models);
+	auto_free const struct model **facts = calloc((size_t)n + 1, sizeof *facts);
+	auto_free struct store_target *targets = calloc((size_t)n + 1, sizeof *targets);
+	if (!facts || !targets)
+		return error_set(err, ENOMEM, "no memory for models");
+	{
+		LOCKED(&b->lock);
+		for (slot s = 0; s < n; s++)
+			facts[s] = models_gone(b->models, s) ? NULL : facts_of(b, s);
+	}
+	int r = enlist(b, facts, targets, n, err);
+	b->torn = r < 0;
+	return r;
+}
+
+/* The take-over has failed after the store was told. Of the ledger nothing is left that is not of the
+ * manifest in force; until the store is as before, too, nothing is claimed. */
+static void abandon(struct backend *b, const struct taking *t, bool told)
+{
+	struct error ignored = {0};
+	{
+		LOCKED(&b->lock);
+		models_abandon(b->models);
+		for (slot s = 0; told && s < t->n; s++) {
+			if (!t->facts[s] || models_gone(b->models, s))
+				continue;
+			ledger_adapt(b->ledger, s, facts_of(b, s));
+			/* What is asked for until then is recorded with the code that is not in force. */
+			if (!b->config.read_only && strcmp(t->facts[s]->code, facts_of(b, s)->code) != 0)
+				orphans_recode(b, s, t->facts[s]->code);
+		}
+		told &= models_count(b->models) > 0;
+	}
+	if (told)
+		restore(b, &ignored);
+}
+
 int catalog_take_over(struct backend *b, struct catalog *catalog, struct error *err)
 {
 	struct taking t = {0};
@@ -174,21 +238,21 @@ int catalog_take_over(struct backend *b, struct catalog *catalog, struct error *
 	int r = prepare(b, &t, catalog, err);
 	bool prepared = r == 0;
 	if (r == 0)
-		r = store_enlist(b->store, t.facts, t.targets, (size_t)t.n, err);
+		r = enlist(b, t.facts, t.targets, t.n, err);
+	bool told = prepared && r == 0;
 	if (r == 0)
 		r = adapt(b, &t, err);
 	if (r == 0)
 		r = store_load(b->store, backend_sink(b, &sink), err);
 	if (r == 0) {
+		b->torn = false;
 		catalog_drop(swap(b, &t));
 		tell(b, &t);
 		look_answer(b, 0);
 		LOCKED(&b->lock);
 		b->manifest = (struct manifest_news){.loaded_at = clock_now_us(b->config.clock)};
-	} else if (prepared) {
-		LOCKED(&b->lock);
-		models_abandon(b->models);
-	}
+	} else if (prepared)
+		abandon(b, &t, told);
 	free(t.facts);
 	free(t.targets);
 	free(t.news);
@@ -211,7 +275,7 @@ int catalog_take_coming(struct backend *b, struct error *err)
 		coming = steal(&b->coming);
 	}
 	if (!coming)
-		return 0;
+		return b->torn ? restore(b, err) : 0;
 	catalog_hold(coming);
 	int r = catalog_take_over(b, coming, err);
 	if (r == 0)
@@ -225,5 +289,5 @@ int catalog_take_coming(struct backend *b, struct error *err)
 			b->coming = steal(&coming);
 	}
 	catalog_free(coming);
-	return warehouse_away(r) ? r : 0;
+	return warehouse_away(r) || b->torn ? r : 0;
 }

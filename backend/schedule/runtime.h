@@ -90,6 +90,9 @@ struct backend {
 
 	struct manifest_news manifest;
 	struct catalog *coming; /* the newest manifest, until the control thread takes it over; NULL: none */
+	slot enlisted;		/* the control thread's: so many slots the store knows */
+	bool torn; /* the control thread's: the store has the models of a manifest that did not come into
+		      force */
 	struct catalog
 		*lacking; /* the reloader's, which waits for what the store remembers; NULL: it does not */
 	struct known_sql known;	 /* the answer */

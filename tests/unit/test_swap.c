@@ -21,6 +21,7 @@
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/settle.h"
 #include "backend/schedule/sink.h"
+#include "tests/fault/fault.h"
 
 #define BEGIN INT64_C(1704067200000000) /* 2024-01-01 */
 #define DAY   INT64_C(86400000000)
@@ -30,6 +31,9 @@ struct fixture {
 	struct log log;
 	struct clock clock;
 	struct backend *b;
+	struct fault_layer layer;
+	struct engine engine;
+	int sql; /* which SQL the models have */
 };
 
 static const char head[] =
@@ -43,7 +47,7 @@ static const char node[] =
 	" \"alias\": \"%s\", \"relation_name\": \"\\\"main\\\".\\\"%s\\\"\", \"fqn\": [\"p\", \"%s\"],"
 	" \"original_file_path\": \"models/%s.sql\", \"depends_on\": {\"nodes\": [], \"macros\": []},"
 	" \"raw_code\": \"select 1 as id, '2024-01-01' as ts\", \"compiled\": true,"
-	" \"compiled_code\": \"select 1 as id, '2024-01-01' as ts\","
+	" \"compiled_code\": \"select %d as id, '2024-01-01' as ts\","
 	" \"checksum\": {\"name\": \"x\", \"checksum\": \"2\"}, \"config\": {\"enabled\": true,"
 	" \"materialized\": \"incremental\", \"incremental_strategy\": \"microbatch\", \"event_time\": \"ts\","
 	" \"batch_size\": \"day\", \"begin\": \"2024-01-01T00:00:00\", \"lookback\": 1}}";
@@ -58,7 +62,7 @@ static struct catalog *catalog_of(const struct fixture *f, const char *letters)
 	fputs(head, out);
 	for (size_t i = 0; letters[i]; i++) {
 		char n[] = {letters[i], '\0'};
-		fprintf(out, node, i ? ", " : "", n, n, n, n, n, n, n);
+		fprintf(out, node, i ? ", " : "", n, n, n, n, n, n, n, f->sql);
 	}
 	fputs("}}", out);
 	assert_int_equal(fclose(out), 0);
@@ -71,7 +75,7 @@ static void open_backend(struct fixture *f, const char *letters)
 {
 	struct backend_config config = {.log = &f->log,
 					.clock = &f->clock,
-					.engine = &engine_sqlite,
+					.engine = &f->engine,
 					.database = f->database,
 					.timeout_s = 10,
 					.jobs = 1,
@@ -94,6 +98,8 @@ static int set_up(void **state)
 	fclose(empty);
 	f->log = (struct log){.level = LOG_LEVEL_ERROR};
 	f->clock = clock_starting_at(BEGIN + 3 * DAY + DAY / 2);
+	fault_layer_init(&f->layer);
+	f->engine = fault_wrap(&f->layer, &engine_sqlite);
 	open_backend(f, "bm");
 	*state = f;
 	return 0;
@@ -104,6 +110,7 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 	char command[128];
 	backend_close(f->b);
+	fault_layer_fini(&f->layer);
 	snprintf(command, sizeof command, "rm -rf %s", f->dir);
 	int r = system(command);
 	free(f);
@@ -274,9 +281,85 @@ static void what_is_queued_of_a_model_that_goes_is_cancelled(void **state)
 	assert_int_equal(state_of(f->b, m, first), BATCH_PENDING);
 }
 
+static int take(struct fixture *f, const char *letters)
+{
+	struct error err = {0};
+	return catalog_take_over(f->b, catalog_of(f, letters), &err);
+}
+
+static void ask_for(struct fixture *f, slot m, unsigned char uuid)
+{
+	struct error err = {0};
+	ordinal first = backend_existing(f->b, m).first;
+	struct store_request r = {.kind = REQUEST_BUILD,
+				  .uuid = {uuid},
+				  .model = m,
+				  .batches = {first, first + 1},
+				  .expected = -1,
+				  .command = "touch",
+				  .at = BEGIN};
+	assert_int_equal(store_request(f->b->store, &r, 1, NULL, &err), 0);
+}
+
+/* How many codes the requests have been made for. */
+static int codes_of_requests(struct fixture *f)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *stmt = NULL;
+	char path[128];
+	snprintf(path, sizeof path, "%s-queue", f->database);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(DISTINCT code) FROM request", -1, &stmt, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	int n = sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return n;
+}
+
+/* The states of a new manifest cannot be loaded: everything goes by the former one, at once or as soon as the
+ * store can be told. */
+static void a_take_over_that_fails_is_none(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+	slot m = backend_find(f->b, "m");
+	ask_for(f, m, 1);
+	f->sql = 2;
+	setenv("BATCHFS_FAULT", "load:error=EIO", 1);
+	assert_int_equal(take(f, "bm"), -EIO);
+	assert_false(f->b->torn);
+	ask_for(f, m, 2);
+	assert_int_equal(codes_of_requests(f), 1);
+	f->b->torn = true;
+	setenv("BATCHFS_FAULT", "enlist:error=EIO", 1);
+	assert_int_equal(catalog_take_coming(f->b, &err), -EIO);
+	assert_true(f->b->torn);
+	unsetenv("BATCHFS_FAULT");
+	assert_int_equal(catalog_take_coming(f->b, &err), 0);
+	assert_false(f->b->torn);
+	assert_int_equal(take(f, "bm"), 0);
+	ask_for(f, m, 3);
+	assert_int_equal(codes_of_requests(f), 2);
+}
+
+/* The store never had the model that the second manifest does not have any more. */
+static void a_model_that_never_came_goes(void **state)
+{
+	struct fixture *f = *state;
+	setenv("BATCHFS_FAULT", "enlist:error=EIO", 1);
+	assert_int_equal(take(f, "bmx"), -EIO);
+	unsetenv("BATCHFS_FAULT");
+	assert_int_equal(take(f, "bm"), 0);
+	shows(f->b, "bm", "x");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_take_over_that_fails_is_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_model_that_never_came_goes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_model_that_comes_has_a_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_model_that_goes_is_not_found, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_no_mount_has_the_sql_for_fails, set_up, tear_down),
