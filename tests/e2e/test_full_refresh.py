@@ -373,3 +373,23 @@ def test_a_model_that_leaves_the_manifest(project, warehouse, mount, fault_binar
     project.write()
     wait_until(lambda: "other" in m.ls(), what="it is there again")
     assert document(m, "other")["last"]["result"] == "cancelled"
+
+
+def test_a_bounded_rebuild_leaves_the_rest_while_another_model_is_refreshed(project, warehouse, mount):
+    """Row for row, where it is in the table; test_full_refresh_mounts.py has others write meanwhile."""
+    make_events(warehouse)
+    add_sessions(project)
+    project.model("other", "select id, event_time, val from {events}", inputs=["events"])
+    m = mount(project, now=NOW)
+    m.build("sessions", "2024-09")
+    add_rows(warehouse, "NULL", "'2020-01-01'", "'2031-01-01'")
+    place = "ctid::text, xmin::text" if warehouse.engine == "postgres" else "rowid"
+    query = (f"SELECT {place}, id, event_time FROM {warehouse.relation('sessions')}"
+             " WHERE event_time IS NULL OR event_time < '2024-09-02' OR event_time >= '2024-09-04' ORDER BY 1")
+    before = warehouse.sql(query)
+    assert len(before) == 3 + 3 * 4
+    assert shell(m.path, "touch other/.full-refresh sessions/2024-09-02--2024-09-04 && "
+                         "sync sessions/2024-09-02--2024-09-04 && sync other/.full-refresh").returncode == 0
+    assert warehouse.sql(query) == before
+    assert built(warehouse, "sessions") == {**{day: 1 for day in DAYS}, DAYS[1]: 2, DAYS[2]: 2}
+    assert built(warehouse, "other") == {day: 1 for day in DAYS}
