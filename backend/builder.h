@@ -138,6 +138,16 @@ struct builder_ops {
 	int (*clear)(struct worker *w, struct clear_step *step, struct error *err);
 
 	/*
+	 * One transaction of a full refresh that is built beside the table: the table beside is made, a batch
+	 * is built into it, or the exchange; with phase OVER, what such a refresh has left is dropped.
+	 * -ESTALE: the refresh is not in that phase any more. -EBUSY: another mount is at it, or somebody is
+	 * in the way; later. -EAGAIN: a batch failed for a reason that may pass. Any other failure ends the
+	 * refresh, with table and states as they were. NULL: this engine cannot do that. Never called with
+	 * read_only.
+	 */
+	int (*beside)(struct worker *w, struct beside_step *step, struct error *err);
+
+	/*
 	 * Builds a run, oldest first, and reports STARTED and then one outcome for each batch that has
 	 * an attempt; the fate of a commit that was in doubt is resolved before it is reported. After a
 	 * FAILED, PASSING or INTERRUPTED batch the rest is UNSTARTED: what reads a failed one is skipped

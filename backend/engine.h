@@ -74,6 +74,7 @@ enum engine_op {
 	OP_PREPARE,
 	OP_LOOK,
 	OP_CLEAR,
+	OP_BESIDE,
 	OP_BUILD,
 	OP_HISTORY,
 	OP_PRUNE,
@@ -131,6 +132,7 @@ int builder_look(struct open_worker *w, slot model, enum look_kind kind, const s
 		 struct error *err);
 
 int builder_clear(struct open_worker *w, struct clear_step *step, struct error *err);
+int builder_beside(struct open_worker *w, struct beside_step *step, struct error *err);
 
 /* Every batch that has an attempt is reported once, whatever the engine does: one that the engine has
  * forgotten is BUILD_UNSTARTED. */

@@ -137,6 +137,7 @@ struct ledger_refresh {
 	int64_t since, build_at;
 	const struct requester *by; /* NULL: there never was one */
 	int64_t rows_outside, rows_without_event_time;
+	int64_t done; /* built beside the table */
 	enum refresh_result result;
 	int64_t finished_at;
 	const char *error;
@@ -146,6 +147,9 @@ const struct ledger_refresh *ledger_refresh(const struct ledger *l, slot model);
 /* A step of the clear phase was recorded here: the counts so far. */
 void ledger_refresh_cleared(struct ledger *l, slot model, int64_t rows_outside,
 			    int64_t rows_without_event_time);
+
+/* A step beside the table was recorded here: so many batches are built there. */
+void ledger_refresh_beside(struct ledger *l, slot model, int64_t done);
 
 /* In the build phase: the first batch from `from` on that is still to be built for it, or the end of its
  * range. What is asked for anew after it was built for the refresh is not waited for. */

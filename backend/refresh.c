@@ -6,6 +6,7 @@
 static const char *const phases[] = {[REFRESH_OVER] = NULL,
 				     [REFRESH_CLEAR] = "clear",
 				     [REFRESH_BUILD] = "build",
+				     [REFRESH_BESIDE] = "beside",
 				     [REFRESH_EXCHANGE] = "exchange"};
 static const char *const results[] = {[REFRESH_NEVER] = NULL,
 				      [REFRESH_DONE] = "done",
@@ -20,6 +21,11 @@ static unsigned place_of(const char *const *table, unsigned n, const char *word)
 		if (strcmp(table[i], word) == 0)
 			return i;
 	return 0;
+}
+
+const char *refresh_phase_shown(enum refresh_phase phase)
+{
+	return phases[phase == REFRESH_BESIDE ? REFRESH_BUILD : phase];
 }
 
 const char *refresh_phase_word(enum refresh_phase phase)

@@ -6,8 +6,14 @@
  *
  *   clear     Rows outside of begin .. the end of the open window, and rows without an event time, are
  *             deleted (builder.clear). Nothing of the refresh is queued yet: its request waits.
- *   build     Its request is open, and is built as any other one: begin .. now, as it was when somebody
- * asked. exchange  What was built beside the table takes its place.
+ *   build     Its request is open, and is built as any other one: begin .. now, as that was at the touch.
+ *
+ * With meta.batchfs.refresh: atomic, where there is a table already:
+ *
+ *   beside    All batches are built into a table beside the target (builder.beside), with states of its own;
+ *             the documents call that build, too. The first failure ends it.
+ *   exchange  That takes the target's place, and its states the model's; what was built in the target
+ *             meanwhile is built again first.
  */
 #ifndef BATCHFS_REFRESH_H
 #define BATCHFS_REFRESH_H
@@ -18,7 +24,7 @@
 #include "backend/calendar.h"
 #include "backend/slot.h"
 
-enum refresh_phase { REFRESH_OVER, REFRESH_CLEAR, REFRESH_BUILD, REFRESH_EXCHANGE };
+enum refresh_phase { REFRESH_OVER, REFRESH_CLEAR, REFRESH_BUILD, REFRESH_BESIDE, REFRESH_EXCHANGE };
 
 /* How a refresh ended. */
 enum refresh_result {
@@ -28,7 +34,15 @@ enum refresh_result {
 	REFRESH_CANCELLED, /* it was cancelled, or a batch of it was */
 };
 
-/* As a store has them in its rows, and the documents show them; NULL: over, and never. */
+/* Whether it is built beside the table. */
+static inline bool refresh_is_beside(enum refresh_phase phase)
+{
+	return phase == REFRESH_BESIDE || phase == REFRESH_EXCHANGE;
+}
+
+/* As the documents show it; NULL: over. */
+const char *refresh_phase_shown(enum refresh_phase phase);
+/* As a store has them in its rows; NULL: over, and never. */
 const char *refresh_phase_word(enum refresh_phase phase);
 const char *refresh_result_word(enum refresh_result result);
 /* NULL, "" and what no version knows are REFRESH_OVER and REFRESH_NEVER. */
@@ -46,6 +60,7 @@ struct store_refresh {
 	uint32_t uid;
 	const char *command, *reason;		       /* reason NULL: none */
 	int64_t rows_outside, rows_without_event_time; /* deleted so far */
+	int64_t done;				       /* batches that are built beside the table */
 	/* Of the last one that ended. */
 	enum refresh_result result;
 	int64_t finished_at; /* 0: none has */
@@ -74,6 +89,16 @@ struct clear_step {
 	unsigned at; /* 0 at first; the builder's own, for the next step of the same worker */
 	int64_t rows_outside, rows_without_event_time; /* out: deleted so far, by all steps of the refresh */
 	bool over;				       /* out: nothing is left to be deleted */
+};
+
+/* A transaction of a refresh beside the table. */
+struct beside_step {
+	slot model;
+	int64_t id;		      /* of the refresh */
+	enum refresh_phase phase;     /* BESIDE, EXCHANGE; OVER: what is left of it is to be dropped */
+	struct ordinal_range batches; /* of the refresh */
+	int64_t done;		      /* out: so many of them are built */
+	bool over; /* out: BESIDE: all of them are built; EXCHANGE: it is done, and recorded */
 };
 
 #endif

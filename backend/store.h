@@ -125,8 +125,7 @@ struct store_request {
 	enum request_kind kind;
 	slot model;
 	struct ordinal_range batches;
-	int expected; /* compare-and-swap on a single batch: the enum batch_state its name claimed; -1: none
-		       */
+	int expected; /* of a single batch: the enum batch_state that its name claimed; -1: none */
 	uint32_t expected_attempt; /* the attempt that went with it in memory */
 	bool named; /* a single batch asked for by its own name: -EPERM where it is frozen. What is frozen of
 		       any other range is recorded and never granted: whoever sees it cancels it */
@@ -135,9 +134,10 @@ struct store_request {
 	const char *reason; /* NULL: none */
 	int64_t at;	    /* our clock */
 
-	int result;  /* 0, or -errno; -ENOENT: no longer in the expected state */
-	int64_t id;  /* permanent */
-	int64_t seq; /* rises with every request of the model, in the order of their commits */
+	int result;		  /* 0, or -errno; -ENOENT: no longer in the expected state */
+	int64_t id;		  /* permanent */
+	int64_t seq;		  /* rises with every request of the model, in the order of their commits */
+	enum refresh_phase phase; /* FULL: in which it begins */
 	struct error err;
 };
 

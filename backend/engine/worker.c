@@ -80,6 +80,18 @@ int builder_clear(struct open_worker *w, struct clear_step *step, struct error *
 	return call_leave(&call, r, err);
 }
 
+int builder_beside(struct open_worker *w, struct beside_step *step, struct error *err)
+{
+	struct engine_call call;
+	if (w->store->read_only)
+		return broken_contract(w->store->log, err, "beside of a store that is read only");
+	int r = builder_enter(w, &call, OP_BESIDE, err);
+	call_about(&call, "of model %d, refresh %lld", step->model, (long long)step->id);
+	if (r == 0)
+		r = call.engine->builder->beside(w->worker, step, err);
+	return call_leave(&call, r, err);
+}
+
 /* What has been reported of a run. */
 struct watched_run {
 	const struct build_run *run;

@@ -45,6 +45,7 @@ int ledger_put_refresh(struct ledger *l, const struct store_refresh *r)
 					     .by = by,
 					     .rows_outside = r->rows_outside,
 					     .rows_without_event_time = r->rows_without_event_time,
+					     .done = r->done,
 					     .result = r->result,
 					     .finished_at = r->finished_at,
 					     .error = error};
@@ -63,6 +64,11 @@ void ledger_refresh_cleared(struct ledger *l, slot model, int64_t rows_outside,
 	struct ledger_refresh *f = &model_state_of(l, model)->refresh;
 	f->rows_outside = rows_outside;
 	f->rows_without_event_time = rows_without_event_time;
+}
+
+void ledger_refresh_beside(struct ledger *l, slot model, int64_t done)
+{
+	model_state_of(l, model)->refresh.done = done;
 }
 
 void refresh_set_reason(struct ledger *l, int64_t request, const char *reason)
@@ -121,6 +127,11 @@ struct refresh_count ledger_refresh_count(const struct ledger *l, slot model)
 	struct ordinal_range all = known_part(m);
 	struct refresh_count n = {
 		.batches = all.end - all.first, .first_failed = all.end, .first_left = all.end};
+	/* The states are those of the table, which nothing has happened to yet. */
+	if (refresh_is_beside(m->refresh.phase)) {
+		n.done = (size_t)m->refresh.done;
+		return n;
+	}
 	for (ordinal b = all.first; b < all.end && m->refresh.build_at; b++) {
 		const struct cell *c = cell_find(m, b);
 		bool ended = has_ended(m, b);

@@ -160,6 +160,12 @@ void describe_target(const struct pg_conn *c, const struct pg_model *m, const st
 			 m->column ? "" : ")");
 	if (m->sql)
 		out->strategy = partition_strategy(m, shape, out->notes, sizeof out->notes);
+	if (m->model->atomic_refresh)
+		add_note(
+			out,
+			"a full refresh is built beside %s and exchanged at its end, because the config says "
+			"meta.batchfs.refresh: atomic\n",
+			m->target);
 	if (zone)
 		add_note(
 			out,

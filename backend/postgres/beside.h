@@ -20,7 +20,7 @@ void beside_init(struct beside *b, int id, uint32_t target);
 
 /*
  * Makes the table, in a transaction that the caller has opened. It may leave behind settings of that
- * transaction: an empty search_path, lock_timeout 1 s. The caller commits. -EIO and the server's words: it
+ * transaction: an empty search_path, for one. The caller commits. -EIO and the server's words: it
  * cannot be made, and the transaction has failed.
  */
 int beside_make(struct pg_conn *c, const struct beside *b, int64_t until, struct error *err);

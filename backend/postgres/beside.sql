@@ -165,7 +165,7 @@ from pair p join pg_catalog.pg_trigger t on t.tgrelid = p.oid and not t.tgisinte
 
 -- The server writes all names with their schema, and writes a definition the same way whoever asks.
 -- name: beside_settings
-select pg_catalog.set_config('search_path', '', true), pg_catalog.set_config('lock_timeout', '1s', true),
+select pg_catalog.set_config('search_path', '', true),
 	pg_catalog.set_config('TimeZone', 'UTC', true), pg_catalog.set_config('DateStyle', 'ISO, MDY', true),
 	pg_catalog.set_config('IntervalStyle', 'postgres', true), pg_catalog.set_config('default_tablespace', '', true),
 	pg_catalog.set_config('quote_all_identifiers', 'off', true)

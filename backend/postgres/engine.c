@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backend/engine.h"
+#include "backend/postgres/atomic.h"
 #include "backend/postgres/compiled.h"
 #include "backend/postgres/offer.h"
 #include "backend/postgres/pgstore.h"
@@ -50,6 +51,7 @@ static const struct builder_ops builder_ops = {
 	.prepare = pg_prepare,
 	.look = pg_look,
 	.clear = pg_clear,
+	.beside = pg_beside,
 	.build = pg_build,
 	.interrupt = pg_interrupt,
 	.history = pg_history,

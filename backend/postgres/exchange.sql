@@ -65,11 +65,17 @@ select pg_catalog.set_config('batchfs.locking_since', pg_catalog.clock_timestamp
 select pg_catalog.set_config('lock_timeout', greatest(1, 100 - pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()
 	- pg_catalog.current_setting('batchfs.locking_since')::timestamptz) * 1000)::int::text, true)
 
+-- What the statements lock besides (a table that a foreign key names, say) is waited for under the other locks.
+-- name: exchange_briefly
+'set local lock_timeout = 50'
+
 -- The materialized views beside, without data: their queries are written while the names are exchanged for a moment.
 -- They are filled with our rights (their owners have none on the table beside); an EXPLAIN finds out whether those do.
 -- name: exchange_mirror
 with {exchange_replaced}
 select m.statement from (
+	select 0, 0, 0, {exchange_briefly}
+	union all
 	select 1, p.depth, 1, pg_catalog.format('alter table %s rename to %I', p.name, $3::text || 'old')
 	from replaced p where p.depth = 0
 	union all
@@ -133,7 +139,9 @@ beside as (
 		case p.relkind when 'm' then 'materialized view' else 'table' end as kind
 	from replaced p join pg_catalog.pg_class b on b.relnamespace = p.relnamespace and b.relname = p.temporary)
 select e.statement from (
-	select 1, 0, ''::text, pg_catalog.format('alter table %I.%I detach partition %s', ns.nspname, c.relname, p.name)
+	select 0, 0, ''::text, {exchange_briefly}
+	union all
+	select 1, 0, '', pg_catalog.format('alter table %I.%I detach partition %s', ns.nspname, c.relname, p.name)
 	from beside p join pg_catalog.pg_inherits h on h.inhrelid = p.oid
 	join pg_catalog.pg_class c on c.oid = h.inhparent
 	join pg_catalog.pg_namespace ns on ns.oid = c.relnamespace

@@ -16,6 +16,13 @@ static bool is_of_touch(const struct store_request *q, const struct store_reques
 	return other->kind == REQUEST_FULL && memcmp(q->uuid, other->uuid, sizeof q->uuid / 2) == 0;
 }
 
+/* There is nothing to exchange where there is no table. */
+static enum refresh_phase begins_in(struct store *s, const struct pg_model *m)
+{
+	LOCKED(&s->lock);
+	return m->model->atomic_refresh && m->shape && m->shape->oid ? REFRESH_BESIDE : REFRESH_CLEAR;
+}
+
 int refresh_add(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
 		const char *command, const char *reason, const struct store_request *all, size_t n,
 		struct error *err)
@@ -46,6 +53,7 @@ int refresh_add(struct store *s, struct pg_pipe *p, const struct store_request *
 	pg_param_time(&v, q->at);
 	pg_param_int(&v, s->session);
 	pg_param_columns(&v, &c, 0, 3);
+	pg_param_text(&v, refresh_phase_word(begins_in(s, s->models[q->model])));
 	pg_add(p, SQL_REFRESH_RECORD, &v);
 	return 0;
 }
@@ -81,6 +89,7 @@ void refresh_recorded(struct store *s, struct store_request *q, const PGresult *
 	} else {
 		q->id = pg_int(r, 0, 0);
 		q->seq = pg_int(r, 0, 1);
+		q->phase = refresh_phase_of(pg_text(r, 0, 8));
 		q->result = 0;
 	}
 }
@@ -105,6 +114,7 @@ void report_refreshes(struct store *s, const PGresult *r, const struct store_sin
 			.result = refresh_result_of(pg_text(r, row, 12)),
 			.finished_at = pg_time(r, row, 13),
 			.error = pg_text(r, row, 14),
+			.done = pg_int(r, row, 15),
 		};
 		if (m.id)
 			sink->refresh(sink->ctx, &f);

@@ -2,7 +2,8 @@
 -- Full refreshes (refresh.c, clear.c): a row of batchfs.refresh a model, phase '' where none is under way.
 
 -- Of a full refresh: $1 uuid, $2 model, $3 and $4 its range, $5 uid, $6 command, $7 reason, $8 code, $9 at, $10 origin;
--- $11 to $13: models and ranges of all that stand and fall together, of which none is recorded where one is refused.
+-- $11 to $13: models and ranges of all that stand and fall together, of which none is recorded where one is refused;
+-- $14: the phase in which it begins.
 -- Its request is not open before the build phase. Their uuids begin alike. Of what is refused: 1 protected, 2 frozen,
 -- 3 under way.
 -- name: refresh_record
@@ -36,15 +37,17 @@ new as (
 		$9::timestamptz, false, $10::bigint
 	from bumped returning id, seq),
 begun as (
-	insert into batchfs.refresh (model, request, phase, first_start, end_start, since, origin)
-	select $2::int, new.id, 'clear', $3::timestamptz, $4::timestamptz, $9::timestamptz, $10::bigint from new
+	insert into batchfs.refresh (model, request, phase, first_start, end_start, since, build_at, origin)
+	select $2::int, new.id, $14, $3::timestamptz, $4::timestamptz, $9::timestamptz,
+		case when $14 = 'beside' then $9::timestamptz end, $10::bigint from new
 	on conflict (model) do update set request = excluded.request, phase = excluded.phase, owner = 0,
 		first_start = excluded.first_start, end_start = excluded.end_start, since = excluded.since,
-		build_at = null, rows_outside = 0, rows_without_event_time = 0, origin = excluded.origin,
+		build_at = excluded.build_at, done = 0, rows_outside = 0, rows_without_event_time = 0, origin = excluded.origin,
 		xid = pg_catalog.pg_current_xact_id())
-select id, seq, null::int, null::int, null::timestamptz, null::bigint, null, null::timestamptz from old
-union all select id, seq, null, null, null, null, null, null from new
-union all select null, null, why, model, batch, uid, command, at from refused
+select id, seq, null::int, null::int, null::timestamptz, null::bigint, null, null::timestamptz, (
+	select x.phase from batchfs.refresh x where x.request = old.id) from old
+union all select id, seq, null, null, null, null, null, null, $14 from new
+union all select null, null, why, model, batch, uid, command, at, null from refused
 
 -- $1 model, $2 request, $3 and $4 from one phase to another, $5 at, $6 result, $7 error, $8 origin.
 -- name: refresh_advance
@@ -69,7 +72,7 @@ select {request_columns} from batchfs.request r where r.id = $1::bigint and r.ki
 
 -- name: refresh_columns
 x.model, x.request, x.phase, x.first_start, x.end_start, x.since, x.build_at, coalesce(r.uid, 0),
-coalesce(r.command, ''), r.reason, x.rows_outside, x.rows_without_event_time, x.result, x.finished_at, x.error
+coalesce(r.command, ''), r.reason, x.rows_outside, x.rows_without_event_time, x.result, x.finished_at, x.error, x.done
 from batchfs.refresh x left join batchfs.request r on r.id = x.request
 
 -- name: refresh_of

@@ -43,6 +43,9 @@ static const struct step steps[] = {
 	{9, SQL_UPGRADE_9_REQUEST},
 	{9, SQL_UPGRADE_9_ORPHANS},
 	{9, SQL_UPGRADE_9_OWNER},
+	{10, SQL_UPGRADE_10_DONE},
+	{10, SQL_UPGRADE_10_BESIDE},
+	{10, SQL_UPGRADE_10_BESIDE_STATE},
 };
 #define N_STEPS	 (sizeof steps / sizeof *steps)
 #define VERSION	 (steps[N_STEPS - 1].version)

@@ -210,3 +210,19 @@ create index request_orphans on batchfs.request (code) where orphan_since is not
 
 -- name: upgrade_9_owner
 alter table batchfs.owner add column codes text[], add column begins timestamptz[]
+
+-- Version 10. Full refreshes that are built beside the table: how far they are, what stands beside (made null: nothing
+-- yet), and the states of that. seen: the attempt that was the newest in the table itself when the batch was built.
+-- name: upgrade_10_done
+alter table batchfs.refresh add column done bigint not null default 0
+
+-- name: upgrade_10_beside
+create table batchfs.beside (
+	model int primary key, request bigint not null, target oid, made oid, shape text,
+	mirrored boolean not null default false, touched timestamptz not null default pg_catalog.clock_timestamp())
+
+-- name: upgrade_10_beside_state
+create table batchfs.beside_state (
+	model int not null, window_start timestamptz not null, seen int not null,
+	started timestamptz not null, finished timestamptz not null, rows_inserted bigint, rows_outside bigint,
+	code text not null, primary key (model, window_start))

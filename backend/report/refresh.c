@@ -49,7 +49,7 @@ static json_t *of_model(const struct report_refresh *r, struct report_frozen *fr
 			const struct report_refusal *refusal)
 {
 	const struct ledger_refresh *f = r->refresh;
-	const char *by = report_protected_by(&r->protection), *phase = refresh_phase_word(f->phase);
+	const char *by = report_protected_by(&r->protection), *phase = refresh_phase_shown(f->phase);
 	bool any = f->id != 0, counted = f->build_at != 0;
 	size_t batches = any ? r->count.batches : r->summary->batches;
 	return json_pack("{s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",

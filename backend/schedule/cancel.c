@@ -21,6 +21,7 @@
 #include "backend/schedule/meant.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/outcome.h"
+#include "backend/schedule/refresh_beside.h"
 #include "backend/schedule/refresh_clear.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/take_back.h"
@@ -270,6 +271,7 @@ int backend_refresh_cancel(struct backend *b, const slot *models, size_t n, uid_
 			c.any = true;
 			b->runtime[models[i]].refresh.cancelled = f->id;
 			clear_interrupt(b, models[i]);
+			beside_interrupt(b, models[i]);
 			if (f->phase == REFRESH_BUILD)
 				cancel_refresh(&c, models[i], f);
 		}
@@ -290,7 +292,7 @@ static bool next_interrupt(struct backend *b, struct job_worker **w)
 				*w = &b->workers[i];
 				return true;
 			}
-		if (b->control_done || b->clear_interrupt)
+		if (b->control_done || b->clear_interrupt || b->beside_interrupt)
 			return !b->control_done;
 		pthread_cond_wait(&b->cancel_wake, &b->lock);
 	}
@@ -318,6 +320,7 @@ void *cancel_main(void *arg)
 		}
 		if (!w) {
 			clear_end_step(b);
+			beside_end_step(b);
 			continue;
 		}
 		builder_interrupt(w->worker);

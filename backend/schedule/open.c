@@ -52,6 +52,7 @@ static void locks_init(struct backend *b)
 	pthread_cond_init(&b->recalled, NULL);
 	pthread_cond_init(&b->cancel_wake, &monotonic);
 	pthread_cond_init(&b->clear_interrupted, &monotonic);
+	pthread_cond_init(&b->beside_interrupted, &monotonic);
 	lanes_init(b, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 }
@@ -88,6 +89,7 @@ static struct backend *backend_new(const struct backend_config *config)
 	checks_init(b);
 	LIST_INIT(&b->histories);
 	b->clearing = SLOT_NONE;
+	b->beside = SLOT_NONE;
 	locks_init(b);
 	b->models = models_new(config->engine->supports);
 	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
@@ -189,6 +191,7 @@ static int start_service(struct backend *b)
 		   {reloader_main, b, &b->reloader},
 		   {lane_main, &b->history_lane, &b->history_lane.thread},
 		   {lane_main, &b->refresh_lane, &b->refresh_lane.thread},
+		   {lane_main, &b->beside_lane, &b->beside_lane.thread},
 		   {lane_main, &b->validation_lane, &b->validation_lane.thread}};
 	size_t n = 0;
 	int r = 0;
@@ -353,6 +356,7 @@ void backend_close(struct backend *b)
 		pthread_cond_destroy(&b->workers[i].wake);
 	lanes_fini(b);
 	pthread_cond_destroy(&b->clear_interrupted);
+	pthread_cond_destroy(&b->beside_interrupted);
 	pthread_cond_destroy(&b->cancel_wake);
 	pthread_cond_destroy(&b->recalled);
 	pthread_cond_destroy(&b->paused);

@@ -95,16 +95,20 @@ static bool next_step(struct backend *b, slot model, struct refresh_step *step, 
 		return end_with(step, REFRESH_CANCELLED, text, "");
 	switch (f->phase) {
 	case REFRESH_OVER:
-	case REFRESH_EXCHANGE:
 		return false;
 	case REFRESH_CLEAR:
+	case REFRESH_BESIDE:
+	case REFRESH_EXCHANGE:
 		if (models_gone(b->models, model))
 			return end_with(step, REFRESH_CANCELLED, text,
 					"the manifest has no such model any more");
 		if (x->broken == f->id)
 			return end_with(step, REFRESH_FAILED, text, x->why_broken ? x->why_broken : "");
-		step->to = REFRESH_BUILD;
-		return x->cleared == f->id && inputs_are_cleared(b, model);
+		step->to = f->phase == REFRESH_CLEAR ? REFRESH_BUILD : REFRESH_EXCHANGE;
+		if (f->phase == REFRESH_CLEAR)
+			return x->cleared == f->id && inputs_are_cleared(b, model);
+		/* The exchange records its end itself. */
+		return f->phase == REFRESH_BESIDE && x->ready == f->id;
 	case REFRESH_BUILD:
 		if (!has_ended(b, model, f))
 			return false;
@@ -116,7 +120,7 @@ static bool next_step(struct backend *b, slot model, struct refresh_step *step, 
 
 static void say(const struct backend *b, const struct refresh_step *step)
 {
-	const char *dir = dir_of(b, step->model), *to = refresh_phase_word(step->to);
+	const char *dir = dir_of(b, step->model), *to = refresh_phase_shown(step->to);
 	if (to)
 		log_info(b->config.log, "full refresh of %s: now in the phase %s", dir, to);
 	else

@@ -19,6 +19,10 @@ struct refresh_runtime {
 	int64_t clear_at;  /* monotonic: the next step of the clearing is not tried earlier */
 	int64_t place_of;  /* the refresh that `place` is of */
 	unsigned place;	   /* struct clear_step.at */
+	int64_t ready;	   /* the one whose table beside is complete, which is still to be recorded */
+	int64_t tidied;	   /* the one of which nothing stands beside any more */
+	int64_t beside_at; /* monotonic: the next step beside the table is not tried earlier */
+	unsigned tries;	   /* of a batch beside the table, which fails for a reason that may pass */
 	int64_t looked_at; /* the refresh that `seen` and `next` are of */
 	uint64_t seen;	   /* generation of the model when the build phase was looked at last */
 	ordinal next;	   /* a batch that was still to be built then */

@@ -11,19 +11,40 @@
 
 typedef void check_fn(const struct backend *b, const struct backend_part *p, struct error *why);
 
+/* With the lock. What names the table would mean the one that is to be exchanged. */
+static void check_atomic(const struct backend *b, const struct backend_part *p, struct error *why)
+{
+	const struct model *m = facts_of(b, p->model);
+	if (!m->atomic_refresh)
+		return;
+	if (!b->config.engine->builder->beside)
+		error_set(
+			why, EOPNOTSUPP,
+			"%s: meta.batchfs.refresh: atomic is not supported on this warehouse: without it the "
+			"model is refreshed in place",
+			m->dir);
+	else if (m->reads_itself)
+		error_set(why, EOPNOTSUPP,
+			  "%s reads itself, so that it cannot be built beside its table: without "
+			  "meta.batchfs.refresh: atomic it is refreshed in place",
+			  m->dir);
+	else if (m->n_hooks)
+		error_set(why, EOPNOTSUPP,
+			  "%s has a hook, which would run on the table that is to be exchanged: without "
+			  "meta.batchfs.refresh: atomic it is refreshed in place",
+			  m->dir);
+}
+
 /* With the lock. */
 static void check_model(const struct backend *b, const struct backend_part *p, struct error *why)
 {
 	const char *why_not = model_why_not(b, p->model);
 	if (why_not)
 		error_set(why, EOPNOTSUPP, "%s", why_not);
-	else if (facts_of(b, p->model)->atomic_refresh)
-		error_set(why, EOPNOTSUPP,
-			  "%s: meta.batchfs.refresh: atomic is not supported here: without it the model is "
-			  "refreshed in place",
-			  dir_of(b, p->model));
 	else if (p->batches.first >= p->batches.end)
 		error_set(why, ENOENT, "%s has no batch now", dir_of(b, p->model));
+	else
+		check_atomic(b, p, why);
 }
 
 /* With the lock. */

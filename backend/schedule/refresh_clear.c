@@ -27,7 +27,7 @@ static const char *hopeless(const struct backend *b, slot model)
 }
 
 /* With the lock. */
-static void give_up(struct backend *b, slot model, int64_t id, const char *why)
+void refresh_give_up(struct backend *b, slot model, int64_t id, const char *why)
 {
 	struct refresh_runtime *x = &b->runtime[model].refresh;
 	free(x->why_broken);
@@ -47,7 +47,7 @@ static int64_t due_at(struct backend *b, slot model, int64_t now_us)
 		return INT64_MAX;
 	const char *why_not = hopeless(b, model);
 	if (why_not) {
-		give_up(b, model, f->id, why_not);
+		refresh_give_up(b, model, f->id, why_not);
 		return INT64_MAX;
 	}
 	/* What is not known to be this table's is not decided by. */
@@ -88,7 +88,7 @@ static void note_step(struct backend *b, const struct clear_step *step, int r, c
 	if (later)
 		x->clear_at = clock_monotonic_us() + RETRY_US;
 	else
-		give_up(b, step->model, step->id, err->text);
+		refresh_give_up(b, step->model, step->id, err->text);
 }
 
 static void clear(struct lane *l, const struct lane_job *job)

@@ -15,4 +15,7 @@ void clear_interrupt(struct backend *b, slot model);
 /* The canceller, without the lock. */
 void clear_end_step(struct backend *b);
 
+/* With the lock: the refresh can never end well. */
+void refresh_give_up(struct backend *b, slot model, int64_t id, const char *why);
+
 #endif

@@ -9,6 +9,7 @@
 #include "backend/ledger.h"
 #include "backend/schedule/changes.h"
 #include "backend/schedule/model.h"
+#include "backend/schedule/refresh_beside.h"
 #include "backend/schedule/refresh_clear.h"
 #include "backend/schedule/runtime.h"
 
@@ -21,6 +22,9 @@ static void put(struct backend *b, const struct store_refresh *r)
 		lane_wake(&b->refresh_lane);
 	else
 		clear_interrupt(b, r->model);
+	if (!refresh_is_beside(r->phase))
+		beside_interrupt(b, r->model);
+	lane_wake(&b->beside_lane);
 	b->woken = true;
 	touch_model(b, r->model);
 }
@@ -40,9 +44,10 @@ void refresh_begun(struct backend *b, const struct store_request *r)
 	auto_free char *error = strdup(last->error);
 	const struct store_refresh now = {.model = r->model,
 					  .id = r->id,
-					  .phase = REFRESH_CLEAR,
+					  .phase = r->phase,
 					  .batches = r->batches,
 					  .since = r->at,
+					  .build_at = r->phase == REFRESH_BESIDE ? r->at : 0,
 					  .uid = r->uid,
 					  .command = r->command,
 					  .reason = r->reason,

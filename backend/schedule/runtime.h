@@ -88,6 +88,13 @@ struct backend {
 	bool validation_notes_end; /* nothing is recorded of validations any more */
 	int64_t validating;	   /* the id of what is being carried out; 0: nothing is */
 
+	struct lane beside_lane; /* builds beside tables, and exchanges them */
+	slot beside_turn;	 /* as the five of the clearing */
+	slot beside;
+	bool beside_interrupt;
+	bool beside_interrupting;
+	pthread_cond_t beside_interrupted;
+
 	struct manifest_news manifest;
 	struct catalog *coming; /* the newest manifest, until the control thread takes it over; NULL: none */
 	slot enlisted;		/* the control thread's: so many slots the store knows */

@@ -176,14 +176,6 @@ def test_read_only(ready, mount):
     assert errno_of(m.sync, "sessions", ".full-refresh") == errno.ENODATA
 
 
-def test_atomic_is_refused_by_name(project, warehouse, mount):
-    make_events(warehouse)
-    add_sessions(project, meta={"batchfs": {"refresh": "atomic"}})
-    m = mount(project, now=NOW)
-    assert errno_of(os.utime, m / "sessions" / ".full-refresh") == errno.EOPNOTSUPP
-    assert "meta.batchfs.refresh: atomic" in document(m)["last_refusal"]["message"]
-
-
 def test_cancel_while_it_is_cleared(ready, warehouse, faulty, fault):
     m = faulty
     m.build("sessions", "2024-09")

@@ -115,6 +115,7 @@ static int add(struct store *s, struct store_request *rq, const struct queue_mod
 	if (r == 0)
 		r = db_run(made, err);
 	rq->id = sqlite3_last_insert_rowid(s->db);
+	rq->phase = REFRESH_CLEAR;
 	if (r == 0)
 		r = db_prepare(s->db, SQL_FULL_BEGIN, &begun, err);
 	if (r == 0)
