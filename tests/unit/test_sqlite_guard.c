@@ -240,9 +240,9 @@ static void rows_of_no_batch(void **state)
 	      " (SELECT 'x' AS s UNION ALL SELECT 5)");
 	queue(f,
 	      "UPDATE q.request SET open = 1, range_end = 'x';"
-	      "INSERT INTO q.state SELECT model, start + 1, table_id, 1, 1, 1, 5, 1, 1, 0, 0, 0, 0, 0, '', '', 0, '', 0, 0, 0"
+	      "INSERT INTO q.state SELECT model, start + 1, table_id, 1, 1, 1, 5, 1, 1, 0, 0, 0, 0, 0, '', '', 0, '', 0, 0, 0, 0"
 	      " FROM q.state;"
-	      "INSERT INTO q.state SELECT model, 'x', table_id, 1, 1, 1, 5, 1, 1, 0, 0, 0, 0, 0, '', '', 0, '', 0, 0, 0"
+	      "INSERT INTO q.state SELECT model, 'x', table_id, 1, 1, 1, 5, 1, 1, 0, 0, 0, 0, 0, '', '', 0, '', 0, 0, 0, 0"
 	      " FROM q.state LIMIT 1");
 	connect_all(f);
 	assert_int_equal(f->seen.n, 1);
