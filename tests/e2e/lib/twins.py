@@ -34,6 +34,7 @@ sources:
       - {name: events, config: {event_time: at}}
       - {name: moving, config: {event_time: at}}
       - {name: wide, config: {event_time: at}}
+      - {name: domained, config: {event_time: at}}
       - {name: named, identifier: quoted, quoting: {column: true}, config: {event_time: When}}
       - {name: listed, identifier: quoted, config: {event_time: When}, columns: [{name: When, quote: true}]}
       - {name: local, identifier: events, config: {event_time: local}}
@@ -135,6 +136,8 @@ MADE = {
     "indexed": config(indexes=[{"columns": ["lower(kind)"]}, {"columns": ["at desc", "id"], "unique": True},
                                {"columns": ["kind"], "type": "HASH"}]) + f"{COLUMNS} {FROM}",
     "appends": config(on_schema_change="append_new_columns") + "select * from {{ source('raw', 'wide') }}",
+    "domains": "select * from {{ source('raw', 'domained') }}",
+    "domains_sync": config(on_schema_change="sync_all_columns") + "select * from {{ source('raw', 'domained') }}",
     "syncs": config(on_schema_change="sync_all_columns") + "select * from {{ source('raw', 'wide') }}",
     "fails": config(on_schema_change="fail") + f"{COLUMNS} {FROM}",
     "ignores": "select *, 1 as one from {{ source('raw', 'wide') }}",
@@ -183,6 +186,9 @@ from generate_series(1, 60) n,
         as at) t;
 create table raw.quoted as select id, at as "When", kind, null::timestamptz as "when" from raw.events;
 create table raw.wide as select id, at, kind, val from raw.events;
+create domain raw.moment as timestamptz; create domain raw.later as raw.moment;
+create domain raw.short as varchar(10); create domain raw.shorter as raw.short check (value <> '');
+create table raw.domained as select id, at::raw.later as at, kind::raw.shorter as kind, val from raw.events;
 create table raw.moving as select id, at, val from raw.events;
 create table an.hook_log (what text, n bigint); create table theirs.hook_log (what text, n bigint);
 create role reader;
@@ -194,6 +200,7 @@ update raw.events set val = coalesce(val, 0) + 100 where id % 5 = 0;
 insert into raw.events select id + 1000, at, local, day, user_id, kind, val from raw.events where id between 13 and 20;
 insert into raw.quoted select id, at, kind, null from raw.events where id between 1013 and 1020;
 alter table raw.wide add column extra int default 7, alter column kind type varchar(40);
+update raw.domained set kind = kind || ', changed', val = null where id % 4 = 0;
 update raw.wide set kind = kind || ' and more than ten', extra = id where id % 4 = 0;
 delete from raw.moving where id = 14;
 update raw.moving set at = at + interval '1 day' where id = 15;
