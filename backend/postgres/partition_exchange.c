@@ -30,6 +30,23 @@ void exchanges_fini(struct exchanges *e)
 	PQclear(e->plan);
 }
 
+static int ask_any(struct worker *w, const struct pg_model *m, const struct build_run *run,
+		   const struct pg_shape *shape, bool *any, struct error *err)
+{
+	enum batch_size size = m->model->batch_size;
+	struct pg_params params = {0};
+	auto_result *r = NULL;
+	pg_param_int(&params, shape->oid);
+	pg_param_int(&params, pg_id(m));
+	pg_param_time(&params, calendar_start(size, run->first));
+	pg_param_time(&params, calendar_start(size, run->first + run->count));
+	pg_param_int(&params, run->count);
+	pg_param_int(&params, PARTITION_EXCHANGE_ROWS);
+	int failed = pg_query(&w->conn, pg_deadline(w->store), SQL_PARTITION_ANY_LARGE, &params, &r, err);
+	*any = !failed && pg_bool(r, 0, 0);
+	return failed;
+}
+
 static int ask(struct worker *w, const struct pg_model *m, const struct build_run *run,
 	       const struct pg_shape *shape, struct exchanges *out, struct error *err)
 {
@@ -57,7 +74,10 @@ int exchanges_ready(struct worker *w, const struct pg_model *m, const struct bui
 		    struct error *err)
 {
 	int r = partition_made(m, shape) ? partition_make(w, m, run, shape, refused, err) : 0;
-	return r || !partition_exchanged(m, shape) ? r : ask(w, m, run, shape, out, err);
+	bool any = false;
+	if (!r && partition_exchanged(m, shape))
+		r = ask_any(w, m, run, shape, &any, err);
+	return any ? ask(w, m, run, shape, out, err) : r;
 }
 
 /* The next row of the plan behind `row` for the batch and the step; -1: there is none. Start with -1. */
