@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lib.wait import wait_until
+from lib.wait import LIMIT, wait_until
 
 NOW = "2024-09-06T12:00"
 EVENTS = """{{ config(materialized='table', event_time='event_time') }}
@@ -77,8 +77,12 @@ def duckdb(dbt_python, tmp_path):
     return place
 
 
+# dbt takes seconds to start, and several times that where other tests run beside it.
+PATIENCE = 4 * LIMIT
+
+
 def looked_at(m):
-    wait_until(lambda: "unknown" not in m.states("sessions").values(), what="the table was looked at")
+    wait_until(lambda: "unknown" not in m.states("sessions").values(), PATIENCE, what="the table was looked at")
 
 
 def failing(m, *names):
@@ -106,7 +110,7 @@ def test_break_a_day_and_mend_it(mount, duckdb):
     assert [states[d] for d in days] == ["done", "done", "done", "failed", "done", "partial"]
     assert "Could not convert string 'bad'" in m.document("sessions", "2024-09-04")["error"]["message"]
     # Nothing holds the file: the one that asks may write.
-    assert wait_until(lambda: isinstance(r := duckdb.sql(COUNTS), list) and r, what="the file is free") == [
+    assert wait_until(lambda: isinstance(r := duckdb.sql(COUNTS), list) and r, PATIENCE, what="the file is free") == [
         [d, 4] for d in days if d != "2024-09-04"]
     duckdb.sessions()
     duckdb("compile")
@@ -121,7 +125,7 @@ def test_kill_resumes_what_was_queued(mount, duckdb):
     m = mount(duckdb, "chunk=2", now=NOW)
     looked_at(m)
     os.utime(m / "sessions" / "2024-09")
-    wait_until(lambda: "done" in m.states("sessions").values(), what="something is built")
+    wait_until(lambda: "done" in m.states("sessions").values(), PATIENCE, what="something is built")
     m.kill()
     m.start()
     m.sync("sessions", "2024-09")
@@ -137,7 +141,8 @@ def test_a_file_that_another_holds(mount, duckdb, dbt_python):
     with subprocess.Popen([dbt_python, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
         os.utime(m / "sessions" / "2024-09-01")
-        wait_until(lambda: "Could not set lock" in (m / "sessions" / ".history").read_text(), what="it was in the way")
+        wait_until(lambda: "Could not set lock" in (m / "sessions" / ".history").read_text(), PATIENCE,
+                   what="it was in the way")
         holder.stdin.close()
     m.sync("sessions", "2024-09-01")
     assert m.states("sessions")["2024-09-01"] == "done"

@@ -177,6 +177,59 @@ static void history_has_what_was_done(void **state)
 	sqlite3_close(db);
 }
 
+/* What a look at a table that is elsewhere finds: all that was unknown is adopted, what lost its rows is
+ * pending. */
+static void a_look_is_recorded(void **state)
+{
+	struct fixture *f = *state;
+	open_queue(f);
+	assert_false(queue_model_of(f->store, 0).looked);
+	sqlite3 *db = NULL;
+	struct patience patience = {.abandoned = &f->store->abandoned, .wait_us = 1000000};
+	struct store_sink sink = sink_of(f);
+	const ordinal first[] = {day(f, 1), day(f, 2), day(f, 4)};
+	struct queue_found found = {.batches = first, .n = 3, .there = true, .began = 500};
+	GOOD(queue_connect(f->store, &patience, &db, &f->err));
+	GOOD(queue_adopt(f->store, db, 0, LOOK_FIRST, &found, &sink, &f->err));
+	assert_int_equal(f->seen.n, 3);
+	assert_true(state_of(f, day(f, 4))->adopted);
+	/* One is built with rows, one with nobody knows how many, both before the next look. */
+	struct store_request r = ask(f, 1, day(f, 5), day(f, 7));
+	struct build_run run = claim(f, &r);
+	assert_int_equal(settle_done(f, day(f, 5), run.attempt[0]), 0);
+	struct store_outcome o = {.kind = SETTLE_DONE,
+				  .batch = day(f, 6),
+				  .attempt = run.attempt[1],
+				  .started = 1000,
+				  .finished = 3000,
+				  .rows_deleted = -1,
+				  .rows_inserted = -1,
+				  .rows_outside = -1,
+				  .sqlstate = "",
+				  .message = ""};
+	GOOD(queue_store.settle(f->store, &o, 1, &f->err));
+	const ordinal second[] = {day(f, 0), day(f, 2)};
+	found = (struct queue_found){.batches = second, .n = 2, .there = true, .began = INT64_MAX};
+	f->seen.n = 0;
+	GOOD(queue_adopt(f->store, db, 0, LOOK_ASKED, &found, &sink, &f->err));
+	assert_int_equal(f->seen.n, 4);
+	assert_int_equal(state_of(f, day(f, 0))->outcome, OUTCOME_DONE);
+	assert_int_equal(state_of(f, day(f, 1))->outcome, OUTCOME_NONE);
+	assert_int_equal(state_of(f, day(f, 4))->outcome, OUTCOME_NONE);
+	assert_int_equal(state_of(f, day(f, 5))->outcome, OUTCOME_NONE);
+	/* With the table all of it goes; what a look that began earlier did not see stays. */
+	found = (struct queue_found){.began = 2000};
+	f->seen.n = 0;
+	GOOD(queue_adopt(f->store, db, 0, LOOK_ASKED, &found, &sink, &f->err));
+	assert_int_equal(f->seen.n, 0);
+	found.began = INT64_MAX;
+	GOOD(queue_adopt(f->store, db, 0, LOOK_ASKED, &found, &sink, &f->err));
+	assert_int_equal(f->seen.n, 3);
+	sqlite3_close(db);
+	open_queue(f);
+	assert_true(queue_model_of(f->store, 0).looked);
+}
+
 /* In the engine that has rows of its own: what another builder has settled counts beside them. */
 static void two_builders_of_one_store(void **state)
 {
@@ -223,7 +276,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(done_is_settled),		 TEST(failed_after_it_was_done),
 		TEST(killed_while_it_ran),	 TEST(the_relation_is_the_target),
-		TEST(history_has_what_was_done), TEST(two_builders_of_one_store),
+		TEST(history_has_what_was_done), TEST(a_look_is_recorded),
+		TEST(two_builders_of_one_store),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
