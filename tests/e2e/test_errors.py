@@ -177,6 +177,15 @@ def test_sync_of_what_is_cancelled(faulty, fault):
     assert m.states("sessions")["2024-09-01"] == "pending"
 
 
+@of("EUCLEAN")
+def test_sync_of_a_validation_that_has_found_something(ready, warehouse, mount):
+    m = mount(ready, now=NOW)
+    m.build("sessions", "2024-09-01")
+    warehouse.sql(f"DELETE FROM {warehouse.relation('sessions')} WHERE id = 8")
+    os.utime(m / "sessions" / ".validate")
+    assert errno_of(m.sync, "sessions", ".validate") == errno.EUCLEAN
+
+
 def test_every_errno_of_the_man_page_is_tested():
     section = MAN_PAGE.read_text().split(".SH ERRORS")[1].split(".SH")[0]
     documented = set(re.findall(r"\b(E[A-Z]{2,})\b", "\n".join(re.findall(r"^\.BR? (.*)", section, re.M))))

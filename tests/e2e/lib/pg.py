@@ -76,8 +76,17 @@ class Postgres:
 
     def stop_flushing(self):
         """From now on the server loses with its life what no commit has waited for."""
-        [(pid,)] = self.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'", database="postgres")
-        os.kill(pid, signal.SIGSTOP)
+        query = "SELECT pid, wait_event_type FROM pg_stat_activity WHERE backend_type = 'walwriter'"
+        [(pid, _)] = self.sql(query, database="postgres")
+
+        def stopped():
+            """Between two of its rounds: one that is stopped while it writes holds a lock that others need."""
+            os.kill(pid, signal.SIGSTOP)
+            asleep = self.sql(query, database="postgres") == [(pid, "Activity")]
+            if not asleep:
+                os.kill(pid, signal.SIGCONT)
+            return asleep
+        wait_until(stopped, what="the WAL writer is stopped while it sleeps")
 
     def crash(self):
         """kill -9 of every process of it."""
