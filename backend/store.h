@@ -196,6 +196,9 @@ struct store_sink {
 	/* A range was answered. It comes after the requests it answers, and before the states. */
 	void (*answer)(void *ctx, const struct store_answer *a);
 	void (*forget)(void *ctx, slot model); /* everything known of the model's batches is void */
+	/* What was told since forget() is all that is known; until then nobody shall go by it. May be NULL.
+	 */
+	void (*told)(void *ctx, slot model);
 	/*
 	 * Only by follow. What is recorded is not what it was: the server has begun another life, from an
 	 * older state, or the warehouse is another one. Between the two everything is reported as by load,
@@ -326,10 +329,8 @@ struct store_ops {
 	 */
 	int (*follow)(struct store *s, int timeout_ms, const struct store_sink *sink, struct error *err);
 
-	/*
-	 * Sees whether a target was made, dropped or exchanged by others, and reports those: what follow()
-	 * does within two seconds, for who cannot wait for that. -EAGAIN: follow() comes first.
-	 */
+	/* Sees whether a target was made, dropped or exchanged by others, and reports those: what follow()
+	 * does within two seconds, for who cannot wait for that. -EAGAIN: follow() comes first. */
 	int (*check)(struct store *s, const struct store_sink *sink, struct error *err);
 
 	/* Ends a follow() that is under way, or the next one; async-signal-unsafe, never blocks. */

@@ -17,6 +17,8 @@ static void report_found(struct store *s, const struct pg_model *m, const PGresu
 		struct store_state state = adopted_state(m->index, batch, now);
 		sink->state(sink->ctx, &state);
 	}
+	if (sink->told)
+		sink->told(sink->ctx, m->index);
 }
 
 /* What was built into the former table, and is not in this one. */
@@ -105,7 +107,9 @@ int pg_report_recorded(struct worker *w, const struct pg_model *m, const struct 
 {
 	struct pg_params model = {0};
 	pg_param_int(&model, pg_id(m));
-	auto_pipe p = PG_PIPE(&w->conn, PG_NO_DEADLINE);
+	/* The control thread waits for that: within a deadline. */
+	LOCKED(&w->store->telling);
+	auto_pipe p = PG_PIPE(&w->conn, pg_deadline(w->store));
 	store_begin_snapshot(w->store, &p);
 	size_t states = pg_add(&p, SQL_ADOPT_RECORDED, &model);
 	pg_add(&p, "commit", NULL);
@@ -114,6 +118,8 @@ int pg_report_recorded(struct worker *w, const struct pg_model *m, const struct 
 		return r;
 	sink->forget(sink->ctx, m->index);
 	report_states(w->store, p.results[states], sink, false);
+	if (sink->told)
+		sink->told(sink->ctx, m->index);
 	return 0;
 }
 

@@ -103,6 +103,7 @@ static int record(struct worker *w, const struct pg_model *m, const PGresult *di
 	for (int row = 0; row < n; row += AT_ONCE) {
 		auto_result *adopted = NULL, *gone = NULL;
 		int end = n - row > AT_ONCE ? row + AT_ONCE : n;
+		LOCKED(&w->store->telling);
 		int r = change(w, m, differ, row, end, &adopted, &gone, err);
 		if (r)
 			return r;

@@ -65,6 +65,11 @@ static int report_adopted(struct store *s, const PGresult *models, const struct 
 	}
 	report_requests(s, p.results[asked], sink);
 	report_states(s, p.results[found], sink, true);
+	for (int i = 0; i < PQntuples(models); i++) {
+		struct id_index m = store_slot(s, pg_int(models, i, 0));
+		if (m.id && sink->told)
+			sink->told(sink->ctx, m.index);
+	}
 	return 0;
 }
 
@@ -96,6 +101,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 	pg_param_text(&params, s->cursor);
 	pg_param_int(&params, s->owner);
 	pg_param_int(&params, s->session);
+	LOCKED(&s->telling);
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	store_begin_snapshot(s, &p);
 	size_t snapshot = pg_add(&p, SQL_SNAPSHOT, NULL);

@@ -52,6 +52,7 @@ static int stream(struct store *s, const char *sql, const struct pg_params *para
 static int load_of(struct store *s, const struct strbuf *ids, const struct store_sink *sink,
 		   report_states_fn *report, struct error *err)
 {
+	LOCKED(&s->telling);
 	int r = store_connect(s, true, err);
 	if (!r)
 		r = begin(s, err);
@@ -115,6 +116,9 @@ int pg_load(struct store *s, const struct store_sink *sink, struct error *err)
 	pg_array_end(&ids);
 	if (s->schema && some)
 		r = s->cursor ? load_more(s, &ids, sink, err) : load_of(s, &ids, sink, states_of_all, err);
+	for (size_t i = 0; i < s->n; i++)
+		if (s->models[i]->id && !s->models[i]->loaded && s->models[i]->anew && sink->told)
+			sink->told(sink->ctx, (slot)i);
 	for (size_t i = 0; i < s->n && !r; i++) {
 		struct pg_model *m = s->models[i];
 		if (!m->loaded)

@@ -88,6 +88,9 @@ struct store {
 	size_t n_sessions;
 	int64_t session; /* random for each such connection: its lock, and the origin of what it writes */
 	int wake_fd, abandon_fd;
+	/* Held while states are read and told, by the control thread or by who looks, so that nothing older
+	 * is told over newer news. Before lock; queries under it have a deadline. */
+	pthread_mutex_t telling;
 	pthread_mutex_t lock; /* innermost: nothing is waited for under it */
 	bool changed;	      /* something was committed since the last notice. Under lock */
 	/* By slot, reserved for SLOTS_MAX. The control thread changes it, and n, under lock, and reads it

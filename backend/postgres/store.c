@@ -220,6 +220,7 @@ int pg_open(const struct engine_config *config, struct store **out, struct error
 	s->config = config;
 	s->owner = pg_random_id();
 	s->wake_fd = s->abandon_fd = -1;
+	pthread_mutex_init(&s->telling, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	home_init(&s->home);
 	return open_store(s, err);
@@ -280,5 +281,6 @@ void pg_close(struct store *s)
 		close(s->abandon_fd);
 	home_fini(&s->home);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->telling);
 	free(s);
 }

@@ -7,7 +7,16 @@ static void count_state(void *ctx, const struct store_state *s)
 	struct finding *f = ctx;
 	f->adopted += s->run == ROW_IDLE && s->outcome == OUTCOME_DONE && s->adopted;
 	f->gone += !f->first && s->run == ROW_IDLE && s->outcome == OUTCOME_NONE;
-	f->inner.state(f->inner.ctx, s);
+	if (f->first)
+		f->inner.state(f->inner.ctx, s);
+	else
+		sink_seen(f->b, s);
+}
+
+static void pass_told(void *ctx, slot model)
+{
+	struct finding *f = ctx;
+	f->inner.told(f->inner.ctx, model);
 }
 
 static void pass_forget(void *ctx, slot model)
@@ -42,11 +51,12 @@ static void pass_answer(void *ctx, const struct store_answer *a)
 
 void finding_init(struct finding *f, struct backend *b, bool first)
 {
-	*f = (struct finding){.first = first};
+	*f = (struct finding){.b = b, .first = first};
 	backend_sink(b, &f->inner);
 	f->sink = (struct store_sink){.ctx = f,
 				      .state = count_state,
 				      .forget = pass_forget,
+				      .told = pass_told,
 				      .request = pass_request,
 				      .answer = pass_answer,
 				      .runs = pass_runs,

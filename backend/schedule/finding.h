@@ -8,6 +8,7 @@
 
 struct finding {
 	struct store_sink sink, inner;
+	struct backend *b;
 	bool first;
 	size_t adopted, gone;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/schedule/look.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,7 @@ void look_begin_anew(struct backend *b, slot model)
 		model_look_failed(m, "", "");
 	ledger_forget(b->ledger, model);
 	ledger_set_looked(b->ledger, model, false);
+	m->told_looked = false;
 	validations_void(b, model);
 	m->forgotten = true;
 	m->anew++;
@@ -84,7 +86,8 @@ static bool has_table(const struct backend *b, slot model)
 bool look_is_due(const struct backend *b, slot model)
 {
 	const struct model_runtime *m = &b->runtime[model];
-	return !ledger_looked(b->ledger, model) && has_table(b, model) && !m->why_not && !m->look_failed;
+	return !ledger_looked(b->ledger, model) && has_table(b, model) && !m->why_not &&
+	       (m->telling || !m->look_failed);
 }
 
 /* With the lock. When, and how, the model is looked at next; INT64_MAX: not before something happens. */
@@ -95,7 +98,7 @@ static int64_t due_at(const struct backend *b, slot model, enum look_kind *kind)
 	bool asked = m->asked > m->answered;
 	int64_t at = m->clock_at;
 	*kind = first ? LOOK_FIRST : asked ? LOOK_ASKED : LOOK_CLOCK;
-	if (!has_table(b, model) || m->preparing)
+	if (!has_table(b, model) || m->preparing || m->telling)
 		return INT64_MAX;
 	if (*kind != LOOK_CLOCK)
 		at = m->look_at;
@@ -172,6 +175,11 @@ static bool note_end(struct backend *b, slot model, enum look_kind kind, int r, 
 	 */
 	if (first && r < 0 && ledger_looked(b->ledger, model))
 		return true;
+	/* The right that the look lacks is one that every batch needs. */
+	if (!first && r == -EACCES && !b->config.read_only && !m->why_not) {
+		model_refuses(m, err->text, err->sqlstate);
+		m->refused_at = clock_monotonic_us();
+	}
 	if (first)
 		first_ended(b, model, r);
 	else if (r == -EAGAIN)
@@ -227,10 +235,20 @@ static void look_at_nothing(struct backend *b, struct open_worker *worker, slot 
 	look_answer(b, 0);
 }
 
+/* Of a table that is met for the first time nothing is known that could have gone from it. */
+static const char *gone_words(const struct finding *f, char *out, size_t size)
+{
+	*out = '\0';
+	if (!f->first)
+		snprintf(out, size, ", %zu whose rows are gone", f->gone);
+	return out;
+}
+
 void look_run(struct backend *b, struct open_worker *worker, slot model, enum look_kind kind)
 {
 	struct finding f;
 	struct error err = {0};
+	char gone[64];
 	uint64_t asked;
 	unsigned anew;
 	bool exists;
@@ -265,9 +283,8 @@ void look_run(struct backend *b, struct open_worker *worker, slot model, enum lo
 		log_write(b->config.log, news ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG,
 			  "the table of %s cannot be looked at yet: %s", dir_of(b, model), err.text);
 	if (f.adopted + f.gone > 0)
-		log_info(b->config.log,
-			 "%s: %s with rows that somebody else has written, %zu whose rows are gone",
-			 dir_of(b, model), count_of(f.adopted, "batch", "batches").text, f.gone);
+		log_info(b->config.log, "%s: %s with rows that somebody else has written%s", dir_of(b, model),
+			 count_of(f.adopted, "batch", "batches").text, gone_words(&f, gone, sizeof gone));
 	/* Whether it may be built shows in the mode of its batches. */
 	if (news) {
 		changed(b, model, backend_existing(b, model));

@@ -16,7 +16,7 @@ const char *model_why_not(const struct backend *b, slot model)
 	const char *why_not = models_why_not(b->models, model);
 	if (why_not || m->why_not)
 		return why_not ? why_not : m->why_not;
-	return ledger_looked(b->ledger, model) ? NULL : m->look_failed;
+	return ledger_looked(b->ledger, model) || m->telling ? NULL : m->look_failed;
 }
 
 const char *model_sqlstate(const struct backend *b, slot model)

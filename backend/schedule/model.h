@@ -29,6 +29,8 @@ struct model_runtime {
 	int64_t look_at;       /* monotonic: the table is not looked at earlier, unless the clock says so */
 	int64_t clock_at;      /* monotonic: when the clock says so */
 	unsigned looks;	       /* that failed, one after the other */
+	bool telling;	       /* all that was known is void, and what is known now is still being told */
+	bool told_looked;      /* and it was looked at before that */
 	unsigned anew;	       /* how often its table was another one: an older look says nothing of it */
 	uint64_t asked, answered; /* looks that were asked for, and how many of those are over */
 	int64_t looked_at;	  /* us: the end of the last look that saw the table; 0: none yet */

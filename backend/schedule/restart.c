@@ -42,6 +42,11 @@ static bool ours(void *ctx, slot model, ordinal batch)
 	return runs_here(ctx, model, batch, 0);
 }
 
+bool restart_runs_here(const struct backend *b, slot model, ordinal batch)
+{
+	return runs_here(b, model, batch, 0);
+}
+
 bool restart_runs(void *ctx, slot model, ordinal batch, uint32_t attempt)
 {
 	struct backend *b = ctx;

@@ -45,15 +45,28 @@ static void failed_elsewhere(struct backend *b, const struct store_state *s)
 		skip_readers(b, &o, s->finished, 0);
 }
 
-static void sink_state(void *ctx, const struct store_state *s)
+/* With the lock. Whether this mount runs the batch, or knows a newer attempt than who looked has read. */
+static bool is_older(const struct backend *b, const struct store_state *s)
 {
-	struct backend *b = ctx;
+	uint32_t attempt;
+	int64_t built;
+	size_t text;
+	if (s->batch < ledger_recorded(b->ledger, s->model).first)
+		return false;
+	ledger_glance(b->ledger, s->model, s->batch, &attempt, &built, &text);
+	return attempt > s->attempt || restart_runs_here(b, s->model, s->batch);
+}
+
+static void take_state(struct backend *b, const struct store_state *s, bool seen)
+{
 	bool built = s->run == ROW_IDLE && s->outcome == OUTCOME_DONE, threads;
 	/* What reads it begins after its end, whatever the clock of the mount that built it. */
 	clock_follow(b->config.clock, s->finished);
 	{
 		LOCKED(&b->lock);
 		threads = b->threads;
+		if (seen && is_older(b, s))
+			return;
 		if (ledger_put_state(b->ledger, s) < 0)
 			log_error(b->config.log, "no memory for a batch of %s", dir_of(b, s->model));
 		if (s->run == ROW_IDLE && (s->outcome == OUTCOME_FAILED || s->outcome == OUTCOME_SKIPPED))
@@ -71,6 +84,16 @@ static void sink_state(void *ctx, const struct store_state *s)
 	changed(b, s->model, batches);
 	if (built && threads)
 		changed_readers(b, s->model, batches);
+}
+
+static void sink_state(void *ctx, const struct store_state *s)
+{
+	take_state(ctx, s, false);
+}
+
+void sink_seen(struct backend *b, const struct store_state *s)
+{
+	take_state(b, s, true);
 }
 
 static void sink_answer(void *ctx, const struct store_answer *a)
@@ -114,7 +137,29 @@ static void sink_forget(void *ctx, slot model)
 	struct backend *b = ctx;
 	{
 		LOCKED(&b->lock);
+		struct model_runtime *m = &b->runtime[model];
+		if (!m->telling)
+			m->told_looked = ledger_looked(b->ledger, model);
+		m->telling = true;
 		ledger_forget(b->ledger, model);
+		ledger_set_looked(b->ledger, model, false);
+		touch_model(b, model);
+	}
+	changed(b, model, backend_existing(b, model));
+}
+
+static void sink_all_told(void *ctx, slot model)
+{
+	struct backend *b = ctx;
+	{
+		LOCKED(&b->lock);
+		struct model_runtime *m = &b->runtime[model];
+		if (m->telling && m->told_looked)
+			ledger_set_looked(b->ledger, model, true);
+		m->telling = false;
+		b->held_due = b->woken = true;
+		control_wake(b);
+		lane_wake(&b->look_lane);
 		touch_model(b, model);
 	}
 	changed(b, model, backend_existing(b, model));
@@ -148,6 +193,7 @@ const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink
 				    .answer = sink_answer,
 				    .answered = sink_answered,
 				    .forget = sink_forget,
+				    .told = sink_all_told,
 				    .freezes = sink_freezes,
 				    .refresh = sink_refresh,
 				    .validation = sink_validation,

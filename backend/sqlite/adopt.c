@@ -162,6 +162,8 @@ static void report_only(struct worker *w, slot model, const struct seen_table *t
 		struct store_state st = adopted_state(model, t->found.list[i].batch, now);
 		sink->state(sink->ctx, &st);
 	}
+	if (sink->told)
+		sink->told(sink->ctx, model);
 }
 
 int adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
@@ -187,6 +189,8 @@ int adopt(struct worker *w, slot model, const struct store_sink *sink, struct er
 		sink->forget(sink->ctx, model);
 	if (r == 0)
 		r = queue_load_states(s, queue, &done, model, sink, err);
+	if (r == 0 && sink->told)
+		sink->told(sink->ctx, model);
 	done_rows_close(&done);
 out:
 	target_view_fini(&t.view);

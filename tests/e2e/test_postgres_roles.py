@@ -121,6 +121,21 @@ def test_a_missing_right_on_the_target_is_named(warehouse, mount_as, missing):
     assert check_rows(warehouse, "sessions") == {"2024-09-02": 4}
 
 
+def test_a_right_that_a_look_finds_missing_refuses_the_model(warehouse, mount_as):
+    """Each batch would fail for it, too."""
+    make_target(warehouse)
+    role = make_role(warehouse, "worker", *BUILDER, "GRANT SELECT, INSERT, DELETE ON an.sessions TO {role}")
+    m = mount_as(role)
+    wait_until(lambda: m.document("sessions", ".model")["looked_at"], what="the first look")
+    warehouse.sql("REVOKE SELECT ON an.sessions FROM worker")
+    os.utime(m / "sessions" / ".adopt")
+    wait_until(lambda: m.document("sessions", ".adopt")["why_not"], what="the look has failed")
+    model = m.document("sessions", ".model")
+    assert not model["runnable"] and 'GRANT SELECT ON "an"."sessions" TO worker' in model["why_not"]
+    warehouse.sql("GRANT SELECT ON an.sessions TO worker")
+    wait_until(lambda: m.document("sessions", ".model")["runnable"], what="the model can run")
+
+
 def test_an_input_that_may_not_be_read(warehouse, mount_as):
     m = mount_as(make_role(warehouse, "worker", *BUILDER, "REVOKE SELECT ON an.events FROM {role}"))
     error = build_fails(m, "2024-09-02")

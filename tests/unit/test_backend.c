@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The whole backend over the SQLite engine, from several threads: what the FUSE thread and main do to it. */
+#include "backend/schedule/finding.h"
+#include "backend/schedule/sink.h"
 #include "tests/unit/backend_fixture.h"
 
 static void a_range_is_built(void **state)
@@ -157,6 +159,49 @@ static void many_threads(void **state)
 		assert_int_equal(state_of(f, d), BATCH_DONE);
 }
 
+/* What was adopted elsewhere is pending for nobody, not even between the news that all is void and its rows.
+ */
+static void what_is_being_told_is_unknown(void **state)
+{
+	struct fixture *f = *state;
+	struct store_sink sink;
+	open_backend(f, false);
+	assert_int_equal(ask_and_wait(f, 0, 1, -1), 0);
+	settle(f, 0, 1);
+	backend_sink(f->b, &sink);
+	sink.forget(sink.ctx, 0);
+	assert_int_equal(state_of(f, 0), BATCH_UNKNOWN);
+	assert_true(backend_looking(f->b, 0));
+	struct store_state adopted = adopted_state(0, f->first, clock_now_us(&f->clock));
+	sink.state(sink.ctx, &adopted);
+	assert_int_equal(state_of(f, 1), BATCH_UNKNOWN);
+	sink.told(sink.ctx, 0);
+	assert_false(backend_looking(f->b, 0));
+	assert_int_equal(state_of(f, 0), BATCH_DONE);
+	assert_int_equal(state_of(f, 1), BATCH_PENDING);
+}
+
+/* A look has read the batch before it was built: what came of that stays. */
+static void a_look_overrides_no_newer_attempt(void **state)
+{
+	struct fixture *f = *state;
+	struct finding look;
+	open_backend(f, false);
+	assert_int_equal(ask_and_wait(f, 0, 1, -1), 0);
+	settle(f, 0, 1);
+	finding_init(&look, f->b, false);
+	struct store_state seen = adopted_state(0, f->first, 1);
+	look.sink.state(look.sink.ctx, &seen);
+	auto_strbuf out = STRBUF_INIT;
+	assert_int_equal(backend_batch_document(f->b, 0, f->first, &out), 0);
+	assert_non_null(strstr(out.str, "\"adopted\": false"));
+	seen.attempt = 1;
+	look.sink.state(look.sink.ctx, &seen);
+	out.len = 0;
+	assert_int_equal(backend_batch_document(f->b, 0, f->first, &out), 0);
+	assert_non_null(strstr(out.str, "\"adopted\": true"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +210,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(states_outlive_the_daemon, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reason_reaches_every_stretch, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(read_only_refuses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_being_told_is_unknown, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_look_overrides_no_newer_attempt, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_workers_batches_fail, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stopped_backends_answer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_threads, set_up, tear_down),

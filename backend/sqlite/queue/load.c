@@ -153,10 +153,13 @@ int queue_load(struct store *s, sqlite3 *db, const struct done_rows *done, const
 		struct queue_model *qm = &s->models[i];
 		if (!qm->enlisted || qm->loaded || qm->gone)
 			continue;
-		if (qm->astray)
+		bool anew = qm->astray;
+		if (anew)
 			sink->forget(sink->ctx, i);
 		qm->astray = false;
 		r = queue_load_states(s, db, done, i, sink, err);
+		if (anew && sink->told)
+			sink->told(sink->ctx, i);
 		if (r == 0 && db && qm->queue_id)
 			r = load_validations(s, db, i, sink, err);
 		qm->loaded = r == 0;
