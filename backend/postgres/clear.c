@@ -149,6 +149,7 @@ static int take(struct clearing *x, struct error *err)
 	pg_param_int(&v, x->step->id);
 	pg_param_int(&v, s->owner);
 	pg_param_time(&v, x->first);
+	pg_param_time(&v, x->end);
 	int r = pg_query(&x->w->conn, pg_deadline(s), SQL_CLEAR_TAKE, &v, &taken, err);
 	if (r || PQntuples(taken) == 0)
 		return r ? r : not_ours(x, err);
@@ -156,6 +157,8 @@ static int take(struct clearing *x, struct error *err)
 	x->step->rows_without_event_time = pg_int(taken, 0, 1);
 	if (!pg_null(taken, 0, 2) && pg_time(taken, 0, 2) < x->first)
 		x->first = pg_time(taken, 0, 2);
+	if (!pg_null(taken, 0, 3))
+		x->end = calendar_start(size, calendar_ordinal(size, pg_time(taken, 0, 3)) + 1);
 	return 0;
 }
 

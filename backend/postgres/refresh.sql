@@ -85,7 +85,8 @@ select {refresh_columns} where x.request in (
 	union all select x.id from batchfs.request x where x.kind in ('full', 'build') and {news})
 
 -- The clear phase is one mount's, until that is there no more. What was built before the first batch of the refresh
--- ($4) was built when `begin` was earlier: nothing is deleted from there on.
+-- ($4) was built when `begin` was earlier: nothing is deleted from there on. What was built from $5 on was built by a
+-- clock (now=) that was later: nothing is deleted up to its end.
 -- name: clear_take
 with live as materialized ({live_owners}),
 x as (
@@ -95,7 +96,9 @@ x as (
 	returning rows_outside, rows_without_event_time)
 select x.rows_outside, x.rows_without_event_time, (
 	select min(s.window_start) from batchfs.state s
-	where s.model = $1::int and s.built is not null and s.window_start < $4::timestamptz)
+	where s.model = $1::int and s.built is not null and s.window_start < $4::timestamptz), (
+	select max(s.window_start) from batchfs.state s
+	where s.model = $1::int and s.built is not null and s.window_start >= $5::timestamptz)
 from x
 
 -- Whether it is still in its clear phase, whoever has it.

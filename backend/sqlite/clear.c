@@ -53,9 +53,10 @@ static int write_delete(const struct clearing *x, enum place place, bool rowids,
 	target_name(sql, x->m);
 	strbuf_puts(sql, " WHERE ");
 	if (rowids) {
-		strbuf_puts(sql, "rowid IN (SELECT rowid FROM ");
+		/* The condition again: a column of that name says nothing of one row alone. */
+		strbuf_puts(sql, "_rowid_ IN (SELECT _rowid_ FROM ");
 		target_name(sql, x->m);
-		strbuf_printf(sql, " WHERE %s LIMIT %d)", where.str, ROWS_AT_ONCE);
+		strbuf_printf(sql, " WHERE %s LIMIT %d) AND %s", where.str, ROWS_AT_ONCE, where.str);
 	} else {
 		strbuf_puts(sql, where.str);
 	}
@@ -137,7 +138,8 @@ static int check_phase(const struct clearing *x, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-/* What was built when `begin` was earlier stays, and the window that is open now. */
+/* What was built when `begin` was earlier stays, and the window that is open now, and what was built when the
+ * clock (`now=`) was later. */
 static int find_bounds(struct clearing *x, int64_t table_id, struct error *err)
 {
 	enum batch_size size = x->m->batch_size;
@@ -146,13 +148,15 @@ static int find_bounds(struct clearing *x, int64_t table_id, struct error *err)
 	x->end = calendar_start(size, calendar_ordinal(size, clock_now_us(x->w->store->config.clock)) + 1);
 	if (x->end < calendar_start(size, x->step->batches.end))
 		x->end = calendar_start(size, x->step->batches.end);
-	int r = worker_prepare(x->w, SQL_CLEAR_FIRST_BUILT, &stmt, err);
+	int r = worker_prepare(x->w, SQL_CLEAR_BUILT, &stmt, err);
 	if (r == 0)
-		r = db_bind(stmt, err, "ii", table_id, x->first);
+		r = db_bind(stmt, err, "iii", table_id, x->first, x->end);
 	if (r == 0)
 		r = db_step(stmt, err);
 	if (r == 1 && sqlite3_column_type(stmt, 0) == SQLITE_INTEGER)
 		x->first = sqlite3_column_int64(stmt, 0);
+	if (r == 1 && sqlite3_column_type(stmt, 1) == SQLITE_INTEGER)
+		x->end = calendar_start(size, calendar_ordinal(size, sqlite3_column_int64(stmt, 1)) + 1);
 	return r < 0 ? r : 0;
 }
 

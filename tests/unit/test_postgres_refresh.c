@@ -144,6 +144,23 @@ static void what_is_cleared(void **state)
 	assert_string_equal(sql(ROWS), "3");
 }
 
+/* What is recorded as built by a later clock keeps its rows. */
+static void what_a_later_clock_has_built(void **state)
+{
+	struct world *w = *state;
+	world_prepare(w, 0);
+	sql("insert into out.fct values ('2030-01-01+00', 0, 'x'), ('2030-01-02+00', 0, 'x'), ('2030-01-03+00', 0, 'x')");
+	sql("insert into batchfs.state (model, window_start, outcome, attempt, built)"
+	    " select id, '2030-01-02+00', 1, 1, now() from batchfs.model");
+	struct store_request q = full();
+	assert_int_equal(send(w, &q, 1), 0);
+	struct clear_step step = {.id = q.id, .batches = q.batches};
+	while (!step.over)
+		assert_int_equal(clear(w, &step), 0);
+	assert_int_equal(step.rows_outside, 1);
+	assert_string_equal(sql(ROWS), "2");
+}
+
 static void one_mount_clears(void **state)
 {
 	struct world *w = *state;
@@ -183,6 +200,7 @@ int main(void)
 		OPEN_WORLD_TEST(from_phase_to_phase),
 		cmocka_unit_test_setup_teardown(all_of_a_touch_or_none, two_models, world_gone),
 		OPEN_WORLD_TEST(what_is_cleared),
+		OPEN_WORLD_TEST(what_a_later_clock_has_built),
 		OPEN_WORLD_TEST(one_mount_clears),
 	};
 	return server_run(tests);

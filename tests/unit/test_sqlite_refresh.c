@@ -156,6 +156,47 @@ static void what_is_no_time(void **state)
 	assert_int_equal(shell(f, ROWS), 2);
 }
 
+/* What is recorded as built by a later clock keeps its rows. */
+static void what_a_later_clock_has_built(void **state)
+{
+	struct fixture *f = *state;
+	begin(f);
+	shell(f, "INSERT INTO out VALUES (-1, '2030-01-01'), (-1, '2030-01-02'), (-1, '2030-01-03')");
+	shell(f,
+	      "INSERT INTO batchfs_state SELECT id, strftime('%s', '2030-01-02') * 1000000, 1, 0, 0, 0, 0, 1, '', 0 "
+	      "FROM batchfs_model WHERE target_table = 'out'");
+	struct store_request q = full(f, 1);
+	assert_int_equal(send(f, &q), 0);
+	struct clear_step step = {.id = q.id, .batches = q.batches};
+	clear_all(f, &step);
+	assert_int_equal(step.rows_outside, 1);
+	assert_int_equal(shell(f, ROWS), 2);
+}
+
+/* A column may be called as SQLite calls the number of a row. */
+static void a_column_named_rowid(void **state)
+{
+	struct fixture *f = *state;
+	begin(f);
+	for (size_t i = 0; i < 2; i++) {
+		shell(f, i ? "ALTER TABLE out ADD COLUMN _rowid_ INTEGER DEFAULT 1"
+			   : "ALTER TABLE out ADD COLUMN rowid INTEGER DEFAULT 1");
+		shell(f, "INSERT INTO out (id, ts) VALUES (-1, '2020-01-01'), (-1, '2024-09-02')");
+		struct store_request q = full(f, (unsigned char)(i + 1));
+		assert_int_equal(send(f, &q), 0);
+		struct clear_step step = {.id = q.id, .batches = q.batches};
+		clear_all(f, &step);
+		assert_int_equal(step.rows_outside, 1);
+		assert_int_equal(shell(f, ROWS), i + 1);
+		struct refresh_step over = {.id = q.id,
+					    .from = REFRESH_CLEAR,
+					    .to = REFRESH_OVER,
+					    .result = REFRESH_CANCELLED,
+					    .error = ""};
+		assert_int_equal(take_step(f, over), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +204,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refused, fixture_new, fixture_free),
 		cmocka_unit_test_setup_teardown(what_is_cleared, fixture_new, fixture_free),
 		cmocka_unit_test_setup_teardown(what_is_no_time, fixture_new, fixture_free),
+		cmocka_unit_test_setup_teardown(what_a_later_clock_has_built, fixture_new, fixture_free),
+		cmocka_unit_test_setup_teardown(a_column_named_rowid, fixture_new, fixture_free),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
