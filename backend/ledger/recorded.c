@@ -68,6 +68,11 @@ void recorded_forget(struct ledger *l, struct recorded_request *k)
 	free(k);
 }
 
+static bool closed_unnamed(const struct recorded_request *k)
+{
+	return !k->open && !k->refs && !k->reaches_back;
+}
+
 void ledger_forget_closed(struct ledger *l)
 {
 	struct recorded_request *k, *next;
@@ -76,13 +81,13 @@ void ledger_forget_closed(struct ledger *l)
 	if (HASH_COUNT(l->recorded) <= l->recorded_before + CLOSED_MAX)
 		return;
 	for (k = l->recorded; k; k = k->hh.next)
-		closed += !k->open && !k->refs;
+		closed += closed_unnamed(k);
 	/* Oldest first. */
 	HASH_ITER(hh, l->recorded, k, next)
 	{
 		if (closed <= CLOSED_MAX)
 			break;
-		if (k->open || k->refs)
+		if (!closed_unnamed(k))
 			continue;
 		recorded_forget(l, k);
 		closed--;

@@ -15,8 +15,12 @@ struct recorded_request {
 	struct open_request *open; /* NULL: nothing of it is left, or it was closed when it was reported */
 	bool finished; /* nothing of it is left: its row, read before it was retired, does not open it again
 			*/
-	bool unsure;   /* as a batch's flag: not reported again yet */
-	bool foreign;  /* made for other SQL than the model has here */
+	/* Its row is open and names batches before the model's begin here: they are for a mount whose
+	 * manifest has an earlier begin, which closes the row. Until then the request is remembered, since
+	 * the row may be reported once more. */
+	bool reaches_back;
+	bool unsure;		 /* as a batch's flag: not reported again yet */
+	bool foreign;		 /* made for other SQL than the model has here */
 	struct code_entry *code; /* what it was made for; NULL: for whatever there is */
 	unsigned refs;		 /* details that name it */
 	int64_t at;

@@ -76,14 +76,15 @@ struct open_request *request_newest(const struct ledger *l, slot model, ordinal 
 	return newest;
 }
 
-/* Its id goes to those that the store shall retire. */
+/* Its id goes to those that the store shall retire, unless another mount may have something of it left. */
 static void finish(struct ledger *l, struct model_state *m, struct open_request *r)
 {
 	TAILQ_REMOVE(&m->requests, r, link);
 	cover_remove(l, m, r);
 	r->recorded->open = NULL;
 	r->recorded->finished = true;
-	ids_add(&l->finished, r->recorded->id);
+	if (!r->recorded->reaches_back)
+		ids_add(&l->finished, r->recorded->id);
 	free(r);
 }
 
@@ -228,13 +229,16 @@ int ledger_put_request(struct ledger *l, const struct store_request_row *row)
 {
 	struct model_state *m = model_state_of(l, row->model);
 	struct store_request_row r = *row;
-	/* A model whose begin has moved: what lies before it exists no more. */
-	if (r.batches.first < m->begin)
+	/* The model has another begin now, or in another mount's manifest: here nothing exists before this
+	 * one. */
+	bool reaches_back = r.batches.first < m->begin;
+	if (reaches_back)
 		r.batches.first = m->begin;
 	renew(l, recorded_find(l, r.id), &r);
 	struct recorded_request *k = recorded_make(l, &r);
 	if (!k)
 		return -ENOMEM;
+	k->reaches_back = r.open && reaches_back && r.batches.first < r.batches.end;
 	if (!r.open || k->finished || r.batches.first >= r.batches.end || k->open)
 		return 0;
 	return open_make(l, m, k, &r);

@@ -52,6 +52,10 @@ def orphans(warehouse):
     return queue_sql(warehouse, "SELECT count(*) FROM request WHERE orphan_since IS NOT NULL")[0][0]
 
 
+def open_requests(warehouse):
+    return queue_sql(warehouse, "SELECT count(*) FROM request WHERE open")[0][0]
+
+
 def a_minute_passes(warehouse):
     wait_until(lambda: orphans(warehouse), what="somebody has noted that nobody has the SQL")
     minute = "interval '1 minute'" if warehouse.engine == "postgres" else "60"
@@ -200,3 +204,24 @@ def test_two_mounts_of_a_manifest_whose_begin_moves(two, mount, warehouse, fault
         reloaded(m, two[0])
     is_shown(mounts[1], "pending")
     is_shown(mounts[0], "pending")
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_a_mount_with_a_later_begin_closes_nothing_of_another(two, mount, warehouse, fault_binary, fault):
+    """What it has built is all that it knows of the request, and not all that there is."""
+    a = mount(two[0], "jobs=1", now=NOW, binary=fault_binary, env=fault.env())
+    with fault.holding("build"):
+        os.utime(a / "sessions" / MONTH)
+        is_shown(a, "queued")
+        a.kill()
+    add(two[0], 100, begin="2024-09-04")
+    later = mount(two[0], now=NOW)
+    later.sync("sessions", MONTH)
+    later.build("sessions", "2024-09-04")
+    wait_until(lambda: open_requests(warehouse) == 1, what="its own request is closed, and the other is not")
+    later.unmount()
+    add(two[0], 100)
+    again = mount(two[0], now=NOW)
+    again.sync("sessions", MONTH)
+    is_shown(again, "done")
+    wait_until(lambda: open_requests(warehouse) == 0, what="no request is left open")

@@ -60,6 +60,31 @@ static void nothing_was_known_before_the_begin(void **state)
 	assert_int_equal(ledger_queued(l, 0), 2);
 }
 
+/* Another mount's manifest has an earlier begin: what lies between the two begins is that mount's to build.
+ */
+static void a_request_that_reaches_behind_the_begin_is_not_closed(void **state)
+{
+	struct ledger *l = *state;
+	struct store_state s = done(0, 1);
+	int64_t ids[4];
+	ask(l, 0, 1, (ordinal)-5, 1);
+	ask(l, 0, 2, 0, 1);
+	assert_int_equal(ledger_queued(l, 0), 1);
+	s.served = 2;
+	assert_int_equal(ledger_put_state(l, &s), 0);
+	assert_int_equal(ledger_queued(l, 0), 0);
+	assert_int_equal(ledger_take_finished(l, ids, 4), 1);
+	assert_int_equal(ids[0], 2);
+	/* It stays done here, however often its row is reported and however many have come meanwhile. */
+	for (int64_t id = 3; id < 5000; id++) {
+		ask(l, 0, id, 1, 2);
+		ledger_withdraw(l, 0, days(1, 2), INT64_MAX);
+	}
+	ledger_forget_closed(l);
+	ask(l, 0, 1, (ordinal)-5, 1);
+	assert_int_equal(ledger_queued(l, 0), 0);
+}
+
 static void other_sql(void **state)
 {
 	struct ledger *l = *state;
@@ -94,6 +119,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_begin_that_moves_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_begin_that_moves_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nothing_was_known_before_the_begin, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_request_that_reaches_behind_the_begin_is_not_closed, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(other_sql, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
