@@ -171,8 +171,9 @@ static void put_table(struct tally *t, struct strbuf *out)
 	}
 	if (t->whole && t->no_event_time) {
 		strbuf_clear(&detail);
-		strbuf_printf(&detail, "%s no event_time, and is in no batch",
-			      count_of((uint64_t)t->no_event_time, "row has", "rows have").text);
+		strbuf_printf(&detail, "%s no event_time, and %s in no batch",
+			      count_of((uint64_t)t->no_event_time, "row has", "rows have").text,
+			      t->no_event_time == 1 ? "is" : "are");
 		p.kind = PROBLEM_NO_EVENT_TIME;
 		p.rows = t->no_event_time;
 		p.detail = detail.str;

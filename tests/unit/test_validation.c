@@ -131,6 +131,8 @@ static void what_is_in_no_batch_is_of_the_table(void **state)
 			assert_int_equal(f.list[0].rows, 5);
 			assert_int_equal(f.list[1].kind, PROBLEM_NO_EVENT_TIME);
 			assert_int_equal(f.list[1].rows, 7);
+			assert_string_equal(f.list[1].detail,
+					    "7 rows have no event_time, and are in no batch");
 		}
 		END;
 	}
