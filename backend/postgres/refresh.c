@@ -16,13 +16,6 @@ static bool is_of_touch(const struct store_request *q, const struct store_reques
 	return other->kind == REQUEST_FULL && memcmp(q->uuid, other->uuid, sizeof q->uuid / 2) == 0;
 }
 
-/* There is nothing to exchange where there is no table. */
-static enum refresh_phase begins_in(struct store *s, const struct pg_model *m)
-{
-	LOCKED(&s->lock);
-	return m->model->atomic_refresh && m->shape && m->shape->oid ? REFRESH_BESIDE : REFRESH_CLEAR;
-}
-
 int refresh_add(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
 		const char *command, const char *reason, const struct store_request *all, size_t n,
 		struct error *err)
@@ -53,7 +46,9 @@ int refresh_add(struct store *s, struct pg_pipe *p, const struct store_request *
 	pg_param_time(&v, q->at);
 	pg_param_int(&v, s->session);
 	pg_param_columns(&v, &c, 0, 3);
-	pg_param_text(&v, refresh_phase_word(begins_in(s, s->models[q->model])));
+	pg_param_text(&v, refresh_phase_word(m->atomic_refresh ? REFRESH_BESIDE : REFRESH_CLEAR));
+	pg_param_text(&v, m->relation.schema);
+	pg_param_text(&v, m->relation.identifier);
 	pg_add(p, SQL_REFRESH_RECORD, &v);
 	return 0;
 }

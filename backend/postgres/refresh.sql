@@ -3,12 +3,17 @@
 
 -- Of a full refresh: $1 uuid, $2 model, $3 and $4 its range, $5 uid, $6 command, $7 reason, $8 code, $9 at, $10 origin;
 -- $11 to $13: models and ranges of all that stand and fall together, of which none is recorded where one is refused;
--- $14: the phase in which it begins.
+-- $14: the phase in which it begins; one that builds beside the table does so only where $15.$16 is there now, because
+-- a table that was dropped a moment ago is known to this mount still, and nothing could be exchanged.
 -- Its request is not open before the build phase. Their uuids begin alike. Of what is refused: 1 protected, 2 frozen,
 -- 3 under way.
 -- name: refresh_record
 with old as (
 	select r.id, r.seq from batchfs.request r where r.uuid = $1::uuid),
+begins as materialized (
+	select case when $14 <> 'beside' or exists (
+		select from pg_catalog.pg_class c join pg_catalog.pg_namespace ns on ns.oid = c.relnamespace
+		where ns.nspname = $15 and c.relname = $16) then $14 else 'clear' end as phase),
 want as materialized (
 	select * from unnest($11::int[], $12::timestamptz[], $13::timestamptz[]) as w (model, first_start, end_start)),
 refused as materialized (
@@ -38,15 +43,15 @@ new as (
 	from bumped returning id, seq),
 begun as (
 	insert into batchfs.refresh (model, request, phase, first_start, end_start, since, build_at, origin)
-	select $2::int, new.id, $14, $3::timestamptz, $4::timestamptz, $9::timestamptz,
-		case when $14 = 'beside' then $9::timestamptz end, $10::bigint from new
+	select $2::int, new.id, begins.phase, $3::timestamptz, $4::timestamptz, $9::timestamptz,
+		case when begins.phase = 'beside' then $9::timestamptz end, $10::bigint from new, begins
 	on conflict (model) do update set request = excluded.request, phase = excluded.phase, owner = 0,
 		first_start = excluded.first_start, end_start = excluded.end_start, since = excluded.since,
 		build_at = excluded.build_at, done = 0, rows_outside = 0, rows_without_event_time = 0, origin = excluded.origin,
 		xid = pg_catalog.pg_current_xact_id())
 select id, seq, null::int, null::int, null::timestamptz, null::bigint, null, null::timestamptz, (
 	select x.phase from batchfs.refresh x where x.request = old.id) from old
-union all select id, seq, null, null, null, null, null, null, $14 from new
+union all select id, seq, null, null, null, null, null, null, begins.phase from new, begins
 union all select null, null, why, model, batch, uid, command, at, null from refused
 
 -- $1 model, $2 request, $3 and $4 from one phase to another, $5 at, $6 result, $7 error, $8 origin.

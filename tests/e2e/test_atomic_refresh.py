@@ -153,6 +153,18 @@ def test_what_was_never_built_is_built_in_place(project, warehouse, mount):
     check_rows(warehouse, "sessions")
 
 
+def test_what_was_dropped_a_moment_ago_is_built_in_place(project, warehouse, mount):
+    make_events(warehouse)
+    add_sessions(project, meta=ATOMIC)
+    m = mount(project, now=NOW)
+    m.build("sessions", "2024-09")
+    # The mount notices that within two seconds, and is asked before.
+    warehouse.sql("DROP TABLE an.sessions")
+    assert shell(m / "sessions", "touch .full-refresh && sync .full-refresh").returncode == 0
+    assert document(m)["last"]["result"] == "done" and m.states("sessions") == STATES
+    check_rows(warehouse, "sessions")
+
+
 def test_readers_come_first(held, project, warehouse, mount, reader):
     m = mount(project, now=NOW)
     m.build("sessions", "2024-09")
