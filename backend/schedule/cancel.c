@@ -198,23 +198,28 @@ static void send_stretch(struct canceller *c, slot model, struct ordinal_range b
 	withdraw(c->b, model, batches, INT64_MAX, &a->cancelled);
 }
 
-/* With the lock. What has settled between two that are meant does not part them: a cancel does nothing to it.
+/*
+ * With the lock. What has settled between two that are meant parts them only where nothing but what runs is
+ * meant: another mount may just have queued it. Of a set with what is queued that would be meant, too, and a
+ * request for each of a queue with gaps would be too many.
  */
 static void cancel_part(struct canceller *c, const struct backend_part *p)
 {
 	struct ordinal_range stretch = {p->batches.first, p->batches.first}, rest = p->batches;
+	bool spans = !p->states || p->states >> BATCH_QUEUED & 1;
 	while ((rest.first = ledger_next_unsettled(c->b->ledger, p->model, rest)) < rest.end) {
 		enum batch_state s = ledger_state(c->b->ledger, p->model, rest.first);
 		bool meant = plan_in_set(c->b->ledger, p->model, rest.first, s, p->states);
+		bool parts = !meant || (!spans && rest.first > stretch.end);
+		if (parts && stretch.first < stretch.end)
+			send_stretch(c, p->model, stretch);
+		if (parts)
+			stretch.first = stretch.end = rest.first;
 		if (meant && stretch.first == stretch.end)
 			stretch.first = rest.first;
 		if (meant)
 			stretch.end = rest.first + 1;
-		else if (stretch.first < stretch.end)
-			send_stretch(c, p->model, stretch);
 		rest.first++;
-		if (!meant)
-			stretch.first = stretch.end = rest.first;
 	}
 	if (stretch.first < stretch.end)
 		send_stretch(c, p->model, stretch);

@@ -123,6 +123,23 @@ def test_a_cancel_does_not_hit_what_is_asked_for_after_it(project, mount, hold, 
         wait_state(m, "done", DAYS[0])
 
 
+def test_rm_of_what_runs_leaves_what_lies_between(project, mount, hold, warehouse):
+    """Another mount may queue it before the cancel is recorded."""
+    owner = mount(project, "jobs=2", "drain=0", now=NOW)
+    hold.close()
+    for day in DAYS[0], DAYS[2]:
+        os.utime(owner / "sessions" / day)
+    wait_state(owner, "running", DAYS[0], DAYS[2])
+    os.unlink(owner / "sessions" / ".running")
+    hold.open()
+    wait_state(owner, "pending", DAYS[0], DAYS[2])
+    covers = "kind = 'cancel' AND first_start <= %s AND end_start > %s"
+    cancels = {day: warehouse.sql(f"SELECT count(*) FROM batchfs.request WHERE {covers}", *[f"{day} 00:00+00"] * 2)[0][0]
+               for day in DAYS[:3]}
+    assert cancels == {DAYS[0]: 1, DAYS[1]: 0, DAYS[2]: 1}
+    cancels_are_closed(warehouse)
+
+
 def test_rm_of_what_another_mount_has_queued(project, mount, hold, warehouse):
     owner = mount(project, "jobs=1", "drain=0", now=NOW)
     hold.close()
