@@ -82,7 +82,8 @@ u as (
 select max(done), 1 / count(*) from u
 
 -- The first batch that is to be built (again): it was built in the table itself since, with other SQL ($3 is the
--- model's) than now, or lies behind the refresh and was built meanwhile.
+-- model's) than now, or lies behind the refresh and was built: the exchange would take its rows away, also where a later
+-- attempt has failed and left them.
 -- name: atomic_again
 select min(w.window_start) from (
 	select d.window_start from batchfs.beside_state d where d.model = $1::int and d.code <> $3
@@ -90,8 +91,8 @@ select min(w.window_start) from (
 	select s.window_start from batchfs.state s
 	join batchfs.refresh x on x.model = s.model and x.request = $2::bigint
 	left join batchfs.beside_state d on d.model = s.model and d.window_start = s.window_start
-	where s.model = $1::int and s.outcome = 1 and s.run <> 1 and s.window_start >= x.first_start
-	and d.seen is distinct from s.attempt) as w
+	where s.model = $1::int and s.run <> 1 and s.window_start >= x.first_start
+	and (s.outcome = 1 and d.seen is distinct from s.attempt or s.built is not null and d.window_start is null)) as w
 
 -- name: atomic_mirrored
 update batchfs.beside set mirrored = true, touched = pg_catalog.clock_timestamp()

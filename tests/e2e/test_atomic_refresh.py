@@ -218,6 +218,22 @@ def test_what_ends_while_the_exchange_waits_for_it(held, project, warehouse, mou
     check_rows(warehouse, "sessions")
 
 
+def test_what_lies_behind_the_refresh(held, project, warehouse, mount):
+    """A batch that a later clock has built keeps its rows, also where an attempt after that has failed."""
+    warehouse.sql("INSERT INTO an.events (id, event_time, val) VALUES (1000, '2024-09-07 05:00', 1)")
+    m = mount(project, now="2024-09-08T00:00:00")
+    m.build("sessions", "2024-09")
+    m.unmount()
+    warehouse.sql("UPDATE batchfs.state SET outcome = 2, attempt = 2 WHERE window_start = '2024-09-07 00:00+00'")
+    m = mount(project, now=NOW)
+    change(warehouse)
+    was = oid(warehouse)
+    assert shell(m / "sessions", "touch .full-refresh && sync .full-refresh").returncode == 0
+    assert oid(warehouse) != was
+    assert warehouse.count("sessions", "event_time >= '2024-09-07' AND val = 99") == 1
+    nothing_left(warehouse)
+
+
 @pytest.mark.parametrize("phase", ["build", "exchange"])
 def test_killed(held, project, warehouse, mount, reader, phase):
     m = mount(project, now=NOW)
