@@ -25,32 +25,31 @@ struct birth {
 	int in, out, fail; /* the child's ends; fail: tells why there was no exec */
 };
 
-/* What would make dbt do something else than it is told. */
+/* What would make dbt do something else than it is told. From 1.11 on dbt reads each with "DBT_ENGINE_" in
+ * the place of "DBT_", too. */
 static const char *const without[] = {
-	"DBT_FULL_REFRESH",
-	"DBT_EVENT_TIME_START",
-	"DBT_EVENT_TIME_END",
-	"DBT_EMPTY",
-	"DBT_SAMPLE",
-	"DBT_QUIET",
-	"DBT_LOG_FORMAT",
-	"DBT_LOG_LEVEL",
-	"DBT_TARGET_PATH",
-	"DBT_LOG_PATH",
-	"DBT_WRITE_JSON",
-	"DBT_FAIL_FAST",
-	"DBT_RESOURCE_TYPES",
-	"DBT_EXCLUDE_RESOURCE_TYPES",
-	"DBT_DEFER",
+	"DBT_FULL_REFRESH",   "DBT_EVENT_TIME_START",
+	"DBT_EVENT_TIME_END", "DBT_EMPTY",
+	"DBT_SAMPLE",	      "DBT_QUIET",
+	"DBT_LOG_FORMAT",     "DBT_LOG_LEVEL",
+	"DBT_TARGET_PATH",    "DBT_LOG_PATH",
+	"DBT_WRITE_JSON",     "DBT_FAIL_FAST",
+	"DBT_RESOURCE_TYPES", "DBT_EXCLUDE_RESOURCE_TYPES",
+	"DBT_DEFER",	      "DBT_DEFER_TO_STATE",
 	"DBT_PROJECT_DIR",
-	"DBT_ENGINE_FULL_REFRESH",
 };
 
 static bool left_out(const char *variable)
 {
+	static const char old[] = "DBT_", engine[] = "DBT_ENGINE_";
+	if (strncmp(variable, old, strlen(old)) != 0)
+		return false;
+	bool of_engine = strncmp(variable, engine, strlen(engine)) == 0;
+	const char *name = variable + (of_engine ? strlen(engine) : strlen(old));
 	for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
-		size_t len = strlen(without[i]);
-		if (strncmp(variable, without[i], len) == 0 && variable[len] == '=')
+		const char *one = without[i] + strlen(old);
+		size_t len = strlen(one);
+		if (strncmp(name, one, len) == 0 && name[len] == '=')
 			return true;
 	}
 	return false;

@@ -134,7 +134,7 @@ def main():
     NODE["node_relation"]["relation_name"] = fake.get("relation", NODE["node_relation"]["relation_name"])
     with open("calls.jsonl", "a", encoding="utf-8") as calls:
         calls.write(json.dumps({"words": sys.argv[1:], "pid": os.getpid(), "group": os.getpgid(0),
-                                "full_refresh": os.environ.get("DBT_FULL_REFRESH")}) + "\n")
+                                "environment": list(os.environ)}) + "\n")
     if fake.get("deaf"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
