@@ -128,7 +128,7 @@ static void run(struct lane *l, const struct lane_job *job)
 {
 	struct backend *b = l->b;
 	auto_strbuf findings = STRBUF_INIT;
-	struct open_worker *worker;
+	struct open_worker *worker = NULL;
 	struct error err = {0};
 	struct store_validation v = {.id = 0};
 	bool over;
@@ -148,7 +148,8 @@ static void run(struct lane *l, const struct lane_job *job)
 		struct validation_record *r = validation_list_find(&b->runtime[job->model].validations, v.id);
 		over = r && ends(r, result, &err);
 	}
-	int recorded = over ? record(worker, &v, result, &err) : 0;
+	/* Without a worker nothing can be recorded, and it is tried again. */
+	int recorded = !over ? 0 : worker ? record(worker, &v, result, &err) : result;
 	/* Somebody else has ended it: the store tells how. */
 	over &= v.state != VALIDATION_CANCELLED;
 	if (recorded) {
