@@ -196,9 +196,10 @@ struct store_sink {
 	/* A range was answered. It comes after the requests it answers, and before the states. */
 	void (*answer)(void *ctx, const struct store_answer *a);
 	void (*forget)(void *ctx, slot model); /* everything known of the model's batches is void */
-	/* What was told since forget() is all that is known; until then nobody shall go by it. May be NULL.
-	 */
+	/* What was told since forget() is all that is known; until then nobody shall go by it. Or NULL. */
 	void (*told)(void *ctx, slot model);
+	/* Only by look: so many batches were built into a former table and are not in this one. Or NULL. */
+	void (*gone)(void *ctx, slot model, size_t n);
 	/*
 	 * Only by follow. What is recorded is not what it was: the server has begun another life, from an
 	 * older state, or the warehouse is another one. Between the two everything is reported as by load,
@@ -353,8 +354,7 @@ struct store_ops {
 
 	/*
 	 * Records outcomes, one commit. Each is answered alone. After a failure nothing is recorded (or
-	 * the fate is unknown): settle them again. That is so, too, while a lost transaction holds one of the
-	 * rows.
+	 * the fate is unknown): settle them again. That is so, too, while a lost transaction holds a row.
 	 */
 	int (*settle)(struct store *s, struct store_outcome *outcomes, size_t n, struct error *err);
 

@@ -50,9 +50,11 @@ static int tell_adopted(struct worker *w, struct pg_pipe *p, const struct pg_mod
 	return 0;
 }
 
-/* starts: an array of those that hold rows. */
+/* starts: an array of those that hold rows. *gone: how many were built into the former table and hold none.
+ */
 static int write_down(struct worker *w, const struct pg_model *m, const struct pg_shape *shape,
-		      const PGresult *windows, const struct strbuf *starts, int64_t now, struct error *err)
+		      const PGresult *windows, const struct strbuf *starts, int64_t now, size_t *gone,
+		      struct error *err)
 {
 	struct pg_params model = {0}, found = {0}, states = {0}, known = {0}, feed = {0};
 	pg_param_int(&model, pg_id(m));
@@ -78,6 +80,7 @@ static int write_down(struct worker *w, const struct pg_model *m, const struct p
 	pg_add(&p, SQL_ADOPT_STATES, &states);
 	pg_add(&p, SQL_ADOPT_RECORD, &known);
 	pg_add(&p, SQL_ADOPT_TELL, &feed);
+	*gone = (size_t)PQntuples(lost);
 	r = tell_gone(w, &p, m, lost, now, err);
 	if (!r)
 		r = tell_adopted(w, &p, m, windows, now, err);
@@ -138,12 +141,17 @@ int pg_adopt(struct worker *w, struct pg_model *m, const struct pg_shape *shape,
 	if (strbuf_broken(&starts))
 		return error_set(err, ENOMEM, "no memory for the batches of %s", m->target);
 	bool done = false;
+	size_t gone = 0;
 	int r = lock_model(w, m, shape, &done, err);
 	if (!r && !done)
-		r = write_down(w, m, shape, windows, &starts, now, err);
+		r = write_down(w, m, shape, windows, &starts, now, &gone, err);
 	if (w->conn.pq && PQtransactionStatus(w->conn.pq) != PQTRANS_IDLE) {
 		auto_result *ended = NULL;
 		pg_query(&w->conn, PG_NO_DEADLINE, "rollback", NULL, &ended, NULL);
 	}
-	return r ? r : pg_report_recorded(w, m, sink, err);
+	if (!r)
+		r = pg_report_recorded(w, m, sink, err);
+	if (!r && sink->gone)
+		sink->gone(sink->ctx, m->index, gone);
+	return r;
 }

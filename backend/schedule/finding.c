@@ -19,6 +19,13 @@ static void pass_told(void *ctx, slot model)
 	f->inner.told(f->inner.ctx, model);
 }
 
+/* Of the ledger's states forget() has made an end already. */
+static void count_gone(void *ctx, slot model, size_t n)
+{
+	struct finding *f = ctx;
+	f->gone += n;
+}
+
 static void pass_forget(void *ctx, slot model)
 {
 	struct finding *f = ctx;
@@ -57,6 +64,7 @@ void finding_init(struct finding *f, struct backend *b, bool first)
 				      .state = count_state,
 				      .forget = pass_forget,
 				      .told = pass_told,
+				      .gone = count_gone,
 				      .request = pass_request,
 				      .answer = pass_answer,
 				      .runs = pass_runs,

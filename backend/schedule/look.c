@@ -235,11 +235,11 @@ static void look_at_nothing(struct backend *b, struct open_worker *worker, slot 
 	look_answer(b, 0);
 }
 
-/* Of a table that is met for the first time nothing is known that could have gone from it. */
+/* Of a table that is met for the first time nothing may be known that could have gone from it. */
 static const char *gone_words(const struct finding *f, char *out, size_t size)
 {
 	*out = '\0';
-	if (!f->first)
+	if (!f->first || f->gone)
 		snprintf(out, size, ", %zu whose rows are gone", f->gone);
 	return out;
 }

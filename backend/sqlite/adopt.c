@@ -16,6 +16,7 @@ struct seen_table {
 	struct target_view view;
 	int64_t cookie; /* changes with every change of the schema */
 	struct found_list found;
+	size_t gone; /* batches that were built into the table before it and are not in this one */
 };
 
 static int look_up(struct worker *w, const struct model *m, struct target_view *view, int64_t *cookie,
@@ -105,12 +106,13 @@ int adopt_states(struct worker *w, const struct model *m, int64_t id, int64_t no
 	return r == 0 ? told_write(w, m, id, "adopted", now, found, err) : r;
 }
 
-static int record(struct worker *w, const struct model *m, int64_t was, int64_t id,
-		  const struct seen_table *t, struct error *err)
+static int record(struct worker *w, const struct model *m, int64_t was, int64_t id, struct seen_table *t,
+		  struct error *err)
 {
 	auto_found gone = {0};
 	int64_t now = clock_now_us(w->store->config.clock);
 	int r = find_gone(w, m, was, &t->found, &gone, err);
+	t->gone = gone.n;
 	if (r == 0)
 		r = run_ids(w, SQL_FORGET_STATES, "i", was, id, err);
 	if (r == 0)
@@ -191,6 +193,8 @@ int adopt(struct worker *w, slot model, const struct store_sink *sink, struct er
 		r = queue_load_states(s, queue, &done, model, sink, err);
 	if (r == 0 && sink->told)
 		sink->told(sink->ctx, model);
+	if (r == 0 && sink->gone)
+		sink->gone(sink->ctx, model, t.gone);
 	done_rows_close(&done);
 out:
 	target_view_fini(&t.view);

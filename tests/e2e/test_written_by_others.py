@@ -51,6 +51,8 @@ def test_another_table_is_noticed(project, warehouse, mount):
     drop(warehouse)
     wait_states(m, states(*"....."))
     assert outcomes(m) == [(day, "gone") for day in DAYS[:3]]
+    wait_until(lambda: [m.document("sessions", ".adopt")["found"][key] for key in ("adopted", "gone")] == [0, 3],
+               what=".adopt counts what has gone")
     make_target(warehouse, ["2024-09-02"], index=True)
     wait_states(m, states(*".d..."))
     assert outcomes(m)[3:] == [("2024-09-02", "adopted")]
