@@ -115,7 +115,10 @@ static int report_only(struct worker *w, sqlite3 *db, slot model, const struct f
 			adopted_state(model, found->list[i], clock_now_us(w->store->config.clock));
 		sink->state(sink->ctx, &s);
 	}
-	return queue_load_states(w->store, db, &none, model, sink, err);
+	int r = queue_load_states(w->store, db, &none, model, sink, err);
+	if (sink->told)
+		sink->told(sink->ctx, model);
+	return r;
 }
 
 static int record(struct worker *w, slot model, enum look_kind kind, const struct found_batches *found,

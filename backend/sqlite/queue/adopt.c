@@ -172,6 +172,8 @@ int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind, c
 	if (r == 0 && kind == LOOK_FIRST) {
 		sink->forget(sink->ctx, model);
 		r = queue_load_states(s, db, &none, model, sink, err);
+		if (sink->told)
+			sink->told(sink->ctx, model);
 	} else if (r == 0) {
 		r = report_changes(&a, model, sink, err);
 	}
