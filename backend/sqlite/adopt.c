@@ -187,12 +187,13 @@ int adopt(struct worker *w, slot model, const struct store_sink *sink, struct er
 		r = record_seen(w, model, &t, err);
 	if (r == 0)
 		r = done_rows_open(w->db, &done, err);
-	if (r == 0)
+	if (r == 0) {
 		sink->forget(sink->ctx, model);
-	if (r == 0)
 		r = queue_load_states(s, queue, &done, model, sink, err);
-	if (r == 0 && sink->told)
-		sink->told(sink->ctx, model);
+		/* After a failure, too: else no look would come again. */
+		if (sink->told)
+			sink->told(sink->ctx, model);
+	}
 	if (r == 0 && sink->gone)
 		sink->gone(sink->ctx, model, t.gone);
 	done_rows_close(&done);

@@ -260,6 +260,7 @@ def test_killed(held, project, warehouse, mount, reader, phase):
 def test_two_mounts(held, project, warehouse, mount):
     m, other = mount(project, now=NOW), mount(project, now=NOW)
     m.build("sessions", "2024-09")
+    before = m.document("sessions", DAYS[0])["attempt"]
     change(warehouse)
     held.close(DAYS[2], DAYS[3])
     assert shell(m / "sessions", "touch .full-refresh").returncode == 0
@@ -272,7 +273,7 @@ def test_two_mounts(held, project, warehouse, mount):
     assert finish(waiting).returncode == 0
     assert values(warehouse) == [99]
     wait_until(lambda: other.states("sessions") == STATES)
-    assert other.document("sessions", DAYS[0])["attempt"] == 2
+    assert other.document("sessions", DAYS[0])["attempt"] == before + 1
     assert document(other)["last"]["result"] == "done"
     nothing_left(warehouse)
     assert built(warehouse, "sessions") == dict.fromkeys(DAYS, 2)

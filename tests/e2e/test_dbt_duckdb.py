@@ -158,7 +158,7 @@ def test_the_resident_one_dies(mount, duckdb):
         except ProcessLookupError:
             pass  # of the look, which is over
     m.build("sessions", "2024-09-02")
-    assert duckdb.sql(COUNTS) == [["2024-09-01", 4], ["2024-09-02", 4]]
+    wait_until(lambda: duckdb.sql(COUNTS) == [["2024-09-01", 4], ["2024-09-02", 4]], what="dbt has let go of the file")
 
 
 @pytest.mark.parametrize("engine", ("postgres",))

@@ -203,7 +203,8 @@ def test_tail_follows(m, fault):
     assert outcomes(m, "sessions")[-1] == ("2024-09-03", 1, "done")
     for tail in (root, model, other):
         tail.end()
-    assert os.stat(m / ".history").st_size == len((m / ".history").read_text())
+    text = (m / ".history").read_text()
+    assert os.stat(m / ".history").st_size == len(text)
 
 
 def test_a_reader_waits_for_the_warehouse_alone(project, readers, mount, fault_binary, fault):
