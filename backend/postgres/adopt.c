@@ -126,14 +126,32 @@ int pg_report_recorded(struct worker *w, const struct pg_model *m, const struct 
 	return 0;
 }
 
+/* -o ro: of a table whose states others record those are shown, and else what was found. */
+static int report_only(struct worker *w, const struct pg_model *m, const struct pg_shape *shape,
+		       const PGresult *windows, const struct store_sink *sink, struct error *err)
+{
+	struct store *s = w->store;
+	struct pg_params known = {0};
+	auto_result *recorded = NULL;
+	int r = 0;
+	pg_param_int(&known, pg_id(m));
+	pg_param_int(&known, shape->oid);
+	if (s->schema && pg_id(m) && shape->oid)
+		r = pg_query(&w->conn, pg_deadline(s), SQL_ADOPT_KNOWN, &known, &recorded, err);
+	if (r)
+		return r;
+	if (recorded && PQntuples(recorded) && pg_bool(recorded, 0, 0))
+		return pg_report_recorded(w, m, sink, err);
+	report_found(s, m, windows, clock_now_us(s->config->clock), sink);
+	return 0;
+}
+
 int pg_adopt(struct worker *w, struct pg_model *m, const struct pg_shape *shape, const PGresult *windows,
 	     const struct store_sink *sink, struct error *err)
 {
 	int64_t now = clock_now_us(w->store->config->clock);
-	if (w->store->config->read_only) {
-		report_found(w->store, m, windows, now, sink);
-		return 0;
-	}
+	if (w->store->config->read_only)
+		return report_only(w, m, shape, windows, sink, err);
 	auto_strbuf starts = STRBUF_INIT;
 	for (int row = 0; windows && row < PQntuples(windows); row++)
 		pg_array_time(&starts, pg_int(windows, row, 0));

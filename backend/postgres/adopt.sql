@@ -4,6 +4,9 @@
 -- name: adopt_lock
 select coalesce(target_oid, 0) = $2::bigint from batchfs.model where id = $1::int for update
 
+-- name: adopt_known
+select coalesce(target_oid, 0) = $2::bigint from batchfs.model where id = $1::int
+
 -- Batches of the former table whose windows hold no rows in this one ($2 are those that do).
 -- name: adopt_lost
 select s.window_start, s.attempt from batchfs.state s

@@ -76,10 +76,17 @@ static int judge(const struct atomic *a, const struct batch *x, enum build_outco
 	return x->rows.lost ? -ETIMEDOUT : outcome == BUILD_FAILED ? -EINVAL : -EAGAIN;
 }
 
+/* Others count who uses the model, under the same lock. */
+static struct pg_model copy_of(const struct pg_model *m)
+{
+	LOCKED(&m->store->lock);
+	return *m;
+}
+
 int atomic_build(struct atomic *a, ordinal batch, struct error *err)
 {
 	/* Another table's, but else the model's: nobody else has these. */
-	struct pg_model m = *a->m;
+	struct pg_model m = copy_of(a->m);
 	struct pg_shape shape = *a->shape;
 	struct batch x;
 	auto_strbuf target = STRBUF_INIT;

@@ -104,7 +104,8 @@ static int64_t due_at(const struct backend *b, slot model, enum look_kind *kind)
 		at = m->look_at;
 	else if (!m->exists || (!b->config.look_s && m->clock_at))
 		return INT64_MAX;
-	if ((first || !m->exists) && ledger_running(b->ledger, model) > 0) {
+	/* Who only looks on records nothing that a batch of another mount could contradict. */
+	if ((first || !m->exists) && !b->config.read_only && ledger_running(b->ledger, model) > 0) {
 		int64_t later = clock_monotonic_us() + RUNS_US;
 		return at > later ? at : later;
 	}
