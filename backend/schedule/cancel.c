@@ -24,6 +24,7 @@
 #include "backend/schedule/refresh_beside.h"
 #include "backend/schedule/refresh_clear.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/steps.h"
 #include "backend/schedule/take_back.h"
 
 void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at, int64_t answered)
@@ -275,8 +276,8 @@ int backend_refresh_cancel(struct backend *b, const slot *models, size_t n, uid_
 				continue;
 			c.any = true;
 			b->runtime[models[i]].refresh.cancelled = f->id;
-			clear_interrupt(b, models[i]);
-			beside_interrupt(b, models[i]);
+			step_interrupt(&b->lanes[LANE_CLEAR], models[i]);
+			step_interrupt(&b->lanes[LANE_BESIDE], models[i]);
 			if (f->phase == REFRESH_BUILD)
 				cancel_refresh(&c, models[i], f);
 		}
@@ -287,7 +288,7 @@ int backend_refresh_cancel(struct backend *b, const slot *models, size_t n, uid_
 	return c.err ? c.err : c.any ? 0 : -EPERM;
 }
 
-/* With the lock: waits for it. False: the end. *w NULL: the step of a clear phase. */
+/* With the lock: waits for it. False: the end. *w NULL: steps of lanes. */
 static bool next_interrupt(struct backend *b, struct job_worker **w)
 {
 	*w = NULL;
@@ -297,7 +298,7 @@ static bool next_interrupt(struct backend *b, struct job_worker **w)
 				*w = &b->workers[i];
 				return true;
 			}
-		if (b->control_done || b->clear_interrupt || b->beside_interrupt)
+		if (b->control_done || steps_to_end(b))
 			return !b->control_done;
 		pthread_cond_wait(&b->cancel_wake, &b->lock);
 	}
@@ -324,8 +325,7 @@ void *cancel_main(void *arg)
 				continue;
 		}
 		if (!w) {
-			clear_end_step(b);
-			beside_end_step(b);
+			steps_end(b);
 			continue;
 		}
 		builder_interrupt(w->worker);

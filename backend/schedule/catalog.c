@@ -149,7 +149,7 @@ static struct held_catalog *swap(struct backend *b, struct taking *t)
 	}
 	b->changes++;
 	b->woken = b->held_due = true;
-	lane_wake(&b->look_lane);
+	lane_wake(&b->lanes[LANE_LOOK]);
 	return former;
 }
 

@@ -74,7 +74,7 @@ void backend_history_load(struct backend *b, slot model, void (*done)(void *ctx,
 		over = b->histories_end || !b->threads;
 		if (!over) {
 			STAILQ_INSERT_TAIL(&b->history_asks, a, link);
-			lane_wake(&b->history_lane);
+			lane_wake(&b->lanes[LANE_HISTORY]);
 		}
 	}
 	if (history && !over)
@@ -149,5 +149,5 @@ void attempt_ended(struct backend *b, slot model)
 	if (m->ended++ % PRUNE_EVERY || b->config.read_only)
 		return;
 	m->prune = b->pruning = true;
-	lane_wake(&b->history_lane);
+	lane_wake(&b->lanes[LANE_HISTORY]);
 }

@@ -10,12 +10,15 @@
 
 void lane_init(struct lane *l, const pthread_condattr_t *monotonic)
 {
+	l->step.model = SLOT_NONE;
+	pthread_cond_init(&l->step.interrupted, monotonic);
 	pthread_cond_init(&l->wake, monotonic);
 }
 
 void lane_fini(struct lane *l)
 {
 	pthread_cond_destroy(&l->wake);
+	pthread_cond_destroy(&l->step.interrupted);
 }
 
 void lane_wake(struct lane *l)

@@ -35,7 +35,16 @@ struct lane_job {
  */
 typedef bool lane_source_fn(struct backend *b, int64_t now_us, struct lane_job *job, int64_t *next_us);
 
-/* Immutable once the thread runs, but for the worker. */
+/* Of a lane whose jobs can be ended one by one, while the others go on. Protected by the lock. */
+struct lane_step {
+	slot turn;		    /* the model that is asked first for the next one */
+	slot model;		    /* whose step is under way, and can be ended; SLOT_NONE: none */
+	bool interrupt;		    /* it is to end */
+	bool interrupting;	    /* the canceller is at it: the lane keeps its worker */
+	pthread_cond_t interrupted; /* it has been at it */
+};
+
+/* Immutable once the thread runs, but for the worker and the step. */
 struct lane {
 	struct backend *b;
 	const char *name;	  /* as worker_open() of builder.h takes it */
@@ -47,6 +56,7 @@ struct lane {
 	int64_t pause_until; /* its thread's, monotonic */
 	/* Changed by the lane's thread alone, with the lock; others read it with the lock. NULL: none now. */
 	struct open_worker *worker;
+	struct lane_step step; /* steps.h */
 };
 
 void lane_init(struct lane *l, const pthread_condattr_t *monotonic);

@@ -7,6 +7,16 @@
 
 struct backend;
 
+/* Apart from each other: what must not wait for a table to be read is in another lane. */
+enum lane_kind {
+	LANE_LOOK,
+	LANE_HISTORY,
+	LANE_CLEAR,  /* of full refreshes */
+	LANE_BESIDE, /* builds beside tables, and exchanges them */
+	LANE_VALIDATION,
+	LANE_KINDS
+};
+
 void lanes_init(struct backend *b, const pthread_condattr_t *monotonic);
 void lanes_fini(struct backend *b);
 

@@ -55,7 +55,7 @@ void look_begin_anew(struct backend *b, slot model)
 	m->prepared = false;
 	m->look_at = 0;
 	m->looked_at = 0;
-	lane_wake(&b->look_lane);
+	lane_wake(&b->lanes[LANE_LOOK]);
 	touch_model(b, model);
 }
 
@@ -336,7 +336,7 @@ static void ask(struct backend *b, slot model)
 	struct model_runtime *m = &b->runtime[model];
 	m->asked++;
 	m->look_at = 0;
-	lane_wake(&b->look_lane);
+	lane_wake(&b->lanes[LANE_LOOK]);
 }
 
 void backend_look(struct backend *b, const slot *models, size_t n, bool now,

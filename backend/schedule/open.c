@@ -51,8 +51,6 @@ static void locks_init(struct backend *b)
 	pthread_cond_init(&b->paused, &monotonic);
 	pthread_cond_init(&b->recalled, NULL);
 	pthread_cond_init(&b->cancel_wake, &monotonic);
-	pthread_cond_init(&b->clear_interrupted, &monotonic);
-	pthread_cond_init(&b->beside_interrupted, &monotonic);
 	lanes_init(b, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 }
@@ -88,8 +86,6 @@ static struct backend *backend_new(const struct backend_config *config)
 	STAILQ_INIT(&b->held);
 	checks_init(b);
 	LIST_INIT(&b->histories);
-	b->clearing = SLOT_NONE;
-	b->beside = SLOT_NONE;
 	locks_init(b);
 	b->models = models_new(config->engine->supports);
 	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
@@ -186,13 +182,13 @@ static int start_service(struct backend *b)
 		void *arg;
 		pthread_t *thread;
 	} all[] = {{control_main, b, &b->control},
-		   {lane_main, &b->look_lane, &b->look_lane.thread},
+		   {lane_main, &b->lanes[LANE_LOOK], &b->lanes[LANE_LOOK].thread},
 		   {cancel_main, b, &b->canceller},
 		   {reloader_main, b, &b->reloader},
-		   {lane_main, &b->history_lane, &b->history_lane.thread},
-		   {lane_main, &b->refresh_lane, &b->refresh_lane.thread},
-		   {lane_main, &b->beside_lane, &b->beside_lane.thread},
-		   {lane_main, &b->validation_lane, &b->validation_lane.thread}};
+		   {lane_main, &b->lanes[LANE_HISTORY], &b->lanes[LANE_HISTORY].thread},
+		   {lane_main, &b->lanes[LANE_CLEAR], &b->lanes[LANE_CLEAR].thread},
+		   {lane_main, &b->lanes[LANE_BESIDE], &b->lanes[LANE_BESIDE].thread},
+		   {lane_main, &b->lanes[LANE_VALIDATION], &b->lanes[LANE_VALIDATION].thread}};
 	size_t n = 0;
 	int r = 0;
 	set_threads(b, true);
@@ -322,7 +318,7 @@ void backend_stop(struct backend *b)
 		for (int i = 0; i < b->config.jobs; i++)
 			take_back_range(&b->workers[i], (struct ordinal_range){0, UINT32_MAX});
 		control_wake(b);
-		lane_wake(&b->look_lane);
+		lane_wake(&b->lanes[LANE_LOOK]);
 	}
 	if (!wait_idle(b, (int64_t)b->config.drain_s * 1000000, true)) {
 		log_info(b->config.log, "the drain is over: what still runs goes back to the queue");
@@ -355,8 +351,6 @@ void backend_close(struct backend *b)
 	for (int i = 0; b->workers && i < b->config.jobs; i++)
 		pthread_cond_destroy(&b->workers[i].wake);
 	lanes_fini(b);
-	pthread_cond_destroy(&b->clear_interrupted);
-	pthread_cond_destroy(&b->beside_interrupted);
 	pthread_cond_destroy(&b->cancel_wake);
 	pthread_cond_destroy(&b->recalled);
 	pthread_cond_destroy(&b->paused);

@@ -19,6 +19,7 @@
 #include "backend/schedule/refresh_clear.h"
 #include "backend/schedule/refusal.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/steps.h"
 
 /* Where another mount is at it, or nobody has looked at the table yet. */
 #define RETRY_US 1000000
@@ -125,58 +126,19 @@ static void run_step(struct lane *l, const struct lane_job *job)
 		if ((!refresh_is_beside(f->phase) && f->phase != REFRESH_OVER) ||
 		    (refresh_is_beside(f->phase) && x->cancelled == f->id))
 			return;
-		b->beside = r == 0 && refresh_is_beside(f->phase) ? job->model : SLOT_NONE;
+		if (r == 0 && refresh_is_beside(f->phase))
+			step_begin(l, job->model);
 	}
 	if (r == 0)
 		r = builder_beside(worker, &step, &err);
 	LOCKED(&b->lock);
-	b->beside = SLOT_NONE;
-	b->beside_interrupt = false;
-	/* Its worker may be closed once this has returned. */
-	while (b->beside_interrupting)
-		pthread_cond_wait(&b->beside_interrupted, &b->lock);
+	step_end(l);
 	note_step(b, &step, r, &err);
 }
 
 bool beside_source(struct backend *b, int64_t now_us, struct lane_job *job, int64_t *next_us)
 {
-	slot n = models_end(b->models);
 	if (!b->config.engine->builder->beside)
 		return false;
-	for (slot i = 0; i < n && !b->stopping && !b->config.read_only; i++) {
-		slot model = (b->beside_turn + i) % n;
-		int64_t at = due_at(b, model, now_us);
-		if (at <= now_us) {
-			b->beside_turn = model + 1;
-			*job = (struct lane_job){.run = run_step, .model = model};
-			return true;
-		}
-		*next_us = at < *next_us ? at : *next_us;
-	}
-	return false;
-}
-
-void beside_interrupt(struct backend *b, slot model)
-{
-	if (b->beside != model)
-		return;
-	b->beside_interrupt = true;
-	pthread_cond_signal(&b->cancel_wake);
-}
-
-void beside_end_step(struct backend *b)
-{
-	struct open_worker *worker;
-	{
-		LOCKED(&b->lock);
-		worker = b->beside != SLOT_NONE ? b->beside_lane.worker : NULL;
-		b->beside_interrupt = false;
-		b->beside_interrupting = worker != NULL;
-	}
-	if (!worker)
-		return;
-	builder_interrupt(worker);
-	LOCKED(&b->lock);
-	b->beside_interrupting = false;
-	pthread_cond_signal(&b->beside_interrupted);
+	return steps_next(&b->lanes[LANE_BESIDE], due_at, run_step, now_us, job, next_us);
 }

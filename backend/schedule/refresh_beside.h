@@ -10,9 +10,4 @@ struct lane_job;
 /* A lane's source (lane.h): the next step beside a table, and what is left of one that is over. */
 bool beside_source(struct backend *b, int64_t now_us, struct lane_job *job, int64_t *next_us);
 
-/* With the lock: the step of the model is to end; the canceller does that. */
-void beside_interrupt(struct backend *b, slot model);
-/* The canceller, without the lock. */
-void beside_end_step(struct backend *b);
-
 #endif

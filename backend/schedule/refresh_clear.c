@@ -16,6 +16,7 @@
 #include "backend/schedule/refresh_clear.h"
 #include "backend/schedule/refusal.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/steps.h"
 
 /* Where another mount clears, somebody is in the way, or nobody has looked at the table yet. */
 #define RETRY_US 1000000
@@ -107,57 +108,17 @@ static void clear(struct lane *l, const struct lane_job *job)
 		step.at = x->place_of == f->id ? x->place : 0;
 		if (f->phase != REFRESH_CLEAR || x->cancelled == f->id)
 			return;
-		b->clearing = r == 0 ? job->model : SLOT_NONE;
+		if (r == 0)
+			step_begin(l, job->model);
 	}
 	if (r == 0)
 		r = builder_clear(worker, &step, &err);
 	LOCKED(&b->lock);
-	b->clearing = SLOT_NONE;
-	b->clear_interrupt = false;
-	/* Its worker may be closed once this has returned. */
-	while (b->clear_interrupting)
-		pthread_cond_wait(&b->clear_interrupted, &b->lock);
+	step_end(l);
 	note_step(b, &step, r, &err);
 }
 
 bool clear_source(struct backend *b, int64_t now_us, struct lane_job *job, int64_t *next_us)
 {
-	slot n = models_end(b->models);
-	for (slot i = 0; i < n && !b->stopping && !b->config.read_only; i++) {
-		/* In turns: a large table holds up no small one. */
-		slot model = (b->clear_turn + i) % n;
-		int64_t at = due_at(b, model, now_us);
-		if (at <= now_us) {
-			b->clear_turn = model + 1;
-			*job = (struct lane_job){.run = clear, .model = model};
-			return true;
-		}
-		*next_us = at < *next_us ? at : *next_us;
-	}
-	return false;
-}
-
-void clear_interrupt(struct backend *b, slot model)
-{
-	if (b->clearing != model)
-		return;
-	b->clear_interrupt = true;
-	pthread_cond_signal(&b->cancel_wake);
-}
-
-void clear_end_step(struct backend *b)
-{
-	struct open_worker *worker;
-	{
-		LOCKED(&b->lock);
-		worker = b->clearing != SLOT_NONE ? b->refresh_lane.worker : NULL;
-		b->clear_interrupt = false;
-		b->clear_interrupting = worker != NULL;
-	}
-	if (!worker)
-		return;
-	builder_interrupt(worker);
-	LOCKED(&b->lock);
-	b->clear_interrupting = false;
-	pthread_cond_signal(&b->clear_interrupted);
+	return steps_next(&b->lanes[LANE_CLEAR], due_at, clear, now_us, job, next_us);
 }

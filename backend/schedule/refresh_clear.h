@@ -10,11 +10,6 @@ struct lane_job;
 /* A lane's source (lane.h): the next step of a clear phase. */
 bool clear_source(struct backend *b, int64_t now_us, struct lane_job *job, int64_t *next_us);
 
-/* With the lock: the step that clears the model is to end; the canceller does that. */
-void clear_interrupt(struct backend *b, slot model);
-/* The canceller, without the lock. */
-void clear_end_step(struct backend *b);
-
 /* With the lock: the refresh can never end well. */
 void refresh_give_up(struct backend *b, slot model, int64_t id, const char *why);
 

@@ -12,6 +12,7 @@
 #include "backend/schedule/refresh_beside.h"
 #include "backend/schedule/refresh_clear.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/steps.h"
 
 /* With the lock. */
 static void put(struct backend *b, const struct store_refresh *r)
@@ -19,12 +20,12 @@ static void put(struct backend *b, const struct store_refresh *r)
 	if (ledger_put_refresh(b->ledger, r) < 0)
 		log_error(b->config.log, "no memory for a full refresh of %s", dir_of(b, r->model));
 	if (r->phase == REFRESH_CLEAR)
-		lane_wake(&b->refresh_lane);
+		lane_wake(&b->lanes[LANE_CLEAR]);
 	else
-		clear_interrupt(b, r->model);
+		step_interrupt(&b->lanes[LANE_CLEAR], r->model);
 	if (!refresh_is_beside(r->phase))
-		beside_interrupt(b, r->model);
-	lane_wake(&b->beside_lane);
+		step_interrupt(&b->lanes[LANE_BESIDE], r->model);
+	lane_wake(&b->lanes[LANE_BESIDE]);
 	b->woken = true;
 	touch_model(b, r->model);
 }

@@ -87,7 +87,7 @@ static void prepared(struct backend *b, slot model, int r, const struct store_ta
 		m->prepared = true;
 		m->refused_at = clock_monotonic_us() + LOOK_AGAIN_US;
 		/* There may be a table now that the clock has looked at, or a refusal. */
-		lane_wake(&b->look_lane);
+		lane_wake(&b->lanes[LANE_LOOK]);
 	} else if (r == -ETIMEDOUT) {
 		/* Each time the connection is lost over it: that may be its own doing. */
 		if (!back_off(m, &m->lost))

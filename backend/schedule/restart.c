@@ -114,7 +114,7 @@ void restart_target(void *ctx, slot model, const struct store_target *target)
 		look_met(b, model, target);
 		touch_model(b, model);
 		b->held_due = true;
-		lane_wake(&b->look_lane);
+		lane_wake(&b->lanes[LANE_LOOK]);
 	}
 	changed(b, model, backend_existing(b, model));
 	changed_readers(b, model, backend_existing(b, model));

@@ -23,6 +23,7 @@
 #include "backend/schedule/history.h"
 #include "backend/schedule/known_sql.h"
 #include "backend/schedule/lane.h"
+#include "backend/schedule/lanes.h"
 #include "backend/schedule/look.h"
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/refresh_wait.h"
@@ -73,27 +74,11 @@ struct backend {
 	bool histories_end; /* no history is read any more */
 	bool pruning;	    /* of some model */
 	int64_t prune_at;   /* monotonic: not earlier */
-	/* Apart from the looks, which may be reading a table for minutes. */
-	struct lane history_lane;
-	struct lane look_lane;
-	struct lane refresh_lane;	  /* clears: its steps, too, may read all of a table */
-	slot clear_turn;		  /* the model that is asked first for the next step */
-	slot clearing;			  /* whose step is under way; SLOT_NONE: none is */
-	bool clear_interrupt;		  /* that step is to end */
-	bool clear_interrupting;	  /* the canceller is at it: the lane keeps its worker */
-	pthread_cond_t clear_interrupted; /* it has been at it */
-	struct lane validation_lane;
+	struct lane lanes[LANE_KINDS];
 	struct validation_notes validation_notes;
 	struct validation_waits validation_waits;
 	bool validation_notes_end; /* nothing is recorded of validations any more */
 	int64_t validating;	   /* the id of what is being carried out; 0: nothing is */
-
-	struct lane beside_lane; /* builds beside tables, and exchanges them */
-	slot beside_turn;	 /* as the five of the clearing */
-	slot beside;
-	bool beside_interrupt;
-	bool beside_interrupting;
-	pthread_cond_t beside_interrupted;
 
 	struct manifest_news manifest;
 	struct catalog *coming; /* the newest manifest, until the control thread takes it over; NULL: none */

@@ -75,7 +75,7 @@ static void take_state(struct backend *b, const struct store_state *s, bool seen
 		/* By another mount, which has made the table if there was none. */
 		if (built && threads && !b->runtime[s->model].exists) {
 			b->runtime[s->model].exists = true;
-			lane_wake(&b->look_lane);
+			lane_wake(&b->lanes[LANE_LOOK]);
 		}
 	}
 	struct ordinal_range batches = {s->batch, s->batch + 1};
@@ -159,7 +159,7 @@ static void sink_all_told(void *ctx, slot model)
 		m->telling = false;
 		b->held_due = b->woken = true;
 		control_wake(b);
-		lane_wake(&b->look_lane);
+		lane_wake(&b->lanes[LANE_LOOK]);
 		touch_model(b, model);
 	}
 	changed(b, model, backend_existing(b, model));

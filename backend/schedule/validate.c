@@ -15,6 +15,7 @@
 #include "backend/schedule/model.h"
 #include "backend/schedule/refusal.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/steps.h"
 #include "backend/schedule/validation_wait.h"
 
 #define RETRY_US      1000000
@@ -141,10 +142,19 @@ static void run(struct lane *l, const struct lane_job *job)
 	}
 	v.findings = v.message = "";
 	int result = v.id ? lane_worker(l, &worker, &err) : -ECANCELED;
+	if (result == 0) {
+		LOCKED(&b->lock);
+		struct validation_record *r = validation_list_find(&b->runtime[job->model].validations, v.id);
+		if (r && r->v.state == VALIDATION_ASKED)
+			step_begin(l, job->model);
+		else
+			result = -ECANCELED;
+	}
 	if (result == 0)
 		result = carry_out(b, worker, &v, &findings, &err);
 	{
 		LOCKED(&b->lock);
+		step_end(l);
 		struct validation_record *r = validation_list_find(&b->runtime[job->model].validations, v.id);
 		over = r && ends(r, result, &err);
 	}

@@ -143,7 +143,7 @@ void backend_validate(struct backend *b, const struct backend_part *parts, size_
 			r = -ECANCELED;
 		} else {
 			STAILQ_INSERT_TAIL(&b->validation_notes, n, link);
-			lane_wake(&b->history_lane);
+			lane_wake(&b->lanes[LANE_HISTORY]);
 			n = NULL;
 		}
 	}
@@ -202,7 +202,7 @@ int backend_cancel_validation(struct backend *b, const struct backend_part *part
 			r = -EPERM;
 		if (n->n) {
 			STAILQ_INSERT_TAIL(&b->validation_notes, n, link);
-			lane_wake(&b->history_lane);
+			lane_wake(&b->lanes[LANE_HISTORY]);
 			n = NULL;
 		}
 	}

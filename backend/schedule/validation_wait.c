@@ -11,6 +11,7 @@
 #include "backend/engine.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/steps.h"
 
 struct waited {
 	slot model;
@@ -77,7 +78,6 @@ static void mark_over(struct backend *b, int64_t id, int result)
 
 void validation_told(struct backend *b, const struct store_validation *v)
 {
-	bool interrupt;
 	{
 		LOCKED(&b->lock);
 		int r = validation_list_put(&b->runtime[v->model].validations,
@@ -85,11 +85,11 @@ void validation_told(struct backend *b, const struct store_validation *v)
 		if (r < 0)
 			log_error(b->config.log, "a validation of %s is left out: %s", dir_of(b, v->model),
 				  strerror(-r));
-		/* What is interrupted beside it, because it has just ended, is taken up again. */
-		interrupt = v->state == VALIDATION_CANCELLED && v->id == b->validating;
+		if (v->state == VALIDATION_CANCELLED && v->id == b->validating)
+			step_interrupt(&b->lanes[LANE_VALIDATION], v->model);
 		switch (v->state) {
 		case VALIDATION_ASKED:
-			lane_wake(&b->validation_lane);
+			lane_wake(&b->lanes[LANE_VALIDATION]);
 			break;
 		case VALIDATION_DONE:
 			mark_over(b, v->id, 0);
@@ -102,8 +102,6 @@ void validation_told(struct backend *b, const struct store_validation *v)
 			break;
 		}
 	}
-	if (interrupt)
-		lane_interrupt(&b->validation_lane);
 	validations_answer(b, 0);
 }
 
