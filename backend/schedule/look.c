@@ -17,6 +17,7 @@
 #include "backend/schedule/model.h"
 #include "backend/schedule/refusal.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/validation_wait.h"
 
 /* After a look that failed; what may read all of a table for nothing is tried less and less often. */
 #define RETRY_US      1000000
@@ -32,10 +33,7 @@ struct look_member {
 };
 
 struct look_wait {
-	STAILQ_ENTRY(look_wait) link;
-	void (*done)(void *ctx, int result);
-	void *ctx;
-	int result;
+	struct waiter waiter;
 	size_t n;
 	struct look_member of[];
 };
@@ -295,8 +293,9 @@ void look_run(struct backend *b, struct open_worker *worker, slot model, enum lo
 }
 
 /* With the lock. Whether all that it waits for is over; then its result is known. */
-static bool is_over(const struct backend *b, struct look_wait *w)
+static bool is_over(const struct backend *b, struct waiter *waiter)
 {
+	struct look_wait *w = (struct look_wait *)waiter;
 	size_t failed = 0;
 	for (size_t i = 0; i < w->n; i++) {
 		const struct model_runtime *m = &b->runtime[w->of[i].model];
@@ -304,30 +303,13 @@ static bool is_over(const struct backend *b, struct look_wait *w)
 			return false;
 		failed += m->look_failed || !has_table(b, w->of[i].model);
 	}
-	w->result = w->n && failed == w->n ? -ENODATA : 0;
+	w->waiter.result = w->n && failed == w->n ? -ENODATA : 0;
 	return true;
 }
 
 void look_answer(struct backend *b, int err)
 {
-	struct look_waits over = STAILQ_HEAD_INITIALIZER(over), left = STAILQ_HEAD_INITIALIZER(left);
-	struct look_wait *w;
-	{
-		LOCKED(&b->lock);
-		while ((w = STAILQ_FIRST(&b->look_waits))) {
-			STAILQ_REMOVE_HEAD(&b->look_waits, link);
-			if (err || is_over(b, w))
-				STAILQ_INSERT_TAIL(&over, w, link);
-			else
-				STAILQ_INSERT_TAIL(&left, w, link);
-		}
-		STAILQ_CONCAT(&b->look_waits, &left);
-	}
-	while ((w = STAILQ_FIRST(&over))) {
-		STAILQ_REMOVE_HEAD(&over, link);
-		w->done(w->ctx, err ? err : w->result);
-		free(w);
-	}
+	waiters_answer(b, &b->look_waits, err, is_over, waiter_answer);
 }
 
 /* With the lock. The number of a look that has not begun. */
@@ -344,7 +326,7 @@ void backend_look(struct backend *b, const slot *models, size_t n, bool now,
 {
 	struct look_wait *w = done ? calloc(1, sizeof *w + n * sizeof w->of[0]) : NULL;
 	if (w)
-		*w = (struct look_wait){.done = done, .ctx = ctx, .n = n};
+		*w = (struct look_wait){.waiter = {.done = done, .ctx = ctx}, .n = n};
 	{
 		LOCKED(&b->lock);
 		for (size_t i = 0; i < n; i++) {
@@ -354,7 +336,7 @@ void backend_look(struct backend *b, const slot *models, size_t n, bool now,
 				w->of[i] = (struct look_member){models[i], b->runtime[models[i]].asked};
 		}
 		if (w && b->threads && !b->stopping) {
-			STAILQ_INSERT_TAIL(&b->look_waits, w, link);
+			STAILQ_INSERT_TAIL(&b->look_waits, &w->waiter, link);
 			w = NULL;
 			done = NULL;
 		}

@@ -7,15 +7,10 @@
 #ifndef BATCHFS_SCHEDULE_LOOK_H
 #define BATCHFS_SCHEDULE_LOOK_H
 
-#include <sys/queue.h>
-
 #include "backend/backend.h"
 #include "backend/builder.h"
 
 struct open_worker;
-
-/* Somebody waits until the looks that were asked for by then are over. Protected by the lock. */
-STAILQ_HEAD(look_waits, look_wait);
 
 /* With the lock: what is known of the model's batches is void, its table is looked at before anything else is
  * done with it. */

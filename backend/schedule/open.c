@@ -31,6 +31,8 @@
 #include "backend/schedule/refresh_clear.h"
 #include "backend/schedule/reload.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/refresh_wait.h"
+#include "backend/schedule/validation_wait.h"
 #include "backend/schedule/sink.h"
 #include "backend/schedule/slow.h"
 #include "backend/schedule/snapshot.h"

@@ -13,10 +13,7 @@ struct refresh_member {
 };
 
 struct refresh_wait {
-	STAILQ_ENTRY(refresh_wait) link;
-	void (*done)(void *ctx, int result);
-	void *ctx;
-	int result;
+	struct waiter waiter;
 	size_t n;
 	struct refresh_member of[];
 };
@@ -50,38 +47,22 @@ static int worse(int a, int b)
 }
 
 /* With the lock. Whether all are over; then its result is known. */
-static bool is_over(const struct backend *b, struct refresh_wait *w)
+static bool is_over(const struct backend *b, struct waiter *waiter)
 {
-	w->result = 0;
+	struct refresh_wait *w = (struct refresh_wait *)waiter;
+	w->waiter.result = 0;
 	for (size_t i = 0; i < w->n; i++) {
 		const struct ledger_refresh *f = ledger_refresh(b->ledger, w->of[i].model);
 		if (f->phase != REFRESH_OVER && f->id == w->of[i].id)
 			return false;
-		w->result = worse(w->result, verdict(b, w->of[i].model));
+		w->waiter.result = worse(w->waiter.result, verdict(b, w->of[i].model));
 	}
 	return true;
 }
 
 void refresh_answer(struct backend *b, int err)
 {
-	struct refresh_waits over = STAILQ_HEAD_INITIALIZER(over), left = STAILQ_HEAD_INITIALIZER(left);
-	struct refresh_wait *w;
-	{
-		LOCKED(&b->lock);
-		while ((w = STAILQ_FIRST(&b->refresh_waits))) {
-			STAILQ_REMOVE_HEAD(&b->refresh_waits, link);
-			if (err || is_over(b, w))
-				STAILQ_INSERT_TAIL(&over, w, link);
-			else
-				STAILQ_INSERT_TAIL(&left, w, link);
-		}
-		STAILQ_CONCAT(&b->refresh_waits, &left);
-	}
-	while ((w = STAILQ_FIRST(&over))) {
-		STAILQ_REMOVE_HEAD(&over, link);
-		w->done(w->ctx, err ? err : w->result);
-		free(w);
-	}
+	waiters_answer(b, &b->refresh_waits, err, is_over, waiter_answer);
 }
 
 void backend_refresh_wait(struct backend *b, const slot *models, size_t n,
@@ -93,20 +74,20 @@ void backend_refresh_wait(struct backend *b, const slot *models, size_t n,
 		done(ctx, -ENOMEM);
 		return;
 	}
-	*w = (struct refresh_wait){.done = done, .ctx = ctx, .n = n};
+	*w = (struct refresh_wait){.waiter = {.done = done, .ctx = ctx}, .n = n};
 	{
 		LOCKED(&b->lock);
 		for (size_t i = 0; i < n; i++) {
 			const struct ledger_refresh *f = ledger_refresh(b->ledger, models[i]);
 			w->of[i] = (struct refresh_member){models[i], f->phase == REFRESH_OVER ? 0 : f->id};
 		}
-		waits = !is_over(b, w);
+		waits = !is_over(b, &w->waiter);
 		if (waits && b->threads && !b->stopping) {
-			STAILQ_INSERT_TAIL(&b->refresh_waits, w, link);
+			STAILQ_INSERT_TAIL(&b->refresh_waits, &w->waiter, link);
 			return;
 		}
 	}
-	done(ctx, waits ? -ECANCELED : w->result);
+	done(ctx, waits ? -ECANCELED : w->waiter.result);
 	free(w);
 }
 

@@ -3,12 +3,7 @@
 #ifndef BATCHFS_SCHEDULE_REFRESH_WAIT_H
 #define BATCHFS_SCHEDULE_REFRESH_WAIT_H
 
-#include <sys/queue.h>
-
 #include "backend/backend.h"
-
-/* Who waits for refreshes to be over. Protected by the lock. */
-STAILQ_HEAD(refresh_waits, refresh_wait);
 
 /* Without the lock: answers those who wait for what is over; err: everybody, with that. */
 void refresh_answer(struct backend *b, int err);

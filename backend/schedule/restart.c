@@ -16,6 +16,7 @@
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/restart.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/validation_wait.h"
 
 /* With the lock. attempt 0: whichever. */
 static bool runs_here(const struct backend *b, slot model, ordinal batch, uint32_t attempt)

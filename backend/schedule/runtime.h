@@ -26,10 +26,9 @@
 #include "backend/schedule/lanes.h"
 #include "backend/schedule/look.h"
 #include "backend/schedule/outcome.h"
-#include "backend/schedule/refresh_wait.h"
 #include "backend/schedule/orphans.h"
 #include "backend/schedule/validation_ask.h"
-#include "backend/schedule/validation_wait.h"
+#include "backend/schedule/waiters.h"
 #include "backend/snapshot.h"
 
 struct job_worker;
@@ -76,7 +75,6 @@ struct backend {
 	int64_t prune_at;   /* monotonic: not earlier */
 	struct lane lanes[LANE_KINDS];
 	struct validation_notes validation_notes;
-	struct validation_waits validation_waits;
 	bool validation_notes_end; /* nothing is recorded of validations any more */
 	int64_t validating;	   /* the id of what is being carried out; 0: nothing is */
 
@@ -99,8 +97,8 @@ struct backend {
 
 	pthread_t control, canceller, reloader;
 	bool threads; /* they run */
-	struct look_waits look_waits;
-	struct refresh_waits refresh_waits;
+	/* For the looks, refreshes and validations that were asked for by then to be over. */
+	struct waiters look_waits, refresh_waits, validation_waits;
 	struct checks checks;
 	struct held_requests held;
 	bool held_due; /* what some wait for has come, or never will: the control thread has them go on */

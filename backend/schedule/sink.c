@@ -13,6 +13,7 @@
 #include "backend/schedule/refresh_put.h"
 #include "backend/schedule/restart.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/validation_wait.h"
 #include "backend/schedule/sink.h"
 #include "backend/schedule/skip.h"
 

@@ -13,6 +13,7 @@
 #include "backend/plan.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/validation_wait.h"
 
 struct validation_note {
 	STAILQ_ENTRY(validation_note) link;

@@ -21,9 +21,7 @@ struct waited {
 };
 
 struct validation_wait {
-	STAILQ_ENTRY(validation_wait) link;
-	void (*done)(void *ctx, int result);
-	void *ctx;
+	struct waiter waiter;
 	struct backend_part *parts;
 	size_t n_parts;
 	struct waited *of;
@@ -60,20 +58,23 @@ struct validation_wait *validation_wait_new(const struct backend_part *parts, si
 		return NULL;
 	}
 	memcpy(copy, parts, n * sizeof *copy);
-	*w = (struct validation_wait){.done = done, .ctx = ctx, .parts = copy, .n_parts = n};
+	*w = (struct validation_wait){.waiter = {.done = done, .ctx = ctx}, .parts = copy, .n_parts = n};
 	return w;
 }
 
 /* With the lock. The validation is over: whoever waits for it need not any more. */
 static void mark_over(struct backend *b, int64_t id, int result)
 {
-	struct validation_wait *w;
-	STAILQ_FOREACH(w, &b->validation_waits, link)
-	for (size_t i = 0; i < w->n; i++)
-		if (w->of[i].id == id && !w->of[i].over) {
-			w->of[i].over = true;
-			w->of[i].result = result;
-		}
+	struct waiter *waiter;
+	STAILQ_FOREACH(waiter, &b->validation_waits, link)
+	{
+		struct validation_wait *w = (struct validation_wait *)waiter;
+		for (size_t i = 0; i < w->n; i++)
+			if (w->of[i].id == id && !w->of[i].over) {
+				w->of[i].over = true;
+				w->of[i].result = result;
+			}
+	}
 }
 
 void validation_told(struct backend *b, const struct store_validation *v)
@@ -142,34 +143,25 @@ static int verdict(const struct backend *b, const struct validation_wait *w)
 	return backend_validation_verdict(b, w->parts, w->n_parts);
 }
 
-static bool is_over(const struct validation_wait *w)
+static bool is_over(const struct backend *b, struct waiter *waiter)
 {
+	const struct validation_wait *w = (struct validation_wait *)waiter;
 	for (size_t i = 0; i < w->n; i++)
 		if (!w->of[i].over)
 			return false;
 	return true;
 }
 
+static void answer(struct backend *b, struct waiter *waiter, int err)
+{
+	struct validation_wait *w = (struct validation_wait *)waiter;
+	waiter->done(waiter->ctx, err ? err : verdict(b, w));
+	validation_wait_free(w);
+}
+
 void validations_answer(struct backend *b, int err)
 {
-	struct validation_waits over = STAILQ_HEAD_INITIALIZER(over), left = STAILQ_HEAD_INITIALIZER(left);
-	struct validation_wait *w;
-	{
-		LOCKED(&b->lock);
-		while ((w = STAILQ_FIRST(&b->validation_waits))) {
-			STAILQ_REMOVE_HEAD(&b->validation_waits, link);
-			if (err || is_over(w))
-				STAILQ_INSERT_TAIL(&over, w, link);
-			else
-				STAILQ_INSERT_TAIL(&left, w, link);
-		}
-		STAILQ_CONCAT(&b->validation_waits, &left);
-	}
-	while ((w = STAILQ_FIRST(&over))) {
-		STAILQ_REMOVE_HEAD(&over, link);
-		w->done(w->ctx, err ? err : verdict(b, w));
-		validation_wait_free(w);
-	}
+	waiters_answer(b, &b->validation_waits, err, is_over, answer);
 }
 
 void validation_wait_begin(struct backend *b, struct validation_wait *w)
@@ -179,7 +171,7 @@ void validation_wait_begin(struct backend *b, struct validation_wait *w)
 			validation_list_find(&b->runtime[w->of[i].model].validations, w->of[i].id);
 		w->of[i].over = !r || r->v.state != VALIDATION_ASKED;
 	}
-	STAILQ_INSERT_TAIL(&b->validation_waits, w, link);
+	STAILQ_INSERT_TAIL(&b->validation_waits, &w->waiter, link);
 }
 
 /* With the lock. What of the parts is being looked at, or is to be. */

@@ -6,14 +6,10 @@
 #ifndef BATCHFS_SCHEDULE_VALIDATION_WAIT_H
 #define BATCHFS_SCHEDULE_VALIDATION_WAIT_H
 
-#include <sys/queue.h>
-
 #include "backend/backend.h"
 #include "backend/store.h"
 
-/* Protected by the lock. */
 struct validation_wait;
-STAILQ_HEAD(validation_waits, validation_wait);
 
 /* Without the lock: what the store, the lane or a note tells of a validation. */
 void validation_told(struct backend *b, const struct store_validation *v);
