@@ -61,26 +61,6 @@ static const struct store_ops store_ops = {
 	.refresh = queue_refresh,
 };
 
-/* Refused before it is recorded, and so never carried out. */
-static int refuse_validation(struct error *err)
-{
-	return error_set(
-		err, EOPNOTSUPP,
-		"engine=dbt does not count the rows of batches: say `dbt test`, or touch .adopt to see which "
-		"batches hold rows");
-}
-
-static int validate(struct worker *w, slot model, struct ordinal_range batches, struct tally *out,
-		    struct error *err)
-{
-	return refuse_validation(err);
-}
-
-static int keep_validations(struct worker *w, struct store_validation *list, size_t n, struct error *err)
-{
-	return refuse_validation(err);
-}
-
 static const struct builder_ops builder_ops = {
 	.worker_open = dbt_worker_open,
 	.worker_close = dbt_worker_close,
@@ -89,8 +69,6 @@ static const struct builder_ops builder_ops = {
 	.build = dbt_build,
 	.interrupt = dbt_interrupt,
 	.history = history,
-	.validate = validate,
-	.keep_validations = keep_validations,
 	.prune = prune,
 	.statements = dbt_statements,
 };
@@ -117,6 +95,9 @@ const struct engine engine_dbt = {
 	.asked_looks = true,
 	.settles_done = true,
 	.model_alone = true,
+	.no_validation =
+		"engine=dbt does not count the rows of batches: say `dbt test`, or touch .adopt to see which "
+		"batches hold rows",
 	.no_refresh = "engine=dbt does no full refresh: say `dbt run --full-refresh`, then touch .adopt",
 	.run_us = 60 * INT64_C(1000000),
 	.hint = hint,

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "backend/base/strbuf.h"
+#include "backend/dbt/process.h"
 #include "backend/verdict.h"
 
 #define PLACES_MAX 64
@@ -97,27 +98,9 @@ static char *interpreter_of(const char *command)
 	return alone && name && strncmp(name + 1, "python", 6) == 0 ? strdup(path) : NULL;
 }
 
-static char *find_command(const char *command)
-{
-	const char *path = getenv("PATH");
-	if (strchr(command, '/'))
-		return strdup(command);
-	for (const char *p = path ? path : ""; *p;) {
-		int len = (int)strcspn(p, ":");
-		char *whole = NULL;
-		if (len && asprintf(&whole, "%.*s/%s", len, p, command) >= 0 && access(whole, X_OK) == 0)
-			return whole;
-		if (len)
-			free(whole);
-		p += len;
-		p += *p == ':';
-	}
-	return NULL;
-}
-
 static int find_dbt(struct home *h, const char *command, struct error *err)
 {
-	auto_free char *dbt = find_command(command);
+	auto_free char *dbt = process_find(command);
 	if (!dbt || access(dbt, X_OK) < 0)
 		return error_set(err, dbt ? errno : ENOENT, "%s: %s; dbt= is the command that runs dbt",
 				 command, dbt ? strerror(errno) : "no such command in PATH");

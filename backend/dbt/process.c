@@ -121,8 +121,7 @@ static void child(const struct birth *b)
 	_exit(write(fail, &err, sizeof err) < 0 ? 126 : 127);
 }
 
-/* The command as execvp() would find it. */
-static char *find_program(const char *command)
+char *process_find(const char *command)
 {
 	const char *path = getenv("PATH");
 	if (strchr(command, '/'))
@@ -181,7 +180,7 @@ static int give_birth(struct birth *b, struct process *p, int child_fail, int fa
 
 int process_start(const struct process_plan *plan, struct process *p, struct error *err)
 {
-	auto_free char *program = find_program(plan->argv[0]);
+	auto_free char *program = process_find(plan->argv[0]);
 	auto_free char **environment = environment_make();
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, fail[2] = {-1, -1}, r = 0;
 	*p = (struct process){.in = -1, .out = -1};

@@ -27,6 +27,10 @@ struct process_plan {
 	bool input;
 };
 
+/* The file of a command as execvp() would find it, to be freed; NULL: none, or no memory. One with a slash is
+ * itself. */
+char *process_find(const char *command);
+
 /* -errno with *err: what cannot be started; *p has no pid then. */
 int process_start(const struct process_plan *plan, struct process *p, struct error *err);
 

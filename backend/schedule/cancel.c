@@ -226,21 +226,34 @@ static void cancel_part(struct canceller *c, const struct backend_part *p)
 		send_stretch(c, p->model, stretch);
 }
 
-int backend_cancel(struct backend *b, const struct backend_part *parts, size_t n_parts, uid_t uid, pid_t pid)
+static int begin(struct canceller *c, struct backend *b, uid_t uid, pid_t pid)
 {
-	struct canceller c = {.b = b, .uid = uid, .pid = pid};
+	*c = (struct canceller){.b = b, .uid = uid, .pid = pid};
 	if (b->config.read_only)
 		return -EROFS;
-	c.group = group_new(NULL, NULL);
-	if (!c.group)
-		return -ENOMEM;
+	c->group = group_new(NULL, NULL);
+	return c->group ? 0 : -ENOMEM;
+}
+
+/* 0: handed over; -EPERM: there was nothing to cancel. */
+static int end(struct canceller *c)
+{
+	group_leave(c->group, 0);
+	return c->err ? c->err : c->any ? 0 : -EPERM;
+}
+
+int backend_cancel(struct backend *b, const struct backend_part *parts, size_t n_parts, uid_t uid, pid_t pid)
+{
+	struct canceller c;
+	int r = begin(&c, b, uid, pid);
+	if (r < 0)
+		return r;
 	{
 		LOCKED(&b->lock);
 		for (size_t i = 0; i < n_parts; i++)
 			cancel_part(&c, &parts[i]);
 	}
-	group_leave(c.group, 0);
-	return c.err ? c.err : c.any ? 0 : -EPERM;
+	return end(&c);
 }
 
 /* With the lock. What is queued or running for the refresh, and for nobody else. */
@@ -262,12 +275,10 @@ static void cancel_refresh(struct canceller *c, slot model, const struct ledger_
 
 int backend_refresh_cancel(struct backend *b, const slot *models, size_t n, uid_t uid, pid_t pid)
 {
-	struct canceller c = {.b = b, .uid = uid, .pid = pid};
-	if (b->config.read_only)
-		return -EROFS;
-	c.group = group_new(NULL, NULL);
-	if (!c.group)
-		return -ENOMEM;
+	struct canceller c;
+	int r = begin(&c, b, uid, pid);
+	if (r < 0)
+		return r;
 	{
 		LOCKED(&b->lock);
 		for (size_t i = 0; i < n; i++) {
@@ -284,8 +295,7 @@ int backend_refresh_cancel(struct backend *b, const slot *models, size_t n, uid_
 		b->woken = true;
 		control_wake(b);
 	}
-	group_leave(c.group, 0);
-	return c.err ? c.err : c.any ? 0 : -EPERM;
+	return end(&c);
 }
 
 /* With the lock: waits for it. False: the end. *w NULL: steps of lanes. */
