@@ -9,6 +9,7 @@ import pytest
 from lib.command import errno_of
 from lib.dbt import Dbt
 from lib.events import make_events
+from lib.place import Place
 
 NOW = "2024-09-05T12:00:00"
 PROJECT = """
@@ -50,14 +51,6 @@ MODELS = {
     "kept/deep/deeper": ("", False),
     "kept/deep/again": ("{{ config(full_refresh=false) }}", "config"),
 }
-
-
-class Place:
-    def __init__(self, path, warehouse):
-        self.path, self.warehouse = path, warehouse
-
-    def write(self):
-        return self.path / "target"
 
 
 @pytest.fixture

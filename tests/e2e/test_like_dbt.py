@@ -6,6 +6,7 @@ import pytest
 
 from lib import twins
 from lib.dbt import Dbt
+from lib.place import Place
 
 NOW = "2024-09-04T00:00:00"
 RANGE = "2024-09-01--2024-09-04"
@@ -15,16 +16,6 @@ EVENT_TIMES = ("--event-time-start", "2024-09-01", "--event-time-end", "2024-09-
 @pytest.fixture
 def engine():
     return "postgres"
-
-
-class Place:
-    """A project's directory, as a mount wants it."""
-
-    def __init__(self, path, warehouse):
-        self.path, self.warehouse = path, warehouse
-
-    def write(self):
-        return self.path / "target"
 
 
 @pytest.fixture

@@ -10,30 +10,15 @@ import pytest
 from lib.command import errno_of, finish, parked_sync
 from lib.events import make_events
 from lib.hold import add_held, make_hold
+from lib.reload import mount_of, reloaded, rewrite
 from lib.wait import wait_until
 
 NOW = "2024-09-04T12:00:00"
 DAY = "2024-09-01"
 
 
-def mount_of(m):
-    return m.document(".status")["mount"]
-
-
 def models(m):
     return [name for name in m.ls() if not name.startswith(".")]
-
-
-def reloaded(m, since):
-    wait_until(lambda: mount_of(m)["manifest_loaded_at"] != since and not mount_of(m)["manifest_error"],
-               what="the new manifest is in force")
-
-
-def rewrite(m, project):
-    """Writes the manifest, and waits until it is in force."""
-    since = mount_of(m)["manifest_loaded_at"]
-    project.write()
-    reloaded(m, since)
 
 
 def vanishes(path):

@@ -2,7 +2,6 @@
 """SQL that the warehouse remembers, for manifests that come without: as `dbt run`, `ls`, `test` and `parse` write them."""
 import errno
 import os
-import signal
 import sqlite3
 import time
 from datetime import datetime
@@ -13,6 +12,7 @@ from lib.command import errno_of
 from lib.events import make_events
 from lib.project import Project
 from lib.roles import BUILDER, login, make_role
+from lib.reload import rewrite
 from lib.wait import wait_until
 
 NOW = "2024-09-04T12:00:00"
@@ -50,16 +50,6 @@ def is_kept(warehouse, words):
 
 def sql_of(m):
     return m.document("sessions", ".model")["sql"]
-
-
-def reloaded(m, project):
-    def mount_of():
-        return m.document(".status")["mount"]
-    since = mount_of()["manifest_loaded_at"]
-    project.write()
-    m.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: mount_of()["manifest_loaded_at"] != since and not mount_of()["manifest_error"],
-               what="the new manifest is in force")
 
 
 def test_a_mount_that_begins_without_sql(ready, mount, warehouse):
@@ -101,7 +91,7 @@ def test_a_second_mount_that_never_saw_sql(ready, mount, warehouse, tmp_path):
     assert errno_of(os.utime, second / "sessions" / DAY) in (errno.EOPNOTSUPP, errno.EACCES)
     mount(ready, now=NOW)
     is_kept(warehouse, "events")
-    reloaded(second, other)
+    rewrite(second, other, hup=True)
     assert sql_of(second)["from"] == "remembered"
     second.build("sessions", DAY)
     third = mount(other, now=NOW)
@@ -113,23 +103,23 @@ def test_what_it_is_made_of_has_changed(ready, mount, warehouse):
     first = mount(ready, now=NOW)
     is_kept(warehouse, "val + 1")
     add(ready, 2)
-    reloaded(first, ready)
+    rewrite(first, ready, hup=True)
     is_kept(warehouse, "val + 2")
     add(ready, 3)
     strip(ready)
-    reloaded(first, ready)
+    rewrite(first, ready, hup=True)
     assert sql_of(first) is None
     first.unmount()
     m = mount(ready, now=NOW)
     assert sql_of(m) is None
     add(ready, 1)
     strip(ready)
-    reloaded(m, ready)
+    rewrite(m, ready, hup=True)
     assert sql_of(m)["from"] == "remembered"
     assert "val + 1" in (m / "sessions" / f"{DAY}.sql").read_text()
     # Another event_time of what it reads is another SQL.
     ready.sources[ready.ids["events"]]["config"]["event_time"] = "id"
-    reloaded(m, ready)
+    rewrite(m, ready, hup=True)
     assert sql_of(m) is None
 
 
@@ -139,7 +129,7 @@ def test_the_newest_of_one_key(ready, mount, warehouse):
     is_kept(warehouse, "events")
     node = ready.nodes[ready.ids["sessions"]]
     node["compiled_code"] = node["compiled_code"].replace("val", "val + 7 as val", 1)
-    reloaded(m, ready)
+    rewrite(m, ready, hup=True)
     is_kept(warehouse, "val + 7")
     assert len(kept(warehouse)) == 1
     m.unmount()
@@ -151,7 +141,7 @@ def test_so_many_are_kept(ready, mount, warehouse):
     m = mount(ready, now=NOW)
     for i in range(20):
         add(ready, i)
-        reloaded(m, ready)
+        rewrite(m, ready, hup=True)
         is_kept(warehouse, f"val + {i} ")
     rows = kept(warehouse)
     assert len(rows) == 16 and "val + 19 " in rows[-1][1]
@@ -178,7 +168,7 @@ def test_read_only_neither_reads_nor_writes(ready, mount, warehouse):
     assert sql_of(second)["from"] == "manifest"
     add(ready)
     strip(ready)
-    reloaded(second, ready)
+    rewrite(second, ready, hup=True)
     assert sql_of(second) is None
     assert sql_of(mount(ready, "ro", now=NOW)) is None
     assert kept(warehouse) == before
@@ -196,7 +186,7 @@ def test_a_role_that_may_not(project, mount, warehouse, pg, tmp_path):
     m = mount(project, now=NOW, env=login(pg, tmp_path, role))
     m.build("sessions", DAY)
     wait_until(lambda: "ON batchfs.compiled TO forgetful" in m.log_text(), what="the log names the GRANT")
-    reloaded(m, project)
+    rewrite(m, project, hup=True)
     strip(project)
     again = mount(project, now=NOW, env=login(pg, tmp_path, role))
     assert sql_of(again) is None

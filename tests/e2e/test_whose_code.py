@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A batch is built with the SQL that it was asked for with; what no living mount has the SQL of fails in the end."""
 import os
-import signal
 import sqlite3
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from lib.command import finish, parked_sync
 from lib.events import make_events
 from lib.project import Project
+from lib.reload import rewrite
 from lib.wait import wait_until
 
 NOW = "2024-09-04T12:00:00"
@@ -67,23 +67,19 @@ def is_shown(m, state, batch="2024-09-03"):
     wait_until(lambda: m.states("sessions")[batch] == state, what=f"{batch} is {state}")
 
 
-def reloaded(m, project):
-    def mount_of():
-        return m.document(".status")["mount"]
-    since = mount_of()["manifest_loaded_at"]
-    project.write()
-    m.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: mount_of()["manifest_loaded_at"] != since, what="the new manifest is in force")
+def dies_with_a_queue(other, m, fault):
+    """The mount m asks for a month, which the other one hears of, and is killed before it has built it."""
+    with fault.holding("build"):
+        os.utime(m / "sessions" / MONTH)
+        is_shown(other, "queued")
+        m.kill()
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 def test_nobody_has_the_sql_for_a_minute(two, mount, warehouse, fault_binary, fault):
     a = mount(two[0], "jobs=1", now=NOW, binary=fault_binary, env=fault.env())
     b = mount(two[1], now=NOW)
-    with fault.holding("build"):
-        os.utime(a / "sessions" / MONTH)
-        is_shown(b, "queued")
-        a.kill()
+    dies_with_a_queue(b, a, fault)
     waiting = parked_sync(b / "sessions" / MONTH)
     wait_until(lambda: orphans(warehouse), what="it is noted that nobody has the SQL")
     assert b.states("sessions")["2024-09-03"] == "queued"
@@ -107,10 +103,7 @@ def test_nobody_has_the_sql_for_a_minute(two, mount, warehouse, fault_binary, fa
 def test_the_mount_with_the_sql_comes_back(two, mount, warehouse, fault_binary, fault):
     a = mount(two[0], "jobs=1", now=NOW, binary=fault_binary, env=fault.env())
     b = mount(two[1], now=NOW)
-    with fault.holding("build"):
-        os.utime(a / "sessions" / MONTH)
-        is_shown(b, "queued")
-        a.kill()
+    dies_with_a_queue(b, a, fault)
     wait_until(lambda: orphans(warehouse), what="it is noted that nobody has the SQL")
     mount(two[0], now=NOW)
     b.sync("sessions", MONTH)
@@ -144,7 +137,7 @@ def test_a_manifest_takes_the_sql_of_another_mounts_request(two, mount, warehous
         is_shown(b, "queued")
         a.kill()
         add(two[0], 300)
-        reloaded(b, two[0])
+        rewrite(b, two[0], hup=True)
     third.sync("sessions", MONTH)
     rest = "event_time >= '2024-09-03'"
     assert warehouse.count("sessions", f"val < 300 AND {rest}") == 0 < warehouse.count("sessions", rest)
@@ -153,10 +146,7 @@ def test_a_manifest_takes_the_sql_of_another_mounts_request(two, mount, warehous
 def test_a_mount_comes_back_with_other_sql(ready, mount, warehouse, fault_binary, fault):
     add(ready, 100)
     a = mount(ready, "jobs=1", now=NOW, binary=fault_binary, env=fault.env())
-    with fault.holding("build"):
-        os.utime(a / "sessions" / MONTH)
-        is_shown(a, "queued")
-        a.kill()
+    dies_with_a_queue(a, a, fault)
     add(ready, 200)
     again = mount(ready, now=NOW)
     a_minute_passes(warehouse)
@@ -171,10 +161,7 @@ def test_remembered_sql_builds_what_was_queued(ready, mount, warehouse, fault_bi
     node = add(ready, 100)
     a = mount(ready, "jobs=1", now=NOW, binary=fault_binary, env=fault.env())
     wait_until(lambda: queue_sql(warehouse, COMPILED), what="the SQL is remembered")
-    with fault.holding("build"):
-        os.utime(a / "sessions" / MONTH)
-        is_shown(a, "queued")
-        a.kill()
+    dies_with_a_queue(a, a, fault)
     add(ready, 200)
     mount(ready, now=NOW).unmount()
     add(ready, 100)
@@ -197,11 +184,11 @@ def test_two_mounts_of_a_manifest_whose_begin_moves(two, mount, warehouse, fault
         is_shown(mounts[1], "queued")
         add(two[0], 100, begin="2024-09-04")
         for m in mounts:
-            reloaded(m, two[0])
+            rewrite(m, two[0], hup=True)
     wait_until(lambda: warehouse.sql(cancelled), what="it is cancelled")
     add(two[0], 100)
     for m in mounts:
-        reloaded(m, two[0])
+        rewrite(m, two[0], hup=True)
     is_shown(mounts[1], "pending")
     is_shown(mounts[0], "pending")
 
@@ -210,10 +197,7 @@ def test_two_mounts_of_a_manifest_whose_begin_moves(two, mount, warehouse, fault
 def test_a_mount_with_a_later_begin_closes_nothing_of_another(two, mount, warehouse, fault_binary, fault):
     """What it has built is all that it knows of the request, and not all that there is."""
     a = mount(two[0], "jobs=1", now=NOW, binary=fault_binary, env=fault.env())
-    with fault.holding("build"):
-        os.utime(a / "sessions" / MONTH)
-        is_shown(a, "queued")
-        a.kill()
+    dies_with_a_queue(a, a, fault)
     add(two[0], 100, begin="2024-09-04")
     later = mount(two[0], now=NOW)
     later.sync("sessions", MONTH)
