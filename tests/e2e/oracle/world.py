@@ -71,6 +71,10 @@ class World:
         batch = next(b for gate in GATES for b in self.oracle.batches[gate.name] if not b.queued)
         for mode in (0o444, 0o644):
             os.chmod(m / batch.model.name / batch.name, mode)
+        # Others would leave it out of what is asked for next.
+        for each in self.mounts:
+            wait_until(lambda: not each.document(batch.model.name, ".run")["frozen"],
+                       what=f"{each.path}: {batch.model.name} is thawed")
 
     def use(self):
         """One of the mounts; what was done through another has come to it."""
