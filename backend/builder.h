@@ -171,7 +171,8 @@ struct builder_ops {
 	 * Asks the target, and where that has to be the inputs, about what is built of the batches
 	 * (VALIDATION_WHOLE: all of the table), in one snapshot with what is recorded of them, and fills
 	 * *out, which holds nothing before. Takes as long as the table is large; nobody who writes waits for
-	 * it. -EBUSY: somebody is in the way, and was waited for a second at most; later.
+	 * it. -EBUSY: somebody is in the way, and was waited for a second at most; later. NULL, and the next
+	 * one, too: the engine's no_validation says why.
 	 */
 	int (*validate)(struct worker *w, slot model, struct ordinal_range batches, struct tally *out,
 			struct error *err);

@@ -39,7 +39,8 @@ struct engine {
 	bool asked_looks;      /* a look costs so much that the clock asks for none, unless look= says so */
 	/* Its builder's rows are where the store is not: what it has built is settled (SETTLE_DONE). */
 	bool settles_done;
-	const char *no_refresh; /* why its builder does no full refresh; NULL: it does */
+	const char *no_refresh;	   /* why its builder does no full refresh; NULL: it does */
+	const char *no_validation; /* why it validates nothing; NULL: it does */
 	/* Two runs of one model never go side by side. */
 	bool model_alone;
 	/* A run takes so long (us), as far as a batch's time is known; 0: as short as makes a claim cheap. */

@@ -136,6 +136,11 @@ bool plan_in_set(const struct ledger *l, slot model, ordinal batch, enum batch_s
 	       ((set & SET_CHANGED) != 0 && ledger_changed(l, model, batch));
 }
 
+bool plan_is_in_set(const struct ledger *l, const struct models *ms, slot model, ordinal batch, unsigned set)
+{
+	return plan_in_set(l, model, batch, plan_state(l, ms, model, batch), set);
+}
+
 enum batch_state plan_state(const struct ledger *l, const struct models *ms, slot model, ordinal batch)
 {
 	enum batch_state state = ledger_state(l, model, batch);

@@ -66,6 +66,8 @@ enum batch_state plan_state(const struct ledger *l, const struct models *ms, slo
 /* Whether the batch, which is in this state, is one of the set: 1u << state, SET_CHANGED; 0: every batch is.
  */
 bool plan_in_set(const struct ledger *l, slot model, ordinal batch, enum batch_state state, unsigned set);
+/* The same, of who does not need the state itself. */
+bool plan_is_in_set(const struct ledger *l, const struct models *ms, slot model, ordinal batch, unsigned set);
 
 struct plan_next plan_next(struct ledger *l, const struct models *ms, const struct plan_gate *gates,
 			   unsigned jobs, size_t *turn);

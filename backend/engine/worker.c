@@ -213,6 +213,8 @@ int builder_validate(struct open_worker *w, slot model, struct ordinal_range bat
 		     struct error *err)
 {
 	struct engine_call call;
+	if (w->store->engine->no_validation)
+		return broken_contract(w->store->log, err, "validate of an engine that does not");
 	int r = builder_enter(w, &call, OP_VALIDATE, err);
 	call_about(&call, "of model %d from %lld on", model, (long long)batches.first);
 	if (r == 0)
@@ -224,8 +226,9 @@ int builder_keep_validations(struct open_worker *w, struct store_validation *lis
 			     struct error *err)
 {
 	struct engine_call call;
-	if (w->store->read_only)
-		return broken_contract(w->store->log, err, "keep_validations of a store that is read only");
+	if (w->store->read_only || w->store->engine->no_validation)
+		return broken_contract(w->store->log, err,
+				       "keep_validations of a store that is read only, or keeps none");
 	int r = builder_enter(w, &call, OP_KEEP_VALIDATIONS, err);
 	call_about(&call, "%zu of them", n);
 	if (r == 0)

@@ -160,7 +160,9 @@ static void put_table(const struct report_validation *r, struct strbuf *out)
 static void put_rest(const struct report_validation *r, struct strbuf *out)
 {
 	char at[CALENDAR_TIME_MAX];
-	if (r->missing.len)
+	if (r->never)
+		strbuf_printf(out, "%s.\n", r->never);
+	else if (r->missing.len)
 		strbuf_printf(out,
 			      "Not validated yet: %s. Touching this file starts it, sync waits for it.\n",
 			      r->missing.str);

@@ -26,6 +26,7 @@ struct report_validation {
 	enum batch_size size;
 	ordinal batch;
 	int64_t rows, recorded;
+	const char *never;     /* why nothing is validated here; NULL: it can be */
 	struct strbuf missing; /* the models of which something was never validated, with commas */
 	int64_t since;	       /* when one was asked for that is not over; 0: none was */
 	bool begun;	       /* it has begun here */

@@ -138,9 +138,7 @@ size_t backend_count(const struct backend *b, const struct backend_part *parts, 
 	for (size_t i = 0; i < n_parts; i++) {
 		const struct backend_part *p = &parts[i];
 		for (ordinal o = p->batches.first; o < p->batches.end; o++)
-			n += !p->states ||
-			     plan_in_set(b->ledger, p->model, o,
-					 plan_state(b->ledger, b->models, p->model, o), p->states);
+			n += !p->states || plan_is_in_set(b->ledger, b->models, p->model, o, p->states);
 	}
 	return n;
 }

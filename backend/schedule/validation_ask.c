@@ -81,56 +81,86 @@ static int ask(struct backend *b, struct validation_note *n, slot model, struct 
 
 /* Single batches here and there are one stretch, beyond so many: each is a row, and a query. */
 #define RUNS_MAX 100
+/* Between two pieces of so many batches others have the lock. */
+#define BATCHES_AT_ONCE 4096
 
-static bool is_in_set(const struct backend *b, const struct backend_part *part, ordinal batch)
+struct runs {
+	struct ordinal_range list[RUNS_MAX], hull;
+	size_t n; /* RUNS_MAX + 1: too many */
+};
+
+static void runs_add(struct runs *runs, ordinal o)
 {
-	return plan_in_set(b->ledger, part->model, batch,
-			   plan_state(b->ledger, b->models, part->model, batch), part->states);
+	bool next = runs->n && runs->n <= RUNS_MAX && runs->list[runs->n - 1].end == o;
+	runs->hull.first = runs->n ? runs->hull.first : o;
+	runs->hull.end = o + 1;
+	if (next)
+		runs->list[runs->n - 1].end++;
+	else if (runs->n < RUNS_MAX)
+		runs->list[runs->n++] = (struct ordinal_range){o, o + 1};
+	else
+		runs->n = RUNS_MAX + 1;
 }
 
-/* With the lock. Of a set of states those that are in it now. */
-static int ask_set(struct backend *b, struct validation_note *n, const struct backend_part *part)
+/* With the lock. */
+static bool can_be_asked(const struct backend *b, slot model)
 {
-	struct ordinal_range runs[RUNS_MAX], hull = {UINT32_MAX, 0};
-	size_t found = 0;
-	for (ordinal o = part->batches.first; o < part->batches.end; o++) {
-		if (!is_in_set(b, part, o))
-			continue;
-		hull.first = o < hull.first ? o : hull.first;
-		hull.end = o + 1;
-		bool next = found && found <= RUNS_MAX && runs[found - 1].end == o;
-		if (next)
-			runs[found - 1].end++;
-		else if (found < RUNS_MAX)
-			runs[found++] = (struct ordinal_range){o, o + 1};
-		else
-			found = RUNS_MAX + 1;
+	return !models_gone(b->models, model) && b->runtime[model].lookable;
+}
+
+/* Without the lock. Of a set of states those batches that are in it now. */
+static void find_set(struct backend *b, const struct backend_part *part, struct runs *runs)
+{
+	ordinal o = part->batches.first;
+	while (o < part->batches.end) {
+		LOCKED(&b->lock);
+		if (!can_be_asked(b, part->model))
+			return;
+		for (int i = 0; i < BATCHES_AT_ONCE && o < part->batches.end; i++, o++)
+			if (plan_is_in_set(b->ledger, b->models, part->model, o, part->states))
+				runs_add(runs, o);
 	}
-	if (found > RUNS_MAX)
-		return ask(b, n, part->model, hull);
+}
+
+/* With the lock. */
+static int ask_runs(struct backend *b, struct validation_note *n, slot model, const struct runs *runs)
+{
+	if (runs->n > RUNS_MAX)
+		return ask(b, n, model, runs->hull);
 	int r = 0;
-	for (size_t i = 0; i < found && r == 0; i++)
-		r = ask(b, n, part->model, runs[i]);
+	for (size_t i = 0; i < runs->n && r == 0; i++)
+		r = ask(b, n, model, runs->list[i]);
 	return r;
 }
 
 static int ask_part(struct backend *b, struct validation_note *n, const struct backend_part *part)
 {
-	if (models_gone(b->models, part->model) || !b->runtime[part->model].lookable)
+	struct runs runs = {.n = 0};
+	if (part->states)
+		find_set(b, part, &runs);
+	LOCKED(&b->lock);
+	if (!can_be_asked(b, part->model))
 		return 0;
 	if (part->states)
-		return ask_set(b, n, part);
+		return ask_runs(b, n, part->model, &runs);
 	struct ordinal_range existing =
 		plan_existing(facts_of(b, part->model), clock_now_us(b->config.clock));
 	bool whole = part->batches.first <= existing.first && part->batches.end >= existing.end;
 	return ask(b, n, part->model, whole ? VALIDATION_WHOLE : part->batches);
 }
 
+static int refused(struct backend *b, const struct backend_part *parts, size_t n_parts, const char *why)
+{
+	const struct backend_file file = {.model = n_parts ? parts->model : SLOT_NONE};
+	return backend_refuse(b, &file, (uid_t)-1, EOPNOTSUPP, "%s", why);
+}
+
 void backend_validate(struct backend *b, const struct backend_part *parts, size_t n_parts, bool wait,
 		      void (*done)(void *ctx, int result), void *ctx)
 {
-	struct validation_note *n = calloc(1, sizeof *n);
-	int r = n ? 0 : -ENOMEM;
+	const char *no = b->config.engine->no_validation;
+	struct validation_note *n = no ? NULL : calloc(1, sizeof *n);
+	int r = no ? refused(b, parts, n_parts, no) : n ? 0 : -ENOMEM;
 	if (r == 0) {
 		*n = (struct validation_note){.done = done, .ctx = ctx, .n_parts = n_parts};
 		n->parts = calloc(n_parts + 1, sizeof *n->parts);
@@ -157,11 +187,8 @@ void backend_validate(struct backend *b, const struct backend_part *parts, size_
 static int expand(struct backend *b, struct validation_note *n)
 {
 	int r = 0;
-	for (size_t i = 0; n->parts && i < n->n_parts && r == 0; i++) {
-		/* A lock a part: somebody else may have it between. */
-		LOCKED(&b->lock);
+	for (size_t i = 0; n->parts && i < n->n_parts && r == 0; i++)
 		r = ask_part(b, n, &n->parts[i]);
-	}
 	return r;
 }
 

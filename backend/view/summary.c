@@ -64,9 +64,7 @@ void summary_add_frozen(const struct snapshot *v, const struct backend_part *p, 
 	while (rest.first < rest.end) {
 		struct ordinal_range found = ledger_next_frozen(v->ledger, p->model, rest);
 		for (ordinal o = found.first; o < found.end; o++)
-			if (!p->states ||
-			    plan_in_set(v->ledger, p->model, o, plan_state(v->ledger, v->models, p->model, o),
-					p->states))
+			if (!p->states || plan_is_in_set(v->ledger, v->models, p->model, o, p->states))
 				report_frozen_add(out, models_at(v->models, p->model), o);
 		rest.first = found.end;
 	}

@@ -62,19 +62,14 @@ static int compose(struct gathering *g, slot model, struct ordinal_range batches
 	return r;
 }
 
-static bool is_in_set(const struct snapshot *v, const struct backend_part *part, ordinal batch)
-{
-	return plan_in_set(v->ledger, part->model, batch,
-			   plan_state(v->ledger, v->models, part->model, batch), part->states);
-}
-
 /* With the lock. Neighbours of a set of states as one. */
 static int compose_set(struct gathering *g, const struct backend_part *part, bool *missing)
 {
 	int r = 0;
 	for (ordinal o = part->batches.first; o < part->batches.end && r == 0; o++) {
 		ordinal first = o;
-		while (o < part->batches.end && is_in_set(g->v, part, o))
+		while (o < part->batches.end &&
+		       plan_is_in_set(g->v->ledger, g->v->models, part->model, o, part->states))
 			o++;
 		if (o > first)
 			r = compose(g, part->model, (struct ordinal_range){first, o}, false, missing);
@@ -136,6 +131,7 @@ int backend_validation_document(const struct backend *b, const struct backend_pa
 	report.at = g.missing ? 0 : g.at;
 	report.oldest = g.at;
 	report.models = g.models;
+	report.never = g.v->config->engine->no_validation;
 	if (r == 0)
 		r = json ? report_validation_json(&report, out) : report_validation_table(&report, out);
 	report_validation_fini(&report);

@@ -313,6 +313,7 @@ def test_full_refresh_is_dbts(m, warehouse):
 
 
 def test_rows_are_not_validated(m, warehouse):
+    assert (m / "sessions" / ".validate").read_text().startswith("engine=dbt does not count the rows of batches")
     assert failing(m, "sessions", ".validate") in (errno.EOPNOTSUPP, errno.ENODATA)
     wait_until(lambda: m.document("sessions", ".status")["last_refusal"], what="the refusal is shown")
     assert "engine=dbt does not count the rows" in m.document("sessions", ".status")["last_refusal"]["message"]
