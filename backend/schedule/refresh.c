@@ -128,28 +128,28 @@ static void say(const struct backend *b, const struct refresh_step *step)
 			 *step->error ? ": " : "", step->error);
 }
 
+/* The first step that is due from that model on; *from: the model behind its. */
+static bool find_step(struct backend *b, slot *from, struct refresh_step *step, struct error *text)
+{
+	LOCKED(&b->lock);
+	while (!b->stopping && *from < models_end(b->models))
+		if (next_step(b, (*from)++, step, text))
+			return true;
+	return false;
+}
+
 int refresh_settle(struct backend *b, struct error *err)
 {
 	struct store_sink sink;
+	struct refresh_step step;
+	struct error text = {0};
+	slot from = 0;
 	int r = 0;
-	slot end;
-	{
-		LOCKED(&b->lock);
-		end = models_end(b->models);
-	}
-	for (slot i = 0; i < end && r == 0; i++) {
-		struct refresh_step step;
-		struct error text = {0};
-		bool due;
-		{
-			LOCKED(&b->lock);
-			due = !b->stopping && next_step(b, i, &step, &text);
-		}
-		if (!due)
-			continue;
+	while (r == 0 && find_step(b, &from, &step, &text)) {
 		r = store_refresh(b->store, &step, backend_sink(b, &sink), err);
 		if (r == 0 && step.taken == 0)
 			say(b, &step);
+		text = (struct error){0};
 	}
 	if (r == 0)
 		refresh_answer(b, 0);
