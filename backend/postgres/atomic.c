@@ -169,11 +169,7 @@ static int connect_and_look(struct atomic *a, struct error *err)
 {
 	struct worker *w = a->w;
 	struct store *s = w->store;
-	int r = pg_connect(&w->conn, pg_deadline(s), err);
-	if (!r)
-		r = batch_session(w, a->m->index, err);
-	if (!r)
-		r = shape_read(s, &w->conn, &a->m, 1, &a->shape, PG_NO_DEADLINE, err);
+	int r = batch_meet(w, a->m, &a->shape, err);
 	if (!r && a->step->phase == REFRESH_OVER)
 		return 0;
 	if (!r && describe_asks(a->m))

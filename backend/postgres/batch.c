@@ -68,6 +68,14 @@ int batch_session(struct worker *w, slot model, struct error *err)
 	return r;
 }
 
+int batch_meet(struct worker *w, struct pg_model *m, struct pg_shape **shape, struct error *err)
+{
+	int r = pg_connect(&w->conn, pg_deadline(w->store), err);
+	if (!r)
+		r = batch_session(w, m->index, err);
+	return r ? r : shape_read(w->store, &w->conn, &m, 1, shape, PG_NO_DEADLINE, err);
+}
+
 bool batch_init(struct batch *x, struct worker *w, struct pg_model *m, const struct pg_shape *shape,
 		ordinal batch, uint32_t attempt)
 {

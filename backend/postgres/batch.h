@@ -36,6 +36,12 @@ void batch_session_is(struct worker *w, slot model);
 /* All of that alone, where anything of it is needed. */
 int batch_session(struct worker *w, slot model, struct error *err);
 
+/*
+ * What comes before anything else that is done with a target: a connection, the session of the model, and
+ * what stands there now: *shape, which the caller puts, also after a failure.
+ */
+int batch_meet(struct worker *w, struct pg_model *m, struct pg_shape **shape, struct error *err);
+
 /* report: its batch and attempt. False: the statements cannot be written, batch.err says why. */
 bool batch_init(struct batch *x, struct worker *w, struct pg_model *m, const struct pg_shape *shape,
 		ordinal batch, uint32_t attempt);

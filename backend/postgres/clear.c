@@ -196,11 +196,7 @@ int pg_clear(struct worker *w, struct clear_step *step, struct error *err)
 	step->over = false;
 	pg_cancel_forget(&w->cancel);
 	pg_cancel_arm(&w->cancel, true);
-	int r = pg_connect(&w->conn, pg_deadline(s), err);
-	if (!r)
-		r = batch_session(w, step->model, err);
-	if (!r)
-		r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
+	int r = batch_meet(w, m, &shape, err);
 	if (!r && shape->unfit)
 		r = error_set(err, EOPNOTSUPP, "%s", shape->why_not.text);
 	x.shape = shape;

@@ -122,11 +122,7 @@ int pg_look(struct worker *w, slot model, enum look_kind kind, const struct stor
 	pg_cancel_arm(&w->cancel, true);
 	if (kind == LOOK_FIRST)
 		model_busy(m, true);
-	int r = pg_connect(&w->conn, pg_deadline(s), err);
-	if (!r)
-		r = batch_session(w, model, err);
-	if (!r)
-		r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
+	int r = batch_meet(w, m, &shape, err);
 	if (!r && shape->unfit)
 		r = error_set(err, EOPNOTSUPP, "%s", shape->why_not.text);
 	if (!r)

@@ -63,11 +63,7 @@ static int prepare_once(struct worker *w, struct pg_model *m, bool make, struct 
 {
 	struct store *s = w->store;
 	struct pg_shape *shape = NULL;
-	int r = pg_connect(&w->conn, pg_deadline(s), err);
-	if (!r)
-		r = batch_session(w, m->index, err);
-	if (!r)
-		r = shape_read(s, &w->conn, &m, 1, &shape, PG_NO_DEADLINE, err);
+	int r = batch_meet(w, m, &shape, err);
 	if (!r && make && !shape->oid && !shape->why_not.err) {
 		r = unknown_input(m, shape, err);
 		if (!r && m->model->contract)

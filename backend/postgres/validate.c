@@ -283,11 +283,7 @@ static int start(struct validating *v, struct ordinal_range batches, struct pg_s
 				       whole || batches.end > all.end ? all.end : batches.end};
 	if (tally_init(v->t, v->m->model->batch_size, looked, whole))
 		return error_set(err, ENOMEM, "no memory to validate %s", v->m->target);
-	int r = pg_connect(&v->w->conn, pg_deadline(s), err);
-	if (!r)
-		r = batch_session(v->w, v->m->index, err);
-	if (!r)
-		r = shape_read(s, &v->w->conn, &v->m, 1, shape, PG_NO_DEADLINE, err);
+	int r = batch_meet(v->w, v->m, shape, err);
 	if (!r && (*shape)->unfit)
 		r = error_set(err, EOPNOTSUPP, "%s", (*shape)->why_not.text);
 	v->shape = *shape;
