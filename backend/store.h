@@ -196,7 +196,7 @@ struct store_sink {
 	/* A range was answered. It comes after the requests it answers, and before the states. */
 	void (*answer)(void *ctx, const struct store_answer *a);
 	void (*forget)(void *ctx, slot model); /* everything known of the model's batches is void */
-	/* What was told since forget() is all that is known; until then nobody shall go by it. Or NULL. */
+	/* What was told since forget() is all that is known; until then nobody shall go by it. */
 	void (*told)(void *ctx, slot model);
 	/* Only by look: so many batches were built into a former table and are not in this one. Or NULL. */
 	void (*gone)(void *ctx, slot model, size_t n);

@@ -116,8 +116,7 @@ static int report_only(struct worker *w, sqlite3 *db, slot model, const struct f
 		sink->state(sink->ctx, &s);
 	}
 	int r = queue_load_states(w->store, db, &none, model, sink, err);
-	if (sink->told)
-		sink->told(sink->ctx, model);
+	sink->told(sink->ctx, model);
 	return r;
 }
 

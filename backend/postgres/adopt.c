@@ -17,8 +17,7 @@ static void report_found(struct store *s, const struct pg_model *m, const PGresu
 		struct store_state state = adopted_state(m->index, batch, now);
 		sink->state(sink->ctx, &state);
 	}
-	if (sink->told)
-		sink->told(sink->ctx, m->index);
+	sink->told(sink->ctx, m->index);
 }
 
 /* What was built into the former table, and is not in this one. */
@@ -121,8 +120,7 @@ int pg_report_recorded(struct worker *w, const struct pg_model *m, const struct 
 		return r;
 	sink->forget(sink->ctx, m->index);
 	report_states(w->store, p.results[states], sink, false);
-	if (sink->told)
-		sink->told(sink->ctx, m->index);
+	sink->told(sink->ctx, m->index);
 	return 0;
 }
 

@@ -67,7 +67,7 @@ static int report_adopted(struct store *s, const PGresult *models, const struct 
 	report_states(s, p.results[found], sink, true);
 	for (int i = 0; i < PQntuples(models); i++) {
 		struct id_index m = store_slot(s, pg_int(models, i, 0));
-		if (m.id && sink->told)
+		if (m.id)
 			sink->told(sink->ctx, m.index);
 	}
 	return 0;

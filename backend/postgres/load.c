@@ -117,7 +117,7 @@ int pg_load(struct store *s, const struct store_sink *sink, struct error *err)
 	if (s->schema && some)
 		r = s->cursor ? load_more(s, &ids, sink, err) : load_of(s, &ids, sink, states_of_all, err);
 	for (size_t i = 0; i < s->n; i++)
-		if (s->models[i]->id && !s->models[i]->loaded && s->models[i]->anew && sink->told)
+		if (s->models[i]->id && !s->models[i]->loaded && s->models[i]->anew)
 			sink->told(sink->ctx, (slot)i);
 	for (size_t i = 0; i < s->n && !r; i++) {
 		struct pg_model *m = s->models[i];

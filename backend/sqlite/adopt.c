@@ -164,8 +164,7 @@ static void report_only(struct worker *w, slot model, const struct seen_table *t
 		struct store_state st = adopted_state(model, t->found.list[i].batch, now);
 		sink->state(sink->ctx, &st);
 	}
-	if (sink->told)
-		sink->told(sink->ctx, model);
+	sink->told(sink->ctx, model);
 }
 
 int adopt(struct worker *w, slot model, const struct store_sink *sink, struct error *err)
@@ -191,8 +190,7 @@ int adopt(struct worker *w, slot model, const struct store_sink *sink, struct er
 		sink->forget(sink->ctx, model);
 		r = queue_load_states(s, queue, &done, model, sink, err);
 		/* After a failure, too: else no look would come again. */
-		if (sink->told)
-			sink->told(sink->ctx, model);
+		sink->told(sink->ctx, model);
 	}
 	if (r == 0 && sink->gone)
 		sink->gone(sink->ctx, model, t.gone);

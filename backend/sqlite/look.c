@@ -74,8 +74,7 @@ static int report_only(struct worker *w, sqlite3 *queue, slot model, const struc
 		s.adopted = false;
 		sink->state(sink->ctx, &s);
 	}
-	if (sink->told)
-		sink->told(sink->ctx, model);
+	sink->told(sink->ctx, model);
 	*told = r == 0 ? print : *told;
 	return r;
 }

@@ -60,6 +60,13 @@ static void see_forget(void *ctx, slot model)
 	struct world *w = ctx;
 	memset(w->states[model], 0, sizeof w->states[model]);
 	w->forgotten++;
+	w->telling[model] = true;
+}
+
+static void see_told(void *ctx, slot model)
+{
+	struct world *w = ctx;
+	w->telling[model] = false;
 }
 
 static void see_restart(void *ctx)
@@ -165,6 +172,7 @@ void world_init(struct world *w)
 				      .answer = see_answer,
 				      .answered = see_answered,
 				      .forget = see_forget,
+				      .told = see_told,
 				      .freezes = see_freezes,
 				      .refresh = see_refresh,
 				      .restart = see_restart,
@@ -198,6 +206,8 @@ void world_open(struct world *w)
 
 void world_close(struct world *w)
 {
+	for (size_t i = 0; i < MODELS; i++)
+		assert_false(w->telling[i]);
 	engine_postgres.builder->worker_close(w->worker);
 	engine_postgres.store->close(w->store);
 	w->store = NULL;

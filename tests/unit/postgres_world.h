@@ -37,6 +37,7 @@ struct world {
 	struct store_request_row last_request;
 	char reason[100];
 	int n_requests, forgotten;
+	bool telling[MODELS]; /* forgotten, and not all told yet */
 	int restarts;
 	bool anew;			      /* between restart and restarted */
 	bool running;			      /* what the store is told of whether its rows run here */

@@ -27,6 +27,7 @@ struct seen {
 	struct store_state states[SEEN_MAX];
 	char message[SEEN_MAX][256], code[SEEN_MAX][32];
 	size_t n, requests, forgotten;
+	bool telling;				 /* forgotten, and not all told yet */
 	struct store_request_row request;	 /* the last one */
 	struct store_freeze freeze[FREEZES_MAX]; /* as last reported */
 	char freezer[FREEZES_MAX][16];
@@ -93,7 +94,14 @@ static inline void put_forget(void *ctx, slot model)
 {
 	struct seen *seen = ctx;
 	seen->forgotten++;
+	seen->telling = true;
 	seen->n = 0;
+}
+
+static inline void put_told(void *ctx, slot model)
+{
+	struct seen *seen = ctx;
+	seen->telling = false;
 }
 
 static inline void put_freezes(void *ctx, slot model, const struct store_freeze *list, size_t n)
@@ -126,12 +134,14 @@ static inline void put_target(void *ctx, slot model, const struct store_target *
 
 static inline struct store_sink sink_of(struct fixture *f)
 {
+	assert_false(f->seen.telling);
 	memset(&f->seen, 0, sizeof f->seen);
 	return (struct store_sink){.ctx = &f->seen,
 				   .request = put_request,
 				   .state = put_state,
 				   .answer = put_answer,
 				   .forget = put_forget,
+				   .told = put_told,
 				   .target = put_target,
 				   .freezes = put_freezes,
 				   .refresh = put_refresh};

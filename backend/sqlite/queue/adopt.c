@@ -38,8 +38,8 @@ static int adopt_found(struct adoption *a, struct error *err)
 	int r = db_prepare(a->db, SQL_ADOPT_FOUND, &put, err);
 	for (size_t i = 0; r == 0 && i < a->found->n; i++) {
 		ordinal batch = a->found->batches[i];
-		r = db_bind(put, err, "iiii", a->qm.queue_id, calendar_start(a->qm.size, batch), a->qm.table_id,
-			    a->now);
+		r = db_bind(put, err, "iiii", a->qm.queue_id, calendar_start(a->qm.size, batch),
+			    a->qm.table_id, a->now);
 		if (r == 0)
 			r = db_run(put, err);
 		if (r == 0 && sqlite3_changes(a->db) && !add(a, batch, 0, true))
@@ -155,8 +155,8 @@ static int report_changes(struct adoption *a, slot model, const struct store_sin
 	return r;
 }
 
-int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind, const struct queue_found *found,
-		const struct store_sink *sink, struct error *err)
+int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind,
+		const struct queue_found *found, const struct store_sink *sink, struct error *err)
 {
 	static const struct done_rows none = {0};
 	struct adoption a = {.s = s,
@@ -172,8 +172,7 @@ int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind, c
 	if (r == 0 && kind == LOOK_FIRST) {
 		sink->forget(sink->ctx, model);
 		r = queue_load_states(s, db, &none, model, sink, err);
-		if (sink->told)
-			sink->told(sink->ctx, model);
+		sink->told(sink->ctx, model);
 	} else if (r == 0) {
 		r = report_changes(&a, model, sink, err);
 	}

@@ -158,7 +158,7 @@ int queue_load(struct store *s, sqlite3 *db, const struct done_rows *done, const
 			sink->forget(sink->ctx, i);
 		qm->astray = false;
 		r = queue_load_states(s, db, done, i, sink, err);
-		if (anew && sink->told)
+		if (anew)
 			sink->told(sink->ctx, i);
 		if (r == 0 && db && qm->queue_id)
 			r = load_validations(s, db, i, sink, err);
