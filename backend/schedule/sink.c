@@ -29,6 +29,9 @@ static void sink_request(void *ctx, const struct store_request_row *r)
 		LOCKED(&b->lock);
 		if (ledger_put_request(b->ledger, r) < 0)
 			log_error(b->config.log, "no memory for a request of %s", dir_of(b, r->model));
+		/* While all is loaded the states come after the requests. */
+		if (r->open && b->threads && !b->config.read_only)
+			skip_late(b, r->model, r->at);
 		touch_model(b, r->model);
 	}
 	if (r->open)

@@ -105,6 +105,8 @@ void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t
 	calendar_name(m->batch_size, batches.first, first);
 	calendar_name(m->batch_size, batches.end, end);
 	struct skipping s = {.b = b, .cause = failed, .before = before};
+	if (failed->finished > b->runtime[failed->model].failed_at)
+		b->runtime[failed->model].failed_at = failed->finished;
 	error_set(&s.why, ECANCELED, "it reads %s/%s%s%s, which %s", m->dir, first,
 		  failed->count > 1 ? "--" : "", failed->count > 1 ? end : "",
 		  failed->kind == SETTLE_SKIPPED ? "was skipped" : "failed");
@@ -123,6 +125,34 @@ void skip_readers(struct backend *b, const struct store_outcome *failed, int64_t
 		  failed->message);
 	s.only = failed->request;
 	ledger_remaining(b->ledger, failed->request, skip, &s);
+}
+
+/* Whoever was asked for before that failure, and waits for it, is skipped. */
+static void skip_failed(struct backend *b, slot model, ordinal batch, int64_t asked_at)
+{
+	struct batch_info info;
+	ledger_info(b->ledger, model, batch, &info);
+	struct store_outcome o = {.kind = info.state == BATCH_SKIPPED ? SETTLE_SKIPPED : SETTLE_FAILED,
+				  .model = model,
+				  .batch = batch,
+				  .finished = info.finished};
+	if (info.finished > asked_at)
+		skip_readers(b, &o, info.finished, 0);
+}
+
+void skip_late(struct backend *b, slot model, int64_t asked_at)
+{
+	size_t n;
+	const struct model_read *reads = models_reads(b->models, model, &n);
+	for (size_t i = 0; i < n; i++) {
+		slot input = reads[i].model;
+		struct ordinal_range rest = ledger_recorded(b->ledger, input);
+		while (b->runtime[input].failed_at > asked_at &&
+		       (rest.first = ledger_next_wrong(b->ledger, input, rest)) < rest.end) {
+			skip_failed(b, input, rest.first, asked_at);
+			rest.first++;
+		}
+	}
 }
 
 void skip_hopeless(struct backend *b, const struct store_outcome *put_back)

@@ -529,3 +529,26 @@ def test_four_mounts_and_random_kills(project, mount, warehouse, tmp_path):
 def settled(m, name):
     states = m.document("sessions", name)["states"]
     return not states["queued"] and not states["running"] and not states["pending"]
+
+
+def test_what_was_asked_for_before_its_input_failed_is_skipped(project, warehouse, mount, fault_binary, fault):
+    """Also where the mount on which the input fails hears of that request only afterwards."""
+    add_troubled(project)
+    project.model("daily", "select count(*) as n, date_trunc('day', event_time) as event_time from {sessions} group by 2",
+                  inputs=["sessions"])
+    two = [mount(project, "jobs=1", now=NOW, binary=fault_binary, env=fault.env()) for _ in range(2)]
+    for model in "sessions", "daily":
+        two[0].build(model, DAYS[1])
+    set_days(warehouse, FAILS, DAYS[1])
+    for _ in range(8):
+        with fault.holding("build"):
+            for model in "sessions", "daily":
+                os.utime(two[0] / model / DAYS[1])
+            for m in two:
+                wait_state(m, "running", DAYS[1])
+                wait_until(lambda m=m: m.states("daily")[DAYS[1]] == "queued", what="the reader waits")
+            os.utime(two[1] / "daily" / DAYS[1])
+        for m in two:
+            assert errno_of(m.sync, "daily", DAYS[1]) == errno.EIO
+            wait_until(lambda m=m: m.states("daily")[DAYS[1]] == "skipped", what="the reader is skipped")
+    assert built(warehouse, "daily") == {DAYS[1]: 1}
