@@ -199,8 +199,9 @@ def test_row_level_security(project, warehouse, mount, mount_as, known):
         first.unmount()
     else:
         make_target(warehouse)
-    warehouse.sql("ALTER TABLE an.sessions ENABLE ROW LEVEL SECURITY")
     warehouse.sql("CREATE POLICY half ON an.sessions USING (id % 2 = 0)")
+    if not known:
+        warehouse.sql("ALTER TABLE an.sessions ENABLE ROW LEVEL SECURITY")
     before = stored(warehouse, "sessions")
     role = make_role(warehouse, "half_blind", *BUILDER, "GRANT INSERT, DELETE ON an.sessions TO {role}")
     if known:
@@ -208,6 +209,10 @@ def test_row_level_security(project, warehouse, mount, mount_as, known):
         warehouse.sql("GRANT ALL ON ALL TABLES IN SCHEMA batchfs TO half_blind")
     m = mount_as(role)
     if known:
+        # The look that comes with the mount would refuse the model before anything is built.
+        os.utime(m / "sessions" / ".adopt")
+        m.sync("sessions", ".adopt")
+        warehouse.sql("ALTER TABLE an.sessions ENABLE ROW LEVEL SECURITY")
         error = build_fails(m, "2024-09-01")
         assert error["sqlstate"] == "42501" and "row level security" in error["message"]
     else:
