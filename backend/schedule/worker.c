@@ -40,7 +40,14 @@ static void show_done(struct backend *b, const struct job_worker *w, const struc
 	b->runtime[run->model].passing = 0;
 	ledger_equal_failures(b->ledger, run->request, NULL, 0);
 	ledger_settled(b->ledger, &s);
-	attempt_ended(b, run->model);
+	attempt_ended(b, &(struct store_outcome){.kind = SETTLE_DONE,
+						 .model = run->model,
+						 .batch = r->batch,
+						 .count = 1,
+						 .started = r->started,
+						 .finished = r->finished,
+						 .rows_deleted = r->rows_deleted,
+						 .rows_inserted = r->rows_inserted});
 	if (cancel_meant(b, run->model, r->batch, &answered))
 		cancel_too_late(b, run->model, r->batch, r->finished, answered);
 	cancel_over(b, run->model, r->batch);
