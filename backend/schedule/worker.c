@@ -58,10 +58,10 @@ static void show_started(struct backend *b, struct job_worker *w, const struct b
 {
 	const struct build_run *run = &w->run;
 	LOCKED(&b->lock);
-	w->under_way |= UINT32_C(1) << (r->batch - run->first);
+	run_mark(&w->under_way, r->batch - run->first);
 	w->since = clock_monotonic_us();
 	/* Cancelled after the claim and before it began. */
-	if (w->cancelled >> (r->batch - run->first) & 1) {
+	if (run_marked(&w->cancelled, r->batch - run->first)) {
 		w->interrupt = true;
 		pthread_cond_signal(&b->cancel_wake);
 	}
