@@ -103,13 +103,17 @@ class Oracle:
             or (self.state(b) == "done" and b in recent))]
 
     def needed(self, *models):
-        """What .run builds of them, taken together: what that makes stale, and what is queued already, comes along."""
+        """
+        What .run builds of them, taken together: what that makes stale, and what is queued already, comes along. What
+        is queued itself is asked for once more where the same request asks for an input of it: so it outlives the
+        cancel of a full refresh for which it was queued.
+        """
         wanted = [b for model in models for b in self.needed_alone(model)]
         found = True
         while found:
-            found = [b for model in models for b in self.batches[model]
-                     if b not in wanted and not b.frozen and self.state(b) == "done"
-                     and any(i.queued or i in wanted for i in self.inputs(b))]
+            found = [b for model in models for b in self.batches[model] if b not in wanted and not b.frozen and (
+                (self.state(b) == "done" and any(i.queued or i in wanted for i in self.inputs(b)))
+                or (b.queued and any(i in wanted for i in self.inputs(b))))]
             wanted += found
         return wanted
 
