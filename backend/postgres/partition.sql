@@ -133,7 +133,7 @@ x as materialized (
 		part.relacl, part.relowner, part.relreplident, part.relname, part.nspname, part.bound, parent.name as parent,
 		parent.oid as parent_oid,
 		pg_catalog.format('%I.%I', part.nspname, part.relname) as name,
-		pg_catalog.format('%I.%I', part.nspname, 'batchfs_' || part.oid) as beside
+		pg_catalog.format('%I.%I', part.nspname, 'batchfs_' || part.oid) as beside, {partition_print} as print
 	from parent
 	cross join b
 	join part on part.bound = {partition_bound}
@@ -181,7 +181,7 @@ from (
 	left join pg_catalog.pg_roles r on r.oid = g.grantee
 	where g.grantee <> x.relowner
 	union all
-	select x.n, 1, 5, pg_catalog.format('{partition_same_grants}', x.oid, x.beside) from x
+	select x.n, 1, 5, pg_catalog.format($text${partition_same_grants}$text$, x.oid, x.beside) from x
 	union all
 	select x.n, 2, 0, pg_catalog.format('{partition_not_read}', x.parent_oid) from x
 	union all
@@ -196,24 +196,74 @@ from (
 	union all
 	select x.n, 3, 0, pg_catalog.format('lock table only %s in share row exclusive mode', x.name) from x
 	union all
+	select x.n, 3, 1, pg_catalog.format($text${partition_unchanged}$text$, x.oid, x.parent_oid, x.print) from x
+	union all
 	select x.n, 4, 0, pg_catalog.format('select count(*) from only %s', x.name) from x
 	union all
 	select x.n, 5, 0, pg_catalog.format('alter table %s detach partition %s', x.parent, x.name) from x
 	union all
-	select x.n, 5, 1, pg_catalog.format('alter table %s attach partition %s %s', x.parent, x.beside, x.bound) from x
+	select x.n, 5, 1, pg_catalog.format($text${partition_same_grants}$text$, x.oid, x.beside) from x
 	union all
-	select x.n, 5, 2, pg_catalog.format('alter table %s drop constraint batchfs_window', x.beside) from x
+	select x.n, 5, 2, pg_catalog.format('alter table %s attach partition %s %s', x.parent, x.beside, x.bound) from x
 	union all
-	select x.n, 5, 3, pg_catalog.format('drop table %s', x.name) from x
+	select x.n, 5, 3, pg_catalog.format('alter table %s drop constraint batchfs_window', x.beside) from x
 	union all
-	select x.n, 5, 4, pg_catalog.format('alter table %s rename to %I', x.beside, x.relname) from x
+	select x.n, 5, 4, pg_catalog.format('drop table %s', x.name) from x
 	union all
-	select i.n, 5, 5, pg_catalog.format('alter index %I.%I rename to %I', i.nspname, 'batchfs_' || i.oid, i.relname)
+	select x.n, 5, 5, pg_catalog.format('alter table %s rename to %I', x.beside, x.relname) from x
+	union all
+	select i.n, 5, 6, pg_catalog.format('alter index %I.%I rename to %I', i.nspname, 'batchfs_' || i.oid, i.relname)
 	from indexes i) q
 order by q.n, q.step, q.place
 
+-- Which versions of the catalogs' rows say what the partition `part` is and has, as a number: another one where anybody
+-- has changed, added or taken away anything since. ANALYZE and VACUUM write in place, and change no version.
+-- name: partition_print
+(select pg_catalog.hashtextextended(pg_catalog.string_agg(v.kind || v.version, ' ' order by v.kind, v.version), 0)
+from (
+	select 'c' as kind, c.xmin::text as version from pg_catalog.pg_class c
+	where c.oid = part.oid or c.oid in (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = part.oid)
+	union all
+	select 'a', a.xmin::text from pg_catalog.pg_attribute a
+	where a.attrelid = part.oid
+		or a.attrelid in (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = part.oid)
+	union all
+	select 'i', i.xmin::text from pg_catalog.pg_index i where i.indrelid = part.oid
+	union all
+	select 'd', d.xmin::text from pg_catalog.pg_description d
+	where d.classoid = 'pg_catalog.pg_class'::regclass and (d.objoid = part.oid
+		or d.objoid in (select i.indexrelid from pg_catalog.pg_index i where i.indrelid = part.oid))
+	union all
+	select 'k', k.xmin::text from pg_catalog.pg_constraint k where k.conrelid = part.oid
+	union all
+	select 'v', v.xmin::text from pg_catalog.pg_attrdef v where v.adrelid = part.oid
+	union all
+	select 't', t.xmin::text from pg_catalog.pg_trigger t where t.tgrelid = part.oid
+	union all
+	select 's', e.xmin::text from pg_catalog.pg_statistic_ext e where e.stxrelid = part.oid
+	union all
+	select 'l', l.xmin::text from pg_catalog.pg_seclabel l
+	where l.classoid = 'pg_catalog.pg_class'::regclass and l.objoid = part.oid
+	union all
+	select 'r', d.xmin::text from pg_catalog.pg_depend d
+	where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = part.oid) v)
+
+-- Fails (22012) where the partition whose oid is %1$s is not as it was when the exchange was planned and its print was
+-- %3$s, or where anything is in the way of an exchange in the target, %2$s, now. Who holds the partition in SHARE ROW
+-- EXCLUSIVE mode keeps all that from changing but grants, which lock nothing: partition_same_grants.
+-- name: partition_unchanged
+select 1 / (
+	select count(*)
+	from pg_catalog.pg_class part
+	join pg_catalog.pg_class c on c.oid = %2$s
+	join pg_catalog.pg_partitioned_table p on p.partrelid = c.oid
+	join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = p.partattrs[0]
+	where part.oid = %1$s and {partition_print} = %3$s and {partition_hinders} = '')
+
 -- Fails (22012) where the table %2$s has other grants than the one whose oid is %1$s: default privileges may have given
--- it some that the other one does not have, and the owner may have taken his own away there.
+-- it some that the other one does not have, and the owner may have taken his own away there. Of columns neither has
+-- any. A grant waits for no lock: asked once more behind the DETACH, which has written the rows of the catalogs that
+-- a grant would write, so that a later one fails.
 -- name: partition_same_grants
 select 1 / (
 	select count(*) - count(*) filter (where exists (
@@ -221,10 +271,12 @@ select 1 / (
 			select g.grantee, g.privilege_type, g.is_grantable, count(*)
 			from pg_catalog.pg_class c
 			cross join lateral pg_catalog.aclexplode(
-				coalesce(c.relacl, pg_catalog.acldefault(''r'', c.relowner))) g
+				coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner))) g
 			where c.oid in (%1$s, %2$L::regclass)
 			group by 1, 2, 3
-			having count(*) <> 2) d)) from (values (1)) v)
+			having count(*) <> 2) d) or exists (
+		select from pg_catalog.pg_attribute l
+		where l.attrelid in (%1$s, %2$L::regclass) and l.attacl is not null)) from (values (1)) v)
 
 -- Fails where the query has read the target (by a view, in a function), whose oid is %s: it must not see the rows that
 -- it replaces. Nothing else of the transaction has locked the target.

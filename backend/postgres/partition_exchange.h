@@ -4,13 +4,15 @@
  * is the batch's transaction, so that nothing is left of one that is killed:
  *
  *   BEGIN, fence, a table beside the partition with all that the partition has, INSERT, its indexes
- *   the partition is locked against writers, and its rows are counted
- *   DETACH, ATTACH (a CHECK spares the scan), DROP, names, end, COMMIT: in one message, because from the
- * DETACH on readers of the target wait
+ *   the partition is locked against writers, must be as it was when the plan was made, and its rows are
+ * counted DETACH, ATTACH (a CHECK spares the scan), DROP, names, end, COMMIT: in one message, because from
+ * the DETACH on readers of the target wait
  *
  * No lock is waited for longer than a moment, since readers queue behind who waits: then again, and where it
- * is not to be had the partition's rows are deleted and the new ones copied. So it is, too, where the table
- * beside cannot be made or cannot have what the partition has: the batch is built as any other then.
+ * is not to be had the partition's rows are deleted and the new ones copied. So it is, too, where somebody
+ * has granted, commented or altered anything since: the plan is of the beginning of the run, and the
+ * partition goes with all that the plan does not know of. Where the table beside cannot be made or cannot
+ * have what the partition has, the batch is built as any other.
  */
 #ifndef BATCHFS_POSTGRES_PARTITION_EXCHANGE_H
 #define BATCHFS_POSTGRES_PARTITION_EXCHANGE_H
