@@ -83,6 +83,12 @@ int64_t fs_tick(struct fs *fs, int64_t now_us);
 enum fs_stage fs_stage(struct fs *fs);
 
 /*
+ * How long the FUSE thread has been at the request that it serves now, by clock_monotonic_us(); 0 where it
+ * waits for one. It serves from memory, so that it is at none for long unless it hangs. Any thread.
+ */
+int64_t fs_busy_us(const struct fs *fs, int64_t now_us);
+
+/*
  * Answers every waiting request with ECONNABORTED and ends the FUSE thread soon; returns at once.
  * Any thread, any number of times, not from a signal handler.
  */

@@ -47,6 +47,8 @@ struct fs {
 	struct walkers walkers; /* the FUSE thread's, as the following, until it has been joined */
 	struct fuse_buf buf;
 
+	int64_t busy_since_us; /* atomic: when the FUSE thread took the request it is at; 0: it is at none */
+
 	pthread_mutex_t lock; /* for everything below; innermost */
 	enum fs_stage stage;
 	bool expire_works; /* the kernel can expire an entry */

@@ -136,7 +136,9 @@ static int serve(struct fs *fs)
 			continue;
 		if (r <= 0)
 			return r;
+		__atomic_store_n(&fs->busy_since_us, clock_monotonic_us(), __ATOMIC_RELAXED);
 		fuse_session_process_buf(fs->session, &fs->buf);
+		__atomic_store_n(&fs->busy_since_us, 0, __ATOMIC_RELAXED);
 	}
 	return 0;
 }
@@ -208,6 +210,13 @@ enum fs_stage fs_stage(struct fs *fs)
 {
 	LOCKED(&fs->lock);
 	return fs->stage;
+}
+
+int64_t fs_busy_us(const struct fs *fs, int64_t now_us)
+{
+	int64_t since = __atomic_load_n(&fs->busy_since_us, __ATOMIC_RELAXED);
+
+	return since && since < now_us ? now_us - since : 0;
 }
 
 void fs_exit(struct fs *fs)

@@ -74,14 +74,14 @@ int launch_fork(struct launch *l, int *code, struct error *err)
 	return 0;
 }
 
-void launch_ready(struct launch *l)
+void launch_ready(struct launch *l, int log_fd)
 {
 	if (l->fd < 0)
 		return;
 	prctl(PR_SET_PDEATHSIG, 0);
 	auto_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
-		dup2(null, fd);
+		dup2(fd == STDERR_FILENO && log_fd ? log_fd : null, fd);
 	ssize_t n = write(l->fd, "", 1);
 	(void)n; /* a parent that has ended waits for nothing */
 	close(l->fd);

@@ -23,8 +23,9 @@ int launch_guard_stdio(struct error *err);
 int launch_fork(struct launch *l, int *code, struct error *err);
 
 /*
- * In the child: tells the parent to end with 0, and lets go of the terminal. Does nothing in the foreground.
+ * In the child: tells the parent to end with 0, and lets go of the terminal: what is written to stderr goes
+ * to `log_fd` from then on, or nowhere where that is 0. Does nothing in the foreground.
  */
-void launch_ready(struct launch *l);
+void launch_ready(struct launch *l, int log_fd);
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -98,7 +97,14 @@ static pid_t listens(const struct mount_entry *e)
 static bool is_dead(const char *path)
 {
 	struct statx st;
-	return statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_TYPE, &st) && errno == ENOTCONN;
+	for (int i = 0; i < 2; i++) {
+		if (!statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_TYPE, &st))
+			return false;
+		/* The daemon has ended while we asked it. */
+		if (errno != ECONNABORTED)
+			break;
+	}
+	return errno == ENOTCONN || errno == ECONNABORTED;
 }
 
 static int detach(const char *path, struct error *err)
@@ -129,6 +135,8 @@ static int clear_mounts(const char *path, const struct log *log, struct error *e
 		if (strcmp(top.type, "fuse") != 0 && strncmp(top.type, "fuse.", 5) != 0)
 			return 0;
 		pid_t pid = listens(&top);
+		if (pid && peer_wait_gone(pid))
+			pid = 0;
 		bool alive = pid || !is_dead(path);
 		if (alive && !pid)
 			pid = listens(&top);
@@ -162,7 +170,7 @@ static int lock_directory(struct mountpoint *m, const struct log *log, struct er
 		return 0; /* we may not read the directory, but the kernel may let us mount on it */
 	if (m->dir < 0)
 		return error_set(err, errno, "%s: %s", m->path, strerror(errno));
-	if (!flock(m->dir, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
+	if (peer_flock(m->dir) != -EWOULDBLOCK)
 		return 0;
 	pid_t pid = peer_with_flock(m->dir, geteuid());
 	if (pid)

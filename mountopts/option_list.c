@@ -146,6 +146,19 @@ static int set_engine(const struct word *w, const struct engine *const *engines,
 	return bad_value(err, w, names.str);
 }
 
+const char *const log_option_words[LOG_OPTIONS] = {
+	[LOG_TO_STDERR] = "stderr", [LOG_TO_JSON] = "json", [LOG_TO_SYSLOG] = "syslog"};
+
+static int set_log(const struct word *w, enum log_option *to, struct error *err)
+{
+	for (int i = 0; i < LOG_OPTIONS; i++)
+		if (log_option_words[i] && !strcmp(log_option_words[i], w->value)) {
+			*to = (enum log_option)i;
+			return 0;
+		}
+	return bad_value(err, w, "stderr, syslog or json");
+}
+
 static void pass_on(const struct word *w, struct strbuf *kernel)
 {
 	if (kernel->len)
@@ -201,6 +214,8 @@ static int apply(const struct option_rule *r, const struct word *w, const struct
 		return set_text(field, w->value, err);
 	case OPTION_ENGINE:
 		return set_engine(w, engines, field, err);
+	case OPTION_LOG:
+		return set_log(w, field, err);
 	case OPTION_NUMBER:
 		return set_number(r, w, 10, field, err);
 	case OPTION_OCTAL:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mountopts/option_table.h"
 
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
 
@@ -63,6 +64,10 @@ const struct option_rule option_rules[] = {
 	     "octal: the mode bits that the files do not get (022)"),
 	OURS("now", OPTION_TIME, now_us, 0, 0, "TIME",
 	     "ISO 8601: the clock starts there and runs on (tests, demos)"),
+	OURS("log", OPTION_LOG, log, 0, 0, "WHERE",
+	     "stderr, syslog or json: lines of JSON on stderr (-f: stderr, else syslog)"),
+	OURS("ready_fd", OPTION_NUMBER, ready_fd, 1, INT_MAX, "N",
+	     "an open descriptor that gets a line when the mount answers"),
 	OURS("rw", OPTION_OFF, read_only, 0, 0, NULL, NULL),
 	OURS("async", OPTION_OFF, sync, 0, 0, NULL, NULL),
 	OURS("fsname", OPTION_TEXT, fsname, 0, 0, "TEXT", NULL),

@@ -9,6 +9,7 @@
 enum option_kind {
 	OPTION_TEXT,	     /* char * */
 	OPTION_ENGINE,	     /* char *, the name of an engine */
+	OPTION_LOG,	     /* enum log_option, by its word */
 	OPTION_NUMBER,	     /* long, min..max */
 	OPTION_OCTAL,	     /* long, min..max */
 	OPTION_USER,	     /* long, a number or a name */

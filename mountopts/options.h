@@ -23,6 +23,17 @@ enum options_action {
 	ACTION_FAKE, /* -f of mount(8): do everything but the mount itself */
 };
 
+/* Where the log goes, -o log=. */
+enum log_option {
+	LOG_BY_PLACE, /* not given: stderr in the foreground, syslog in the background */
+	LOG_TO_STDERR,
+	LOG_TO_JSON, /* stderr, too, a JSON object a line */
+	LOG_TO_SYSLOG,
+	LOG_OPTIONS,
+};
+
+extern const char *const log_option_words[LOG_OPTIONS]; /* LOG_BY_PLACE has none: NULL */
+
 /* The strings belong to it; options_fini() frees them. */
 struct options {
 	enum options_action action;
@@ -41,6 +52,8 @@ struct options {
 	int64_t now_us;
 	bool now_given;
 	bool foreground, debug;
+	enum log_option log;
+	long ready_fd;	      /* 0: not given */
 	struct strbuf kernel; /* options for libfuse and the kernel, joined by commas and escaped as libfuse
 				 reads them */
 };

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
+#include <sys/prctl.h>
 
 #include "backend/backend.h"
 #include "backend/base/cleanup.h"
@@ -15,9 +15,11 @@
 #include "fs/fs.h"
 #include "mountopts/exit_code.h"
 #include "mountopts/launch.h"
+#include "mountopts/log_target.h"
 #include "mountopts/mountpoint.h"
 #include "mountopts/options.h"
 #include "mountopts/serve.h"
+#include "mountopts/supervisor.h"
 
 struct program {
 	struct options o;
@@ -28,15 +30,21 @@ struct program {
 	char *source;		 /* the manifest's absolute path, which mount(8) shows as the device */
 	struct launch launch;
 	struct mountpoint mountpoint;
+	struct supervisor supervisor;
 	struct backend *backend;
 	struct fs *fs;
 };
 
-/*
- * Tells a person on stderr, wherever the log goes later: the program has not gone into the background yet,
- * and will not.
- */
-static int fail(enum exit_code code, const struct error *err)
+/* On stderr, wherever the log goes later: the program has not gone into the background yet, and will not. */
+static struct log person(const struct program *p)
+{
+	struct log log = {.level = LOG_LEVEL_INFO};
+	if (p->o.log == LOG_TO_JSON)
+		log.form = LOG_FORM_JSON;
+	return log;
+}
+
+static int fail(const struct program *p, enum exit_code code, const struct error *err)
 {
 	static const char *const hints[] = {
 		[EXIT_USAGE] = "batchfs --help lists the options",
@@ -46,24 +54,24 @@ static int fail(enum exit_code code, const struct error *err)
 		[EXIT_FUSE] = "FUSE needs /dev/fuse, and root or fusermount3; in a container: --device "
 			      "/dev/fuse --cap-add SYS_ADMIN",
 	};
-	const struct log person = {.level = LOG_LEVEL_INFO};
-	log_error(&person, "%s", err->text);
+	const struct log log = person(p);
+	log_error(&log, "%s", err->text);
 	if (code < sizeof hints / sizeof hints[0] && hints[code])
-		log_info(&person, "%s", hints[code]);
+		log_info(&log, "%s", hints[code]);
 	return code;
 }
 
 static int fail_warehouse(const struct program *p, const struct error *err)
 {
-	const struct log person = {.level = LOG_LEVEL_INFO};
+	const struct log log = person(p);
 	const struct engine_config config = {
 		.service = p->o.service, .role = p->o.role, .database = p->o.database};
-	int code = fail(EXIT_WAREHOUSE, err);
+	int code = fail(p, EXIT_WAREHOUSE, err);
 	auto_strbuf hint = STRBUF_INIT;
 	if (p->engine->hint)
 		p->engine->hint(&config, err->err, &hint);
 	if (hint.len)
-		log_info(&person, "%s", hint.str);
+		log_info(&log, "%s", hint.str);
 	return code;
 }
 
@@ -117,18 +125,22 @@ static int make_paths_absolute(struct options *o, struct error *err)
 static int prepare(struct program *p, const struct engine *const *engines)
 {
 	struct error err = {0};
+	if (supervisor_take_fd(&p->supervisor, p->o.ready_fd, p->o.mountpoint, &err))
+		return fail(p, EXIT_USAGE, &err);
 	if (launch_guard_stdio(&err) || make_paths_absolute(&p->o, &err))
-		return fail(EXIT_INTERNAL, &err);
-	p->log.level = p->o.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+		return fail(p, EXIT_INTERNAL, &err);
+	p->log = person(p);
+	if (p->o.debug)
+		p->log.level = LOG_LEVEL_DEBUG;
 	if (p->o.now_given)
 		p->clock = clock_starting_at(p->o.now_us);
 	p->source = realpath(p->o.manifest, NULL);
 	/* By the name that was given, because a link may lead to another file later. */
 	if (manifest_load(p->o.manifest, &p->log, &p->catalog, &err) ||
 	    options_engine(&p->o, engines, p->catalog->adapter_type, &p->engine, &err))
-		return fail(EXIT_MANIFEST, &err);
+		return fail(p, EXIT_MANIFEST, &err);
 	if (options_settle(&p->o, p->engine, &err))
-		return fail(EXIT_USAGE, &err);
+		return fail(p, EXIT_USAGE, &err);
 	return EXIT_OK;
 }
 
@@ -183,30 +195,44 @@ static int open_fs(struct program *p, struct error *err)
 	return rc;
 }
 
+/*
+ * Nothing that we start (dbt, mostly) has the capability by which a service manager may have let us mount,
+ * nor gains rights by a setuid program from here on. Only a user whose mount fusermount3 has made needs that
+ * program again, for the unmount.
+ */
+static void give_up_privileges(const struct program *p)
+{
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (geteuid() != 0 && !p->mountpoint.passed_in)
+		return;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		log_warning(&p->log, "no_new_privs: %s", strerror(errno));
+}
+
 /* From here on the file system is mounted, and every way out of run() unmounts it. */
 static int serve(struct program *p)
 {
 	struct error err = {0};
 	struct backend_listener listener;
 	mountpoint_announce(&p->mountpoint, &p->log);
-	if (!p->o.foreground) {
-		openlog("batchfs", LOG_PID, LOG_DAEMON);
-		p->log.to_syslog = true;
-	}
+	give_up_privileges(p);
+	if (!p->o.foreground || p->o.log == LOG_TO_SYSLOG)
+		log_target_background(p->o.log, &p->log);
 	fs_listener(p->fs, &listener);
 	if (backend_start(p->backend, &listener, &err))
-		return fail(EXIT_INTERNAL, &err);
+		return fail(p, EXIT_INTERNAL, &err);
 	struct serve s = {
 		.log = &p->log,
 		.fs = p->fs,
 		.backend = p->backend,
 		.launch = &p->launch,
 		.mountpoint = &p->mountpoint,
+		.supervisor = &p->supervisor,
 		.drain_s = (int)p->o.drain_s,
 	};
 	if (fs_start(p->fs, &err)) {
 		backend_stop(p->backend);
-		return fail(EXIT_INTERNAL, &err);
+		return fail(p, EXIT_INTERNAL, &err);
 	}
 	if (serve_run(&s, &err)) {
 		log_error(&p->log, "%s", err.text);
@@ -220,16 +246,17 @@ static int run(struct program *p)
 	struct error err = {0};
 	int rc = mountpoint_take(p->o.mountpoint, &p->log, &p->mountpoint, &err);
 	if (rc)
-		return fail(EXIT_MOUNTPOINT, &err);
+		return fail(p, EXIT_MOUNTPOINT, &err);
+	supervisor_find(&p->supervisor, !p->o.foreground);
 	if (!p->o.foreground && chdir("/"))
 		log_warning(&p->log, "chdir /: %s", strerror(errno));
 	if (open_warehouse(p, &err))
 		return fail_warehouse(p, &err);
 	if (serve_block_signals(&err))
-		return fail(EXIT_INTERNAL, &err);
+		return fail(p, EXIT_INTERNAL, &err);
 	rc = open_fs(p, &err);
 	if (rc)
-		return fail(code_of_mount(rc), &err);
+		return fail(p, code_of_mount(rc), &err);
 	int code = serve(p);
 	/* The door closes before the unmount, because the next mount may get our device number at once. */
 	mountpoint_withdraw(&p->mountpoint);
@@ -245,9 +272,12 @@ static void program_fini(struct program *p)
 {
 	backend_close(p->backend);
 	mountpoint_fini(&p->mountpoint);
+	supervisor_fini(&p->supervisor);
 	catalog_free(p->catalog);
 	free(p->source);
 	options_fini(&p->o);
+	if (p->log.fd)
+		close(p->log.fd);
 }
 
 static int print_help(const struct engine *const *engines)
@@ -259,11 +289,12 @@ static int print_help(const struct engine *const *engines)
 
 int batchfs_main(int argc, char **argv, const struct engine *const *engines)
 {
-	struct program p = {.launch = {.fd = -1}, .mountpoint = {.dir = -1, .door = -1}};
+	struct program p = {
+		.launch = {.fd = -1}, .mountpoint = {.dir = -1, .door = -1}, .supervisor = SUPERVISOR_NONE};
 	struct error err = {0};
 	int code;
 	if (options_parse(argc, argv, engines, &p.o, &err)) {
-		code = fail(EXIT_USAGE, &err);
+		code = fail(&p, EXIT_USAGE, &err);
 	} else if (p.o.action == ACTION_HELP) {
 		code = print_help(engines);
 	} else if (p.o.action == ACTION_VERSION) {
@@ -274,7 +305,7 @@ int batchfs_main(int argc, char **argv, const struct engine *const *engines)
 		if (code == EXIT_OK && p.o.action == ACTION_MOUNT && !p.o.foreground)
 			parent = launch_fork(&p.launch, &code, &err);
 		if (parent < 0)
-			code = fail(EXIT_INTERNAL, &err);
+			code = fail(&p, EXIT_INTERNAL, &err);
 		else if (code == EXIT_OK && p.o.action == ACTION_MOUNT && !parent)
 			code = run(&p);
 	}

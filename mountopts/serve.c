@@ -14,6 +14,9 @@
 #include "backend/base/cleanup.h"
 #include "backend/base/count.h"
 
+/* How long it may take from the end of the last batch until the process has ended. */
+#define END_S 30
+
 /*
  * Waits for running batches to end, in a thread of its own: the main thread goes on keeping the deadlines of
  * requests meanwhile.
@@ -61,7 +64,10 @@ static void begin_drain(struct drain *d, const struct serve *s, const char *why)
 		backend_hurry(s->backend);
 		return;
 	}
-	log_info(s->log, "%s: running batches may finish for %d s", why, s->drain_s);
+	char text[96];
+	snprintf(text, sizeof text, "%s: running batches may finish for %d s", why, s->drain_s);
+	log_info(s->log, "%s", text);
+	supervisor_stopping(s->supervisor, text, s->drain_s + END_S);
 	d->begun = true;
 	if (!pthread_create(&d->thread, NULL, drain_main, d))
 		return;
@@ -90,7 +96,10 @@ static void take_signal(int fd, struct drain *d, const struct serve *s)
 	}
 }
 
-/* On the terminal, too, where the log goes elsewhere: whoever has typed the command wants to know. */
+/*
+ * On the terminal, too, where the log goes elsewhere: whoever has typed the command wants to know. And to
+ * whoever supervises us.
+ */
 static void say_mounted(const struct serve *s)
 {
 	int all = backend_models(s->backend), here = 0;
@@ -104,8 +113,10 @@ static void say_mounted(const struct serve *s)
 		snprintf(text, sizeof text, "mounted, %s: %d can be built here, %d cannot (see .model)",
 			 models.text, here, all - here);
 	log_info(s->log, "%s: %s", s->mountpoint->path, text);
-	if (s->log->to_syslog && s->launch->fd >= 0)
+	bool elsewhere = s->log->form == LOG_FORM_SYSLOG || s->log->fd;
+	if (elsewhere && s->launch->fd >= 0)
 		dprintf(STDERR_FILENO, "batchfs: %s: %s\n", s->mountpoint->path, text);
+	supervisor_ready(s->supervisor, text);
 }
 
 static void follow_stage(struct drain *d, const struct serve *s, enum fs_stage *seen)
@@ -116,7 +127,7 @@ static void follow_stage(struct drain *d, const struct serve *s, enum fs_stage *
 	*seen = stage;
 	if (stage == FS_SERVING) {
 		say_mounted(s);
-		launch_ready(s->launch);
+		launch_ready(s->launch, s->log->fd);
 	}
 	if (stage != FS_ENDED)
 		return;
@@ -146,9 +157,12 @@ static int loop(const struct serve *s, struct drain *d, int signals, struct erro
 	for (;;) {
 		int64_t now = clock_monotonic_us();
 		int64_t deadline = fs_tick(s->fs, now);
+		int64_t feed = supervisor_tick(s->supervisor, fs_busy_us(s->fs, now), now);
 		follow_stage(d, s, &seen);
 		fds[3].fd = s->mountpoint->door;
-		if (poll(fds, sizeof fds / sizeof fds[0], wait_ms(deadline, now)) < 0 && errno != EINTR)
+		if (poll(fds, sizeof fds / sizeof fds[0], wait_ms(feed < deadline ? feed : deadline, now)) <
+			    0 &&
+		    errno != EINTR)
 			return error_set(err, errno, "poll: %s", strerror(errno));
 		if (fds[0].revents)
 			take_signal(signals, d, s);

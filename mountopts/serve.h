@@ -10,6 +10,7 @@
 #include "fs/fs.h"
 #include "mountopts/launch.h"
 #include "mountopts/mountpoint.h"
+#include "mountopts/supervisor.h"
 
 struct serve {
 	const struct log *log;
@@ -17,6 +18,7 @@ struct serve {
 	struct backend *backend;
 	struct launch *launch;
 	struct mountpoint *mountpoint;
+	struct supervisor *supervisor;
 	int drain_s;
 };
 

@@ -2,9 +2,11 @@
 #include "backend/base/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backend/base/utf8.h"
@@ -58,24 +60,75 @@ static size_t make_visible(const char *message, char *line, size_t at)
 	return at;
 }
 
+/* "2024-09-04T12:00:00.000Z", by the system's clock also where the mount has another one (now=). */
+static int print_now(char *out, size_t size)
+{
+	struct timespec now;
+	struct tm tm;
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	return (int)n + snprintf(out + n, size - n, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+/* What stands before the message. Returns its length. */
+static size_t print_head(enum log_form form, enum log_level level, char *line)
+{
+	char at[32];
+	switch (form) {
+	case LOG_FORM_TEXT:
+		return (size_t)sprintf(line, "batchfs: %s: ", levels[level].word);
+	case LOG_FORM_DATED:
+		print_now(at, sizeof at);
+		return (size_t)sprintf(line, "%s batchfs: %s: ", at, levels[level].word);
+	case LOG_FORM_JSON:
+		print_now(at, sizeof at);
+		return (size_t)sprintf(line,
+				       "{\"at\": \"%s\", \"level\": \"%s\", \"pid\": %ld, \"message\": \"",
+				       at, levels[level].word, (long)getpid());
+	case LOG_FORM_SYSLOG:
+		return 0;
+	}
+	return 0;
+}
+
+/* Appends a message that make_visible() has made, of n bytes, as the inside of a string of JSON. */
+static size_t quote(const char *message, size_t n, char *line, size_t at)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (message[i] == '"' || message[i] == '\\')
+			line[at++] = '\\';
+		line[at++] = message[i];
+	}
+	line[at++] = '"';
+	line[at++] = '}';
+	return at;
+}
+
 void log_write(const struct log *log, enum log_level level, const char *fmt, ...)
 {
 	if (!log || level > log->level)
 		return;
-	char message[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 1];
-	int head = log->to_syslog ? 0 : snprintf(line, sizeof line, "batchfs: %s: ", levels[level].word);
+	/* Room for a message all of whose bytes are quoted. */
+	char message[LINE_MAX_BYTES], line[2 * LINE_MAX_BYTES + 160];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof message, fmt, ap);
 	va_end(ap);
-	size_t n = make_visible(message, line, (size_t)head);
-	if (log->to_syslog) {
+	size_t n = print_head(log->form, level, line);
+	if (log->form == LOG_FORM_JSON) {
+		char visible[LINE_MAX_BYTES + 1];
+		n = quote(visible, make_visible(message, visible, 0), line, n);
+	} else {
+		n = make_visible(message, line, n);
+	}
+	if (log->form == LOG_FORM_SYSLOG) {
 		syslog(levels[level].priority, "%.*s", (int)n, line);
 		return;
 	}
 	line[n++] = '\n';
 	/* One write(2), so that lines of several threads never mix; a log that
 	 * cannot be written has nobody to be told. */
-	ssize_t written = write(STDERR_FILENO, line, n);
+	ssize_t written = write(log->fd ? log->fd : STDERR_FILENO, line, n);
 	(void)written;
 }

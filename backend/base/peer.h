@@ -21,6 +21,19 @@ pid_t peer_with_flock(int fd, uid_t uid);
 /* The pid of whoever holds a flock on the open file, as far as can be seen from here; 0: nobody. */
 pid_t peer_any_with_flock(int fd);
 
+/*
+ * Takes the flock on the open file. Where a process has it that is just being killed, waits for the end of
+ * that: `kill -9 PID; batchfs ...` is how people restart. -EWOULDBLOCK: somebody else has it, and lives.
+ * -errno.
+ */
+int peer_flock(int fd);
+
+/*
+ * Waits for the end of a process that is being killed, a few seconds at most. False: it lives on, or cannot
+ * die.
+ */
+bool peer_wait_gone(pid_t pid);
+
 /* "process 123 (batchfs, uid 1000)"; of one that has ended or cannot be seen what is known of it. */
 void peer_describe(pid_t pid, struct strbuf *out);
 

@@ -9,6 +9,11 @@
 /* Three invocations that fail alike with nothing built between are as many as ten batches. */
 #define FIRST_WEIGHT 4
 
+static bool has(uint32_t bits, uint32_t i)
+{
+	return bits >> i & 1;
+}
+
 bool error_may_pass(const char *text)
 {
 	static const char *const passing[] = {
@@ -37,10 +42,10 @@ static void report(struct chunk *c, uint32_t i, enum build_outcome outcome, int6
 				 .weight = weight};
 	int64_t now = clock_now_us(c->clock);
 	if (outcome == BUILD_STARTED) {
-		run_mark(&c->started, i);
+		c->started |= UINT32_C(1) << i;
 		c->since[i] = now;
 	} else {
-		run_mark(&c->ended, i);
+		c->ended |= UINT32_C(1) << i;
 		r.finished = now;
 	}
 	r.started = c->since[i] ? c->since[i] : now;
@@ -49,14 +54,14 @@ static void report(struct chunk *c, uint32_t i, enum build_outcome outcome, int6
 
 static void begin(struct chunk *c, uint32_t i)
 {
-	if (!run_marked(&c->started, i) && !run_marked(&c->ended, i))
+	if (!has(c->started | c->ended, i))
 		report(c, i, BUILD_STARTED, -1, NULL, 0);
 }
 
 static void done(struct chunk *c, uint32_t i, int64_t rows)
 {
 	begin(c, i);
-	run_mark(&c->done, i);
+	c->done |= UINT32_C(1) << i;
 	report(c, i, BUILD_DONE, rows, NULL, 0);
 }
 
@@ -65,7 +70,7 @@ static void failed(struct chunk *c, uint32_t i, const char *text)
 	struct error err = {0};
 	error_set(&err, EIO, "%s", *text ? text : "dbt says no more than that it failed");
 	begin(c, i);
-	run_mark(&c->failed, i);
+	c->failed |= UINT32_C(1) << i;
 	bool passes = error_may_pass(text);
 	/* dbt skips what follows the first one. */
 	report(c, i, passes ? BUILD_PASSING : BUILD_FAILED, -1, &err, i == 0 ? FIRST_WEIGHT : 1);
@@ -123,7 +128,7 @@ static bool batch_of(const struct chunk *c, const struct event *e, uint32_t *i)
 static void batch_ended(struct chunk *c, const struct event *e, uint32_t i)
 {
 	struct thread_error *of = error_of(c, e->thread);
-	if (run_marked(&c->ended, i))
+	if (has(c->ended, i))
 		return;
 	switch (e->end) {
 	case END_DONE:
@@ -133,7 +138,7 @@ static void batch_ended(struct chunk *c, const struct event *e, uint32_t i)
 		failed(c, i, of && *e->thread ? of->text : c->last_error);
 		break;
 	case END_SKIPPED:
-		run_mark(&c->skipped, i);
+		c->skipped |= UINT32_C(1) << i;
 		break;
 	}
 	if (of && *e->thread)
@@ -223,15 +228,15 @@ static void settle_one(struct chunk *c, uint32_t i, const struct results *result
 		       const struct chunk_end *how)
 {
 	struct error err = {0};
-	if (run_marked(&results->successful, i) && !run_marked(&c->skipped, i) && !*c->stop) {
+	if (has(results->successful, i) && !has(c->skipped, i) && !*c->stop) {
 		done(c, i, -1);
-	} else if (!run_marked(&c->started, i) || run_marked(&c->skipped, i)) {
+	} else if (!has(c->started, i) || has(c->skipped, i)) {
 		report(c, i, BUILD_UNSTARTED, -1, NULL, 0);
 	} else if (how->interrupted) {
 		report(c, i, BUILD_INTERRUPTED, -1, NULL, 0);
 	} else if (*c->stop) {
 		failed(c, i, c->stop);
-	} else if (run_marked(&results->failed, i)) {
+	} else if (has(results->failed, i)) {
 		failed(c, i, *c->last_error ? c->last_error : results->message);
 	} else {
 		why_unfinished(how, &err);
@@ -241,9 +246,10 @@ static void settle_one(struct chunk *c, uint32_t i, const struct results *result
 
 bool chunk_settle(struct chunk *c, const struct results *results, const struct chunk_end *how)
 {
+	uint32_t wrong = c->done & results->failed;
 	char name[CALENDAR_NAME_MAX];
 	for (uint32_t i = 0; i < c->count; i++) {
-		if (!run_marked(&c->done, i) || !run_marked(&results->failed, i))
+		if (!has(wrong, i))
 			continue;
 		calendar_name(c->m->batch_size, c->first + i, name);
 		log_error(
@@ -251,14 +257,10 @@ bool chunk_settle(struct chunk *c, const struct results *results, const struct c
 			"%s/%s: dbt's events say that it was built, and run_results.json that it failed: touch it",
 			c->m->dir, name);
 	}
-	if (run_marks_none(&c->started) && run_marks_none(&c->ended) && !how->interrupted &&
-	    run_marks_none(&results->successful))
+	if (!c->started && !c->ended && !how->interrupted && !results->successful)
 		none_begun(c, how);
-	bool all_done = true;
-	for (uint32_t i = 0; i < c->count; i++) {
-		if (!run_marked(&c->ended, i))
+	for (uint32_t i = 0; i < c->count; i++)
+		if (!has(c->ended, i))
 			settle_one(c, i, results, how);
-		all_done &= run_marked(&c->done, i);
-	}
-	return !how->interrupted && all_done;
+	return !how->interrupted && !(c->ended & ~c->done);
 }

@@ -143,10 +143,9 @@ int history_append(struct backend_history *h, const struct strbuf *lines)
 	return 0;
 }
 
-void attempt_ended(struct backend *b, const struct store_outcome *o)
+void attempt_ended(struct backend *b, slot model)
 {
-	struct model_runtime *m = &b->runtime[o->model];
-	attempt_count(&m->attempts, o);
+	struct model_runtime *m = &b->runtime[model];
 	if (m->ended++ % PRUNE_EVERY || b->config.read_only)
 		return;
 	m->prune = b->pruning = true;

@@ -86,6 +86,12 @@ def dbt_python():
         need(str(e))
 
 
+@pytest.fixture(autouse=True)
+def state_home(monkeypatch, tmp_path):
+    """What a daemon in the background and dbt's engine keep by themselves is kept out of the user's home."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def make_warehouse(request, tmp_path):
     """make_warehouse("postgres"): an empty one. The server is started only where it is asked for."""

@@ -233,7 +233,7 @@ def test_in_the_background(binary, ready, tmp_path):
     mnt = tmp_path / "mnt"
     mnt.mkdir()
     relative = os.path.relpath(ready.write(), tmp_path)
-    started = run(binary, relative, "mnt", "-o", options(ready, f"now={NOW}"), env=ready.warehouse.env(), cwd=tmp_path)
+    started = run(binary, relative, "mnt", "-o", options(ready, f"now={NOW}", "log=syslog"), env=ready.warehouse.env(), cwd=tmp_path)
     try:
         assert started.returncode == 0, started.stderr
         assert started.stderr.endswith("/mnt: mounted, 1 model: all can be built here\n")

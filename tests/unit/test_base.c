@@ -164,9 +164,9 @@ static void numbers_have_their_noun(void **state)
 }
 
 /* What log_write() puts onto stderr. */
-static void logged(const char *message, char *line, size_t size)
+static void logged_as(enum log_form form, const char *message, char *line, size_t size)
 {
-	const struct log log = {.level = LOG_LEVEL_INFO};
+	const struct log log = {.level = LOG_LEVEL_INFO, .form = form};
 	int ends[2], before = dup(STDERR_FILENO);
 
 	assert_int_equal(pipe(ends), 0);
@@ -179,6 +179,40 @@ static void logged(const char *message, char *line, size_t size)
 	line[n] = '\0';
 	close(ends[0]);
 	close(before);
+}
+
+static void logged(const char *message, char *line, size_t size)
+{
+	logged_as(LOG_FORM_TEXT, message, line, size);
+}
+
+static void test_log_as_json(void **state)
+{
+	char line[8192], want[128], message[3000];
+
+	logged_as(LOG_FORM_JSON, "a \"b\" c\\d\ne", line, sizeof line);
+	snprintf(want, sizeof want,
+		 "\"level\": \"info\", \"pid\": %ld, \"message\": \"a \\\"b\\\" c\\\\d\\\\ne\"}\n",
+		 (long)getpid());
+	assert_string_equal(strstr(line, "\"level\""), want);
+	assert_int_equal(strncmp(line, "{\"at\": \"2", 9), 0);
+	/* The longest there is: every byte is quoted. */
+	memset(message, '"', sizeof message - 1);
+	message[sizeof message - 1] = '\0';
+	logged_as(LOG_FORM_JSON, message, line, sizeof line);
+	assert_string_equal(line + strlen(line) - 4, "\"\"}\n");
+	assert_true(strlen(line) > 4000);
+	(void)state;
+}
+
+static void test_log_with_a_date(void **state)
+{
+	char line[4096];
+
+	logged_as(LOG_FORM_DATED, "hello", line, sizeof line);
+	assert_string_equal(line + strlen("2024-09-04T12:00:00.000Z"), " batchfs: info: hello\n");
+	assert_int_equal(line[23], 'Z');
+	(void)state;
 }
 
 static void test_log_makes_visible(void **state)
@@ -241,6 +275,8 @@ int main(void)
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_cleanup),
 		cmocka_unit_test(test_log_makes_visible),
+		cmocka_unit_test(test_log_as_json),
+		cmocka_unit_test(test_log_with_a_date),
 		cmocka_unit_test(test_utf8),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

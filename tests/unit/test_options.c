@@ -164,6 +164,8 @@ static void test_bad_values_name_what_is_accepted(void **state)
 	refused("uid=nobody-of-that-name", "no such user");
 	refused("gid=4294967295", "gid=4294967295");
 	refused("now=yesterday", "ISO 8601");
+	refused("log=kmsg", "log=kmsg: stderr, syslog or json");
+	refused("ready_fd=0", "ready_fd=0: a whole number from 1 to");
 	refused("ro=1", "ro takes no value");
 	refused("nosuid=1", "nosuid takes no value");
 	refused("max_read", "max_read needs a value");

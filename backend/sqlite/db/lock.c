@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,9 +124,10 @@ int lock_take(const char *path, const char *database, int *out, struct error *er
 			continue; /* removed in between */
 		if (fd < 0)
 			return fd;
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-			return errno == EWOULDBLOCK ? refused(fd, path, err)
-						    : error_set(err, errno, "%s: %s", path, strerror(errno));
+		int r = peer_flock(fd);
+		if (r < 0)
+			return r == -EWOULDBLOCK ? refused(fd, path, err)
+						 : error_set(err, -r, "%s: %s", path, strerror(-r));
 		if (!is_there(fd, path))
 			continue;
 		lock_sign(fd);

@@ -62,14 +62,15 @@ class Mount:
     def __truediv__(self, name):
         return self.path / name
 
-    def start(self, wait=True):
+    def start(self, wait=True, **keys):
+        """`keys` go to Popen."""
         if not is_mounted(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as log:
             # What an earlier start has said does not count: the dead mount is still there for a moment.
             self.said_before = log.tell()
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=self.env)
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, env=self.env,
+                                            **{"stdout": log, "stderr": log, **keys})
         self.watchdog = threading.Timer(HANGING, self._kill_hanging)
         self.watchdog.daemon = True
         self.watchdog.start()
