@@ -338,6 +338,8 @@ int backend_adopt_document(const struct backend *b, const slot *models, size_t n
 int backend_model_document(const struct backend *b, slot model, struct strbuf *out);
 int backend_model_status(const struct backend *b, slot model, struct strbuf *out);
 int backend_root_status(const struct backend *b, struct strbuf *out);
+/* No JSON: the text format of Prometheus. */
+int backend_metrics_document(const struct backend *b, struct strbuf *out);
 int backend_full_refresh_document(const struct backend *b, slot model, struct strbuf *out);
 /* Of a selection's, each with what the model's own says. */
 int backend_full_refreshes_document(const struct backend *b, const slot *models, size_t n,

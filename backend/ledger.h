@@ -307,6 +307,9 @@ size_t ledger_queued(const struct ledger *l,
 		     slot model); /* not claimed yet, running ones that are asked for again included */
 size_t ledger_running(const struct ledger *l, slot model); /* claimed or running, on any mount */
 
+/* Requests for builds, of all models, of which something is left to build. */
+size_t ledger_open(const struct ledger *l);
+
 /*
  * Hands over the ids of requests that have nothing left to build, at most n; returns how
  * many. Each is handed over once.

@@ -149,6 +149,8 @@ enum batch_state plan_state(const struct ledger *l, const struct models *ms, slo
 
 /* Of batches whose time is not known yet, where a run may be long. */
 #define UNMEASURED 10
+/* Where a run is short anyway, a longer one makes no claim cheaper, and what it holds others wait for. */
+#define SHORT_RUN_MOST 32
 
 static uint32_t run_length(const struct ledger *l, slot model, const struct plan_gate *gate, unsigned jobs)
 {
@@ -160,8 +162,9 @@ static uint32_t run_length(const struct ledger *l, slot model, const struct plan
 	int64_t share = ((int64_t)ledger_queued(l, model) + jobs - 1) / jobs;
 	if (n > share)
 		n = share;
-	if (n > CLAIM_MAX)
-		n = CLAIM_MAX;
+	int64_t most = gate->run_us || gate->run_most ? CLAIM_MAX : SHORT_RUN_MOST;
+	if (n > most)
+		n = most;
 	return n < 1 ? 1 : (uint32_t)n;
 }
 

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "backend/attempts.h"
 #include "backend/backend.h"
 #include "backend/engine.h"
 #include "backend/ledger.h"
@@ -47,8 +48,9 @@ struct snapshot_model {
 	enum time_type event_time_type;
 	int64_t changed_at;
 	struct report_kept *kept; /* the one thing that a reader changes */
-	uint64_t generation;	  /* rises with every change of the model: what is kept is of which? */
-	struct report_look look;  /* all but its model */
+	const struct attempt_counts *attempts;
+	uint64_t generation;	 /* rises with every change of the model: what is kept is of which? */
+	struct report_look look; /* all but its model */
 	const struct validation_list *validations;
 	bool lookable; /* there is, or may be, a table that can be looked at */
 };

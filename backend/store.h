@@ -30,6 +30,7 @@
 #include "backend/manifest.h"
 #include "backend/orphan.h"
 #include "backend/refresh.h"
+#include "backend/run_marks.h"
 #include "backend/window_sql.h"
 #include "backend/store_validation.h"
 
@@ -223,8 +224,6 @@ struct store_sink {
 
 /* An attempt that is younger is never forgotten: another mount may still have to read of it. */
 #define FEED_AGE_US INT64_C(3600000000)
-
-#define CLAIM_MAX 32
 
 /* Neighbouring batches of a model that this mount wants to build now. */
 struct store_claim {

@@ -51,7 +51,7 @@ bool document_is_slow(struct fs *fs, const struct node *n)
 	case NODE_VALIDATE:
 		if (!f->slow)
 			return false;
-		return f->in == NODE_ROOT ? backend_models_present(fs->backend) > 1 : is_large(fs, n);
+		return (f->in == NODE_ROOT && backend_models_present(fs->backend) > 1) || is_large(fs, n);
 	case NODE_RANGE:
 	case NODE_PROGRESS:
 	case NODE_RANGE_VALIDATE:

@@ -17,6 +17,12 @@ static int root_status(struct fs *fs, const struct node *n, struct strbuf *out)
 	return backend_root_status(fs->backend, out);
 }
 
+static int metrics(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	(void)n;
+	return backend_metrics_document(fs->backend, out);
+}
+
 static int model_document(struct fs *fs, const struct node *n, struct strbuf *out)
 {
 	return backend_model_document(fs->backend, n->model, out);
@@ -117,6 +123,7 @@ static const struct fixed_name table[] = {
 	{".validate.json", NODE_ROOT, NODE_DOCUMENT, 0444, validation_json, true, true},
 	{".status", NODE_ROOT, NODE_DOCUMENT, 0444, root_status, true},
 	{".history", NODE_ROOT, NODE_HISTORY, 0444, NULL, true},
+	{".metrics", NODE_ROOT, NODE_DOCUMENT, 0444, metrics, true},
 	{".model", NODE_MODEL, NODE_DOCUMENT, 0444, model_document, false},
 	{".status", NODE_MODEL, NODE_DOCUMENT, 0444, model_status, true},
 	{".history", NODE_MODEL, NODE_HISTORY, 0444, NULL, true},

@@ -9,11 +9,6 @@
 /* Three invocations that fail alike with nothing built between are as many as ten batches. */
 #define FIRST_WEIGHT 4
 
-static bool has(uint32_t bits, uint32_t i)
-{
-	return bits >> i & 1;
-}
-
 bool error_may_pass(const char *text)
 {
 	static const char *const passing[] = {
@@ -42,10 +37,10 @@ static void report(struct chunk *c, uint32_t i, enum build_outcome outcome, int6
 				 .weight = weight};
 	int64_t now = clock_now_us(c->clock);
 	if (outcome == BUILD_STARTED) {
-		c->started |= UINT32_C(1) << i;
+		run_mark(&c->started, i);
 		c->since[i] = now;
 	} else {
-		c->ended |= UINT32_C(1) << i;
+		run_mark(&c->ended, i);
 		r.finished = now;
 	}
 	r.started = c->since[i] ? c->since[i] : now;
@@ -54,14 +49,14 @@ static void report(struct chunk *c, uint32_t i, enum build_outcome outcome, int6
 
 static void begin(struct chunk *c, uint32_t i)
 {
-	if (!has(c->started | c->ended, i))
+	if (!run_marked(&c->started, i) && !run_marked(&c->ended, i))
 		report(c, i, BUILD_STARTED, -1, NULL, 0);
 }
 
 static void done(struct chunk *c, uint32_t i, int64_t rows)
 {
 	begin(c, i);
-	c->done |= UINT32_C(1) << i;
+	run_mark(&c->done, i);
 	report(c, i, BUILD_DONE, rows, NULL, 0);
 }
 
@@ -70,7 +65,7 @@ static void failed(struct chunk *c, uint32_t i, const char *text)
 	struct error err = {0};
 	error_set(&err, EIO, "%s", *text ? text : "dbt says no more than that it failed");
 	begin(c, i);
-	c->failed |= UINT32_C(1) << i;
+	run_mark(&c->failed, i);
 	bool passes = error_may_pass(text);
 	/* dbt skips what follows the first one. */
 	report(c, i, passes ? BUILD_PASSING : BUILD_FAILED, -1, &err, i == 0 ? FIRST_WEIGHT : 1);
@@ -128,7 +123,7 @@ static bool batch_of(const struct chunk *c, const struct event *e, uint32_t *i)
 static void batch_ended(struct chunk *c, const struct event *e, uint32_t i)
 {
 	struct thread_error *of = error_of(c, e->thread);
-	if (has(c->ended, i))
+	if (run_marked(&c->ended, i))
 		return;
 	switch (e->end) {
 	case END_DONE:
@@ -138,7 +133,7 @@ static void batch_ended(struct chunk *c, const struct event *e, uint32_t i)
 		failed(c, i, of && *e->thread ? of->text : c->last_error);
 		break;
 	case END_SKIPPED:
-		c->skipped |= UINT32_C(1) << i;
+		run_mark(&c->skipped, i);
 		break;
 	}
 	if (of && *e->thread)
@@ -228,15 +223,15 @@ static void settle_one(struct chunk *c, uint32_t i, const struct results *result
 		       const struct chunk_end *how)
 {
 	struct error err = {0};
-	if (has(results->successful, i) && !has(c->skipped, i) && !*c->stop) {
+	if (run_marked(&results->successful, i) && !run_marked(&c->skipped, i) && !*c->stop) {
 		done(c, i, -1);
-	} else if (!has(c->started, i) || has(c->skipped, i)) {
+	} else if (!run_marked(&c->started, i) || run_marked(&c->skipped, i)) {
 		report(c, i, BUILD_UNSTARTED, -1, NULL, 0);
 	} else if (how->interrupted) {
 		report(c, i, BUILD_INTERRUPTED, -1, NULL, 0);
 	} else if (*c->stop) {
 		failed(c, i, c->stop);
-	} else if (has(results->failed, i)) {
+	} else if (run_marked(&results->failed, i)) {
 		failed(c, i, *c->last_error ? c->last_error : results->message);
 	} else {
 		why_unfinished(how, &err);
@@ -246,10 +241,9 @@ static void settle_one(struct chunk *c, uint32_t i, const struct results *result
 
 bool chunk_settle(struct chunk *c, const struct results *results, const struct chunk_end *how)
 {
-	uint32_t wrong = c->done & results->failed;
 	char name[CALENDAR_NAME_MAX];
 	for (uint32_t i = 0; i < c->count; i++) {
-		if (!has(wrong, i))
+		if (!run_marked(&c->done, i) || !run_marked(&results->failed, i))
 			continue;
 		calendar_name(c->m->batch_size, c->first + i, name);
 		log_error(
@@ -257,10 +251,14 @@ bool chunk_settle(struct chunk *c, const struct results *results, const struct c
 			"%s/%s: dbt's events say that it was built, and run_results.json that it failed: touch it",
 			c->m->dir, name);
 	}
-	if (!c->started && !c->ended && !how->interrupted && !results->successful)
+	if (run_marks_none(&c->started) && run_marks_none(&c->ended) && !how->interrupted &&
+	    run_marks_none(&results->successful))
 		none_begun(c, how);
-	for (uint32_t i = 0; i < c->count; i++)
-		if (!has(c->ended, i))
+	bool all_done = true;
+	for (uint32_t i = 0; i < c->count; i++) {
+		if (!run_marked(&c->ended, i))
 			settle_one(c, i, results, how);
-	return !how->interrupted && !(c->ended & ~c->done);
+		all_done &= run_marked(&c->done, i);
+	}
+	return !how->interrupted && all_done;
 }

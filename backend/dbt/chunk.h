@@ -31,8 +31,8 @@ struct chunk {
 	build_report_fn *report;
 	void *ctx;
 	/* The chunk's own. */
-	char invocation[64];				/* "": no event has come yet */
-	uint32_t started, ended, done, failed, skipped; /* bit i: first + i; ended: reported for good */
+	char invocation[64];					/* "": no event has come yet */
+	struct run_marks started, ended, done, failed, skipped; /* ended: reported for good */
 	int64_t since[CLAIM_MAX];
 	struct thread_error errors[CHUNK_THREADS];
 	char last_error[900]; /* whoever told it; "": none */

@@ -12,9 +12,9 @@ static const char *text_of(const json_t *object, const char *key)
 }
 
 /* The windows [start, end] that are exactly one batch of the chunk each. */
-static uint32_t batches_of(const json_t *windows, enum batch_size size, ordinal first, uint32_t count)
+static struct run_marks batches_of(const json_t *windows, enum batch_size size, ordinal first, uint32_t count)
 {
-	uint32_t bits = 0;
+	struct run_marks out = {0};
 	size_t i;
 	json_t *window;
 	json_array_foreach(windows, i, window)
@@ -27,9 +27,9 @@ static uint32_t batches_of(const json_t *windows, enum batch_size size, ordinal 
 		us -= offset_s * INT64_C(1000000);
 		ordinal batch = calendar_ordinal(size, us);
 		if (calendar_start(size, batch) == us && batch >= first && batch - first < count)
-			bits |= UINT32_C(1) << (batch - first);
+			run_mark(&out, batch - first);
 	}
-	return bits;
+	return out;
 }
 
 void results_read(const char *path, const char *invocation, const struct model *m, ordinal first,

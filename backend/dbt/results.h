@@ -7,15 +7,16 @@
 #include <stdint.h>
 
 #include "backend/manifest.h"
+#include "backend/run_marks.h"
 
 struct results {
 	bool found; /* the file is there, whole, of this very invocation, and has the model */
-	uint32_t successful, failed; /* bit i: first + i. dbt calls failed what it has skipped, too */
-	char message[512];	     /* the model's; "": none */
+	struct run_marks successful, failed; /* dbt calls failed what it has skipped, too */
+	char message[512];		     /* the model's; "": none */
 };
 
-/* Reads the file of the invocation; count: at most 32. Anything that is not as it should be: nothing is
- * found. */
+/* Reads the file of the invocation; count: at most CLAIM_MAX. Anything that is not as it should be: nothing
+ * is found. */
 void results_read(const char *path, const char *invocation, const struct model *m, ordinal first,
 		  uint32_t count, struct results *out);
 

@@ -98,7 +98,7 @@ struct watched_run {
 	const struct log *log;
 	build_report_fn *report;
 	void *ctx;
-	uint32_t started, ended; /* bit i: run->first + i */
+	struct run_marks started, ended;
 };
 
 /* NULL: the report keeps the contract. */
@@ -109,9 +109,9 @@ static const char *wrong_with(const struct watched_run *x, const struct build_re
 	uint32_t i = (uint32_t)(r->batch - x->run->first);
 	if (r->attempt == 0 || r->attempt != x->run->attempt[i])
 		return "is of another attempt";
-	if (x->ended >> i & 1)
+	if (run_marked(&x->ended, i))
 		return "comes after the batch's outcome";
-	if (r->outcome == BUILD_STARTED && x->started >> i & 1)
+	if (r->outcome == BUILD_STARTED && run_marked(&x->started, i))
 		return "says again that the batch has begun";
 	return NULL;
 }
@@ -125,11 +125,7 @@ static void watch(void *ctx, const struct build_report *r)
 				build_traits(r->outcome)->word, (long long)r->batch, r->attempt);
 		return;
 	}
-	uint32_t bit = UINT32_C(1) << (r->batch - x->run->first);
-	if (!build_traits(r->outcome)->final)
-		x->started |= bit;
-	else
-		x->ended |= bit;
+	run_mark(build_traits(r->outcome)->final ? &x->ended : &x->started, r->batch - x->run->first);
 	static const struct error no_reason = {.err = EIO, .text = "an internal fault: no reason was given"};
 	struct build_report whole = *r;
 	if (build_traits(r->outcome)->reason && !r->err)
@@ -144,7 +140,7 @@ static void report_forgotten(struct watched_run *x)
 		struct build_report r = {.outcome = BUILD_UNSTARTED,
 					 .batch = x->run->first + i,
 					 .attempt = x->run->attempt[i]};
-		if (r.attempt == 0 || x->ended >> i & 1)
+		if (r.attempt == 0 || run_marked(&x->ended, i))
 			continue;
 		broken_contract(x->log, NULL, "build ended without an outcome of batch %lld, attempt %u",
 				(long long)r.batch, r.attempt);

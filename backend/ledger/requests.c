@@ -82,6 +82,7 @@ static void finish(struct ledger *l, struct model_state *m, struct open_request 
 	TAILQ_REMOVE(&m->requests, r, link);
 	cover_remove(l, m, r);
 	r->recorded->open = NULL;
+	l->open--;
 	r->recorded->finished = true;
 	if (!r->recorded->reaches_back)
 		ids_add(&l->finished, r->recorded->id);
@@ -187,6 +188,7 @@ static int open_make(struct ledger *l, struct model_state *m, struct recorded_re
 	}
 	insert(m, r);
 	k->open = r;
+	l->open++;
 	for (size_t i = 0; i < n; i++) {
 		struct flags f = m->flags[chunks.first + i];
 		r->wanted[i] = chunk_mask(m, chunks.first + i, row->batches);
@@ -205,6 +207,7 @@ void request_void(struct ledger *l, struct recorded_request *k)
 	TAILQ_REMOVE(&m->requests, r, link);
 	cover_remove(l, m, r);
 	k->open = NULL;
+	l->open--;
 	for (ordinal b = request_next(r, r->batches.first); b < r->batches.end; b = request_next(r, b + 1))
 		flags_set(m, b, marked(m, MARK_REQUEUED, b) || request_newest(l, k->model, b),
 			  marked(m, MARK_CLAIMED, b), marked(m, MARK_RUNNING, b));
@@ -244,6 +247,11 @@ int ledger_put_request(struct ledger *l, const struct store_request_row *row)
 	return open_make(l, m, k, &r);
 }
 
+size_t ledger_open(const struct ledger *l)
+{
+	return l->open;
+}
+
 size_t ledger_take_finished(struct ledger *l, int64_t *ids, size_t n)
 {
 	return ids_take(&l->finished, ids, n);
@@ -262,6 +270,7 @@ void requests_free(struct ledger *l, struct model_state *m)
 		TAILQ_REMOVE(&m->requests, r, link);
 		cover_remove(l, m, r);
 		r->recorded->open = NULL;
+		l->open--;
 		free(r);
 	}
 }

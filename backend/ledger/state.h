@@ -77,6 +77,7 @@ struct ledger {
 	struct detail_list texts;
 	struct answer_list answers;
 	size_t n_texts;		 /* in both */
+	size_t open;		 /* requests of which something is left to build */
 	struct id_list finished; /* requests with nothing left to build */
 	struct id_list unseen;	 /* answers that no batch shows any more */
 	uint64_t looked_at;	 /* chunks' flags that scans have read: what planning costs, for tests */

@@ -20,18 +20,18 @@ struct build {
 	struct batch *ahead; /* sent behind the questions that open the run, not answered yet; NULL: none */
 	struct pg_shape *guess; /* as it was sent; NULL: nothing was */
 	struct exchanges exchanges;
-	struct error refused; /* err != 0: the partitions cannot be made */
-	uint32_t started;     /* bit i: that batch i has begun was told */
-	bool clean;	      /* every batch so far is done */
+	struct error refused;	  /* err != 0: the partitions cannot be made */
+	struct run_marks started; /* that the batch has begun was told */
+	bool clean;		  /* every batch so far is done */
 };
 
 /* Once: what was sent ahead may be sent again. */
 static void tell_started(struct build *b, const struct batch *x)
 {
-	uint32_t bit = UINT32_C(1) << (x->report.batch - b->run->first);
-	if (!(b->started & bit))
+	uint32_t i = x->report.batch - b->run->first;
+	if (!run_marked(&b->started, i))
 		b->report(b->ctx, &x->report);
-	b->started |= bit;
+	run_mark(&b->started, i);
 }
 
 /* Reports how a batch has ended; true: the run goes on. */
@@ -216,7 +216,7 @@ static void end_before_batch(const struct build *b, uint32_t i)
 {
 	while (i < b->run->count && !b->run->attempt[i])
 		i++;
-	bool begun = i < b->run->count && b->started >> i & 1;
+	bool begun = i < b->run->count && run_marked(&b->started, i);
 	leave(b, i, begun ? BUILD_INTERRUPTED : BUILD_UNSTARTED, NULL);
 }
 

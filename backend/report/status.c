@@ -67,6 +67,8 @@ void report_note(struct report_standing *s, slot of, const struct model *m, ordi
 		keep(s->running, &s->n_running, REPORT_RUNNING,
 		     (struct report_mark){.of = of, .model = m, .batch = batch, .at = info->started},
 		     earlier);
+	if (info->state == BATCH_FAILED && (!s->oldest_failure || info->finished < s->oldest_failure))
+		s->oldest_failure = info->finished;
 	if (info->state == BATCH_FAILED)
 		keep(s->failures, &s->n_failures, REPORT_FAILURES,
 		     (struct report_mark){.of = of, .model = m, .batch = batch, .at = info->finished}, later);
@@ -77,6 +79,8 @@ void report_note_all(struct report_standing *into, const struct report_standing 
 	if (!from->not_here && from->built_until &&
 	    (!into->built_until || from->built_until < into->built_until))
 		into->built_until = from->built_until;
+	if (from->oldest_failure && (!into->oldest_failure || from->oldest_failure < into->oldest_failure))
+		into->oldest_failure = from->oldest_failure;
 	for (size_t i = 0; i < from->n_running; i++)
 		keep(into->running, &into->n_running, REPORT_RUNNING, from->running[i], earlier);
 	for (size_t i = 0; i < from->n_failures; i++)

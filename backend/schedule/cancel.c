@@ -54,12 +54,12 @@ bool cancel_asked(const struct backend *b, slot model, ordinal batch)
 static void end_attempt(struct job_worker *w, ordinal batch, int64_t answered)
 {
 	uint32_t i = batch - w->run.first;
-	if (!(w->cancelled >> i & 1) || w->answered[i] < answered)
+	if (!run_marked(&w->cancelled, i) || w->answered[i] < answered)
 		w->answered[i] = answered;
-	w->cancelled |= UINT32_C(1) << i;
+	run_mark(&w->cancelled, i);
 	if (take_back(w, batch))
 		return;
-	w->interrupt |= w->under_way >> i & 1;
+	w->interrupt |= run_marked(&w->under_way, i);
 	pthread_cond_signal(&w->b->cancel_wake);
 }
 
@@ -72,7 +72,7 @@ static void end_running(struct backend *b, slot model, struct ordinal_range batc
 		for (uint32_t k = 0; w->kind == JOB_BUILD && w->run.model == model && k < w->run.count; k++) {
 			ordinal batch = w->run.first + k;
 			if (batch < batches.first || batch >= batches.end || !w->run.attempt[k] ||
-			    w->ended >> k & 1 || (seq && w->served >= seq))
+			    run_marked(&w->ended, k) || (seq && w->served >= seq))
 				continue;
 			end_attempt(w, batch, seq ? seq : ledger_newest_wanting(b->ledger, model, batch));
 		}
@@ -317,8 +317,10 @@ static bool next_interrupt(struct backend *b, struct job_worker **w)
 /* With the lock. False: the one that was meant has ended by itself. */
 static bool take_interrupt(struct job_worker *w)
 {
-	w->interrupt = false;
-	w->interrupting = w->kind != JOB_NONE && (w->under_way & ~w->ended & w->cancelled);
+	w->interrupt = w->interrupting = false;
+	for (uint32_t i = 0; w->kind != JOB_NONE && i < w->run.count; i++)
+		w->interrupting |= run_marked(&w->under_way, i) && !run_marked(&w->ended, i) &&
+				   run_marked(&w->cancelled, i);
 	return w->interrupting;
 }
 

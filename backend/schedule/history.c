@@ -143,9 +143,10 @@ int history_append(struct backend_history *h, const struct strbuf *lines)
 	return 0;
 }
 
-void attempt_ended(struct backend *b, slot model)
+void attempt_ended(struct backend *b, const struct store_outcome *o)
 {
-	struct model_runtime *m = &b->runtime[model];
+	struct model_runtime *m = &b->runtime[o->model];
+	attempt_count(&m->attempts, o);
 	if (m->ended++ % PRUNE_EVERY || b->config.read_only)
 		return;
 	m->prune = b->pruning = true;

@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "backend/base/strbuf.h"
+#include "backend/store.h"
 
 /* Somebody waits until the history of a model is up to date. */
 struct history_ask {
@@ -44,6 +45,8 @@ struct history_size {
 uint64_t history_changes(const struct backend *b, slot model); /* with the lock: rises with every attempt */
 struct backend_history *history_find(const struct backend *b, slot model); /* with the lock; NULL: not open */
 int history_append(struct backend_history *h, const struct strbuf *lines); /* with the lock; -ENOMEM */
-void attempt_ended(struct backend *b, slot model); /* with the lock: its history has one line more */
+/* With the lock. An attempt of this mount has ended, or batches that were queued have, and the store has it
+ * recorded: it is counted, and its history has a line more. */
+void attempt_ended(struct backend *b, const struct store_outcome *o);
 
 #endif

@@ -19,16 +19,16 @@ struct job_worker {
 	pthread_cond_t wake;
 	enum job_kind kind; /* JOB_NONE: idle */
 	struct build_run run;
-	struct held_catalog *held; /* of a run, until it ends: the catalog it was claimed with */
-	const struct model *facts; /* in there */
-	int64_t served;		   /* of the claim: a cancel with a higher seq ends its attempts */
-	uint32_t under_way; /* bit i: the builder has begun it in the warehouse; `ended` says when it has
-			       ended */
-	uint32_t cancelled; /* bit i: run.first + i is to be cancelled */
-	uint32_t ended;	    /* bit i: run.first + i has ended */
-	uint32_t begun;	    /* bit i: the builder's, until it reports its end */
-	uint32_t taken;	    /* bit i: taken back before it had begun */
-	int64_t since;	    /* monotonic: when the last batch began */
+	struct held_catalog *held;  /* of a run, until it ends: the catalog it was claimed with */
+	const struct model *facts;  /* in there */
+	int64_t served;		    /* of the claim: a cancel with a higher seq ends its attempts */
+	struct run_marks under_way; /* the builder has begun it in the warehouse; `ended` says when it has
+				       ended */
+	struct run_marks cancelled; /* to be cancelled */
+	struct run_marks ended;
+	struct run_marks begun;	     /* the builder's, until it reports its end */
+	struct run_marks taken;	     /* taken back before it had begun */
+	int64_t since;		     /* monotonic: when the last batch began */
 	int64_t answered[CLAIM_MAX]; /* of what is cancelled: every request up to this seq is answered by its
 					end */
 	bool interrupt;		     /* the canceller shall end what is in flight */

@@ -11,7 +11,7 @@ static struct job_worker *worker_of(struct backend *b, slot model, ordinal batch
 		struct job_worker *w = &b->workers[i];
 		bool inside = batch >= w->run.first && batch < w->run.first + w->run.count;
 		if (w->kind == JOB_BUILD && w->run.model == model && inside &&
-		    w->run.attempt[batch - w->run.first] && !(w->ended >> (batch - w->run.first) & 1))
+		    w->run.attempt[batch - w->run.first] && !run_marked(&w->ended, batch - w->run.first))
 			return w;
 	}
 	return NULL;
@@ -20,7 +20,7 @@ static struct job_worker *worker_of(struct backend *b, slot model, ordinal batch
 bool cancel_meant(struct backend *b, slot model, ordinal batch, int64_t *wanted)
 {
 	const struct job_worker *w = worker_of(b, model, batch);
-	if (!w || !(w->cancelled >> (batch - w->run.first) & 1))
+	if (!w || !run_marked(&w->cancelled, batch - w->run.first))
 		return false;
 	*wanted = w->answered[batch - w->run.first];
 	return true;
@@ -30,5 +30,5 @@ void cancel_over(struct backend *b, slot model, ordinal batch)
 {
 	struct job_worker *w = worker_of(b, model, batch);
 	if (w)
-		w->ended |= UINT32_C(1) << (batch - w->run.first);
+		run_mark(&w->ended, batch - w->run.first);
 }

@@ -3,6 +3,7 @@
 #ifndef BATCHFS_SCHEDULE_MODEL_H
 #define BATCHFS_SCHEDULE_MODEL_H
 
+#include "backend/attempts.h"
 #include "backend/backend.h"
 #include "backend/engine.h"
 #include "backend/report/report.h"
@@ -47,7 +48,8 @@ struct model_runtime {
 	int64_t not_before;    /* monotonic: backing off */
 	unsigned passing;      /* failures in passing, one after the other */
 	unsigned ended;	       /* attempts, here */
-	bool prune;	       /* they may be too many now */
+	struct attempt_counts attempts;
+	bool prune;		  /* they may be too many now */
 	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */
 	unsigned cancels;	  /* asked for and not recorded yet: nothing is claimed over them */
 	int64_t spoiled_at; /* us: the latest failure that its readers without a window were skipped for */

@@ -27,7 +27,8 @@ static bool runs_here(const struct backend *b, slot model, ordinal batch, uint32
 		if (w->kind != JOB_BUILD || w->run.model != model || batch < w->run.first ||
 		    n >= w->run.count)
 			continue;
-		if (w->run.attempt[n] && (!attempt || w->run.attempt[n] == attempt) && !(w->ended >> n & 1))
+		if (w->run.attempt[n] && (!attempt || w->run.attempt[n] == attempt) &&
+		    !run_marked(&w->ended, n))
 			return true;
 	}
 	const struct outcome *o;

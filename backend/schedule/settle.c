@@ -102,7 +102,7 @@ static void show_recorded(struct backend *b, const struct outcome *taken, const 
 		break;
 	}
 	if (traits->history)
-		attempt_ended(b, o->model);
+		attempt_ended(b, o);
 	if (traits->spoils)
 		skip_readers(b, o, 0, taken->weight);
 	if (taken->of_all && (traits->spoils || traits->back))
@@ -121,7 +121,7 @@ static void show(struct backend *b, const struct outcome *taken, const struct st
 			ledger_mark_skipping(b->ledger, o->model, given, false);
 		/* Of what was only queued, -ESTALE means that it is queued no more: its claim must stay. */
 		if (o->result == 0 && taken->shown)
-			attempt_ended(b, o->model);
+			attempt_ended(b, o);
 		else if (o->result == 0)
 			show_recorded(b, taken, o);
 		else if (o->attempt)

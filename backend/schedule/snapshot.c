@@ -36,6 +36,7 @@ struct snapshot_model snapshot_model(const struct snapshot *v, slot model)
 				       .event_time_type = m->event_time_type,
 				       .changed_at = m->changed_at,
 				       .kept = &m->kept,
+				       .attempts = &m->attempts,
 				       .generation = m->generation,
 				       .validations = &m->validations,
 				       .lookable = m->lookable,

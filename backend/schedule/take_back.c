@@ -22,17 +22,11 @@
  */
 #define LATE_US 250000
 
-/* With the lock. */
-static uint32_t bit_of(const struct job_worker *w, ordinal batch)
-{
-	return UINT32_C(1) << (batch - w->run.first);
-}
-
 bool keep_from_taking(struct job_worker *w, ordinal batch)
 {
-	if (w->taken & bit_of(w, batch))
+	if (run_marked(&w->taken, batch - w->run.first))
 		return false;
-	w->begun |= bit_of(w, batch);
+	run_mark(&w->begun, batch - w->run.first);
 	return true;
 }
 
@@ -40,19 +34,25 @@ bool still_wanted(void *worker, ordinal batch)
 {
 	struct job_worker *w = worker;
 	LOCKED(&w->b->lock);
-	return !(w->cancelled & bit_of(w, batch)) && keep_from_taking(w, batch);
+	return !run_marked(&w->cancelled, batch - w->run.first) && keep_from_taking(w, batch);
+}
+
+/* With the lock. */
+static bool untouched(const struct job_worker *w, uint32_t i)
+{
+	return w->run.attempt[i] && !run_marked(&w->begun, i) && !run_marked(&w->ended, i) &&
+	       !run_marked(&w->taken, i);
 }
 
 bool take_back(struct job_worker *w, ordinal batch)
 {
-	if ((w->begun | w->ended | w->taken) & bit_of(w, batch))
+	uint32_t i = batch - w->run.first;
+	if (!untouched(w, i))
 		return false;
 	int64_t now = clock_now_us(w->b->config.clock);
-	struct build_report r = {.batch = batch,
-				 .attempt = w->run.attempt[batch - w->run.first],
-				 .started = now,
-				 .finished = now};
-	w->taken |= bit_of(w, batch);
+	struct build_report r = {
+		.batch = batch, .attempt = w->run.attempt[i], .started = now, .finished = now};
+	run_mark(&w->taken, i);
 	outcome_add_locked(w->b, &r, &w->run, SETTLE_UNSTARTED);
 	return true;
 }
@@ -73,10 +73,10 @@ ordinal first_begun(const struct backend *b, slot model, struct ordinal_range ba
 	ordinal first = batches.end;
 	for (int i = 0; i < b->config.jobs; i++) {
 		const struct job_worker *w = &b->workers[i];
-		uint32_t begun = w->kind == JOB_BUILD && w->run.model == model ? w->begun & ~w->ended : 0;
-		for (; begun; begun &= begun - 1) {
-			ordinal o = w->run.first + (ordinal)__builtin_ctz(begun);
-			if (o >= batches.first && o < first)
+		for (uint32_t k = 0; w->kind == JOB_BUILD && w->run.model == model && k < w->run.count; k++) {
+			ordinal o = w->run.first + k;
+			if (run_marked(&w->begun, k) && !run_marked(&w->ended, k) && o >= batches.first &&
+			    o < first)
 				first = o;
 		}
 	}
@@ -89,9 +89,8 @@ static bool others_may(const struct job_worker *w)
 	const struct backend *b = w->b;
 	if (w->kind != JOB_BUILD || b->config.jobs < 2 || plan_serial(w->facts))
 		return false;
-	uint32_t left = ~(w->begun | w->ended | w->taken);
 	for (uint32_t i = 0; i < w->run.count; i++)
-		if (w->run.attempt[i] && left >> i & 1)
+		if (untouched(w, i))
 			return true;
 	return false;
 }
@@ -104,7 +103,7 @@ int64_t take_back_late(struct backend *b)
 		if (!others_may(w))
 			continue;
 		/* Before its first batch a run may wait for a connection: another worker would, too. */
-		bool begun = w->under_way != 0;
+		bool begun = !run_marks_none(&w->under_way);
 		int64_t left = w->since + LATE_US - now;
 		if (left <= 0 && begun)
 			take_back_range(w, (struct ordinal_range){0, UINT32_MAX});

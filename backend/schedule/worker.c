@@ -40,7 +40,14 @@ static void show_done(struct backend *b, const struct job_worker *w, const struc
 	b->runtime[run->model].passing = 0;
 	ledger_equal_failures(b->ledger, run->request, NULL, 0);
 	ledger_settled(b->ledger, &s);
-	attempt_ended(b, run->model);
+	attempt_ended(b, &(struct store_outcome){.kind = SETTLE_DONE,
+						 .model = run->model,
+						 .batch = r->batch,
+						 .count = 1,
+						 .started = r->started,
+						 .finished = r->finished,
+						 .rows_deleted = r->rows_deleted,
+						 .rows_inserted = r->rows_inserted});
 	if (cancel_meant(b, run->model, r->batch, &answered))
 		cancel_too_late(b, run->model, r->batch, r->finished, answered);
 	cancel_over(b, run->model, r->batch);
@@ -51,10 +58,10 @@ static void show_started(struct backend *b, struct job_worker *w, const struct b
 {
 	const struct build_run *run = &w->run;
 	LOCKED(&b->lock);
-	w->under_way |= UINT32_C(1) << (r->batch - run->first);
+	run_mark(&w->under_way, r->batch - run->first);
 	w->since = clock_monotonic_us();
 	/* Cancelled after the claim and before it began. */
-	if (w->cancelled >> (r->batch - run->first) & 1) {
+	if (run_marked(&w->cancelled, r->batch - run->first)) {
 		w->interrupt = true;
 		pthread_cond_signal(&b->cancel_wake);
 	}

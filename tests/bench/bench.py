@@ -16,12 +16,13 @@ import crowds
 import looking
 import partitions
 import refreshing
+import scraping
 import sqlite_file
 import validating
 from kit import ROOT, Bench
 
 BENCHES = {name.removeprefix("bench_"): function
-           for room in (building, crowds, looking, partitions, refreshing, sqlite_file, validating)
+           for room in (building, crowds, looking, partitions, refreshing, scraping, sqlite_file, validating)
            for name, function in vars(room).items() if name.startswith("bench_")}
 
 

@@ -72,22 +72,33 @@ def resident(pid):
     raise RuntimeError("no VmRSS")
 
 
-def bench_memory(bench):
-    """1,000 models of 1,100 days, all of them built."""
+def thousand_models(bench):
+    """1,000 models of 1,100 days, of which nothing is built."""
     warehouse = bench.warehouse()
     warehouse.sql("CREATE TABLE an.events (id bigint, event_time timestamptz, val int)")
     project = Project(bench.home / "target", warehouse)
     project.source("events", event_time="event_time")
     for i in range(1000):
         project.model(f"m{i:03}", "select id, event_time, val from {events}", ["events"], begin=FIRST_DAY)
-    with bench.mount(project, "now=2026-01-05T12:00:00") as mount:
-        empty = resident(mount.pid)
+    return project
+
+
+def record_as_built(warehouse):
+    """All 1,100 days of all models that a mount has met."""
     warehouse.sql("INSERT INTO batchfs.state (model, window_start, run, outcome, attempt, started, finished, built,"
                   " rows_deleted, rows_inserted, rows_outside, adopted, code, request, served, interruptions)"
                   f" SELECT m.id, timestamptz '{FIRST_DAY} 00:00+00' + d * interval '1 day', 0, 1, 1,"
                   " timestamptz '2026-01-05 06:00+00', timestamptz '2026-01-05 06:00:03+00',"
                   " timestamptz '2026-01-05 06:00:03+00', 0, 24, 0, false, 'x', 0, 0, 0"
                   " FROM batchfs.model m, generate_series(0, 1099) d")
+
+
+def bench_memory(bench):
+    """1,000 models of 1,100 days, all of them built."""
+    project = thousand_models(bench)
+    with bench.mount(project, "now=2026-01-05T12:00:00") as mount:
+        empty = resident(mount.pid)
+    record_as_built(project.warehouse)
     with bench.mount(project, "now=2026-01-05T12:00:00") as mount:
         size = resident(mount.pid)
         built = mount.document(".status")["states"]["done"]

@@ -87,6 +87,15 @@ def m(mount, project):
     return m
 
 
+def test_a_month_of_batches_is_one_run(mount, project, warehouse):
+    """chunk= alone says how many go together."""
+    project.model("sessions", "select * from {events}", inputs=["events"], begin="2024-07-01")
+    m = mount(project, "chunk=100", now=NOW)
+    m.build("sessions", "2024-07--2024-09")
+    assert len(warehouse.calls()) == 1
+    assert list(m.states("sessions").values()).count("done") == len(warehouse.table()) == 62
+
+
 def failing(m, *names):
     with pytest.raises(OSError) as e:
         m.build(*names)

@@ -178,6 +178,13 @@ bool backend_looking(const struct backend *b, slot model)
 	return false;
 }
 
+int backend_metrics_document(const struct backend *b, struct strbuf *out)
+{
+	(void)b;
+	strbuf_puts(out, "batchfs_warehouse_up 1\n");
+	return 0;
+}
+
 int backend_adopt_document(const struct backend *b, const slot *models, size_t n, bool several,
 			   const struct backend_file *file, struct strbuf *out)
 {

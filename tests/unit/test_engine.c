@@ -199,7 +199,7 @@ static void sizes_and_answers(void **state)
 	struct store_claim none = {.count = 0}, many = {.count = CLAIM_MAX + 1}, one = {.count = 1};
 	assert_int_equal(store_claim(o.store, &none, 1, &o.err), -EIO);
 	assert_int_equal(store_claim(o.store, &many, 1, &o.err), -EIO);
-	broken(&o, "a claim of 33 batches");
+	broken(&o, "a claim of 385 batches");
 	assert_int_equal(fake.claims, 0);
 	answer = 1;
 	assert_int_equal(store_claim(o.store, &one, 1, &o.err), -EIO);

@@ -45,6 +45,7 @@ static void requests_are_those_of_the_new_life(void **state)
 	put_done(l, 0, 1, 8);
 	ask(l, 0, 9, 5, 6);
 	assert_int_equal(ledger_queued(l, 0), 3);
+	assert_int_equal(ledger_open(l), 2);
 	ledger_restart(l);
 	ask(l, 0, 8, 0, 1);
 	assert_int_equal(ledger_queued(l, 0),
@@ -52,11 +53,13 @@ static void requests_are_those_of_the_new_life(void **state)
 	put_done(l, 0, 1, 7);
 	ledger_restarted(l, none_is_ours, NULL);
 	assert_int_equal(ledger_queued(l, 0), 1);
+	assert_int_equal(ledger_open(l), 1);
 	assert_int_equal(ledger_state(l, 0, first_day), BATCH_QUEUED);
 	assert_int_equal(ledger_state(l, 0, first_day + 1), BATCH_PENDING);
 	assert_int_equal(ledger_state(l, 0, first_day + 5), BATCH_PENDING);
 	int64_t ids[4];
 	put_done(l, 0, 2, 8);
+	assert_int_equal(ledger_open(l), 0);
 	assert_int_equal(ledger_take_finished(l, ids, 4), 1);
 	assert_int_equal(ids[0], 8);
 }

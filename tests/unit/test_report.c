@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "backend/report/metrics.h"
 #include "backend/report/report.h"
 #include "backend/report/writer.h"
 
@@ -66,10 +67,81 @@ static void what_is_written_is_json(void **state)
 	(void)state;
 }
 
+/* The same kinds as in .history, whatever else ends: what is tried again later has failed, too. */
+static void attempts_are_counted_by_their_word(void **state)
+{
+	struct attempt_counts c = {.build_us = 0};
+	const struct store_outcome ended[] = {
+		{.kind = SETTLE_DONE,
+		 .count = 1,
+		 .started = 5,
+		 .finished = 1500005,
+		 .rows_inserted = 7,
+		 .rows_deleted = 2},
+		{.kind = SETTLE_DONE,
+		 .count = 1,
+		 .started = 5,
+		 .finished = 6,
+		 .rows_inserted = -1,
+		 .rows_deleted = -1},
+		{.kind = SETTLE_FAILED, .count = 1, .started = 5, .finished = 500005, .rows_inserted = 9},
+		{.kind = SETTLE_REQUEUED, .count = 1, .started = 5, .finished = 4},
+		{.kind = SETTLE_UNBUILDABLE, .count = 3, .finished = 4},
+		{.kind = SETTLE_SKIPPED, .count = 30, .finished = 4},
+		{.kind = SETTLE_INTERRUPTED, .count = 1, .started = 5},
+	};
+	for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+		attempt_count(&c, &ended[i]);
+	const struct report_model_metrics of[] = {
+		{.dir = "a",
+		 .runnable = true,
+		 .states = {[BATCH_DONE] = 4},
+		 .built_until = 1000000,
+		 .attempts = c},
+		{.dir = "b\\\"\n", .oldest_failure = 1000000},
+	};
+	const struct report_metrics m = {.models = of,
+					 .n = 2,
+					 .requests_open = 3,
+					 .manifest_loaded_at = 2000001,
+					 .version = "1",
+					 .engine = "e",
+					 .now = 3500000};
+	auto_strbuf out = STRBUF_INIT;
+	assert_int_equal(report_metrics(&m, &out), 0);
+	static const char *const lines[] = {
+		"batchfs_attempts_total{model=\"a\",outcome=\"done\"} 2\n",
+		"batchfs_attempts_total{model=\"a\",outcome=\"failed\"} 5\n",
+		"batchfs_attempts_total{model=\"a\",outcome=\"skipped\"} 30\n",
+		"batchfs_attempts_total{model=\"a\",outcome=\"interrupted\"} 1\n",
+		"batchfs_attempts_total{model=\"a\",outcome=\"cancelled\"} 0\n",
+		"batchfs_build_seconds_total{model=\"a\"} 2.000001\n",
+		"batchfs_rows_inserted_total{model=\"a\"} 7\n",
+		"batchfs_rows_deleted_total{model=\"a\"} 2\n",
+		"batchfs_lag_seconds{model=\"a\"} 2.500000\n",
+		"batchfs_batches{model=\"b\\\\\\\"\\n\",state=\"done\"} 0\n",
+		"batchfs_oldest_failure_timestamp_seconds{model=\"b\\\\\\\"\\n\"} 1.000000\n",
+		"batchfs_requests_open 3\n",
+		"batchfs_warehouse_up 0\n",
+		"batchfs_manifest_loaded_timestamp_seconds 2.000001\n",
+		"batchfs_models{builder=\"e\"} 1\n",
+		"batchfs_models{builder=\"\"} 1\n",
+	};
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		const char *at = strstr(out.str, lines[i]);
+		assert_non_null(at);
+		assert_true(at[-1] == '\n' && !strstr(at + 1, lines[i]));
+	}
+	assert_null(strstr(out.str, "batchfs_lag_seconds{model=\"b"));
+	assert_null(strstr(out.str, "batchfs_oldest_failure_timestamp_seconds{model=\"a"));
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_json),
+		cmocka_unit_test(attempts_are_counted_by_their_word),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

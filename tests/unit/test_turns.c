@@ -37,16 +37,29 @@ static void runs_may_be_long(void **state)
 	struct ledger *l = *state;
 	struct plan_gate gates[2] = {{.open = true, .run_us = 60000000}, {.open = false}};
 	size_t turn = 0;
-	ask(l, 0, 1, 0, 100);
+	ask(l, 0, 1, 0, 1000);
 	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.count, 10); /* not measured yet */
 	struct store_state s = done(0, 1);
 	s.finished = s.started + 5000000;
 	ledger_settled(l, &s);
 	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.count, 12);
-	gates[0].run_most = 20;
-	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.count, 20);
+	gates[0].run_most = 365;
+	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.count, 365);
 	gates[0].run_most = 1000;
 	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.count, CLAIM_MAX);
+}
+
+/* What is claimed together others cannot build: quick batches need no more than that. */
+static void runs_of_quick_batches_are_bounded(void **state)
+{
+	struct ledger *l = *state;
+	struct plan_gate gates[2] = {{.open = true}, {.open = false}};
+	size_t turn = 0;
+	struct store_state s = done(0, 1);
+	s.finished = s.started + 1;
+	ledger_settled(l, &s);
+	ask(l, 0, 1, 2, 1000);
+	assert_int_equal(plan_next(l, known, gates, 1, &turn).run.count, 32);
 }
 
 static void unprepared_models_are_prepared_alone(void **state)
@@ -179,6 +192,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(models_take_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(serial_models_run_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(runs_may_be_long, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(runs_of_quick_batches_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unprepared_models_are_prepared_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_missing_input_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_code_is_left_to_others, set_up, tear_down),
