@@ -13,6 +13,10 @@
 #include "fs/texts.h"
 #include "fs/validation.h"
 
+#define SQL_TEXT_MAX                                                                                         \
+	((size_t)256 * 1024) /* bytes; longer statements are rendered by pieces, as they are read */
+#define SQL_TRIES 3
+
 void document_init(struct document *d)
 {
 	*d = (struct document){.text = STRBUF_INIT};
@@ -94,6 +98,29 @@ static int open_sql(struct fs *fs, const struct node *n, struct backend_sql **ou
 	return r ? r : backend_sql_open(fs->backend, n->model, scope.one.batches, out);
 }
 
+/*
+ * The statements of few batches are a text that is fixed at open, as every other document's is: a new
+ * manifest that comes between open and read does not fail its reader. A change while they are rendered begins
+ * anew.
+ */
+static int make_sql(struct fs *fs, const struct node *n, struct document *d)
+{
+	int r = -ESTALE;
+
+	for (int i = 0; i < SQL_TRIES && r == -ESTALE; i++) {
+		backend_sql_close(d->sql);
+		d->sql = NULL;
+		strbuf_clear(&d->text);
+		r = open_sql(fs, n, &d->sql);
+		if (r || backend_sql_size(d->sql) > SQL_TEXT_MAX)
+			return r;
+		r = backend_sql_read(d->sql, 0, backend_sql_size(d->sql), &d->text);
+	}
+	backend_sql_close(d->sql);
+	d->sql = NULL;
+	return r;
+}
+
 static int open_progress(struct fs *fs, const struct node *n, struct progress **out)
 {
 	auto_scope struct scope scope = {.n = 0};
@@ -114,7 +141,7 @@ static int make(struct fs *fs, const struct node *n, struct document *d)
 		return render_range(fs, n, &d->text);
 	case NODE_BATCH_SQL:
 	case NODE_RANGE_SQL:
-		return open_sql(fs, n, &d->sql);
+		return make_sql(fs, n, d);
 	case NODE_DOCUMENT:
 	case NODE_RUN:
 	case NODE_FULL_REFRESH:

@@ -65,7 +65,10 @@ def test_other_sql(ready, mount, warehouse):
     m = mount(ready, "rw", now=NOW)
     m.build("sessions", DAY)
     ready.model("sessions", "select id, event_time, val + 100 as val from {events}", inputs=["events"])
+    fd = os.open(m / "sessions" / f"{DAY}.sql", os.O_RDONLY)
     rewrite(m, ready)
+    assert b"val + 100" not in os.read(fd, 1 << 20)
+    os.close(fd)
     assert m.document("sessions", DAY)["code"] == "changed"
     assert "100" in (m / "sessions" / f"{DAY}.sql").read_text()
     m.build("sessions", DAY)
