@@ -137,7 +137,8 @@ struct ledger_refresh {
 	int64_t since, build_at;
 	const struct requester *by; /* NULL: there never was one */
 	int64_t rows_outside, rows_without_event_time;
-	int64_t done; /* built beside the table */
+	int64_t done;	/* built beside the table */
+	int64_t failed; /* the last one ended because this many could not be built beside the table */
 	enum refresh_result result;
 	int64_t finished_at;
 	const char *error;

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/base/error.h"
 #include "backend/calendar.h"
 #include "backend/slot.h"
 
@@ -62,9 +63,17 @@ struct store_refresh {
 	int64_t rows_outside, rows_without_event_time; /* deleted so far */
 	int64_t done;				       /* batches that are built beside the table */
 	/* Of the last one that ended. */
+	int64_t failed; /* batches that could not be built beside the table: one ends it */
 	enum refresh_result result;
 	int64_t finished_at; /* 0: none has */
 	const char *error;   /* "": nothing went wrong */
+};
+
+/* A batch that could not be built beside the table. */
+struct refresh_failure {
+	ordinal batch;
+	int64_t started, finished;
+	struct error why; /* err 0: none has failed */
 };
 
 /* A step to the next phase, taken by one mount of all: by the one whose step is recorded first. */
@@ -75,7 +84,8 @@ struct refresh_step {
 	int64_t at;
 	/* to REFRESH_OVER: how it ended. */
 	enum refresh_result result;
-	const char *error; /* "": nothing went wrong */
+	const char *error;		       /* "": nothing went wrong */
+	const struct refresh_failure *failure; /* that has ended it; NULL: none. It is told in the history */
 	/* from REFRESH_CLEAR, for a store that does not count them with the deletion: what was deleted. */
 	int64_t rows_outside, rows_without_event_time;
 	int taken; /* out: 0; -ESTALE: it is not in the phase `from` any more, nothing is changed */
@@ -94,10 +104,11 @@ struct clear_step {
 /* A transaction of a refresh beside the table. */
 struct beside_step {
 	slot model;
-	int64_t id;		      /* of the refresh */
-	enum refresh_phase phase;     /* BESIDE, EXCHANGE; OVER: what is left of it is to be dropped */
-	struct ordinal_range batches; /* of the refresh */
-	int64_t done;		      /* out: so many of them are built */
+	int64_t id;			/* of the refresh */
+	enum refresh_phase phase;	/* BESIDE, EXCHANGE; OVER: what is left of it is to be dropped */
+	struct ordinal_range batches;	/* of the refresh */
+	int64_t done;			/* out: so many of them are built */
+	struct refresh_failure failure; /* out: of the batch that this step could not build */
 	bool over; /* out: BESIDE: all of them are built; EXCHANGE: it is done, and recorded */
 };
 

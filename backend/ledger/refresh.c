@@ -46,6 +46,7 @@ int ledger_put_refresh(struct ledger *l, const struct store_refresh *r)
 					     .rows_outside = r->rows_outside,
 					     .rows_without_event_time = r->rows_without_event_time,
 					     .done = r->done,
+					     .failed = r->failed,
 					     .result = r->result,
 					     .finished_at = r->finished_at,
 					     .error = error};
@@ -132,6 +133,7 @@ struct refresh_count ledger_refresh_count(const struct ledger *l, slot model)
 		n.done = (size_t)m->refresh.done;
 		return n;
 	}
+	n.failed = (size_t)m->refresh.failed;
 	for (ordinal b = all.first; b < all.end && m->refresh.build_at; b++) {
 		const struct cell *c = cell_find(m, b);
 		bool ended = has_ended(m, b);

@@ -56,9 +56,12 @@ where b.model = $1::int and b.request = $2::bigint and t.oid = $3::oid
 select min(s.window_start), pg_catalog.current_setting('search_path') from batchfs.state s
 where s.model = $1::int and s.built is not null and s.window_start < $3::timestamptz and $2::bigint > 0
 
--- Which attempt at the batch ($2) is the newest one in the table itself, as its build in the table beside begins.
+-- Which attempt at the batch ($2) is the newest one in the table itself whose rows are there, as its build in the table
+-- beside begins. One that was claimed, or runs, is still to come, and reads its inputs later than this does.
 -- name: atomic_seen
-select coalesce((select attempt from batchfs.state where model = $1::int and window_start = $2::timestamptz), 0)
+select coalesce((
+	select case when run = 1 then attempt - 1 else attempt end
+	from batchfs.state where model = $1::int and window_start = $2::timestamptz), 0)
 
 -- $3 batch, $4 the attempt seen, $5 and $6 started and finished, $7 rows, $8 the code.
 -- name: atomic_built
@@ -82,8 +85,9 @@ u as (
 select max(done), 1 / count(*) from u
 
 -- The first batch that is to be built (again): it was built in the table itself since, with other SQL ($3 is the
--- model's) than now, or lies behind the refresh and was built: the exchange would take its rows away, also where a later
--- attempt has failed and left them.
+-- model's) than now, or lies outside of the refresh and was built: the exchange would take its rows away, also where a
+-- later attempt has failed and left them, or is claimed and may never begin. Before the refresh only what was built since
+-- it was asked for (`begin` has moved): the rest was copied.
 -- name: atomic_again
 select min(w.window_start) from (
 	select d.window_start from batchfs.beside_state d where d.model = $1::int and d.code <> $3
@@ -91,8 +95,9 @@ select min(w.window_start) from (
 	select s.window_start from batchfs.state s
 	join batchfs.refresh x on x.model = s.model and x.request = $2::bigint
 	left join batchfs.beside_state d on d.model = s.model and d.window_start = s.window_start
-	where s.model = $1::int and s.run <> 1 and s.window_start >= x.first_start
-	and (s.outcome = 1 and d.seen is distinct from s.attempt or s.built is not null and d.window_start is null)) as w
+	where s.model = $1::int and (s.window_start >= x.first_start or s.built >= x.build_at)
+	and (s.outcome = 1 and s.run <> 1 and d.seen is distinct from s.attempt
+		or s.built is not null and d.window_start is null)) as w
 
 -- name: atomic_mirrored
 update batchfs.beside set mirrored = true, touched = pg_catalog.clock_timestamp()

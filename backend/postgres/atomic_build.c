@@ -62,7 +62,7 @@ static int record(struct atomic *a, const struct batch *x, int64_t seen, struct 
 }
 
 /* Why the refresh ends, or goes on later. */
-static int judge(const struct atomic *a, const struct batch *x, enum build_outcome outcome, struct error *err)
+static int judge(struct atomic *a, const struct batch *x, enum build_outcome outcome, struct error *err)
 {
 	char name[CALENDAR_NAME_MAX];
 	if (outcome == BUILD_INTERRUPTED)
@@ -72,6 +72,14 @@ static int judge(const struct atomic *a, const struct batch *x, enum build_outco
 		*err = x->err;
 	if (err)
 		err->err = x->rows.lost ? ETIMEDOUT : outcome == BUILD_FAILED ? EINVAL : EAGAIN;
+	if (!x->rows.lost)
+		a->step->failure =
+			(struct refresh_failure){.batch = x->report.batch,
+						 .started = x->report.started,
+						 .finished = clock_now_us(a->w->store->config->clock),
+						 .why = x->err};
+	if (a->step->failure.why.text[0])
+		a->step->failure.why.err = EIO;
 	error_prefix(err, "batch %s: ", name);
 	return x->rows.lost ? -ETIMEDOUT : outcome == BUILD_FAILED ? -EINVAL : -EAGAIN;
 }

@@ -110,6 +110,7 @@ void report_refreshes(struct store *s, const PGresult *r, const struct store_sin
 			.finished_at = pg_time(r, row, 13),
 			.error = pg_text(r, row, 14),
 			.done = pg_int(r, row, 15),
+			.failed = pg_int(r, row, 16),
 		};
 		if (m.id)
 			sink->refresh(sink->ctx, &f);
@@ -128,8 +129,25 @@ int refreshes_load(struct store *s, const struct pg_params *models, const struct
 
 #define ERROR_MAX 1100
 
+/* The batch that has ended it; four parameters, null: none has. */
+static void put_failure(const struct store *s, struct pg_params *v, const struct refresh_step *step,
+			const char *why)
+{
+	const struct refresh_failure *f = step->failure;
+	if (f) {
+		pg_param_time(v, calendar_start(s->models[step->model]->model->batch_size, f->batch));
+		pg_param_time(v, f->started);
+		pg_param_time(v, f->finished);
+		pg_param_text(v, f->why.sqlstate);
+		pg_param_text(v, why);
+	}
+	for (int i = 0; i < 5 && !f; i++)
+		pg_param_text(v, NULL);
+}
+
+/* error, why: the step's, and its failure's, as the server's encoding can have them. */
 static int add_step(struct store *s, struct pg_pipe *p, const struct refresh_step *step, const char *error,
-		    size_t *taken)
+		    const char *why, size_t *taken)
 {
 	int id = s->models[step->model]->id;
 	const char *to = refresh_phase_word(step->to);
@@ -146,6 +164,7 @@ static int add_step(struct store *s, struct pg_pipe *p, const struct refresh_ste
 	pg_param_text(&v, refresh_result_word(step->result));
 	pg_param_text(&v, error);
 	pg_param_int(&v, s->session);
+	put_failure(s, &v, step, why);
 	store_begin(s, p);
 	planned_add(s, p, PLANNED_LOCK_MODELS, &lock);
 	*taken = pg_add(p, SQL_REFRESH_ADVANCE, &v);
@@ -157,10 +176,11 @@ int pg_refresh(struct store *s, struct refresh_step *step, const struct store_si
 {
 	const struct pg_model *m = s->models[step->model];
 	auto_free char *error = clean_text(step->error ? step->error : "", ERROR_MAX, s->plain);
+	auto_free char *why = clean_text(step->failure ? step->failure->why.text : "", ERROR_MAX, s->plain);
 	step->taken = -ESTALE;
 	if (!s->schema || !m->id)
 		return 0;
-	if (!error)
+	if (!error || !why)
 		return error_set(err, ENOMEM, "no memory for a full refresh");
 	int r = store_connect(s, true, err);
 	if (r)
@@ -169,7 +189,7 @@ int pg_refresh(struct store *s, struct refresh_step *step, const struct store_si
 	auto_strbuf ids = STRBUF_INIT;
 	struct pg_params of = {0}, request = {0};
 	size_t taken;
-	pg_array_int(&ids, add_step(s, &p, step, error, &taken));
+	pg_array_int(&ids, add_step(s, &p, step, error, why, &taken));
 	pg_array_end(&ids);
 	p.broken |= strbuf_broken(&ids);
 	pg_param_text(&of, ids.str);

@@ -47,18 +47,22 @@ begun as (
 		case when begins.phase = 'beside' then $9::timestamptz end, $10::bigint from new, begins
 	on conflict (model) do update set request = excluded.request, phase = excluded.phase, owner = 0,
 		first_start = excluded.first_start, end_start = excluded.end_start, since = excluded.since,
-		build_at = excluded.build_at, done = 0, rows_outside = 0, rows_without_event_time = 0, origin = excluded.origin,
+		build_at = excluded.build_at, done = 0, failed = 0, rows_outside = 0, rows_without_event_time = 0, origin = excluded.origin,
 		xid = pg_catalog.pg_current_xact_id())
 select id, seq, null::int, null::int, null::timestamptz, null::bigint, null, null::timestamptz, (
 	select x.phase from batchfs.refresh x where x.request = old.id) from old
 union all select id, seq, null, null, null, null, null, null, begins.phase from new, begins
 union all select null, null, why, model, batch, uid, command, at, null from refused
 
--- $1 model, $2 request, $3 and $4 from one phase to another, $5 at, $6 result, $7 error, $8 origin.
+-- $1 model, $2 request, $3 and $4 from one phase to another, $5 at, $6 result, $7 error, $8 origin; $9 the batch that
+-- could not be built beside the table (null: none), $10 and $11 when that began and ended, $12 sqlstate, $13 message.
+-- That batch has a line in the history, as news from nobody, with the number that the exchange would have given to it.
+-- What was built beside the table counts for nothing when that is not exchanged: then it has no build phase.
 -- name: refresh_advance
 with x as (
 	update batchfs.refresh set phase = $4, owner = 0, origin = $8::bigint, xid = pg_catalog.pg_current_xact_id(),
-		build_at = case when $4 = 'build' then $5::timestamptz else build_at end,
+		build_at = case when $4 = 'build' then $5::timestamptz when phase not in ('beside', 'exchange') or $4 <> '' then build_at end,
+		failed = ($9::timestamptz is not null)::int,
 		result = case when $4 = '' then $6 else result end,
 		finished_at = case when $4 = '' then $5::timestamptz else finished_at end,
 		error = case when $4 = '' then $7 else error end
@@ -69,7 +73,13 @@ bumped as (
 opened as (
 	update batchfs.request r set kind = 'build', open = true, seq = b.seq, at = $5::timestamptz,
 		origin = $8::bigint, xid = pg_catalog.pg_current_xact_id()
-	from x, bumped b where r.id = x.request)
+	from x, bumped b where r.id = x.request),
+told as (
+	insert into batchfs.attempt (model, window_start, attempt, origin, outcome, at, seconds, request, sqlstate, message)
+	select $1::int, $9::timestamptz, 1 + coalesce((
+			select s.attempt from batchfs.state s where s.model = $1::int and s.window_start = $9::timestamptz), 0),
+		0, 'failed', $11::timestamptz, extract(epoch from $11::timestamptz - $10::timestamptz), x.request, $12, $13
+	from x where $9::timestamptz is not null)
 select from x
 
 -- name: refresh_request
@@ -77,7 +87,7 @@ select {request_columns} from batchfs.request r where r.id = $1::bigint and r.ki
 
 -- name: refresh_columns
 x.model, x.request, x.phase, x.first_start, x.end_start, x.since, x.build_at, coalesce(r.uid, 0),
-coalesce(r.command, ''), r.reason, x.rows_outside, x.rows_without_event_time, x.result, x.finished_at, x.error, x.done
+coalesce(r.command, ''), r.reason, x.rows_outside, x.rows_without_event_time, x.result, x.finished_at, x.error, x.done, x.failed
 from batchfs.refresh x left join batchfs.request r on r.id = x.request
 
 -- name: refresh_of

@@ -46,6 +46,7 @@ static const struct step steps[] = {
 	{10, SQL_UPGRADE_10_DONE},
 	{10, SQL_UPGRADE_10_BESIDE},
 	{10, SQL_UPGRADE_10_BESIDE_STATE},
+	{11, SQL_UPGRADE_11_FAILED},
 };
 #define N_STEPS	 (sizeof steps / sizeof *steps)
 #define VERSION	 (steps[N_STEPS - 1].version)

@@ -226,3 +226,7 @@ create table batchfs.beside_state (
 	model int not null, window_start timestamptz not null, seen int not null,
 	started timestamptz not null, finished timestamptz not null, rows_inserted bigint, rows_outside bigint,
 	code text not null, primary key (model, window_start))
+
+-- Version 11. How many batches could not be built beside the table, which has ended the full refresh.
+-- name: upgrade_11_failed
+alter table batchfs.refresh add column failed int not null default 0

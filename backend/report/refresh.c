@@ -50,19 +50,14 @@ static json_t *of_model(const struct report_refresh *r, struct report_frozen *fr
 {
 	const struct ledger_refresh *f = r->refresh;
 	const char *by = report_protected_by(&r->protection), *phase = refresh_phase_shown(f->phase);
-	bool any = f->id != 0, counted = f->build_at != 0;
+	bool any = f->id != 0;
 	size_t batches = any ? r->count.batches : r->summary->batches;
 	return json_pack("{s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "model", r->model->dir, "protected", by ? json_string(by) : json_false(), "phase",
 			 phase ? json_string(phase) : json_null(), "batches", (json_int_t)batches, "done",
-			 json_count(counted ? (int64_t)r->count.done
-				    : any   ? 0
-					    : -1),
-			 "failed",
-			 json_count(counted ? (int64_t)r->count.failed
-				    : any   ? 0
-					    : -1),
-			 "would_build", json_would_build(r->summary, r->model), "rows_outside",
+			 json_count(any ? (int64_t)r->count.done : -1), "failed",
+			 json_count(any ? (int64_t)r->count.failed : -1), "would_build",
+			 json_would_build(r->summary, r->model), "rows_outside",
 			 json_count(any ? f->rows_outside : -1), "rows_without_event_time",
 			 json_count(any ? f->rows_without_event_time : -1), "frozen",
 			 json_frozen(frozen, r->model), "since", json_time(f->since), "requested_by",

@@ -364,6 +364,7 @@ void backend_close(struct backend *b)
 		free(b->runtime[i].notes);
 		free(b->runtime[i].look_failed);
 		free(b->runtime[i].refresh.why_broken);
+		free(b->runtime[i].refresh.failure);
 		free(b->runtime[i].prepare_error);
 		batch_set_fini(&b->runtime[i].kept.build);
 		validation_list_fini(&b->runtime[i].validations);

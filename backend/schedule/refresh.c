@@ -14,6 +14,13 @@
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/sink.h"
 
+struct due_step {
+	struct refresh_step step;
+	/* What it points to. */
+	struct error text;
+	struct refresh_failure failure;
+};
+
 /* With the lock. Whether everything of the build phase was built, has failed, or is wanted no more. */
 static bool has_ended(const struct backend *b, slot model, const struct ledger_refresh *f)
 {
@@ -79,9 +86,21 @@ static bool end_with(struct refresh_step *step, enum refresh_result result, stru
 	return true;
 }
 
-/* With the lock. Whether a step is due; *text: what step->error points to. */
-static bool next_step(struct backend *b, slot model, struct refresh_step *step, struct error *text)
+/* With the lock. It has been given up here. */
+static bool end_broken(const struct refresh_runtime *x, struct refresh_step *step, struct due_step *due)
 {
+	if (x->failure) {
+		due->failure = *x->failure;
+		step->failure = &due->failure;
+	}
+	return end_with(step, REFRESH_FAILED, &due->text, x->why_broken ? x->why_broken : "");
+}
+
+/* With the lock. Whether a step is due. */
+static bool next_step(struct backend *b, slot model, struct due_step *due)
+{
+	struct refresh_step *step = &due->step;
+	struct error *text = &due->text;
 	const struct ledger_refresh *f = ledger_refresh(b->ledger, model);
 	const struct refresh_runtime *x = &b->runtime[model].refresh;
 	*step = (struct refresh_step){.model = model,
@@ -103,7 +122,7 @@ static bool next_step(struct backend *b, slot model, struct refresh_step *step, 
 			return end_with(step, REFRESH_CANCELLED, text,
 					"the manifest has no such model any more");
 		if (x->broken == f->id)
-			return end_with(step, REFRESH_FAILED, text, x->why_broken ? x->why_broken : "");
+			return end_broken(x, step, due);
 		step->to = f->phase == REFRESH_CLEAR ? REFRESH_BUILD : REFRESH_EXCHANGE;
 		if (f->phase == REFRESH_CLEAR)
 			return x->cleared == f->id && inputs_are_cleared(b, model);
@@ -129,11 +148,11 @@ static void say(const struct backend *b, const struct refresh_step *step)
 }
 
 /* The first step that is due from that model on; *from: the model behind its. */
-static bool find_step(struct backend *b, slot *from, struct refresh_step *step, struct error *text)
+static bool find_step(struct backend *b, slot *from, struct due_step *due)
 {
 	LOCKED(&b->lock);
 	while (!b->stopping && *from < models_end(b->models))
-		if (next_step(b, (*from)++, step, text))
+		if (next_step(b, (*from)++, due))
 			return true;
 	return false;
 }
@@ -141,15 +160,14 @@ static bool find_step(struct backend *b, slot *from, struct refresh_step *step, 
 int refresh_settle(struct backend *b, struct error *err)
 {
 	struct store_sink sink;
-	struct refresh_step step;
-	struct error text = {0};
+	struct due_step due = {.text = {0}};
 	slot from = 0;
 	int r = 0;
-	while (r == 0 && find_step(b, &from, &step, &text)) {
-		r = store_refresh(b->store, &step, backend_sink(b, &sink), err);
-		if (r == 0 && step.taken == 0)
-			say(b, &step);
-		text = (struct error){0};
+	while (r == 0 && find_step(b, &from, &due)) {
+		r = store_refresh(b->store, &due.step, backend_sink(b, &sink), err);
+		if (r == 0 && due.step.taken == 0)
+			say(b, &due.step);
+		due.text = (struct error){0};
 	}
 	if (r == 0)
 		refresh_answer(b, 0);

@@ -12,13 +12,14 @@
 
 /* Of a model. Protected by the lock. */
 struct refresh_runtime {
-	int64_t cleared;   /* the refresh whose clear phase is over here, which is still to be recorded */
-	int64_t broken;	   /* the one that cannot be cleared */
-	char *why_broken;  /* NULL: none is */
-	int64_t cancelled; /* the one that an rm of this mount ends */
-	int64_t clear_at;  /* monotonic: the next step of the clearing is not tried earlier */
-	int64_t place_of;  /* the refresh that `place` is of */
-	unsigned place;	   /* struct clear_step.at */
+	int64_t cleared;  /* the refresh whose clear phase is over here, which is still to be recorded */
+	int64_t broken;	  /* the one that cannot be cleared */
+	char *why_broken; /* NULL: none is */
+	struct refresh_failure *failure; /* of a batch, if that has broken it; NULL: something else has */
+	int64_t cancelled;		 /* the one that an rm of this mount ends */
+	int64_t clear_at;		 /* monotonic: the next step of the clearing is not tried earlier */
+	int64_t place_of;		 /* the refresh that `place` is of */
+	unsigned place;			 /* struct clear_step.at */
 	int64_t ready;	   /* the one whose table beside is complete, which is still to be recorded */
 	int64_t tidied;	   /* the one of which nothing stands beside any more */
 	int64_t beside_at; /* monotonic: the next step beside the table is not tried earlier */

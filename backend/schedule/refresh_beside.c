@@ -52,7 +52,7 @@ static int64_t due_at(struct backend *b, slot model, int64_t now_us)
 		return INT64_MAX;
 	const char *why_not = refusal_stands(b, model) ? model_why_not(b, model) : NULL;
 	if (why_not) {
-		refresh_give_up(b, model, f->id, why_not);
+		refresh_give_up(b, model, f->id, why_not, NULL);
 		return INT64_MAX;
 	}
 	if (!ledger_looked(b->ledger, model) || !model_runs(b, model) ||
@@ -105,7 +105,8 @@ static void note_step(struct backend *b, const struct beside_step *step, int r, 
 	if (step->phase == REFRESH_OVER)
 		x->tidied = step->id;
 	else
-		refresh_give_up(b, step->model, step->id, err->text);
+		refresh_give_up(b, step->model, step->id, err->text,
+				step->failure.why.err ? &step->failure : NULL);
 }
 
 static void run_step(struct lane *l, const struct lane_job *job)

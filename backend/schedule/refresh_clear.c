@@ -28,11 +28,16 @@ static const char *hopeless(const struct backend *b, slot model)
 }
 
 /* With the lock. */
-void refresh_give_up(struct backend *b, slot model, int64_t id, const char *why)
+void refresh_give_up(struct backend *b, slot model, int64_t id, const char *why,
+		     const struct refresh_failure *failure)
 {
 	struct refresh_runtime *x = &b->runtime[model].refresh;
 	free(x->why_broken);
+	free(x->failure);
 	x->why_broken = strdup(why);
+	x->failure = failure ? malloc(sizeof *failure) : NULL;
+	if (x->failure)
+		*x->failure = *failure;
 	x->broken = id;
 	b->woken = true;
 	control_wake(b);
@@ -48,7 +53,7 @@ static int64_t due_at(struct backend *b, slot model, int64_t now_us)
 		return INT64_MAX;
 	const char *why_not = hopeless(b, model);
 	if (why_not) {
-		refresh_give_up(b, model, f->id, why_not);
+		refresh_give_up(b, model, f->id, why_not, NULL);
 		return INT64_MAX;
 	}
 	/* What is not known to be this table's is not decided by. */
@@ -89,7 +94,7 @@ static void note_step(struct backend *b, const struct clear_step *step, int r, c
 	if (later)
 		x->clear_at = clock_monotonic_us() + RETRY_US;
 	else
-		refresh_give_up(b, step->model, step->id, err->text);
+		refresh_give_up(b, step->model, step->id, err->text, NULL);
 }
 
 static void clear(struct lane *l, const struct lane_job *job)

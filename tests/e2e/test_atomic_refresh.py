@@ -6,106 +6,17 @@ import os
 
 import pytest
 
+from lib.atomic import (ATOMIC, DAYS, NOW, STATES, begin, change, document, held, nothing_left, oid, reader,  # noqa: F401
+                        refresh_until_exchange, values, wait_phase)
 from lib.command import errno_of, finish, shell, start, wait_parked
 from lib.events import add_sessions, make_events
-from lib.hold import PostgresHold, add_held
 from lib.trouble import FAILS, FINE, add_troubled, set_days
 from lib.truth import built, check_rows
 from lib.wait import wait_until
 
-NOW = "2024-09-05T12:00:00"
-DAYS = [f"2024-09-0{d}" for d in range(1, 6)]
-STATES = {**dict.fromkeys(DAYS, "done"), DAYS[4]: "partial"}
-ATOMIC = {"batchfs": {"refresh": "atomic"}}
-OURS = "SELECT count(*) FROM pg_class WHERE relname LIKE 'batchfs_beside%%'"
-
-
 @pytest.fixture
 def engine():
     return "postgres"
-
-
-@pytest.fixture
-def held(project, warehouse):
-    """The model's query waits while hold.close(). It is open."""
-    make_events(warehouse)
-    hold = PostgresHold(warehouse)
-    add_held(project, hold, meta=ATOMIC)
-    yield hold
-    hold.open()
-
-
-def document(m):
-    return m.document("sessions", ".full-refresh")
-
-
-def oid(warehouse):
-    return warehouse.sql("SELECT 'an.sessions'::regclass::oid")[0][0]
-
-
-def values(warehouse, relation="an.sessions"):
-    return sorted({v for v, in warehouse.sql(f"SELECT val FROM {relation}")})
-
-
-def wait_phase(m, phase, done=0):
-    return wait_until(lambda: (d := document(m))["phase"] == phase and d["done"] >= done and d, what=f"{phase} {done}")
-
-
-def nothing_left(warehouse):
-    for query in OURS, "SELECT count(*) FROM batchfs.beside", "SELECT count(*) FROM batchfs.beside_state":
-        wait_until(lambda query=query: warehouse.sql(query) == [(0,)], what=query)
-
-
-def change(warehouse, value=99):
-    warehouse.sql(f"UPDATE an.events SET val = {value}")
-
-
-def refresh_until_exchange(m, hold, reader):
-    """A refresh that all is built for, and a reader whom the exchange waits for."""
-    hold.close(DAYS[4], "2100-01-01")
-    assert shell(m / "sessions", "touch .full-refresh").returncode == 0
-    wait_phase(m, "build", 4)
-    r = reader()
-    hold.open()
-    wait_phase(m, "exchange", 5)
-    return r
-
-
-def begin(m, hold, reader, phase):
-    """A refresh that stays in this phase until hold.open(), or until the reader that is returned goes."""
-    if phase == "exchange":
-        return refresh_until_exchange(m, hold, reader)
-    hold.close(DAYS[2], DAYS[3])
-    assert shell(m / "sessions", "touch .full-refresh").returncode == 0
-    wait_phase(m, "build", 2)
-    return None
-
-
-class Reader:
-    """Somebody who has read the table, and whose transaction is open."""
-
-    def __init__(self, warehouse):
-        self.connection = warehouse.pg.connect()
-        self.connection.autocommit = False
-        self.connection.cursor().execute("SELECT count(*) FROM an.sessions")
-
-    def close(self):
-        self.connection.rollback()
-        self.connection.close()
-
-
-@pytest.fixture
-def reader(warehouse):
-    readers = []
-
-    def make():
-        readers.append(Reader(warehouse))
-        return readers[-1]
-
-    yield make
-    for r in readers:
-        if not r.connection.closed:
-            r.close()
 
 
 def test_everything(project, warehouse, mount):
@@ -218,14 +129,16 @@ def test_what_ends_while_the_exchange_waits_for_it(held, project, warehouse, mou
     check_rows(warehouse, "sessions")
 
 
-def test_what_lies_behind_the_refresh(held, project, warehouse, mount):
-    """A batch that a later clock has built keeps its rows, also where an attempt after that has failed."""
+@pytest.mark.parametrize("then", ["outcome = 2, attempt = 2", "run = 1, attempt = 2, owner = (SELECT max(id) FROM batchfs.owner)"],
+                         ids=["failed", "claimed"])
+def test_what_lies_behind_the_refresh(held, project, warehouse, mount, then):
+    """A batch that a later clock has built keeps its rows, also where an attempt after that has failed, or may never begin."""
     warehouse.sql("INSERT INTO an.events (id, event_time, val) VALUES (1000, '2024-09-07 05:00', 1)")
     m = mount(project, now="2024-09-08T00:00:00")
     m.build("sessions", "2024-09")
     m.unmount()
-    warehouse.sql("UPDATE batchfs.state SET outcome = 2, attempt = 2 WHERE window_start = '2024-09-07 00:00+00'")
     m = mount(project, now=NOW)
+    warehouse.sql(f"UPDATE batchfs.state SET {then} WHERE window_start = '2024-09-07 00:00+00'")
     change(warehouse)
     was = oid(warehouse)
     assert shell(m / "sessions", "touch .full-refresh && sync .full-refresh").returncode == 0
@@ -308,6 +221,11 @@ def test_the_first_failure_ends_it(project, warehouse, mount):
     assert errno_of(m.sync, "sessions", ".full-refresh") == errno.EIO
     last = document(m)["last"]
     assert last["result"] == "failed" and DAYS[1] in last["error"] and "division by zero" in last["error"]
+    assert (document(m)["done"], document(m)["failed"]) == (0, 1)
+    line = json.loads((m / "sessions" / ".history").read_text().splitlines()[-1])
+    assert (line["batch"], line["outcome"], line["attempt"], line["message"], line["sqlstate"]) == (
+        DAYS[1], "failed", 2, "division by zero", "22012")
+    assert shell(m / "sessions", "cat .full-refresh.progress").returncode == 1
     nothing_left(warehouse)
     assert oid(warehouse) == before and [m.document("sessions", d) for d in DAYS] == documents
     set_days(warehouse, FINE)
@@ -315,15 +233,19 @@ def test_the_first_failure_ends_it(project, warehouse, mount):
     assert oid(warehouse) != before
 
 
-def test_what_cannot_be_kept_refuses(project, warehouse, mount):
+@pytest.mark.parametrize("is_made, then, why", [
+    (" PARTITION BY RANGE (event_time)", "CREATE TABLE an.rest PARTITION OF an.sessions DEFAULT", "it is a partitioned table"),
+    ("", "CREATE RULE watch AS ON DELETE TO an.sessions DO ALSO NOTIFY x", "the rule watch")])
+def test_what_cannot_be_kept_refuses(project, warehouse, mount, is_made, then, why):
     make_events(warehouse)
+    warehouse.sql(f"CREATE TABLE an.sessions (id integer, event_time timestamp, val integer){is_made}; {then}")
     add_sessions(project, meta=ATOMIC)
     m = mount(project, now=NOW)
     m.build("sessions", "2024-09")
-    warehouse.sql("CREATE RULE watch AS ON DELETE TO an.sessions DO ALSO NOTIFY x")
     assert shell(m / "sessions", "touch .full-refresh").returncode == 0
     assert errno_of(m.sync, "sessions", ".full-refresh") == errno.EIO
-    assert "the rule watch" in document(m)["last"]["error"]
+    assert f"an.sessions cannot be exchanged, because that would not keep: {why}" in document(m)["last"]["error"].replace('"', "")
+    assert document(m)["failed"] == 0
     nothing_left(warehouse)
 
 
