@@ -35,7 +35,7 @@ static inline bool build_wanted(const struct build_run *run, ordinal batch)
 
 enum build_outcome {
 	BUILD_STARTED, /* not an outcome: it is being built from now on */
-	BUILD_DONE,    /* committed; the state row, too, unless the engine's `settles_done` says otherwise */
+	BUILD_DONE,    /* committed; the state row, too, unless the builder's `settles_done` says otherwise */
 	BUILD_FAILED,  /* the model's fault: rolled back, to be settled as failed */
 	BUILD_PASSING, /* rolled back for a reason that may pass (deadlock, lost connection): try again */
 	BUILD_INTERRUPTED, /* rolled back because interrupt() was called, or it is not wanted any more */
@@ -96,6 +96,28 @@ enum look_kind {
 	LOOK_CLOCK,
 };
 
+/* What a builder declares of itself. */
+struct builder_traits {
+	const char *name;  /* as `.model` says who builds */
+	uint64_t supports; /* the kinds of need that it builds models with: SUPPORTS() of verdict.h */
+	/* Its rows are where the store is not: what it has built is settled (SETTLE_DONE). */
+	bool settles_done;
+	/* Two runs of one model never go side by side. */
+	bool model_alone;
+	/* A run takes so long (us), as far as a batch's time is known; 0: as short as makes a claim cheap. */
+	int64_t run_us;
+	const char *no_refresh;	   /* why it does no full refresh; NULL: it does */
+	const char *no_validation; /* why it validates nothing; NULL: it does */
+};
+
+/* What a look at a table that is elsewhere has found. */
+struct found_windows {
+	ordinal *batches; /* those whose windows hold rows, ascending */
+	size_t n;
+	bool there;    /* the table exists */
+	int64_t began; /* us, our clock: when it was looked at */
+};
+
 struct builder_ops {
 	/*
 	 * On the worker's own thread. Connects lazily: a warehouse that is down is no failure here. lane: the
@@ -109,7 +131,7 @@ struct builder_ops {
 	 * the config's indexes, one led by event_time), finds the real types. In its own transaction;
 	 * no batch of the model is in flight on this mount. Fills *target. target->look: look(LOOK_FIRST)
 	 * must come next. make false: only looks whether what has refused the model still does, and creates
-	 * nothing.
+	 * nothing. Of a model that the mount's guest builds nothing is made: only *target is filled.
 	 */
 	int (*prepare)(struct worker *w, slot model, bool make, struct store_target *target,
 		       struct error *err);
@@ -128,12 +150,19 @@ struct builder_ops {
 		    struct error *err);
 
 	/*
+	 * Records and reports, as look() does, what a guest's look has found: with engine_config.elsewhere in
+	 * the place of look(). NULL: such a mount cannot be.
+	 */
+	int (*record)(struct worker *w, slot model, enum look_kind kind, const struct found_windows *found,
+		      const struct store_sink *sink, struct error *err);
+
+	/*
 	 * One small transaction of a full refresh's clear phase, which deletes rows of the target that lie in
 	 * no window from the first batch of step->batches to the end of the window that is open now, or that
 	 * have no event_time. What lies before the first batch and was built when `begin` was earlier stays.
 	 * Readers and writers of other rows wait for nothing. -ESTALE: the refresh is not in that phase any
 	 * more, and nothing was deleted. -EBUSY: another mount is at it, or somebody is in the way; later.
-	 * Never called with read_only. NULL: the engine's no_refresh says why.
+	 * Never called with read_only. NULL: the builder's no_refresh says why.
 	 */
 	int (*clear)(struct worker *w, struct clear_step *step, struct error *err);
 
@@ -172,7 +201,7 @@ struct builder_ops {
 	 * (VALIDATION_WHOLE: all of the table), in one snapshot with what is recorded of them, and fills
 	 * *out, which holds nothing before. Takes as long as the table is large; nobody who writes waits for
 	 * it. -EBUSY: somebody is in the way, and was waited for a second at most; later. NULL, and the next
-	 * one, too: the engine's no_validation says why.
+	 * one, too: the builder's no_validation says why.
 	 */
 	int (*validate)(struct worker *w, slot model, struct ordinal_range batches, struct tally *out,
 			struct error *err);

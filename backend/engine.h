@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an engine declares of itself, and the only way to its two ops tables: every call of an op goes through
- * the function of the same name below. The wrapper checks the contract that store.h and builder.h state (who
+ * What an engine declares of itself, and the only way to its ops tables: every call of an op goes through
+ * the function of the same name below. A model that the engine's guest builds (guest.h) is handed to the
+ * guest here, so that nobody else asks who builds what: a worker is one of both, and the guest's half is
+ * opened when it is needed first. The wrapper checks the contract that store.h and builder.h state (who
  * calls, in which order, with what, and what may come back), writes one line to the log at debug, and lets a
  * layer of a test wait or fail in the engine's place. A broken contract is an internal fault: the log says so
  * at error, beginning with "broken contract:", the engine is not called, and the answer is -EIO.
@@ -9,7 +11,7 @@
 #ifndef BATCHFS_ENGINE_H
 #define BATCHFS_ENGINE_H
 
-#include "backend/builder.h"
+#include "backend/guest.h"
 #include "backend/store.h"
 
 struct engine_layer;
@@ -24,27 +26,28 @@ enum engine_option {
 	ENGINE_TARGET = 32,
 	ENGINE_DBT = 64,
 	ENGINE_CHUNK = 128,
+	/* What makes a guest, and what only a guest has a use for. */
+	ENGINE_OF_GUEST = ENGINE_PROJECT | ENGINE_PROFILES | ENGINE_TARGET | ENGINE_DBT | ENGINE_CHUNK,
 };
 
 struct engine {
 	const char *name; /* as `-o engine=` and the manifest's adapter_type have it */
+	/* As `-o store=` has it; NULL: the one that has no name of its own, because it is the engine's. */
+	const char *store_name;
 	const struct store_ops *store;
+	/* Of what the store's worker does itself; where `elsewhere` says that it builds nothing: of what is
+	 * recorded only. */
 	const struct builder_ops *builder;
-	uint64_t supports; /* the kinds of need that it builds models with: SUPPORTS() of verdict.h */
+	struct builder_traits native; /* of that */
+	/* Builds what `native` does not, over the same store, where project= says which project that is. */
+	const struct guest_builder *guest;
+	bool elsewhere; /* as in engine_config.h: the guest builds all */
 	unsigned takes,
 		needs; /* enum engine_option: what it understands; of that, what it cannot do without */
 	const char *given_by;  /* how its warehouse is given, for a person: "database=FILE" */
 	unsigned max_jobs;     /* how many batches it can build side by side; 0: as many as are asked for */
 	unsigned jobs_default; /* 0: as for every engine */
 	bool asked_looks;      /* a look costs so much that the clock asks for none, unless look= says so */
-	/* Its builder's rows are where the store is not: what it has built is settled (SETTLE_DONE). */
-	bool settles_done;
-	const char *no_refresh;	   /* why its builder does no full refresh; NULL: it does */
-	const char *no_validation; /* why it validates nothing; NULL: it does */
-	/* Two runs of one model never go side by side. */
-	bool model_alone;
-	/* A run takes so long (us), as far as a batch's time is known; 0: as short as makes a claim cheap. */
-	int64_t run_us;
 	/*
 	 * Appends what a person may do where open() has failed with the errno `err`; nothing where that is
 	 * not known. NULL: it never is.
@@ -53,7 +56,22 @@ struct engine {
 	const struct engine_layer *layer; /* of a test, in front of both tables; NULL: none */
 };
 
+/* Who builds the model, or would if it could be built. */
+const struct builder_traits *engine_builder(const struct engine *e, const struct model *m);
+static inline const char *engine_store_name(const struct engine *e)
+{
+	return e->store_name ? e->store_name : e->name;
+}
+/* Who looks at tables, and validates what is in them. */
+static inline const struct builder_traits *engine_looks(const struct engine *e)
+{
+	return e->elsewhere ? &e->guest->traits : &e->native;
+}
+/* The kinds of need that models are built with by one of its builders. */
+uint64_t engine_supports(const struct engine *e);
+
 extern const struct engine engine_postgres, engine_sqlite, engine_dbt;
+extern const struct guest_builder guest_dbt;
 
 /* The ops that a layer can stand in front of. */
 enum engine_op {
@@ -86,7 +104,7 @@ enum engine_op {
 
 const char *engine_op_name(enum engine_op op);
 
-/* A store, and a worker of its builder, with what the wrappers remember of each. */
+/* A store and its guest, and a worker of both, with what the wrappers remember of each. */
 struct open_store;
 struct open_worker;
 

@@ -303,7 +303,7 @@ bool stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
 void catalog_hold(struct catalog *c);
 void catalog_free(struct catalog *c); /* drops one reference; NULL is fine */
 const struct model *model_hold(const struct model *m);
-void model_drop(const struct model *m);
+void model_drop(const struct model *m); /* NULL is fine */
 
 /* The place in catalog.models of the model whose directory is `dir`, or -1. */
 int catalog_find(const struct catalog *c, const char *dir);

@@ -14,7 +14,7 @@ static bool take_event(void *ctx, const struct event *e)
 	return !*c->stop;
 }
 
-static struct results results_of(const struct worker *w, const struct chunk *c)
+static struct results results_of(const struct guest_worker *w, const struct chunk *c)
 {
 	struct results out = {0};
 	auto_strbuf path = STRBUF_INIT;
@@ -25,14 +25,16 @@ static struct results results_of(const struct worker *w, const struct chunk *c)
 }
 
 /* One invocation. Whether the run goes on. */
-static bool build_chunk(struct worker *w, struct chunk *c)
+static bool build_chunk(struct guest_worker *w, struct chunk *c)
 {
 	auto_words words = {0};
 	struct error err = {0};
 	struct invocation i = {.words = &words, .m = c->m, .event = take_event, .ctx = c};
-	int r = dbt_place(w, &err);
+	int r = home_end_left(w->home, &err);
+	if (r == 0)
+		r = dbt_place(w, &err);
 	if (r == 0) {
-		words_run(&words, &w->store->config, w->dir, c->m,
+		words_run(&words, &w->home->config, w->dir, c->m,
 			  (struct ordinal_range){c->first, c->first + c->count});
 		r = dbt_invoke(w, &i, &err);
 	}
@@ -66,17 +68,16 @@ static uint32_t wanted_from(const struct build_run *run, uint32_t i)
 	return n;
 }
 
-int dbt_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
-	      struct error *err)
+int dbt_build(struct guest_worker *w, const struct model *m, const struct build_run *run,
+	      build_report_fn *report, void *ctx, struct error *err)
 {
 	int r = dbt_enter(w, err);
-	if (r == 0 && w->store->config.read_only)
+	if (r == 0 && w->home->config.read_only)
 		r = error_set(err, EROFS, "mounted with -o ro: nothing is built");
-	const struct model *m = dbt_model(w, run->model);
 	uint32_t i = 0;
 	for (bool on = r == 0; on && i < run->count;) {
-		struct chunk c = {.log = w->store->config.log,
-				  .clock = w->store->config.clock,
+		struct chunk c = {.log = w->home->config.log,
+				  .clock = w->home->config.clock,
 				  .m = m,
 				  .run = run,
 				  .first = run->first + i,
@@ -92,15 +93,8 @@ int dbt_build(struct worker *w, const struct build_run *run, build_report_fn *re
 	}
 	for (; i < run->count; i++)
 		leave_out(run, i, report, ctx);
-	model_drop(m);
 	dbt_leave(w);
 	return r;
-}
-
-int dbt_prepare(struct worker *w, slot model, bool make, struct store_target *target, struct error *err)
-{
-	home_target(w->store, model, target);
-	return 0;
 }
 
 static void add_command(struct strbuf *out, const struct words *words)
@@ -111,23 +105,17 @@ static void add_command(struct strbuf *out, const struct words *words)
 	strbuf_puts(out, "\n;\n");
 }
 
-int dbt_statements(struct store *s, slot model, struct ordinal_range batches, struct strbuf *out,
+int dbt_statements(struct guest *h, const struct model *m, struct ordinal_range batches, struct strbuf *out,
 		   struct error *err)
 {
 	bool broken = false;
-	const struct model *m;
-	{
-		LOCKED(&s->lock);
-		m = model_hold(s->models[model].model);
-	}
 	strbuf_puts(out,
 		    "-- dbt renders the statements. This is how it is called, in one call for neighbours:\n");
 	for (ordinal o = batches.first; o < batches.end; o++) {
 		auto_words words = {0};
-		words_run(&words, &s->config, "DIR", m, (struct ordinal_range){o, o + 1});
+		words_run(&words, &h->config, "DIR", m, (struct ordinal_range){o, o + 1});
 		add_command(out, &words);
 		broken |= words.broken;
 	}
-	model_drop(m);
 	return broken ? error_set(err, ENOMEM, "no memory") : 0;
 }

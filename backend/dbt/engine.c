@@ -1,52 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "backend/dbt/build.h"
 #include "backend/dbt/home.h"
 #include "backend/dbt/look.h"
 #include "backend/dbt/worker.h"
 #include "backend/engine.h"
-#include "backend/verdict.h"
+#include "backend/sqlite/queue/queue.h"
 
-static int history(struct worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
-		   void *ctx, struct error *err)
+static int states_open(const struct engine_config *config, struct store **out, struct error *err)
 {
-	sqlite3 *db = NULL;
-	int r = store_usable(w->store, err);
-	if (r == 0)
-		r = queue_connect(w->store, &w->patience, &db, err);
-	if (r == 0)
-		r = queue_history(w->store, db, NULL, model, most, cursor, tell, ctx, err);
-	sqlite3_close(db);
-	return r;
+	struct engine_config own = *config;
+	auto_free char *file = NULL;
+	int r = home_states(config, &file, err);
+	own.database = file;
+	return r == 0 ? queue_store.open(&own, out, err) : r;
 }
 
-static int prune(struct worker *w, slot model, size_t keep, int64_t before, struct error *err)
-{
-	struct queue_model qm = queue_model_of(w->store, model);
-	sqlite3 *db = NULL;
-	if (!qm.enlisted || !qm.queue_id)
-		return 0;
-	int r = store_usable(w->store, err);
-	if (r == 0)
-		r = queue_connect(w->store, &w->patience, &db, err);
-	if (r == 0)
-		r = queue_prune(db, qm.queue_id, keep, before, INT64_MAX, err);
-	sqlite3_close(db);
-	return r;
-}
-
-/* What others do to a table only a look tells. */
-static int check(struct store *s, const struct store_sink *sink, struct error *err)
-{
-	return store_usable(s, err);
-}
-
-static const struct store_ops store_ops = {
-	.open = home_open,
-	.close = home_close,
-	.enlist = home_enlist,
-	.load = home_load,
+/* The states in a file beside the project: of queue_store but for where that is. */
+static const struct store_ops states = {
+	.open = states_open,
+	.close = queue_alone_close,
+	.enlist = queue_alone_enlist,
+	.load = queue_alone_load,
 	.follow = queue_follow,
-	.check = check,
+	.check = queue_alone_check,
 	.wake = queue_wake,
 	.abandon = queue_abandon,
 	.request = queue_request,
@@ -61,16 +39,49 @@ static const struct store_ops store_ops = {
 	.refresh = queue_refresh,
 };
 
-static const struct builder_ops builder_ops = {
+static const struct guest_ops guest_ops = {
+	.open = home_open,
+	.close = home_close,
+	.abandon = home_abandon,
 	.worker_open = dbt_worker_open,
 	.worker_close = dbt_worker_close,
-	.prepare = dbt_prepare,
-	.look = dbt_look,
-	.build = dbt_build,
 	.interrupt = dbt_interrupt,
-	.history = history,
-	.prune = prune,
+	.build = dbt_build,
 	.statements = dbt_statements,
+	.find = dbt_find,
+};
+
+/* What dbt would do to the table, or would not do, and cannot be told not to. */
+static void refuses(const struct model *m, struct error *why_not)
+{
+	if (m->full_refresh == TRI_TRUE)
+		error_set(
+			why_not, EOPNOTSUPP,
+			"Its config has full_refresh: true, with which dbt drops the table at every run, of a "
+			"batch, too; take it out");
+	for (const struct need *n = m->needs; n; n = n->next)
+		if (n->kind == NEED_OWN_STRATEGY && strcmp(n->text, "get_incremental_microbatch_sql") == 0)
+			error_set(
+				why_not, EOPNOTSUPP,
+				"The macro %s in %s takes the place of dbt's own, and dbt runs such a model at "
+				"once and not by batches",
+				n->text, n->where);
+}
+
+const struct guest_builder guest_dbt = {
+	.traits =
+		{.name = "dbt",
+		 .supports = SUPPORTS(NEED_KINDS) - 1, /* dbt does what dbt's models need */
+		 .settles_done = true,
+		 .model_alone = true,
+		 .run_us = 60 * INT64_C(1000000),
+		 .no_validation =
+			 "engine=dbt does not count the rows of batches: say `dbt test`, or touch .adopt to "
+			 "see which batches hold rows",
+		 .no_refresh = "dbt builds it, and its full refresh is not ours to start: say `dbt run "
+			       "--full-refresh`, then touch .adopt"},
+	.ops = &guest_ops,
+	.refuses = refuses,
 };
 
 static void hint(const struct engine_config *config, int err, struct strbuf *out)
@@ -84,21 +95,15 @@ static void hint(const struct engine_config *config, int err, struct strbuf *out
 
 const struct engine engine_dbt = {
 	.name = "dbt",
-	.store = &store_ops,
-	.builder = &builder_ops,
-	.supports = SUPPORTS(NEED_KINDS) - 1, /* dbt does what dbt's models need */
-	.takes = ENGINE_DATABASE | ENGINE_PROJECT | ENGINE_PROFILES | ENGINE_TARGET | ENGINE_DBT |
-		 ENGINE_CHUNK,
+	.store_name = "sqlite",
+	.store = &states,
+	.builder = &queue_records,
+	.guest = &guest_dbt,
+	.elsewhere = true,
+	.takes = ENGINE_DATABASE | ENGINE_OF_GUEST,
 	.needs = ENGINE_PROJECT,
 	.given_by = "project=DIR and dbt's profile",
 	.jobs_default = 1, /* a dbt each, of 120 MB, and dbt itself builds side by side what it may */
 	.asked_looks = true,
-	.settles_done = true,
-	.model_alone = true,
-	.no_validation =
-		"engine=dbt does not count the rows of batches: say `dbt test`, or touch .adopt to see which "
-		"batches hold rows",
-	.no_refresh = "engine=dbt does no full refresh: say `dbt run --full-refresh`, then touch .adopt",
-	.run_us = 60 * INT64_C(1000000),
 	.hint = hint,
 };

@@ -11,7 +11,6 @@
 
 #include "backend/base/strbuf.h"
 #include "backend/dbt/process.h"
-#include "backend/verdict.h"
 
 #define PLACES_MAX 64
 /* How long a dbt that was killed may take to be gone. */
@@ -98,7 +97,7 @@ static char *interpreter_of(const char *command)
 	return alone && name && strncmp(name + 1, "python", 6) == 0 ? strdup(path) : NULL;
 }
 
-static int find_dbt(struct home *h, const char *command, struct error *err)
+static int find_dbt(struct guest *h, const char *command, struct error *err)
 {
 	auto_free char *dbt = process_find(command);
 	if (!dbt || access(dbt, X_OK) < 0)
@@ -108,133 +107,99 @@ static int find_dbt(struct home *h, const char *command, struct error *err)
 	return 0;
 }
 
-static int open_home(struct home *h, const struct engine_config *config, struct error *err)
+int home_states(const struct engine_config *config, char **out, struct error *err)
 {
+	if (!config->database)
+		return default_file(config, out, err);
+	*out = strdup(config->database);
+	return *out ? 0 : error_set(err, ENOMEM, "no memory");
+}
+
+static int open_home(struct guest *h, const struct engine_config *config, struct error *err)
+{
+	auto_free char *file = NULL;
 	int r = check_project(config, err);
 	if (r == 0)
 		r = find_dbt(h, config->dbt, err);
-	if (r == 0 && config->database)
-		h->file = strdup(config->database);
-	else if (r == 0)
-		r = default_file(config, &h->file, err);
-	if (r == 0 && !h->file)
+	if (r == 0)
+		r = home_states(config, &file, err);
+	if (r == 0 && asprintf(&h->dir, "%s-dbt", file) < 0) {
+		h->dir = NULL;
 		r = error_set(err, ENOMEM, "no memory");
+	}
 	return r;
 }
 
-int home_open(const struct engine_config *config, struct store **out, struct error *err)
+int home_open(const struct engine_config *config, struct guest **out, struct error *err)
 {
 	pthread_condattr_t monotonic;
 	*out = NULL;
-	struct home *h = calloc(1, sizeof *h);
+	struct guest *h = calloc(1, sizeof *h);
 	if (!h)
 		return error_set(err, ENOMEM, "no memory");
+	h->config = *config;
+	pthread_mutex_init(&h->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&h->free, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	int r = open_home(h, config, err);
-	struct engine_config own = *config;
-	own.database = h->file ? h->file : "";
-	int q = queue_init(&h->store, &own, own.database, NULL, r == 0 ? err : NULL);
-	if (r == 0)
-		r = q;
-	if (r == 0)
-		r = queue_open(&h->store, err);
 	if (r < 0) {
-		home_close(&h->store);
+		home_close(h);
 		return r;
 	}
-	*out = &h->store;
+	*out = h;
 	return 0;
 }
 
-void home_close(struct store *s)
+void home_close(struct guest *h)
 {
-	if (!s)
+	if (!h)
 		return;
-	struct home *h = home_of(s);
-	queue_put_back(s);
-	queue_fini(s);
 	pthread_cond_destroy(&h->free);
-	free(h->file);
+	pthread_mutex_destroy(&h->lock);
+	free(h->dir);
 	free(h->python);
 	free(h);
 }
 
-/* What dbt would do to the table, or would not do, and cannot be told not to. */
-static void refuse(const struct model *m, struct store_target *out)
+void home_abandon(struct guest *h)
 {
-	if (m->full_refresh == TRI_TRUE)
-		error_set(
-			&out->why_not, EOPNOTSUPP,
-			"Its config has full_refresh: true, with which dbt drops the table at every run, of a "
-			"batch, too; take it out");
-	for (const struct need *n = m->needs; n; n = n->next)
-		if (n->kind == NEED_OWN_STRATEGY && strcmp(n->text, "get_incremental_microbatch_sql") == 0)
-			error_set(
-				&out->why_not, EOPNOTSUPP,
-				"The macro %s in %s takes the place of dbt's own, and dbt runs such a model at "
-				"once and not by batches",
-				n->text, n->where);
-	out->lasting = out->why_not.err != 0;
+	LOCKED(&h->lock);
+	h->abandoned = true;
+	pthread_cond_broadcast(&h->free);
 }
 
-void home_target(struct store *s, slot model, struct store_target *out)
+bool home_abandoned(struct guest *h)
 {
-	struct queue_model qm = queue_model_of(s, model);
-	/* Whether there is a table only dbt can tell: who reads it waits for its batches, not for it. */
-	*out = (struct store_target){.exists = true,
-				     .lookable = qm.model && verdict_looks(qm.model),
-				     .look = !qm.looked,
-				     .event_time_type = TIME_UNKNOWN};
-	out->look &= out->lookable;
-	if (qm.model)
-		refuse(qm.model, out);
+	LOCKED(&h->lock);
+	return h->abandoned;
 }
 
-int home_enlist(struct store *s, const struct model *const *models, struct store_target *targets, size_t n,
-		struct error *err)
+static int open_locked(const char *dir, const char *name, int flags, struct error *err)
 {
-	int r = queue_store.enlist(s, models, targets, n, err);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (models[i])
-			home_target(s, (slot)i, &targets[i]);
-	return r;
+	auto_strbuf path = STRBUF_INIT;
+	strbuf_printf(&path, "%s/%s", dir, name);
+	int fd = open(path.str, O_RDWR | O_CLOEXEC | flags, 0600);
+	return fd >= 0 ? fd : error_set(err, errno, "%s: %s", path.str, strerror(errno));
 }
 
-int home_load(struct store *s, const struct store_sink *sink, struct error *err)
-{
-	return queue_store.load(s, sink, err);
-}
-
-static int take_place(struct home *h)
-{
-	LOCKED(&h->store.lock);
-	for (int i = 0; i < PLACES_MAX; i++)
-		if (!(h->places >> i & 1)) {
-			h->places |= UINT64_C(1) << i;
-			return i;
-		}
-	return -EMFILE;
-}
-
-/* Whoever holds the lock is no worker of this mount. */
-static int end_left(const struct log *log, int fd, const char *path, struct error *err)
+/* Whoever holds the lock is no worker of a mount that lives. */
+static int end_left(const struct log *log, int fd, const char *dir, struct error *err)
 {
 	char text[16] = "";
 	int64_t until = clock_monotonic_us() + GONE_US;
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
-			return error_set(err, errno, "%s: %s", path, strerror(errno));
+			return error_set(err, errno, "%s/lock: %s", dir, strerror(errno));
 		ssize_t n = pread(fd, text, sizeof text - 1, 0);
 		long group = n > 0 ? strtol(text, NULL, 10) : 0;
 		if (clock_monotonic_us() > until)
 			return error_set(
 				err, EBUSY,
-				"%s: a dbt that an earlier mount has started still runs (process group "
+				"%s/lock: a dbt that an earlier mount has started still runs (process group "
 				"%ld)",
-				path, group);
+				dir, group);
 		if (group > 1 && kill((pid_t)-group, SIGKILL) == 0)
 			log_info(log, "ended a dbt that an earlier mount has left (process group %ld)",
 				 group);
@@ -243,42 +208,68 @@ static int end_left(const struct log *log, int fd, const char *path, struct erro
 	return 0;
 }
 
-int home_enter(struct store *s, int *place, char **dir, int *hold, struct error *err)
+/* Takes the directory, unless a worker of a living mount has it: 1. With `make` it is made where it is
+ * missing; else that is -ENOENT. */
+static int enter(struct guest *h, const char *dir, bool make, struct place *place, struct error *err)
 {
-	struct home *h = home_of(s);
-	auto_strbuf path = STRBUF_INIT, lock = STRBUF_INIT;
-	auto_fd int fd = -1;
-	*hold = -1;
-	*dir = NULL;
-	*place = take_place(h);
-	if (*place < 0)
-		return error_set(err, EMFILE, "more than %d workers run dbt", PLACES_MAX);
-	strbuf_printf(&path, "%s-dbt/%d", h->file, *place);
-	strbuf_printf(&lock, "%s/lock", path.str);
-	int r = make_directory(path.str, err);
-	if (r == 0 && (fd = open(lock.str, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
-		r = error_set(err, errno, "%s: %s", lock.str, strerror(errno));
+	int r = make ? make_directory(dir, err) : 0;
 	if (r == 0)
-		r = end_left(s->config.log, fd, lock.str, err);
-	*dir = r == 0 ? strbuf_detach(&path) : NULL;
-	if (r == 0 && !*dir)
-		r = error_set(err, ENOMEM, "no memory");
-	if (r < 0) {
-		home_leave(s, *place, -1);
-		*place = -1;
-		return r;
-	}
-	*hold = fd;
-	fd = -1;
-	return 0;
+		r = place->mount = open_locked(dir, "mount", make ? O_CREAT : 0, err);
+	if (r >= 0 && flock(place->mount, LOCK_EX | LOCK_NB) < 0)
+		r = errno == EWOULDBLOCK || errno == EINTR
+			    ? 1
+			    : error_set(err, errno, "%s/mount: %s", dir, strerror(errno));
+	else if (r >= 0)
+		r = place->hold = open_locked(dir, "lock", O_CREAT, err);
+	if (r >= 0 && place->hold >= 0)
+		r = end_left(h->config.log, place->hold, dir, err);
+	if (r)
+		home_leave(place);
+	return r;
 }
 
-void home_leave(struct store *s, int place, int hold)
+int home_enter(struct guest *h, struct place *place, char **dir, struct error *err)
 {
-	if (hold >= 0)
-		close(hold);
-	if (place < 0)
-		return;
-	LOCKED(&s->lock);
-	home_of(s)->places &= ~(UINT64_C(1) << place);
+	*place = NO_PLACE;
+	*dir = NULL;
+	for (int i = 0; i < PLACES_MAX; i++) {
+		auto_free char *path = NULL;
+		if (asprintf(&path, "%s/%d", h->dir, i) < 0) {
+			path = NULL;
+			return error_set(err, ENOMEM, "no memory");
+		}
+		int r = enter(h, path, true, place, err);
+		if (r == 0)
+			*dir = steal(&path);
+		if (r <= 0)
+			return r;
+	}
+	return error_set(err, EMFILE, "%s: more than %d workers run dbt", h->dir, PLACES_MAX);
+}
+
+void home_leave(struct place *place)
+{
+	if (place->hold >= 0)
+		close(place->hold);
+	if (place->mount >= 0)
+		close(place->mount);
+	*place = NO_PLACE;
+}
+
+int home_end_left(struct guest *h, struct error *err)
+{
+	int r = 0;
+	for (int i = 0; i < PLACES_MAX && r >= 0; i++) {
+		auto_strbuf path = STRBUF_INIT;
+		struct place place = NO_PLACE;
+		strbuf_printf(&path, "%s/%d", h->dir, i);
+		struct error why = {0};
+		r = enter(h, path.str, false, &place, &why);
+		if (r == -ENOENT)
+			return 0; /* they are made one after the other */
+		if (r < 0 && err)
+			*err = why;
+		home_leave(&place);
+	}
+	return r < 0 ? r : 0;
 }

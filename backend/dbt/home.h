@@ -1,43 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a mount with engine=dbt has: the states in an SQLite file (the queue as a store by itself), and beside
- * it FILE-dbt/, with a directory for each worker: target/ and logs/ of its dbt, so that the user's own are
- * never touched, and a locked file, by which a dbt that a killed mount has left is found and ended.
+ * What a mount has of dbt: which interpreter runs it, and a directory for each worker: target/ and logs/ of
+ * its dbt, so that the user's own are never touched, and two locked files. `mount` is locked as long as a
+ * worker of a mount has the directory, `lock` as long as anything lives that the worker has started. So
+ * several mounts of one project share them, and a dbt that a killed mount has left is found and ended.
  */
 #ifndef BATCHFS_DBT_HOME_H
 #define BATCHFS_DBT_HOME_H
 
-#include "backend/sqlite/queue/queue.h"
+#include <pthread.h>
 
-struct home {
-	struct store store;
-	char *file;	 /* of the states */
-	char *python;	 /* the interpreter of the dbt command, which is a Python script; NULL: it is none */
-	uint64_t places; /* store.lock: bit i: a worker has the directory i */
-	bool taken;	 /* store.lock: somebody runs a dbt that no other may run beside */
-	pthread_cond_t free; /* store.lock: `taken` is false; monotonic */
+#include "backend/base/cleanup.h"
+#include "backend/guest.h"
+
+struct guest {
+	struct engine_config config; /* immutable */
+	char *dir;		     /* of the workers' directories; immutable */
+	char *python; /* the interpreter of the dbt command, which is a Python script; NULL: it is none */
+	pthread_mutex_t lock;
+	bool abandoned;	     /* lock */
+	bool taken;	     /* lock: somebody runs a dbt that no other may run beside */
+	pthread_cond_t free; /* lock: `taken` is false; monotonic */
 };
 
-static inline struct home *home_of(struct store *s)
-{
-	return (struct home *)((char *)s - offsetof(struct home, store));
-}
+/* As members of struct guest_ops. */
+int home_open(const struct engine_config *config, struct guest **out, struct error *err);
+void home_close(struct guest *h);
+void home_abandon(struct guest *h);
 
-/* As members of struct store_ops. */
-int home_open(const struct engine_config *config, struct store **out, struct error *err);
-void home_close(struct store *s);
-int home_enlist(struct store *s, const struct model *const *models, struct store_target *targets, size_t n,
-		struct error *err);
-int home_load(struct store *s, const struct store_sink *sink, struct error *err);
+bool home_abandoned(struct guest *h);
 
-/* What is known of the model's target without asking anybody. */
-void home_target(struct store *s, slot model, struct store_target *out);
+/* The file of the states where they are kept beside dbt: the one that was given, or that of the project, its
+ * profiles and its target in the user's state directory, which is made. To be freed. */
+int home_states(const struct engine_config *config, char **out, struct error *err);
 
 /*
- * A directory for a worker: *dir, to be freed, and *hold, a descriptor of its locked file, until
- * home_leave(). What still runs there of an earlier mount is ended first.
+ * A directory for a worker: *dir, to be freed, and what is locked in there, until home_leave(). What still
+ * runs there of an earlier mount is ended first.
  */
-int home_enter(struct store *s, int *place, char **dir, int *hold, struct error *err);
-void home_leave(struct store *s, int place, int hold);
+struct place {
+	int mount, hold; /* descriptors of both locked files; -1: none */
+};
+#define NO_PLACE ((struct place){-1, -1})
+int home_enter(struct guest *h, struct place *place, char **dir, struct error *err);
+void home_leave(struct place *place);
+
+/* Ends what mounts have left that are no more, in any of the directories: before a batch of theirs is built.
+ */
+int home_end_left(struct guest *h, struct error *err);
 
 #endif

@@ -15,20 +15,18 @@
 /* A line that is longer is no event. */
 #define LINE_MAX_BYTES (64u << 20)
 
-int dbt_worker_open(struct store *s, const char *lane, struct worker **out, struct error *err)
+int dbt_worker_open(struct guest *h, const char *lane, struct guest_worker **out, struct error *err)
 {
 	(void)lane; /* dbt's sessions are known by its own query comment */
-	struct worker *w = calloc(1, sizeof *w);
+	struct guest_worker *w = calloc(1, sizeof *w);
 	*out = w;
 	if (!w)
 		return error_set(err, ENOMEM, "no memory");
-	*w = (struct worker){.store = s,
-			     .place = -1,
-			     .hold = -1,
-			     .process = {.in = -1, .out = -1},
-			     .input = STRBUF_INIT,
-			     .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-			     .patience = {.abandoned = &s->abandoned, .wait_us = 10000000}};
+	*w = (struct guest_worker){.home = h,
+				   .place = NO_PLACE,
+				   .process = {.in = -1, .out = -1},
+				   .input = STRBUF_INIT,
+				   .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 	if (w->wake >= 0)
 		return 0;
 	*out = NULL;
@@ -36,39 +34,41 @@ int dbt_worker_open(struct store *s, const char *lane, struct worker **out, stru
 	return error_set(err, errno, "eventfd: %s", strerror(errno));
 }
 
-void dbt_worker_close(struct worker *w)
+void dbt_worker_close(struct guest_worker *w)
 {
 	if (!w)
 		return;
 	process_reap(&w->process);
-	home_leave(w->store, w->place, w->hold);
+	home_leave(&w->place);
 	strbuf_fini(&w->input);
 	close(w->wake);
 	free(w->dir);
 	free(w);
 }
 
-int dbt_enter(struct worker *w, struct error *err)
+int dbt_enter(struct guest_worker *w, struct error *err)
 {
 	uint64_t old;
-	LOCKED(&w->store->lock);
+	LOCKED(&w->home->lock);
 	w->busy = true;
 	w->stop = false;
 	if (read(w->wake, &old, sizeof old) < 0 && errno != EAGAIN)
 		return error_set(err, errno, "eventfd: %s", strerror(errno));
-	return store_usable(w->store, err);
+	if (w->home->abandoned)
+		return error_set(err, ECANCELED, "the mount is ending");
+	return 0;
 }
 
-void dbt_leave(struct worker *w)
+void dbt_leave(struct guest_worker *w)
 {
-	LOCKED(&w->store->lock);
+	LOCKED(&w->home->lock);
 	w->busy = w->stop = false;
 }
 
-void dbt_interrupt(struct worker *w)
+void dbt_interrupt(struct guest_worker *w)
 {
 	const uint64_t one = 1;
-	LOCKED(&w->store->lock);
+	LOCKED(&w->home->lock);
 	if (!w->busy)
 		return;
 	w->stop = true;
@@ -77,26 +77,20 @@ void dbt_interrupt(struct worker *w)
 		return;
 }
 
-static bool stopped(struct worker *w)
+static bool stopped(struct guest_worker *w)
 {
-	LOCKED(&w->store->lock);
-	return w->stop || w->store->abandoned;
+	LOCKED(&w->home->lock);
+	return w->stop || w->home->abandoned;
 }
 
-int dbt_place(struct worker *w, struct error *err)
+int dbt_place(struct guest_worker *w, struct error *err)
 {
-	return w->place >= 0 ? 0 : home_enter(w->store, &w->place, &w->dir, &w->hold, err);
-}
-
-const struct model *dbt_model(struct worker *w, slot model)
-{
-	LOCKED(&w->store->lock);
-	return model_hold(w->store->models[model].model);
+	return w->dir ? 0 : home_enter(w->home, &w->place, &w->dir, err);
 }
 
 /* What one look at the process is for. */
 struct pump {
-	struct worker *w;
+	struct guest_worker *w;
 	enum event_kind until; /* this event ends it, or the end of the process */
 	event_fn *event;
 	void *ctx;
@@ -105,13 +99,13 @@ struct pump {
 	int64_t kill_at; /* monotonic; 0: it was not interrupted */
 };
 
-static void note(struct worker *w, const char *line, size_t len)
+static void note(struct guest_worker *w, const char *line, size_t len)
 {
 	while (len && (line[len - 1] == '\r' || line[len - 1] == ' '))
 		len--;
 	if (!len)
 		return;
-	log_debug(w->store->config.log, "dbt says: %.*s", (int)(len < 500 ? len : 500), line);
+	log_debug(w->home->config.log, "dbt says: %.*s", (int)(len < 500 ? len : 500), line);
 	if (len >= sizeof w->said)
 		for (len = sizeof w->said - 1; len && (line[len] & 0xc0) == 0x80;)
 			len--;
@@ -156,7 +150,7 @@ static void press(struct pump *p)
 {
 	struct process *of = &p->w->process;
 	int64_t now = clock_monotonic_us();
-	bool leaving = __atomic_load_n(&p->w->store->abandoned, __ATOMIC_ACQUIRE);
+	bool leaving = __atomic_load_n(&p->w->home->abandoned, __ATOMIC_ACQUIRE);
 	if (p->kill || leaving || (p->kill_at && now >= p->kill_at)) {
 		process_signal(of, SIGKILL);
 	} else if (!p->kill_at && stopped(p->w)) {
@@ -168,7 +162,7 @@ static void press(struct pump *p)
 /* Until the event has come: true; false: the process has ended, or has closed its output. */
 static bool pump(struct pump *p)
 {
-	struct worker *w = p->w;
+	struct guest_worker *w = p->w;
 	char bytes[65536];
 	while (!p->over) {
 		struct pollfd fds[2] = {{.fd = w->process.out, .events = POLLIN},
@@ -201,49 +195,48 @@ static bool is_exclusive(const struct model *m)
 	return false;
 }
 
-static bool take_turn(struct worker *w, const struct model *m)
+static bool take_turn(struct guest_worker *w, const struct model *m)
 {
-	struct home *h = home_of(w->store);
+	struct guest *h = w->home;
 	if (!is_exclusive(m))
 		return true;
-	LOCKED(&h->store.lock);
-	while (h->taken && !w->stop && !h->store.abandoned) {
+	LOCKED(&h->lock);
+	while (h->taken && !w->stop && !h->abandoned) {
 		struct timespec until = clock_moment_in(TICK_MS * 1000);
-		pthread_cond_timedwait(&h->free, &h->store.lock, &until);
+		pthread_cond_timedwait(&h->free, &h->lock, &until);
 	}
-	if (h->taken || w->stop || h->store.abandoned)
+	if (h->taken || w->stop || h->abandoned)
 		return false;
 	h->taken = true;
 	return true;
 }
 
-static void give_turn(struct worker *w, const struct model *m)
+static void give_turn(struct guest_worker *w, const struct model *m)
 {
-	struct home *h = home_of(w->store);
+	struct guest *h = w->home;
 	if (!is_exclusive(m))
 		return;
-	LOCKED(&h->store.lock);
+	LOCKED(&h->lock);
 	h->taken = false;
 	pthread_cond_broadcast(&h->free);
 }
 
-static int start(struct worker *w, const char *const *argv, bool input, struct error *err)
+static int start(struct guest_worker *w, const char *const *argv, bool input, struct error *err)
 {
 	const struct process_plan plan = {
-		.argv = argv, .cwd = w->store->config.project, .hold = w->hold, .input = input};
+		.argv = argv, .cwd = w->home->config.project, .hold = w->place.hold, .input = input};
 	strbuf_clear(&w->input);
 	return process_start(&plan, &w->process, err);
 }
 
 /* True: it waits for a command. */
-static bool start_resident(struct worker *w)
+static bool start_resident(struct guest_worker *w)
 {
-	struct home *h = home_of(w->store);
 	struct error err = {0};
 	auto_words words;
-	words_parse(&words, &w->store->config, w->dir);
+	words_parse(&words, &w->home->config, w->dir);
 	auto_free char *warm = words.broken ? NULL : words_json(&words);
-	const char *const argv[] = {h->python, "-c", RESIDENT_PROGRAM, warm, NULL};
+	const char *const argv[] = {w->home->python, "-c", RESIDENT_PROGRAM, warm, NULL};
 	struct pump p = {.w = w, .until = EVENT_READY};
 	if (!warm)
 		return false;
@@ -254,17 +247,17 @@ static bool start_resident(struct worker *w)
 	if (p.kill_at || stopped(w))
 		return false;
 	w->no_resident = true;
-	log_warning(w->store->config.log,
+	log_warning(w->home->config.log,
 		    "dbt cannot stay resident, and its command is started for each run: %s",
 		    r < 0 ? err.text : w->said);
 	return false;
 }
 
 /* The resident program is there, and was told what to do. */
-static bool tell_resident(struct worker *w, const struct words *words)
+static bool tell_resident(struct guest_worker *w, const struct words *words)
 {
 	auto_free char *line = words->broken ? NULL : words_json(words);
-	if (!line || !home_of(w->store)->python || w->no_resident)
+	if (!line || !w->home->python || w->no_resident)
 		return false;
 	if (w->process.pid && process_ended(&w->process))
 		process_reap(&w->process);
@@ -279,7 +272,7 @@ static bool tell_resident(struct worker *w, const struct words *words)
 	return false;
 }
 
-static int run(struct worker *w, struct invocation *i, struct error *err)
+static int run(struct guest_worker *w, struct invocation *i, struct error *err)
 {
 	struct pump p = {.w = w, .event = i->event, .ctx = i->ctx, .until = EVENT_ENDED};
 	*w->said = '\0';
@@ -301,7 +294,7 @@ static int run(struct worker *w, struct invocation *i, struct error *err)
 	return 0;
 }
 
-int dbt_invoke(struct worker *w, struct invocation *i, struct error *err)
+int dbt_invoke(struct guest_worker *w, struct invocation *i, struct error *err)
 {
 	i->interrupted = false;
 	i->code = 0;

@@ -13,17 +13,16 @@
 #include "backend/dbt/home.h"
 #include "backend/dbt/process.h"
 
-struct worker {
-	struct store *store;
-	int place, hold; /* of home_enter(); -1: not yet */
-	char *dir;
+struct guest_worker {
+	struct guest *home;
+	struct place place; /* of home_enter() */
+	char *dir;	    /* of that; NULL: not yet */
 	struct process process;
 	bool no_resident;    /* it cannot start here */
 	struct strbuf input; /* what the process has written of a line that has not ended */
 	char said[400];	     /* the last line of the invocation that was no event */
 	int wake;	     /* an eventfd: stop is set */
-	bool busy, stop;     /* store.lock; stop: the call that is under way is to end */
-	struct patience patience;
+	bool busy, stop;     /* home.lock; stop: the call that is under way is to end */
 };
 
 /* Each event of an invocation; false: it must end at once. */
@@ -40,21 +39,18 @@ struct invocation {
 };
 
 /* Around every call of a worker that may run dbt. -ECANCELED: the mount is ending. */
-int dbt_enter(struct worker *w, struct error *err);
-void dbt_leave(struct worker *w);
+int dbt_enter(struct guest_worker *w, struct error *err);
+void dbt_leave(struct guest_worker *w);
 
 /* The directory of the worker is there: w->dir. */
-int dbt_place(struct worker *w, struct error *err);
+int dbt_place(struct guest_worker *w, struct error *err);
 
 /* Runs dbt. 0 when it has ended, however that was; -errno: it was not begun. */
-int dbt_invoke(struct worker *w, struct invocation *i, struct error *err);
+int dbt_invoke(struct guest_worker *w, struct invocation *i, struct error *err);
 
-/* The facts of the model that are in force, held: model_drop() gives them back. */
-const struct model *dbt_model(struct worker *w, slot model);
-
-/* As members of struct builder_ops. */
-int dbt_worker_open(struct store *s, const char *lane, struct worker **out, struct error *err);
-void dbt_worker_close(struct worker *w);
-void dbt_interrupt(struct worker *w);
+/* As members of struct guest_ops. */
+int dbt_worker_open(struct guest *h, const char *lane, struct guest_worker **out, struct error *err);
+void dbt_worker_close(struct guest_worker *w);
+void dbt_interrupt(struct guest_worker *w);
 
 #endif

@@ -12,7 +12,9 @@ enum store_phase { PHASE_OPEN, PHASE_ENLISTED, PHASE_LOADED };
 
 struct open_store {
 	const struct engine *engine;
+	struct engine_config config;
 	struct store *store;
+	struct guest *guest; /* NULL: it has none */
 	const struct log *log;
 	bool read_only;
 	pthread_mutex_t lock; /* of what follows; never held while the engine is called */
@@ -21,15 +23,19 @@ struct open_store {
 	bool busy;	   /* such a call is under way */
 	unsigned workers;  /* open */
 	bool abandoned;
+	const struct model **facts; /* by slot, held: what the store was told last. NULL: gone */
+	size_t n_facts;
 };
 
 struct open_worker {
 	struct open_store *store;
+	const char *lane;
 	struct worker *worker;
 	pthread_t owner;
-	pthread_mutex_t lock; /* of what follows */
-	bool busy;	      /* a call of its owner is under way */
-	bool interrupted;     /* and somebody has asked for its end */
+	pthread_mutex_t lock;	    /* of what follows */
+	struct guest_worker *guest; /* NULL: not needed so far */
+	bool busy;		    /* a call of its owner is under way */
+	bool interrupted;	    /* and somebody has asked for its end */
 };
 
 /* Says so in the log and in *err. Returns -EIO. */
@@ -45,6 +51,18 @@ int store_enter(struct open_store *s, struct engine_call *call, enum engine_op o
 		struct error *err);
 int builder_enter(struct open_worker *w, struct engine_call *call, enum engine_op op, struct error *err);
 int call_leave(struct engine_call *call, int r, struct error *err);
+
+/* facts.c: what each slot stands for. After a store_enlist() that has succeeded; -ENOMEM: nothing was kept.
+ */
+int facts_take(struct open_store *s, const struct model *const *models, size_t n, struct error *err);
+void facts_drop(struct open_store *s);
+/* Held: model_drop() gives them back. NULL: the model is in the manifest no more. Any thread. */
+const struct model *facts_hold(struct open_store *s, slot model);
+/* Whether the guest builds it. */
+bool facts_guest(const struct open_store *s, const struct model *m);
+
+/* Of a model that the guest builds (NULL: of none): what it would not do to the target, as its why_not. */
+void guest_refuses(const struct open_store *s, const struct model *m, struct store_target *target);
 
 /* Asks the layer. */
 int call_before(struct engine_call *call, struct error *err);

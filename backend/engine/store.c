@@ -13,7 +13,11 @@ static int open_inner(struct open_store *s, const struct engine_config *config, 
 		.op = OP_OPEN, .engine = s->engine, .log = s->log, .begun = clock_monotonic_us()};
 	int r = call_before(&call, err);
 	if (r == 0) {
-		r = s->engine->store->open(config, &s->store, err);
+		/* Before anything is made: it says whether the mount was given what is there. */
+		if (s->engine->guest)
+			r = s->engine->guest->ops->open(config, &s->guest, err);
+		if (r == 0)
+			r = s->engine->store->open(config, &s->store, err);
 		if (r == 0 && !s->store)
 			r = broken_contract(s->log, err, "open answered 0 without a store");
 	}
@@ -28,11 +32,14 @@ int store_open(const struct engine *engine, const struct engine_config *config, 
 	if (!s)
 		return error_set(err, ENOMEM, "no memory");
 	s->engine = engine;
+	s->config = *config;
+	s->config.guest = engine->guest;
+	s->config.elsewhere = engine->elsewhere;
 	s->log = config->log;
 	s->read_only = config->read_only;
 	s->control = pthread_self();
 	pthread_mutex_init(&s->lock, NULL);
-	int r = open_inner(s, config, err);
+	int r = open_inner(s, &s->config, err);
 	if (r < 0)
 		store_close(s);
 	else
@@ -47,7 +54,10 @@ void store_close(struct open_store *s)
 	if (s->busy || s->workers)
 		broken_contract(s->log, NULL, "close while %s",
 				s->busy ? "a call is under way" : "workers are open");
+	if (s->engine->guest)
+		s->engine->guest->ops->close(s->guest);
 	s->engine->store->close(s->store);
+	facts_drop(s);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -76,6 +86,10 @@ int store_enlist(struct open_store *s, const struct model *const *models, struct
 	call_about(&call, "%s", count_of(n, "model", "models").text);
 	if (r == 0)
 		r = s->engine->store->enlist(s->store, models, targets, n, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		guest_refuses(s, models[i], &targets[i]);
+	if (r == 0)
+		r = facts_take(s, models, n, err);
 	r = call_leave(&call, r, err);
 	reached(s, PHASE_ENLISTED, r);
 	return r;
@@ -122,6 +136,8 @@ void store_abandon(struct open_store *s)
 		s->abandoned = true;
 	}
 	s->engine->store->abandon(s->store);
+	if (s->engine->guest)
+		s->engine->guest->ops->abandon(s->guest);
 }
 
 static int requests_good(const struct open_store *s, const struct store_request *requests, size_t n,

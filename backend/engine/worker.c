@@ -19,6 +19,7 @@ int builder_worker_open(struct open_store *s, const char *lane, struct open_work
 		return r;
 	}
 	w->store = s;
+	w->lane = lane;
 	w->owner = pthread_self();
 	pthread_mutex_init(&w->lock, NULL);
 	*out = w;
@@ -34,11 +35,26 @@ void builder_worker_close(struct open_worker *w)
 	struct open_store *s = w->store;
 	if (!pthread_equal(w->owner, pthread_self()))
 		broken_contract(s->log, NULL, "a worker is closed by a thread that is not its own");
+	if (w->guest)
+		s->engine->guest->ops->worker_close(w->guest);
 	s->engine->builder->worker_close(w->worker);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 	LOCKED(&s->lock);
 	s->workers--;
+}
+
+/* The guest's half of the worker. */
+static int guest_half(struct open_worker *w, struct guest_worker **out, struct error *err)
+{
+	struct open_store *s = w->store;
+	struct guest_worker *guest = w->guest;
+	int r = guest ? 0 : s->engine->guest->ops->worker_open(s->guest, w->lane, &guest, err);
+	if (r < 0)
+		return r;
+	LOCKED(&w->lock);
+	*out = w->guest = guest;
+	return 0;
 }
 
 int builder_prepare(struct open_worker *w, slot model, bool make, struct store_target *target,
@@ -49,7 +65,30 @@ int builder_prepare(struct open_worker *w, slot model, bool make, struct store_t
 	call_about(&call, "of model %d", model);
 	if (r == 0)
 		r = call.engine->builder->prepare(w->worker, model, make, target, err);
+	if (r == 0) {
+		const struct model *m = facts_hold(w->store, model);
+		guest_refuses(w->store, m, target);
+		model_drop(m);
+	}
 	return call_leave(&call, r, err);
+}
+
+/* The table is one of another warehouse. */
+static int look_elsewhere(struct open_worker *w, slot model, enum look_kind kind,
+			  const struct store_sink *sink, struct error *err)
+{
+	const struct engine *e = w->store->engine;
+	struct found_windows found = {0};
+	struct guest_worker *guest;
+	const struct model *m = facts_hold(w->store, model);
+	int r = guest_half(w, &guest, err);
+	if (r == 0)
+		r = e->guest->ops->find(guest, m, &found, err);
+	if (r == 0)
+		r = e->builder->record(w->worker, model, kind, &found, sink, err);
+	free(found.batches);
+	model_drop(m);
+	return r;
 }
 
 int builder_look(struct open_worker *w, slot model, enum look_kind kind, const struct store_sink *sink,
@@ -62,8 +101,17 @@ int builder_look(struct open_worker *w, slot model, enum look_kind kind, const s
 		   : kind == LOOK_ASKED ? "asked for"
 					: "by the clock");
 	if (r == 0)
-		r = call.engine->builder->look(w->worker, model, kind, sink, err);
+		r = call.engine->elsewhere ? look_elsewhere(w, model, kind, sink, err)
+					   : call.engine->builder->look(w->worker, model, kind, sink, err);
 	return call_leave(&call, r, err);
+}
+
+static const struct builder_traits *traits_of(struct open_store *s, slot model)
+{
+	const struct model *m = facts_hold(s, model);
+	const struct builder_traits *traits = m ? engine_builder(s->engine, m) : &s->engine->native;
+	model_drop(m);
+	return traits;
 }
 
 int builder_clear(struct open_worker *w, struct clear_step *step, struct error *err)
@@ -71,7 +119,7 @@ int builder_clear(struct open_worker *w, struct clear_step *step, struct error *
 	struct engine_call call;
 	if (w->store->read_only)
 		return broken_contract(w->store->log, err, "clear of a store that is read only");
-	if (w->store->engine->no_refresh)
+	if (traits_of(w->store, step->model)->no_refresh)
 		return broken_contract(w->store->log, err, "clear where there is no full refresh");
 	int r = builder_enter(w, &call, OP_CLEAR, err);
 	call_about(&call, "of model %d, refresh %lld", step->model, (long long)step->id);
@@ -148,10 +196,39 @@ static void report_forgotten(struct watched_run *x)
 	}
 }
 
+/* A run that has nobody who could build it. */
+static void leave_out(const struct build_run *run, build_report_fn *report, void *ctx)
+{
+	for (uint32_t i = 0; i < run->count; i++) {
+		struct build_report r = {.outcome = BUILD_UNSTARTED,
+					 .batch = run->first + i,
+					 .attempt = run->attempt[i],
+					 .rows_deleted = -1,
+					 .rows_inserted = -1,
+					 .rows_outside = -1};
+		if (r.attempt)
+			report(ctx, &r);
+	}
+}
+
 int engine_call_build(const struct engine_call *call, const struct build_run *run, build_report_fn *report,
 		      void *ctx, struct error *err)
 {
-	return call->engine->builder->build(call->worker->worker, run, report, ctx, err);
+	struct open_worker *w = call->worker;
+	struct guest_worker *guest;
+	const struct model *m = facts_hold(w->store, run->model);
+	int r;
+	if (!facts_guest(w->store, m)) {
+		r = call->engine->builder->build(w->worker, run, report, ctx, err);
+	} else {
+		r = guest_half(w, &guest, err);
+		if (r == 0)
+			r = call->engine->guest->ops->build(guest, m, run, report, ctx, err);
+		else
+			leave_out(run, report, ctx);
+	}
+	model_drop(m);
+	return r;
 }
 
 int builder_build(struct open_worker *w, const struct build_run *run, build_report_fn *report, void *ctx,
@@ -173,13 +250,19 @@ int builder_build(struct open_worker *w, const struct build_run *run, build_repo
 	return call_leave(&call, r, err);
 }
 
+/* Only one of the halves works at a time; an interrupt changes nothing for the other. */
 void builder_interrupt(struct open_worker *w)
 {
+	struct guest_worker *guest;
 	{
 		LOCKED(&w->lock);
 		w->interrupted = w->busy;
+		guest = w->guest;
 	}
-	w->store->engine->builder->interrupt(w->worker);
+	if (guest)
+		w->store->engine->guest->ops->interrupt(guest);
+	if (w->store->engine->builder->interrupt)
+		w->store->engine->builder->interrupt(w->worker);
 }
 
 int builder_history(struct open_worker *w, slot model, size_t most, char **cursor, ended_attempt_fn *tell,
@@ -209,7 +292,7 @@ int builder_validate(struct open_worker *w, slot model, struct ordinal_range bat
 		     struct error *err)
 {
 	struct engine_call call;
-	if (w->store->engine->no_validation)
+	if (engine_looks(w->store->engine)->no_validation)
 		return broken_contract(w->store->log, err, "validate of an engine that does not");
 	int r = builder_enter(w, &call, OP_VALIDATE, err);
 	call_about(&call, "of model %d from %lld on", model, (long long)batches.first);
@@ -222,7 +305,7 @@ int builder_keep_validations(struct open_worker *w, struct store_validation *lis
 			     struct error *err)
 {
 	struct engine_call call;
-	if (w->store->read_only || w->store->engine->no_validation)
+	if (w->store->read_only || engine_looks(w->store->engine)->no_validation)
 		return broken_contract(w->store->log, err,
 				       "keep_validations of a store that is read only, or keeps none");
 	int r = builder_enter(w, &call, OP_KEEP_VALIDATIONS, err);
@@ -240,5 +323,9 @@ int builder_statements(struct open_store *s, slot model, struct ordinal_range ba
 		if (s->phase < PHASE_ENLISTED)
 			return broken_contract(s->log, err, "statements before enlist");
 	}
-	return s->engine->builder->statements(s->store, model, batches, out, err);
+	const struct model *m = facts_hold(s, model);
+	int r = facts_guest(s, m) ? s->engine->guest->ops->statements(s->guest, m, batches, out, err)
+				  : s->engine->builder->statements(s->store, model, batches, out, err);
+	model_drop(m);
+	return r;
 }

@@ -274,7 +274,8 @@ const struct model *model_hold(const struct model *m)
 
 void model_drop(const struct model *m)
 {
-	catalog_free(m->catalog);
+	if (m)
+		catalog_free(m->catalog);
 }
 
 void catalog_free(struct catalog *c)

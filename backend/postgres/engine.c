@@ -80,7 +80,7 @@ const struct engine engine_postgres = {
 	.name = "postgres",
 	.store = &store_ops,
 	.builder = &builder_ops,
-	.supports = PG_SUPPORTS,
+	.native = {.name = "postgres", .supports = PG_SUPPORTS},
 	.takes = ENGINE_SERVICE | ENGINE_ROLE,
 	.given_by = "service=NAME or the PG* variables",
 	.hint = hint,

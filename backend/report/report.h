@@ -147,8 +147,7 @@ int report_selection(const struct report_summary *s, const struct report_standin
 		     const struct report_not_rebuilt *not_rebuilt, size_t n_not_rebuilt, struct strbuf *out);
 
 struct report_mount {
-	/* The engine's name stands for the store, too: each keeps the states where it builds. */
-	const char *version, *engine, *manifest,
+	const char *version, *engine, *store, *manifest,
 		*warehouse_error; /* warehouse_error is NULL while the mount is connected */
 	int64_t pid, since, loaded_at;
 	int64_t manifest_wrong_at; /* 0: nothing is wrong with the manifest's file */

@@ -12,7 +12,7 @@ static json_t *manifest_error(const struct report_mount *m)
 static json_t *mount_object(const struct report_mount *m)
 {
 	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:o}", "version", m->version, "engine",
-			 m->engine, "store", m->engine, "pid", (json_int_t)m->pid, "since",
+			 m->engine, "store", m->store, "pid", (json_int_t)m->pid, "since",
 			 json_time(m->since), "manifest", m->manifest, "manifest_loaded_at",
 			 json_time(m->loaded_at), "manifest_error", manifest_error(m), "warehouse",
 			 json_text(m->warehouse_error ? m->warehouse_error : "connected"));

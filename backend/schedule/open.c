@@ -89,7 +89,7 @@ static struct backend *backend_new(const struct backend_config *config)
 	checks_init(b);
 	LIST_INIT(&b->histories);
 	locks_init(b);
-	b->models = models_new(config->engine->supports);
+	b->models = models_new(engine_supports(config->engine));
 	b->workers = calloc((size_t)config->jobs, sizeof *b->workers);
 	b->ledger = ledger_new();
 	snapshot_init(b);

@@ -92,8 +92,10 @@ static void check_busy(const struct backend *b, const struct backend_part *p, st
 /* With the lock. Behind what protects the model, which whoever builds it has to respect. */
 static void check_engine(const struct backend *b, const struct backend_part *p, struct error *why)
 {
-	if (b->config.engine->no_refresh)
-		error_set(why, EOPNOTSUPP, "%s", b->config.engine->no_refresh);
+	const struct model *m = facts_of(b, p->model);
+	const char *no = engine_builder(b->config.engine, m)->no_refresh;
+	if (no)
+		error_set(why, EOPNOTSUPP, "%s: %s", m->dir, no);
 }
 
 int refresh_refused(struct backend *b, const struct backend_request *r)

@@ -158,7 +158,7 @@ static int refused(struct backend *b, const struct backend_part *parts, size_t n
 void backend_validate(struct backend *b, const struct backend_part *parts, size_t n_parts, bool wait,
 		      void (*done)(void *ctx, int result), void *ctx)
 {
-	const char *no = b->config.engine->no_validation;
+	const char *no = engine_looks(b->config.engine)->no_validation;
 	struct validation_note *n = no ? NULL : calloc(1, sizeof *n);
 	int r = no ? refused(b, parts, n_parts, no) : n ? 0 : -ENOMEM;
 	if (r == 0) {

@@ -39,13 +39,15 @@ static struct plan_gate *gates(const struct backend *b)
 		out[i].open = (refused || runs) && !m->preparing && !m->cancels && m->not_before <= now;
 		out[i].unprepared = !refused && model_unprepared(m);
 		out[i].missing = !m->exists;
-		out[i].run_us = b->config.engine->run_us;
-		out[i].run_most = (uint32_t)b->config.chunk;
+		const struct builder_traits *by = engine_builder(b->config.engine, facts_of(b, i));
+		out[i].run_us = by->run_us;
+		out[i].run_most = by == &b->config.engine->native ? 0 : (uint32_t)b->config.chunk;
 	}
 	for (int i = 0; i < b->config.jobs; i++)
 		if (b->workers[i].kind != JOB_NONE) {
-			out[b->workers[i].run.model].busy = true;
-			out[b->workers[i].run.model].open &= !b->config.engine->model_alone;
+			slot runs = b->workers[i].run.model;
+			out[runs].busy = true;
+			out[runs].open &= !engine_builder(b->config.engine, facts_of(b, runs))->model_alone;
 		}
 	return out;
 }

@@ -101,7 +101,7 @@ static void report(void *ctx, const struct build_report *r)
 		show_started(b, w, r);
 		break;
 	case BUILD_DONE:
-		if (b->config.engine->settles_done) {
+		if (engine_builder(b->config.engine, w->facts)->settles_done) {
 			outcome_done(b, r, run, w->facts->code);
 			return;
 		}

@@ -50,7 +50,7 @@ const struct engine engine_sqlite = {
 	.name = "sqlite",
 	.store = &store_ops,
 	.builder = &builder_ops,
-	.supports = SQLITE_SUPPORTS,
+	.native = {.name = "sqlite", .supports = SQLITE_SUPPORTS},
 	.takes = ENGINE_DATABASE,
 	.needs = ENGINE_DATABASE,
 	.given_by = "database=FILE",

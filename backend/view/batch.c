@@ -24,7 +24,8 @@ int batch_view(const struct snapshot *v, slot model, ordinal batch, struct batch
 	if (out->info.state == BATCH_DONE)
 		out->info.state = plan_state(v->ledger, v->models, model, batch);
 	/* A builder that is elsewhere does not tell of rows that it has left out. */
-	if (v->config->engine->settles_done)
+	const struct builder_traits *by = engine_builder(v->config->engine, models_at(v->models, model));
+	if (by->settles_done)
 		out->info.rows_outside = -1;
 	causes_of(&out->causes, model, batch, out->info.state);
 	bool built_here = out->info.built && !out->info.adopted;
@@ -33,7 +34,7 @@ int batch_view(const struct snapshot *v, slot model, ordinal batch, struct batch
 					    .batch = batch,
 					    .info = &out->info,
 					    .refusal = refusal_of(v, model, batch, &out->waits),
-					    .builder = builds ? v->config->engine->name : NULL,
+					    .builder = builds ? by->name : NULL,
 					    .because = out->causes.list,
 					    .n_because = out->causes.n};
 	return out->causes.broken ? -ENOMEM : 0;

@@ -227,6 +227,7 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 	struct report_source source = source_of(v, now);
 	struct report_mount mount = {.version = v->config->version,
 				     .engine = v->config->engine->name,
+				     .store = engine_store_name(v->config->engine),
 				     .manifest = models_manifest(v->models),
 				     .warehouse_error = v->warehouse->err ? v->warehouse->text : NULL,
 				     .pid = getpid(),
@@ -253,7 +254,7 @@ int backend_model_document(const struct backend *b, slot model, struct strbuf *o
 				 .looked_at = known.look.looked_at,
 				 .compiled_at = clock_of_system(v->config->clock, m->compiled_at),
 				 .why_not = known.why_not,
-				 .builder = v->config->engine->name,
+				 .builder = engine_builder(v->config->engine, m)->name,
 				 .notes = known.notes ? known.notes : "",
 				 .strategy = known.strategy,
 				 .frozen = first.first < first.end,

@@ -131,7 +131,7 @@ int backend_validation_document(const struct backend *b, const struct backend_pa
 	report.at = g.missing ? 0 : g.at;
 	report.oldest = g.at;
 	report.models = g.models;
-	report.never = g.v->config->engine->no_validation;
+	report.never = engine_looks(g.v->config->engine)->no_validation;
 	if (r == 0)
 		r = json ? report_validation_json(&report, out) : report_validation_table(&report, out);
 	report_validation_fini(&report);

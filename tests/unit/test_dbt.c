@@ -354,7 +354,7 @@ static void words_of_a_look(void **state)
 
 static void what_a_look_shows(void **state)
 {
-	struct found_batches found;
+	struct found_windows found;
 	struct error err = {0};
 	assert_int_equal(shown_batches("[{\"w\": \"2024-09-03T05:00:00\"}, {\"W\": \"2024-09-01\"}, {\"w\": "
 				       "\"2024-09-03T04:00:00\"}, {\"w\": \"2024-09-05T01:00:00+02:00\"}]",
@@ -362,18 +362,18 @@ static void what_a_look_shows(void **state)
 			 0);
 	assert_true(found.there);
 	assert_int_equal(found.n, 3);
-	assert_int_equal(found.list[0], day("2024-09-01"));
-	assert_int_equal(found.list[1], day("2024-09-03"));
-	assert_int_equal(found.list[2], day("2024-09-04")); /* in UTC */
-	free(found.list);
+	assert_int_equal(found.batches[0], day("2024-09-01"));
+	assert_int_equal(found.batches[1], day("2024-09-03"));
+	assert_int_equal(found.batches[2], day("2024-09-04")); /* in UTC */
+	free(found.batches);
 	assert_int_equal(shown_batches("[{\"w\": \"missing\"}]", BATCH_DAY, &found, &err), 0);
 	assert_false(found.there);
 	assert_int_equal(found.n, 0);
-	free(found.list);
+	free(found.batches);
 	static const char *const wrong[] = {"", "{}", "[{\"w\": \"soon\"}]", "[{\"w\": 3}]", "[3]"};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		assert_int_equal(shown_batches(wrong[i], BATCH_DAY, &found, &err), -EINVAL);
-		free(found.list);
+		free(found.batches);
 	}
 }
 

@@ -187,8 +187,8 @@ static void a_look_is_recorded(void **state)
 	sqlite3 *db = NULL;
 	struct patience patience = {.abandoned = &f->store->abandoned, .wait_us = 1000000};
 	struct store_sink sink = sink_of(f);
-	const ordinal first[] = {day(f, 1), day(f, 2), day(f, 4)};
-	struct queue_found found = {.batches = first, .n = 3, .there = true, .began = 500};
+	ordinal first[] = {day(f, 1), day(f, 2), day(f, 4)};
+	struct found_windows found = {.batches = first, .n = 3, .there = true, .began = 500};
 	GOOD(queue_connect(f->store, &patience, &db, &f->err));
 	GOOD(queue_adopt(f->store, db, 0, LOOK_FIRST, &found, &sink, &f->err));
 	assert_int_equal(f->seen.n, 3);
@@ -208,8 +208,8 @@ static void a_look_is_recorded(void **state)
 				  .sqlstate = "",
 				  .message = ""};
 	GOOD(queue_store.settle(f->store, &o, 1, &f->err));
-	const ordinal second[] = {day(f, 0), day(f, 2)};
-	found = (struct queue_found){.batches = second, .n = 2, .there = true, .began = INT64_MAX};
+	ordinal second[] = {day(f, 0), day(f, 2)};
+	found = (struct found_windows){.batches = second, .n = 2, .there = true, .began = INT64_MAX};
 	f->seen.n = 0;
 	GOOD(queue_adopt(f->store, db, 0, LOOK_ASKED, &found, &sink, &f->err));
 	assert_int_equal(f->seen.n, 4);
@@ -218,7 +218,7 @@ static void a_look_is_recorded(void **state)
 	assert_int_equal(state_of(f, day(f, 4))->outcome, OUTCOME_NONE);
 	assert_int_equal(state_of(f, day(f, 5))->outcome, OUTCOME_NONE);
 	/* With the table all of it goes; what a look that began earlier did not see stays. */
-	found = (struct queue_found){.began = 2000};
+	found = (struct found_windows){.began = 2000};
 	f->seen.n = 0;
 	GOOD(queue_adopt(f->store, db, 0, LOOK_ASKED, &found, &sink, &f->err));
 	assert_int_equal(f->seen.n, 0);

@@ -13,7 +13,7 @@ struct adoption {
 	struct store *s;
 	sqlite3 *db;
 	struct queue_model qm;
-	const struct queue_found *found;
+	const struct found_windows *found;
 	int64_t now;
 	struct change *changes;
 	size_t n;
@@ -48,7 +48,7 @@ static int adopt_found(struct adoption *a, struct error *err)
 	return r;
 }
 
-static bool holds_rows(const struct queue_found *f, ordinal batch)
+static bool holds_rows(const struct found_windows *f, ordinal batch)
 {
 	size_t first = 0, end = f->n;
 	while (first < end) {
@@ -156,7 +156,7 @@ static int report_changes(struct adoption *a, slot model, const struct store_sin
 }
 
 int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind,
-		const struct queue_found *found, const struct store_sink *sink, struct error *err)
+		const struct found_windows *found, const struct store_sink *sink, struct error *err)
 {
 	static const struct done_rows none = {0};
 	struct adoption a = {.s = s,

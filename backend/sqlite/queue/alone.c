@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The queue as a store by itself: what is done is settled in it, too. */
 #include "backend/sqlite/queue/private.h"
+#include "backend/verdict.h"
 
-static void alone_close(struct store *s)
+void queue_alone_close(struct store *s)
 {
 	if (!s)
 		return;
@@ -11,7 +12,7 @@ static void alone_close(struct store *s)
 	free(s);
 }
 
-static int alone_open(const struct engine_config *config, struct store **out, struct error *err)
+int queue_alone_open(const struct engine_config *config, struct store **out, struct error *err)
 {
 	*out = NULL;
 	if (!config->database || !*config->database)
@@ -23,7 +24,7 @@ static int alone_open(const struct engine_config *config, struct store **out, st
 	if (r == 0)
 		r = queue_open(s, err);
 	if (r < 0) {
-		alone_close(s);
+		queue_alone_close(s);
 		return r;
 	}
 	*out = s;
@@ -52,9 +53,19 @@ static int enlist_model(struct store *s, sqlite3 *db, slot i, struct error *err)
 	return r < 0 ? r : queue_sweep(s, db, &none, i, s->owner, err);
 }
 
+void queue_target(struct store *s, slot model, struct store_target *out)
+{
+	struct queue_model qm = queue_model_of(s, model);
+	bool lookable = qm.model && !qm.model->wrong && verdict_looks(qm.model);
+	*out = (struct store_target){.exists = true,
+				     .lookable = lookable,
+				     .look = lookable && !qm.looked,
+				     .event_time_type = TIME_UNKNOWN};
+}
+
 /* Whether the tables are there, and what they hold, is the builder's business. */
-static int alone_enlist(struct store *s, const struct model *const *models, struct store_target *targets,
-			size_t n, struct error *err)
+int queue_alone_enlist(struct store *s, const struct model *const *models, struct store_target *targets,
+		       size_t n, struct error *err)
 {
 	auto_db *db = NULL;
 	struct queue_change change = {0};
@@ -66,9 +77,9 @@ static int alone_enlist(struct store *s, const struct model *const *models, stru
 	if (r == 0 && db)
 		r = db_exec(db, s->config.read_only ? "BEGIN" : "BEGIN IMMEDIATE", err);
 	for (size_t i = 0; i < n && r == 0; i++) {
-		targets[i] = (struct store_target){.event_time_type = TIME_UNKNOWN};
 		if (db && models[i] && !models[i]->wrong)
 			r = enlist_model(s, db, (slot)i, err);
+		queue_target(s, (slot)i, &targets[i]);
 	}
 	queue_models_astray(s);
 	if (r == 0 && db)
@@ -77,7 +88,7 @@ static int alone_enlist(struct store *s, const struct model *const *models, stru
 	return r;
 }
 
-static int alone_load(struct store *s, const struct store_sink *sink, struct error *err)
+int queue_alone_load(struct store *s, const struct store_sink *sink, struct error *err)
 {
 	static const struct done_rows none = {0};
 	auto_db *db = NULL;
@@ -87,12 +98,19 @@ static int alone_load(struct store *s, const struct store_sink *sink, struct err
 	return r == 0 ? queue_load(s, db, &none, sink, err) : r;
 }
 
+/* What others do to a table only a look tells. */
+int queue_alone_check(struct store *s, const struct store_sink *sink, struct error *err)
+{
+	return store_usable(s, err);
+}
+
 const struct store_ops queue_store = {
-	.open = alone_open,
-	.close = alone_close,
-	.enlist = alone_enlist,
-	.load = alone_load,
+	.open = queue_alone_open,
+	.close = queue_alone_close,
+	.enlist = queue_alone_enlist,
+	.load = queue_alone_load,
 	.follow = queue_follow,
+	.check = queue_alone_check,
 	.wake = queue_wake,
 	.abandon = queue_abandon,
 	.request = queue_request,

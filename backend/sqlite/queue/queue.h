@@ -58,7 +58,7 @@ struct queue_model {
 	bool astray; /* the control thread's: and another one has taken over its target; what was reported is
 			void */
 	bool enlisted;
-	bool looked; /* of a table that is elsewhere: queue_adopt() has recorded what it holds */
+	bool looked;	  /* of a table that is elsewhere: queue_adopt() has recorded what it holds */
 	int64_t queue_id; /* its permanent id; 0: none (read-only) */
 	int64_t table_id; /* what its batches are rows of */
 	bool is_void;	  /* the table that is there is another one: nothing that is recorded counts */
@@ -117,8 +117,21 @@ struct done_row {
 
 /* ---- store.c: the life of a store ---- */
 
-/* The store by itself; config.database is its file. */
+/* The store by itself; config.database is its file. And its members, for who opens it otherwise. */
 extern const struct store_ops queue_store;
+int queue_alone_open(const struct engine_config *config, struct store **out, struct error *err);
+void queue_alone_close(struct store *s);
+int queue_alone_enlist(struct store *s, const struct model *const *models, struct store_target *targets,
+		       size_t n, struct error *err);
+int queue_alone_load(struct store *s, const struct store_sink *sink, struct error *err);
+int queue_alone_check(struct store *s, const struct store_sink *sink, struct error *err);
+
+/* What it knows of a model's target without asking anybody. Whether there is a table only the builder can
+ * tell: who reads it waits for its batches, not for it. */
+void queue_target(struct store *s, slot model, struct store_target *out);
+
+/* records.c: the worker of the store by itself. It builds nothing, and finds nothing out. */
+extern const struct builder_ops queue_records;
 
 /* `s` is zeroed, a part of the caller's own. Nothing is opened yet. queue_fini() comes after a failure, too.
  */
@@ -189,18 +202,11 @@ int queue_sweep(struct store *s, sqlite3 *db, const struct done_rows *done, slot
 
 /*
  * adopt.c: records what a look at a table that is elsewhere has found, and reports what that changes, as
- * builder.look does. `db` is a connection of the caller's, outside of a transaction. found: the batches whose
- * windows hold rows, ascending; `there`: the table exists; began: when it was looked at. A batch that was
+ * builder.look does. `db` is a connection of the caller's, outside of a transaction. A batch that was
  * built with an unknown number of rows may hold none: only with the table does it go.
  */
-struct queue_found {
-	const ordinal *batches;
-	size_t n;
-	bool there;
-	int64_t began; /* us */
-};
-int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind, const struct queue_found *found,
-		const struct store_sink *sink, struct error *err);
+int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind,
+		const struct found_windows *found, const struct store_sink *sink, struct error *err);
 
 /* load.c: everything recorded, requests and freezes before states. db NULL: there is no queue. */
 int queue_load(struct store *s, sqlite3 *db, const struct done_rows *done, const struct store_sink *sink,
