@@ -4,15 +4,15 @@
 #include <string.h>
 
 static const struct batch_state_traits states[] = {
-	[BATCH_RUNNING] = {.word = "running", .unsettled = true},
-	[BATCH_QUEUED] = {.word = "queued", .unsettled = true},
-	[BATCH_FAILED] = {.word = "failed", .wrong = true},
-	[BATCH_SKIPPED] = {.word = "skipped", .wrong = true},
-	[BATCH_UNKNOWN] = {.word = "unknown"},
-	[BATCH_PENDING] = {.word = "pending"},
-	[BATCH_PARTIAL] = {.word = "partial", .built = true},
-	[BATCH_STALE] = {.word = "stale", .built = true},
-	[BATCH_DONE] = {.word = "done", .built = true},
+	[BATCH_RUNNING] = {.word = "running", .mark = 'R', .unsettled = true},
+	[BATCH_QUEUED] = {.word = "queued", .mark = 'Q', .unsettled = true},
+	[BATCH_FAILED] = {.word = "failed", .mark = 'F', .wrong = true},
+	[BATCH_SKIPPED] = {.word = "skipped", .mark = 'S', .wrong = true},
+	[BATCH_UNKNOWN] = {.word = "unknown", .mark = '?'},
+	[BATCH_PENDING] = {.word = "pending", .mark = '.'},
+	[BATCH_PARTIAL] = {.word = "partial", .mark = '+', .built = true},
+	[BATCH_STALE] = {.word = "stale", .mark = '~', .built = true},
+	[BATCH_DONE] = {.word = "done", .mark = '#', .built = true},
 };
 _Static_assert(sizeof states / sizeof *states == BATCH_STATES, "every state has its traits");
 

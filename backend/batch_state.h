@@ -29,6 +29,7 @@ const char *batch_state_name(enum batch_state state);
 
 struct batch_state_traits {
 	const char *word;
+	char mark;	/* of a batch in this state, in a picture of many */
 	bool unsettled; /* queued or running: sync waits for it */
 	bool wrong;	/* failed, or skipped because of what has failed: what reads it cannot be built */
 	bool built;	/* its last build is in the table */

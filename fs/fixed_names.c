@@ -82,6 +82,29 @@ static int adopt(struct fs *fs, const struct node *n, struct strbuf *out)
 	return backend_adopt_document(fs->backend, models, scope.n, n->model < 0, &file, out);
 }
 
+static int draw_calendar(struct fs *fs, const struct node *n, bool svg, struct strbuf *out)
+{
+	auto_scope struct scope scope = {.n = 0};
+	auto_selection struct selection_dir *dir = fs_selection_of(fs, n);
+	int r = fs_scope(fs, n, &scope);
+	auto_free slot *models = models_of(&scope);
+
+	if (r || !models)
+		return r ? r : -ENOMEM;
+	const char *title = dir ? dir->text : n->model >= 0 ? backend_model_dir(fs->backend, n->model) : NULL;
+	return backend_calendar_document(fs->backend, models, scope.n, title, svg, out);
+}
+
+static int calendar(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	return draw_calendar(fs, n, false, out);
+}
+
+static int calendar_svg(struct fs *fs, const struct node *n, struct strbuf *out)
+{
+	return draw_calendar(fs, n, true, out);
+}
+
 static int root_run(struct fs *fs, const struct node *n, struct strbuf *out)
 {
 	auto_scope struct scope scope = {.n = 0};
@@ -124,15 +147,21 @@ static const struct fixed_name table[] = {
 	{".status", NODE_ROOT, NODE_DOCUMENT, 0444, root_status, true},
 	{".history", NODE_ROOT, NODE_HISTORY, 0444, NULL, true},
 	{".metrics", NODE_ROOT, NODE_DOCUMENT, 0444, metrics, true},
+	{".calendar", NODE_ROOT, NODE_DOCUMENT, 0444, calendar, true},
+	{".calendar.svg", NODE_ROOT, NODE_DOCUMENT, 0444, calendar_svg, true},
 	{".model", NODE_MODEL, NODE_DOCUMENT, 0444, model_document, false},
 	{".status", NODE_MODEL, NODE_DOCUMENT, 0444, model_status, true},
 	{".history", NODE_MODEL, NODE_HISTORY, 0444, NULL, true},
+	{".calendar", NODE_MODEL, NODE_DOCUMENT, 0444, calendar, true},
+	{".calendar.svg", NODE_MODEL, NODE_DOCUMENT, 0444, calendar_svg, true, true},
 	{NAME_FULL_REFRESH, NODE_MODEL, NODE_FULL_REFRESH, 0666, full_refresh, true},
 	{NAME_RUN, NODE_MODEL, NODE_RUN, 0666, model_run, true},
 	{".adopt", NODE_MODEL, NODE_ADOPT, 0666, adopt, false},
 	{".validate", NODE_MODEL, NODE_VALIDATE, 0666, validation_table, true},
 	{".validate.json", NODE_MODEL, NODE_DOCUMENT, 0444, validation_json, true, true},
 	{".status", NODE_SELECTION, NODE_DOCUMENT, 0444, selection_status, true},
+	{".calendar", NODE_SELECTION, NODE_DOCUMENT, 0444, calendar, true},
+	{".calendar.svg", NODE_SELECTION, NODE_DOCUMENT, 0444, calendar_svg, true, true},
 	{NAME_RUN, NODE_SELECTION, NODE_RUN, 0666, selection_run, true},
 	{NAME_FULL_REFRESH, NODE_SELECTION, NODE_FULL_REFRESH, 0666, full_refreshes, true},
 	{".adopt", NODE_SELECTION, NODE_ADOPT, 0666, adopt, false},

@@ -11,6 +11,7 @@
 #include "backend/batch_set.h"
 #include "backend/builder.h"
 #include "backend/ledger.h"
+#include "backend/state_runs.h"
 
 /* A refused operation, as last_refusal shows it. */
 struct report_refusal {
@@ -119,10 +120,12 @@ void report_note_all(struct report_standing *into, const struct report_standing 
 struct report_kept {
 	struct report_summary summary; /* of every batch that existed then, up to `end` */
 	struct report_standing standing;
-	struct batch_set build; /* what bringing it up to date builds; owned by who keeps this */
-	uint64_t generation;	/* the generation of the model when it was counted; 0: nothing is kept */
+	struct batch_set build; /* what bringing it up to date builds */
+	struct state_runs states;
+	uint64_t generation; /* the generation of the model when it was counted; 0: nothing is kept */
 	ordinal end;
 };
+void report_kept_fini(struct report_kept *k); /* all zero afterwards */
 
 /* Where the documents find the texts of failures, and what time it is. */
 struct report_source {

@@ -366,7 +366,7 @@ void backend_close(struct backend *b)
 		free(b->runtime[i].refresh.why_broken);
 		free(b->runtime[i].refresh.failure);
 		free(b->runtime[i].prepare_error);
-		batch_set_fini(&b->runtime[i].kept.build);
+		report_kept_fini(&b->runtime[i].kept);
 		validation_list_fini(&b->runtime[i].validations);
 	}
 	free(b->workers);

@@ -53,7 +53,7 @@ void backend_count_states(const struct backend *b, const struct backend_part *pa
 			summary_is_whole(v, &whole, now) ? summary_kept(v, whole.model, now) : NULL;
 		const struct report_summary *s = kept ? &kept->summary : &one;
 		if (!kept)
-			summary_count(v, &whole, false, now, &one, NULL, NULL);
+			summary_count(v, &whole, false, now, &one, NULL);
 		for (int state = 0; state < BATCH_STATES; state++)
 			if (counted || !parts[i].states || (parts[i].states >> state & 1) != 0)
 				counts[state] += s->states[state];
@@ -73,7 +73,7 @@ int backend_parts_document(const struct backend *b, const struct backend_part *p
 	for (size_t i = 0; i < n_parts; i++) {
 		/* A lock a part: somebody else may have it between. */
 		LOCKED(v->lock);
-		summary_count(v, &parts[i], false, now, &of[i], NULL, NULL);
+		summary_count(v, &parts[i], false, now, &of[i], NULL);
 		summary_add_frozen(v, &parts[i], &frozen);
 	}
 	LOCKED(v->lock);

@@ -14,7 +14,7 @@ static int gather(const struct snapshot *v, slot model, int64_t now, struct repo
 	const struct model *m = models_at(v->models, model);
 	const struct backend_part all = {.model = model, .batches = plan_existing(m, now)};
 	struct report_summary one = {0};
-	summary_count(v, &all, false, now, &one, NULL, NULL);
+	summary_count(v, &all, false, now, &one, NULL);
 	summary_add_frozen(v, &all, frozen);
 	*out = (struct report_refresh){.model = m,
 				       .protection = protection_of(v, model),

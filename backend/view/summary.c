@@ -8,7 +8,7 @@
 #include "backend/view/estimate.h"
 
 void summary_count(const struct snapshot *v, const struct backend_part *p, bool run, int64_t now,
-		   struct report_summary *s, struct report_standing *standing, struct batch_set *build)
+		   struct report_summary *s, struct report_kept *kept)
 {
 	const struct model *m = models_at(v->models, p->model);
 	ordinal newest = plan_existing(m, now).end - 1;
@@ -23,13 +23,15 @@ void summary_count(const struct snapshot *v, const struct backend_part *p, bool 
 			reason = NULL;
 		if (plan_in_set(v->ledger, p->model, o, info.state, p->states))
 			report_count(s, o, &info, reason);
-		if (standing)
-			report_note(standing, p->model, m, o, &info);
-		if (build && reason)
-			batch_set_add(build, o);
+		if (!kept)
+			continue;
+		report_note(&kept->standing, p->model, m, o, &info);
+		state_runs_add(&kept->states, o, info.state);
+		if (reason)
+			batch_set_add(&kept->build, o);
 	}
-	if (standing)
-		standing->not_here = !here;
+	if (kept)
+		kept->standing.not_here = !here;
 }
 
 const struct report_kept *summary_kept(const struct snapshot *v, slot model, int64_t now)
@@ -39,14 +41,14 @@ const struct report_kept *summary_kept(const struct snapshot *v, slot model, int
 	struct ordinal_range existing = plan_existing(models_at(v->models, model), now);
 	if (kept->generation == known.generation && kept->end == existing.end)
 		return kept;
-	batch_set_fini(&kept->build);
-	*kept = (struct report_kept){.end = existing.end};
+	report_kept_fini(kept);
+	kept->end = existing.end;
 	if (batch_set_init(&kept->build, existing) < 0)
 		return NULL;
 	summary_count(v, &(struct backend_part){.model = model, .batches = existing}, true, now,
-		      &kept->summary, &kept->standing, &kept->build);
+		      &kept->summary, kept);
 	const struct estimate_part part = {model, &kept->summary};
-	if (estimate(v, &part, 1, &kept->summary.expected) < 0)
+	if (kept->states.broken || estimate(v, &part, 1, &kept->summary.expected) < 0)
 		return NULL;
 	kept->generation = known.generation;
 	return kept;

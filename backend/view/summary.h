@@ -7,11 +7,11 @@
 
 /*
  * Counts a part. run: what would be built is what bringing the model up to date builds, by itself; else all
- * of it. standing and build (which takes in the part's batches) may be NULL. Of a model that cannot be built
- * here nothing would be.
+ * of it. kept, whose `build` takes in the part's batches, gets all but its summary; NULL: nothing is kept. Of
+ * a model that cannot be built here nothing would be.
  */
 void summary_count(const struct snapshot *v, const struct backend_part *p, bool run, int64_t now,
-		   struct report_summary *s, struct report_standing *standing, struct batch_set *build);
+		   struct report_summary *s, struct report_kept *kept);
 
 /* The model's counts, anew where something has changed. NULL: no memory. */
 const struct report_kept *summary_kept(const struct snapshot *v, slot model, int64_t now);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it costs to look at everything at once: .metrics of 1,000 models."""
+"""What it costs to look at everything at once: .metrics and .calendar of 1,000 models."""
 import os
 import threading
 import time
@@ -19,6 +19,7 @@ def bench_scrape(bench):
         scrape = lambda: (mount / ".metrics").read_bytes()
         first = seconds(scrape)
         size = len(scrape())
+        calendar = [seconds((mount / ".calendar").read_bytes) for _ in range(bench.rounds)]
         times, done = [], threading.Event()
 
         def keep_scraping():
@@ -38,5 +39,6 @@ def bench_scrape(bench):
     print(f"  {size / 2**20:.1f} MB; the first scrape {first * 1000:.0f} ms, the slowest of {len(times) - 1} later ones"
           f" {max(times[1:]) * 1000:.1f} ms", flush=True)
     bench.row("a scrape of 1,000 models / 50 ms", times[1:], [0.050], 1)
+    bench.row("the calendar of 1,000 models / 50 ms", calendar, [0.050], 1)
     bench.row("the first scrape after a mount / 1 s", [first], [1], 1)
     bench.row("p99 of stat beside scrapes / 20 ms", [percentile(beside, 0.99)], [0.020], 1)

@@ -45,7 +45,7 @@ def test_it_lists_its_models(m):
                 "d*": ["daily"], "resource_type:model": ["daily", "monthly", "sessions"]}
     assert {text: m.ls(text) for text in expected} == expected
     assert not set(expected) & set(os.listdir(m.path))
-    assert sorted(os.listdir(m / "tag:nightly")) == [".adopt", ".full-refresh", ".run", ".status", ".validate",
+    assert sorted(os.listdir(m / "tag:nightly")) == [".adopt", ".calendar", ".full-refresh", ".run", ".status", ".validate",
                                                        "daily", "sessions"]
     link = m / "tag:nightly" / "daily"
     assert os.readlink(link) == "../daily" and stat.S_ISLNK(os.lstat(link).st_mode)

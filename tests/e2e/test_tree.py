@@ -24,9 +24,10 @@ def sessions(project, warehouse, mount):
 
 
 def test_the_root_and_a_model(sessions):
-    assert sorted(os.listdir(sessions.path)) == [".adopt", ".history", ".metrics", ".run", ".status", ".validate", "sessions"]
+    assert sorted(os.listdir(sessions.path)) == [".adopt", ".calendar", ".calendar.svg", ".history", ".metrics", ".run",
+                                                ".status", ".validate", "sessions"]
     assert sorted(os.listdir(sessions / "sessions")) == [
-        ".adopt", ".full-refresh", ".history", ".model", ".run", ".status", ".validate", "2024-09-01.pending",
+        ".adopt", ".calendar", ".full-refresh", ".history", ".model", ".run", ".status", ".validate", "2024-09-01.pending",
         "2024-09-02.pending", "2024-09-03.pending", "2024-09-04.pending"]
     modes = {name: stat.filemode(os.stat(sessions / "sessions" / name).st_mode)
              for name in (".", ".model", ".status", "2024-09-01", "2024-09-02.pending", "2024-09", "2024-09-01.sql")}

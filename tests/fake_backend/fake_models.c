@@ -178,6 +178,15 @@ bool backend_looking(const struct backend *b, slot model)
 	return false;
 }
 
+int backend_calendar_document(const struct backend *b, const slot *models, size_t n, const char *title,
+			      bool svg, struct strbuf *out)
+{
+	(void)b;
+	(void)models;
+	strbuf_printf(out, "%s: %zu models, %s\n", title ? title : "all", n, svg ? "svg" : "text");
+	return 0;
+}
+
 int backend_metrics_document(const struct backend *b, struct strbuf *out)
 {
 	(void)b;
