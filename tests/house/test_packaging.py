@@ -74,3 +74,18 @@ def test_the_unit_keeps_the_mount_in_sight():
                         r"(Read\w+|Inaccessible|Bind|Temporary)\w*Paths?|TemporaryFileSystem|DynamicUser|RootDirectory|MountFlags|"
                         r"SystemCallLog|LoadCredential|RootImage")
     assert not [k for k in keys if hiding.fullmatch(k)]
+
+
+def test_container_files_can_be_read_and_share_the_mount():
+    yaml = pytest.importorskip("yaml")
+    compose, pod = (yaml.safe_load((ROOT / "packaging" / "container" / name).read_text()) for name in ("compose.yaml", "kubernetes.yaml"))
+    ways = {name: service["volumes"][-1]["bind"]["propagation"] for name, service in compose["services"].items()}
+    assert ways == {"batchfs": "rshared", "scripts": "rslave"}
+    ways = {c["name"]: c["volumeMounts"][-1]["mountPropagation"] for c in pod["spec"]["containers"]}
+    assert ways == {"batchfs": "Bidirectional", "scripts": "HostToContainer"}
+    assert not re.search(r"password=|PGPASSWORD", str(compose) + str(pod))
+
+
+def test_the_packages_version_is_the_programs():
+    version = re.search(r"version: '([\d.]+)'", (ROOT / "meson.build").read_text())[1]
+    assert (ROOT / "debian" / "changelog").read_text().startswith(f"batchfs ({version}) ")
