@@ -139,6 +139,7 @@ struct ledger_refresh {
 	int64_t rows_outside, rows_without_event_time;
 	int64_t done;	/* built beside the table */
 	int64_t failed; /* the last one ended because this many could not be built beside the table */
+	bool beside;	/* something of it may stand beside the table, which is of no use when it is over */
 	enum refresh_result result;
 	int64_t finished_at;
 	const char *error;

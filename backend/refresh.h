@@ -64,6 +64,7 @@ struct store_refresh {
 	int64_t done;				       /* batches that are built beside the table */
 	/* Of the last one that ended. */
 	int64_t failed; /* batches that could not be built beside the table: one ends it */
+	bool beside;	/* something of it may stand beside the table still */
 	enum refresh_result result;
 	int64_t finished_at; /* 0: none has */
 	const char *error;   /* "": nothing went wrong */

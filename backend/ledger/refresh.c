@@ -47,6 +47,7 @@ int ledger_put_refresh(struct ledger *l, const struct store_refresh *r)
 					     .rows_without_event_time = r->rows_without_event_time,
 					     .done = r->done,
 					     .failed = r->failed,
+					     .beside = r->beside,
 					     .result = r->result,
 					     .finished_at = r->finished_at,
 					     .error = error};

@@ -111,6 +111,7 @@ void report_refreshes(struct store *s, const PGresult *r, const struct store_sin
 			.error = pg_text(r, row, 14),
 			.done = pg_int(r, row, 15),
 			.failed = pg_int(r, row, 16),
+			.beside = pg_bool(r, row, 17),
 		};
 		if (m.id)
 			sink->refresh(sink->ctx, &f);

@@ -87,7 +87,8 @@ select {request_columns} from batchfs.request r where r.id = $1::bigint and r.ki
 
 -- name: refresh_columns
 x.model, x.request, x.phase, x.first_start, x.end_start, x.since, x.build_at, coalesce(r.uid, 0),
-coalesce(r.command, ''), r.reason, x.rows_outside, x.rows_without_event_time, x.result, x.finished_at, x.error, x.done, x.failed
+coalesce(r.command, ''), r.reason, x.rows_outside, x.rows_without_event_time, x.result, x.finished_at, x.error, x.done, x.failed,
+exists (select from batchfs.beside b where b.model = x.model)
 from batchfs.refresh x left join batchfs.request r on r.id = x.request
 
 -- name: refresh_of

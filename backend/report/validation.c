@@ -55,7 +55,8 @@ static json_t *problem(const struct report_problem *p)
 
 int report_validation_json(const struct report_validation *r, struct strbuf *out)
 {
-	bool any = r->oldest != 0;
+	/* Of nothing all is known: a set that is empty now has no problem, as sync says. */
+	bool any = r->oldest || (r->models && !r->missing.len);
 	json_t *list = json_array();
 	for (size_t i = 0; list && i < r->n; i++)
 		json_array_append_new(list, problem(&r->list[i]));

@@ -66,26 +66,35 @@ bool asks_clear(struct backend *b)
 	return any;
 }
 
+/* With the lock. Full refreshes that were asked for by one touch stand and fall together: in one commit. */
+static bool is_of_one_touch(const struct ask *a, const struct ask *before)
+{
+	return before && a->request.kind == REQUEST_FULL && before->request.kind == REQUEST_FULL &&
+	       a->group == before->group;
+}
+
 /* What may be sent now, in order. */
 static size_t take(struct backend *b, struct ask_queue *taken)
 {
 	LOCKED(&b->lock);
 	struct ask_queue later = STAILQ_HEAD_INITIALIZER(later);
 	size_t n = 0;
-	struct ask *a;
+	struct ask *a, *before = NULL;
 	while ((a = STAILQ_FIRST(&b->asks))) {
 		STAILQ_REMOVE_HEAD(&b->asks, link);
 		bool early = request_traits(a->request.kind)->clears_queue && !a->cleared;
-		if (n == ASKS_AT_ONCE || early) {
+		if (early || (n >= ASKS_AT_ONCE && !is_of_one_touch(a, before))) {
 			STAILQ_INSERT_TAIL(&later, a, link);
+			before = NULL;
 		} else {
 			STAILQ_INSERT_TAIL(taken, a, link);
+			before = a;
 			n++;
 		}
 	}
 	STAILQ_CONCAT(&b->asks, &later);
 	/* What is left over is not waited with until somebody else wakes us. */
-	b->woken |= n == ASKS_AT_ONCE;
+	b->woken |= n >= ASKS_AT_ONCE;
 	return n;
 }
 
@@ -132,13 +141,14 @@ static void record(struct backend *b, struct ask *a, const struct store_request 
 	touch_model(b, r->model);
 }
 
+/* requests NULL: they were not sent. */
 static void answer(struct backend *b, struct ask_queue *asks, const struct store_request *requests, int err,
 		   const struct error *e)
 {
 	struct ask *a;
 	for (size_t i = 0; (a = STAILQ_FIRST(asks)); i++) {
 		STAILQ_REMOVE_HEAD(asks, link);
-		const struct store_request *r = &requests[i];
+		const struct store_request *r = requests ? &requests[i] : &a->request;
 		int result = err < 0 ? err : r->result;
 		const struct request_traits *traits = request_traits(r->kind);
 		if (traits->stops)
@@ -194,8 +204,7 @@ void asks_send(struct backend *b)
 	struct error e = {0};
 	auto_free struct store_request *requests = calloc(n, sizeof *requests);
 	if (!requests) {
-		static const struct store_request none[ASKS_AT_ONCE];
-		answer(b, &taken, none,
+		answer(b, &taken, NULL,
 		       error_set(&e, ENOMEM, "no memory for %s",
 				 count_of((uint64_t)n, "request", "requests").text),
 		       &e);

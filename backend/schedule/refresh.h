@@ -21,6 +21,7 @@ struct refresh_runtime {
 	int64_t place_of;		 /* the refresh that `place` is of */
 	unsigned place;			 /* struct clear_step.at */
 	int64_t ready;	   /* the one whose table beside is complete, which is still to be recorded */
+	int64_t beside;	   /* the one that a step beside the table was taken for here */
 	int64_t tidied;	   /* the one of which nothing stands beside any more */
 	int64_t beside_at; /* monotonic: the next step beside the table is not tried earlier */
 	unsigned tries;	   /* of a batch beside the table, which fails for a reason that may pass */

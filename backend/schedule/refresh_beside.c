@@ -2,7 +2,8 @@
 /*
  * Atomic full refreshes, on a lane of their own: a step is a batch that is built beside the table, or the
  * exchange, and between two of them every other such model has its turn. Last, what stands beside is dropped,
- * whoever left it.
+ * whoever left it: the store says with a refresh whether anything may stand there, so that nobody is asked
+ * for each model that was ever refreshed.
  */
 #include "backend/schedule/refresh_beside.h"
 
@@ -46,7 +47,8 @@ static int64_t due_at(struct backend *b, slot model, int64_t now_us)
 	const struct ledger_refresh *f = ledger_refresh(b->ledger, model);
 	const struct refresh_runtime *x = &b->runtime[model].refresh;
 	if (f->phase == REFRESH_OVER)
-		return f->id && x->tidied != f->id ? x->beside_at : INT64_MAX;
+		return (f->beside || x->beside == f->id) && f->id && x->tidied != f->id ? x->beside_at
+											: INT64_MAX;
 	if (!refresh_is_beside(f->phase) || models_gone(b->models, model) ||
 	    (f->phase == REFRESH_BESIDE && x->ready == f->id) || x->broken == f->id || x->cancelled == f->id)
 		return INT64_MAX;
@@ -127,8 +129,10 @@ static void run_step(struct lane *l, const struct lane_job *job)
 		if ((!refresh_is_beside(f->phase) && f->phase != REFRESH_OVER) ||
 		    (refresh_is_beside(f->phase) && x->cancelled == f->id))
 			return;
-		if (r == 0 && refresh_is_beside(f->phase))
+		if (r == 0 && refresh_is_beside(f->phase)) {
+			b->runtime[job->model].refresh.beside = f->id;
 			step_begin(l, job->model);
+		}
 	}
 	if (r == 0)
 		r = builder_beside(worker, &step, &err);

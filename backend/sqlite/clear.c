@@ -125,17 +125,34 @@ static int count(const struct clearing *x, enum place place, int64_t deleted, st
 	return r == 0 ? db_run(stmt, err) : r;
 }
 
-/* The refresh is in its phase still. */
-static int check_phase(const struct clearing *x, struct error *err)
+/* The refresh is in its phase still, and as long as *queue is open: nobody else writes there meanwhile. */
+static int hold_phase(const struct clearing *x, sqlite3 **queue, struct error *err)
 {
-	struct store *s = x->w->store;
-	auto_db *queue = NULL;
-	int r = queue_connect(s, &x->w->patience, &queue, err);
+	int r = queue_connect(x->w->store, &x->w->patience, queue, err);
 	if (r == 0)
-		r = queue_refresh_clears(queue, x->queue_id, x->step->id, err);
+		r = db_exec(*queue, "BEGIN IMMEDIATE", err);
+	if (r == 0)
+		r = queue_refresh_clears(*queue, x->queue_id, x->step->id, err);
 	if (r == 0)
 		r = error_set(err, ESTALE, "the full refresh of %s goes on without being cleared", x->m->dir);
 	return r < 0 ? r : 0;
+}
+
+static int check_phase(const struct clearing *x, struct error *err)
+{
+	auto_db *queue = NULL;
+	return hold_phase(x, &queue, err);
+}
+
+/* The refresh is cancelled either before, and then nothing is deleted, or after what was deleted is there for
+ * all to see. FILE is locked before the queue, as everywhere. */
+static int commit(const struct clearing *x, struct error *err)
+{
+	auto_db *queue = NULL;
+	int r = hold_phase(x, &queue, err);
+	if (r == 0)
+		r = worker_checked(x->w, err);
+	return r == 0 ? db_exec(x->w->db, "COMMIT", err) : r;
 }
 
 /* What was built when `begin` was earlier stays, and the window that is open now, and what was built when the
@@ -175,11 +192,7 @@ static int step_on(struct clearing *x, struct error *err)
 	if (x->step->over)
 		return 0;
 	r = count(x, (enum place)x->step->at, deleted, err);
-	if (r == 0)
-		r = check_phase(x, err);
-	if (r == 0)
-		r = worker_checked(x->w, err);
-	return r == 0 ? db_exec(x->w->db, "COMMIT", err) : r;
+	return r == 0 ? commit(x, err) : r;
 }
 
 static int clear(struct clearing *x, struct error *err)

@@ -245,3 +245,16 @@ def test_a_reader_is_built_behind_what_it_reads(project, warehouse, mount, pg):
     assert warehouse.count("daily", "val >= 100") == 20 == warehouse.count("daily")
     assert built(warehouse, "daily") == {day: 2 for day in DAYS}
     assert set(m.states("daily").values()) == {"done", "partial"}
+
+
+def test_hundreds_of_models_stand_and_fall_together(project, warehouse, mount):
+    """What another mount has protected a moment ago the store refuses, for all that one touch asks for."""
+    make_events(warehouse)
+    project.source("events", event_time="event_time")
+    for n in range(300):
+        project.model(f"m{n:03}", "select id, event_time, val from {events}", inputs=["events"], begin="2024-09-05", tags=["many"])
+    m = mount(project, now=NOW)
+    warehouse.sql("INSERT INTO batchfs.freeze (model, uid, command, at)"
+                  " SELECT id, 7, 'chmod', now() FROM batchfs.model WHERE target_table = 'm299'")
+    assert errno_of(os.utime, m / "tag:many" / ".full-refresh") == errno.EPERM
+    assert warehouse.sql("SELECT count(*) FROM batchfs.refresh") == [(0,)]

@@ -256,6 +256,21 @@ def test_who_reads_the_table_for_a_moment_is_waited_for(large, warehouse):
     check_rows(warehouse, "sessions")
 
 
+def test_a_look_while_it_waits_for_the_table_finds_nothing(large, warehouse):
+    m = large()
+    with in_transaction(warehouse, READ):
+        os.utime(m / "sessions" / "2024-09-02")
+        wait_until(lambda: waits_for_lock(warehouse), what="the exchange is tried")
+        os.utime(m / "sessions" / ".adopt")
+        m.sync("sessions", ".adopt")
+    m.sync("sessions", "2024-09-02")
+    os.utime(m / "sessions" / ".adopt")
+    m.sync("sessions", ".adopt")
+    assert set(m.states("sessions")[day] for day in DAYS) == {"done"}
+    lines = (m / "sessions" / ".history").read_text()
+    assert "adopted" not in lines and "gone" not in lines
+
+
 def test_writers_of_other_windows_are_not_disturbed(large, warehouse):
     m = large()
     with in_transaction(warehouse, "DELETE FROM an.sessions WHERE event_time >= '2024-09-03' AND id % 2 = 0") as writer:

@@ -75,6 +75,10 @@ def test_nothing_is_found(project, warehouse, mount):
     assert (d["batches"], d["found"], d["problems"], d["pending"]) == (3, 0, [], 2)
     assert table(m, "sessions", ".validate") == \
         [f"{d['at']}: 3 batches looked at, nothing found, 2 not built."]
+    # Of a set that is empty all is known.
+    assert synced(m, "sessions", ".failed.validate") == 0
+    assert m.document("sessions", ".failed.validate.json") == {
+        "at": None, "batches": 0, "found": 0, "problems": [], "pending": 0}
     # A part of it was looked at with it; a batch shows its numbers where it was looked at alone.
     assert synced(m, "sessions", "2024-09-02.validate") == 0
     assert table(m, "sessions", "2024-09-02.validate")[1] == "2024-09-02 - - - - ok"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Full refreshes in the SQLite engine: who may begin one, its phases, and the clearing. */
+#include "backend/sqlite/warehouse.h"
 #include "tests/unit/sqlite_fixture.h"
 
 #define ROWS  "SELECT count(*) FROM out WHERE id = -1"
@@ -140,6 +141,40 @@ static void what_is_cleared(void **state)
 	assert_int_equal(step.rows_outside, 2);
 }
 
+struct cancel {
+	const char *file;
+	int result; /* of SQLite */
+};
+
+/* What a cancel would do as the deletion commits. */
+static int cancel_now(void *ctx)
+{
+	struct cancel *c = ctx;
+	char path[128];
+	sqlite3 *queue = NULL;
+	snprintf(path, sizeof path, "%s-queue", c->file);
+	assert_int_equal(sqlite3_open(path, &queue), SQLITE_OK);
+	c->result = sqlite3_exec(queue, "UPDATE refresh SET phase = ''", NULL, NULL, NULL);
+	sqlite3_close(queue);
+	return 0;
+}
+
+static void no_cancel_comes_between_the_look_and_the_commit(void **state)
+{
+	struct fixture *f = *state;
+	begin(f);
+	shell(f, GIVEN);
+	struct store_request q = full(f, 1);
+	assert_int_equal(send(f, &q), 0);
+	struct clear_step step = {.id = q.id, .batches = q.batches};
+	struct cancel c = {.file = f->file};
+	sqlite3_commit_hook(f->worker->db, cancel_now, &c);
+	GOOD(f->engine->builder->clear(f->worker, &step, &f->err));
+	sqlite3_commit_hook(f->worker->db, NULL, NULL);
+	assert_int_equal(c.result, SQLITE_BUSY);
+	assert_int_equal(step.rows_outside, 1);
+}
+
 /* What is no time is in nobody's window, and stays to be named. */
 static void what_is_no_time(void **state)
 {
@@ -203,6 +238,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(from_phase_to_phase, fixture_new, fixture_free),
 		cmocka_unit_test_setup_teardown(refused, fixture_new, fixture_free),
 		cmocka_unit_test_setup_teardown(what_is_cleared, fixture_new, fixture_free),
+		cmocka_unit_test_setup_teardown(no_cancel_comes_between_the_look_and_the_commit, fixture_new,
+						fixture_free),
 		cmocka_unit_test_setup_teardown(what_is_no_time, fixture_new, fixture_free),
 		cmocka_unit_test_setup_teardown(what_a_later_clock_has_built, fixture_new, fixture_free),
 		cmocka_unit_test_setup_teardown(a_column_named_rowid, fixture_new, fixture_free),
