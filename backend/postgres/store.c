@@ -77,6 +77,19 @@ static int settle_doubts(struct store *s, struct error *err)
 	return 0;
 }
 
+/* Without locks, each of several mounts would take the others for dead, and their batches from them. */
+static int check_held(struct store *s, const struct pg_params *session, struct error *err)
+{
+	auto_result *held = NULL;
+	int r = pg_query(&s->control, pg_deadline(s), SQL_LIVE_HELD, session, &held, err);
+	if (!r && !pg_bool(held, 0, 0))
+		r = error_set(err, ENOTSUP,
+			      "the server's advisory locks hold nothing (it grants them, and pg_locks shows "
+			      "none), and by them mounts know that others live: it is no PostgreSQL, or a "
+			      "proxy stands before it");
+	return r;
+}
+
 static int take_liveness(struct store *s, struct error *err)
 {
 	struct pg_params session = {0}, owner = {0};
@@ -88,7 +101,7 @@ static int take_liveness(struct store *s, struct error *err)
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	auto_result *locked = NULL;
 	int r = pg_query(&s->control, p.deadline, SQL_LIVE_LOCK, &session, &locked, err);
-	if (r)
+	if (r || (r = check_held(s, &session, err)))
 		return r;
 	store_begin(s, &p);
 	pg_add(&p, SQL_LIVE_ROW, &owner);

@@ -6,6 +6,11 @@
 -- name: live_lock
 select pg_catalog.pg_advisory_lock_shared($1::bigint)
 
+-- Some servers that speak PostgreSQL's protocol grant every lock and hold none.
+-- name: live_held
+select exists (select from pg_catalog.pg_locks l where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+	and l.pid = pg_catalog.pg_backend_pid() and (l.classid::bigint << 32 | l.objid::bigint) = $1::bigint)
+
 -- Written again, because whoever took us for dead has deleted it. The row is locked by whoever puts back what runs
 -- here: until that is committed we do not come back.
 -- name: live_row
