@@ -17,12 +17,13 @@ import looking
 import partitions
 import refreshing
 import scraping
+import soaking
 import sqlite_file
 import validating
 from kit import ROOT, Bench
 
 BENCHES = {name.removeprefix("bench_"): function
-           for room in (building, crowds, looking, partitions, refreshing, scraping, sqlite_file, validating)
+           for room in (building, crowds, looking, partitions, refreshing, scraping, soaking, sqlite_file, validating)
            for name, function in vars(room).items() if name.startswith("bench_")}
 
 

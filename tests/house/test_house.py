@@ -332,3 +332,20 @@ def test_counted_nouns_agree_with_their_number():
 def test_scripts_explain_themselves(script):
     told = subprocess.run([str(ROOT / script), "--help"], capture_output=True, text=True, check=False)
     assert told.returncode == 0 and not told.stderr and f"./{script}" in told.stdout
+
+
+NAMED = re.compile(r"`((?:fs|backend|mountopts|tests|docs|packaging|debian|examples)/[\w./@-]*)`")
+
+
+def test_files_that_the_guides_name_are_there():
+    faults = [f"{page}: {name}" for page in ("CONTRIBUTING.md", "README.md", "SECURITY.md", "NEWS.md", "docs/containers.md")
+              for name in NAMED.findall((ROOT / page).read_text()) if not (ROOT / name).exists()]
+    assert not faults, "\n".join(faults)
+    assert len(NAMED.findall((ROOT / "CONTRIBUTING.md").read_text())) > 40
+
+
+def test_functions_that_the_guides_name_are_there():
+    told = set(re.findall(r"\b([a-z]+_[a-z_]+)\(\)", (ROOT / "CONTRIBUTING.md").read_text()))
+    there = "\n".join(p.read_text() for p in SOURCES if p.suffix in (".c", ".h"))
+    assert "backend_request" in told
+    assert not {name for name in told if f"{name}(" not in there and f"{name} (" not in there}
