@@ -47,6 +47,9 @@ struct backend_listener {
 	/* What was queued or running in [first, end) was cancelled: those who wait for it get ECANCELED.
 	 * Before changed(). ran: an attempt was ended, or may have been; else all of it only waited. */
 	void (*cancelled)(void *ctx, slot model, struct ordinal_range batches, bool ran);
+	/* Another mount has cancelled or frozen these: whoever waits for one of them by now gets ECANCELED,
+	 * whatever this mount has cancelled before. Before the cancelled() of what waits or runs of them. */
+	void (*others_cancel)(void *ctx, slot model, struct ordinal_range batches);
 	/* A new manifest: these have appeared, have gone, or have other batches, so that their names lead
 	 * elsewhere, and selections select others. What else is different of a model comes as changed(). */
 	void (*models)(void *ctx, const slot *models, size_t n);

@@ -24,6 +24,11 @@ static inline void run_mark(struct run_marks *m, uint32_t i)
 	m->word[i / 64] |= UINT64_C(1) << i % 64;
 }
 
+static inline void run_unmark(struct run_marks *m, uint32_t i)
+{
+	m->word[i / 64] &= ~(UINT64_C(1) << i % 64);
+}
+
 static inline bool run_marks_none(const struct run_marks *m)
 {
 	uint64_t all = 0;

@@ -32,6 +32,7 @@
 #include "backend/refresh.h"
 #include "backend/run_marks.h"
 #include "backend/window_sql.h"
+#include "backend/store_request.h"
 #include "backend/store_validation.h"
 
 struct store;
@@ -94,74 +95,6 @@ static inline struct store_state adopted_state(slot model, ordinal batch, int64_
 				    .message = ""};
 }
 
-/*
- * A cancel takes its place among the requests of the model: it answers every request with a lower seq for
- * its batches, and ends every attempt that was claimed before it (served below its seq). What is asked for
- * after it is built. Recorded, it keeps other mounts from claiming for what it answers; whoever runs an
- * attempt that it ends is told by follow(), and ends it.
- */
-enum request_kind {
-	REQUEST_BUILD, /* build every batch of the range once more */
-	/*
-	 * Refresh the model in full: the range is all of it. Those of one touch that stand side by side are
-	 * recorded all or none. -EPERM: one of their models is protected, or a batch of it is frozen; -EBUSY:
-	 * a full refresh of one is under way. Each says which.
-	 */
-	REQUEST_FULL,
-	REQUEST_REASON, /* give the request with this uuid its reason */
-	/* None of the range may be built. -EBUSY: one of them has begun, and nothing is frozen. What another
-	 * mount has claimed and not begun is cancelled with it; what this one has was given back before. */
-	REQUEST_FREEZE,
-	REQUEST_THAW,
-	REQUEST_PROTECT, /* the model may not be rebuilt as a whole; batches: empty */
-	REQUEST_UNPROTECT,
-	REQUEST_CANCEL, /* cancel what is queued or running in the range */
-};
-
-/* One request. In: all but the last block, which is the answer. */
-struct store_request {
-	/* Sent again with the same uuid when its fate is unknown: counted once. The first 8 bytes are the
-	 * same for all requests of one touch. */
-	unsigned char uuid[16];
-	enum request_kind kind;
-	slot model;
-	struct ordinal_range batches;
-	int expected; /* of a single batch: the enum batch_state that its name claimed; -1: none */
-	uint32_t expected_attempt; /* the attempt that went with it in memory */
-	bool named; /* a single batch asked for by its own name: -EPERM where it is frozen. What is frozen of
-		       any other range is recorded and never granted: whoever sees it cancels it */
-	uint32_t uid;
-	char command[16];   /* /proc/PID/comm; "" unknown */
-	const char *reason; /* NULL: none */
-	int64_t at;	    /* our clock */
-
-	int result;		  /* 0, or -errno; -ENOENT: no longer in the expected state */
-	int64_t id;		  /* permanent */
-	int64_t seq;		  /* rises with every request of the model, in the order of their commits */
-	enum refresh_phase phase; /* FULL: in which it begins */
-	struct error err;
-};
-
-/*
- * A recorded request, as load and follow report it. Strings are valid during the call.
- *
- * Whose code. A batch is built with the SQL of the newest request that wants it, and only by a mount with
- * that SQL; its build answers the older requests for the batch too, whatever their SQL, because the table
- * ends as who asked last wants it. A batch that was put back keeps the code of the request it was claimed
- * for, until a newer one wants it. So a request is never answered by a build with other SQL that was asked
- * for before it, and touching a batch again is enough where no mount with the old SQL comes any more.
- */
-struct store_request_row {
-	enum request_kind kind; /* BUILD or CANCEL */
-	int64_t id, seq;
-	slot model;
-	struct ordinal_range batches;
-	uint32_t uid;
-	const char *command, *reason, *code; /* reason NULL: none; code: whose SQL it was made for */
-	int64_t at;
-	bool open; /* may have batches that are not built yet; else only who asked */
-};
-
 /* What one chmod has frozen. Strings are valid during the call. */
 struct store_freeze {
 	struct ordinal_range batches; /* empty: it protects the model against a full refresh */
@@ -190,6 +123,9 @@ struct store_answer {
 struct store_sink {
 	void *ctx;
 	void (*request)(void *ctx, const struct store_request_row *r);
+	/* What others have asked for up to this was reported, or is closed; own: 0. NULL: nobody wants to
+	 * know. */
+	void (*known)(void *ctx, slot model, struct store_known known);
 	void (*state)(void *ctx, const struct store_state *s);
 	/* Requests that were just reported, up to this seq, are answered for the batch by a build they were
 	 * not known for. Only by follow. */
@@ -282,6 +218,8 @@ struct store_outcome {
 	uint32_t last;	  /* of more than one: the number of the last attempt of each, for the history */
 	int64_t lowest;	  /* of more than one: every one of them waits for a request with this seq or a higher
 			   */
+	int64_t known;	  /* of more than one, without `before`: what others have asked for above this seq was
+			     not known when it was decided, so that it is answered for none of them */
 	int64_t id;	  /* out, of more than one: of the answer */
 	int64_t wanted;	  /* with attempt 0: every request up to this seq is answered for the batch */
 	int64_t before;	  /* CANCELLED with attempt 0: of the cancel. It answers every request before it, and

@@ -92,6 +92,11 @@ static void on_changed(void *ctx, slot model, struct ordinal_range batches)
 }
 
 /* Before on_changed() of the same batches, which answers those for whom nothing else is left. */
+static void on_others_cancel(void *ctx, slot model, struct ordinal_range batches)
+{
+	wait_others_cancel(ctx, model, batches);
+}
+
 static void on_cancelled(void *ctx, slot model, struct ordinal_range batches, bool ran)
 {
 	wait_cancelled(ctx, model, batches, ran);
@@ -109,7 +114,12 @@ static void on_models(void *ctx, const slot *models, size_t n)
 void fs_listener(struct fs *fs, struct backend_listener *out)
 {
 	*out = (struct backend_listener){
-		.ctx = fs, .changed = on_changed, .cancelled = on_cancelled, .models = on_models};
+		.ctx = fs,
+		.changed = on_changed,
+		.cancelled = on_cancelled,
+		.others_cancel = on_others_cancel,
+		.models = on_models,
+	};
 }
 
 static void on_end(void *arg)

@@ -117,6 +117,9 @@ void wait_mark_cancelled(struct fs *fs, const struct scope *scope, bool cancelle
  * left. */
 void wait_note_freeze(struct fs *fs, const struct scope *scope);
 
+/* The same of a cancel or freeze of another mount, when it is heard of (backend.h). */
+void wait_others_cancel(struct fs *fs, slot model, struct ordinal_range batches);
+
 /*
  * What was queued or running in the batches was cancelled (ran: backend.h): who waits for one of them gets
  * ECANCELED when all

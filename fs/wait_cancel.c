@@ -33,6 +33,14 @@ void wait_note_freeze(struct fs *fs, const struct scope *scope)
 	note_rm(&fs->waits, scope);
 }
 
+void wait_others_cancel(struct fs *fs, slot model, struct ordinal_range batches)
+{
+	const struct scope scope = {.n = 1, .one = {.model = model, .batches = batches}};
+
+	LOCKED(&fs->waits.lock);
+	note_rm(&fs->waits, &scope);
+}
+
 /* Under the lock. It has found nothing to cancel. */
 static void forget_rm(struct waits *w, const struct scope *scope)
 {

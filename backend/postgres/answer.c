@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Batches that are answered without being built: skipped, taken out of the queue, ended on request. */
 #include "backend/kinds.h"
+#include "backend/postgres/answer.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
@@ -68,6 +69,7 @@ size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_ou
 	const struct pg_model *m = s->models[o->model];
 	enum batch_size size = m->model->batch_size;
 	auto_free char *message = clean_text(o->message, MESSAGE_MAX, s->plain);
+	auto_strbuf ours = STRBUF_INIT;
 	struct pg_params v = {0};
 	pg_param_int(&v, m->id);
 	pg_param_time(&v, calendar_start(size, o->batch));
@@ -81,6 +83,11 @@ size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_ou
 	pg_param_int(&v, s->session);
 	pg_param_int(&v, o->last);
 	pg_param_text(&v, steps[size]);
+	/* A cancel that is recorded has spared them already. */
+	pg_param_int(&v, o->before ? INT64_MAX : o->known);
+	store_sessions(s, &ours);
+	p->broken |= strbuf_broken(&ours);
+	pg_param_text(&v, ours.str);
 	return pg_add(p, SQL_ANSWER_RANGE, &v);
 }
 

@@ -70,7 +70,8 @@ left join lateral (
 
 -- Neighbours that were only queued: $1 model, from $2 to $3, alike in the rest. One row, up to the first batch that
 -- another has claimed, put back or answered meanwhile. Of those served up to $4 or more it is one that still waits
--- for a request that is answered by this ($5). $12: how long a batch is. Out, beside where the row ends, a row each:
+-- for a request that is answered by this ($5). $12: how long a batch is. What others (not $14) have asked for above
+-- $13 is not answered by it, although it is older than $5. Out, beside where the row ends, a row each:
 -- the first of those batches, and the ranges that were answered; a claim is of 32 at most.
 -- name: answer_range
 with taken as materialized (
@@ -86,6 +87,12 @@ with taken as materialized (
 	select greatest(k.first_start, $2::timestamptz), k.end_start from batchfs.answer k
 	where k.model = $1::int and k.served >= $4::bigint
 	and pg_catalog.tstzrange(k.first_start, k.end_start)
+		&& pg_catalog.tstzrange($2::timestamptz, $3::timestamptz)
+	union all
+	select greatest(r.first_start, $2::timestamptz), r.end_start from batchfs.request r
+	where r.open and r.kind = 'build' and r.model = $1::int and r.seq > $13::bigint and r.seq <= $5::bigint
+	and r.origin <> all ($14::bigint[])
+	and pg_catalog.tstzrange(r.first_start, r.end_start)
 		&& pg_catalog.tstzrange($2::timestamptz, $3::timestamptz)),
 piece as (
 	select coalesce((select min(first) from taken), $3::timestamptz) as end_start),

@@ -123,6 +123,7 @@ static int read_news(struct store *s, const struct store_sink *sink, struct erro
 		return error_set(err, ENOMEM, "no memory for news");
 	r = report_freezes(s, p.results[frozen], sink, err);
 	report_requests(s, p.results[asked], sink);
+	report_known(s, p.results[asked], 2, 1, 0, sink);
 	report_answered(s, p.results[answered], sink);
 	report_answered_ranges(s, p.results[ranges], sink);
 	report_refreshes(s, p.results[refreshes], sink);

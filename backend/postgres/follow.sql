@@ -45,12 +45,11 @@ from (
 left join batchfs.freeze f on f.model = m.id
 order by m.id, f.first_start
 
--- Our own cancels again: what others had asked for before them is known only now.
 -- name: follow_requests
 select {request_columns} from batchfs.request r
 where r.id in (
 	select x.id from batchfs.request x
-	where x.kind in ('build', 'cancel') and {news_since} and (x.kind = 'cancel' or {news_of_others})
+	where x.kind in ('build', 'cancel') and {news}
 	union all select s.request {news_touched}
 	union all select x.request from batchfs.answer x where {news})
 order by r.id

@@ -62,12 +62,16 @@ static int load_of(struct store *s, const struct strbuf *ids, const struct store
 		return error_set(err, ENOMEM, "no memory to load states");
 	struct pg_params params = {0};
 	pg_param_text(&params, ids->str);
-	auto_result *frozen = NULL, *validations = NULL;
+	auto_result *frozen = NULL, *known = NULL, *validations = NULL;
 	r = pg_query(&s->control, pg_deadline(s), SQL_LOAD_FREEZES, &params, &frozen, err);
 	if (!r)
 		r = report_freezes(s, frozen, sink, err);
 	if (!r)
 		r = stream(s, SQL_LOAD_REQUESTS, &params, report_requests, sink, err);
+	if (!r)
+		r = pg_query(&s->control, pg_deadline(s), SQL_LOAD_KNOWN, &params, &known, err);
+	if (!r)
+		report_known(s, known, 0, 1, 2, sink);
 	if (!r)
 		r = refreshes_load(s, &params, sink, err);
 	if (!r)

@@ -12,6 +12,10 @@ where r.model = any ($1::int[]) and (r.open or r.id in (select s.request from ba
 	or r.id in (select k.request from batchfs.answer k))
 order by r.id
 
+-- name: load_known
+select m.id, m.seq, coalesce(max(r.id), 0) from batchfs.model m left join batchfs.request r on r.model = m.id
+where m.id = any ($1::int[]) group by 1, 2
+
 -- name: load_states
 declare batchfs_load cursor for
 select {state_columns} from batchfs.state s where s.model = any ($1::int[])

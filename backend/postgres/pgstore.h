@@ -140,6 +140,8 @@ int64_t pg_random_id(void);
 /* The control connection, with the liveness lock held. Within the backoff the last refusal, unless `now`. */
 int store_connect(struct store *s, bool now, struct error *err);
 void store_changed(struct store *s);
+void store_sessions(const struct store *s,
+		    struct strbuf *out);		 /* an array literal: the origins of what it asks */
 struct id_index store_slot(struct store *s, int64_t id); /* id 0: not enlisted here. Any thread */
 
 /* model.c */
@@ -277,11 +279,13 @@ bool describe_asks(const struct pg_model *m);
 int describe_types(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n,
 		   struct pg_shape **shapes, int64_t deadline, struct error *err);
 
-/* row.c: a state row and a request row as load and follow read them */
+/* row.c: rows as load and follow read them */
 bool state_read(struct store *s, const PGresult *r, int row, struct store_state *out, int64_t *owner);
-bool request_read(struct store *s, const PGresult *r, int row, struct store_request_row *out);
 void report_states(struct store *s, const PGresult *r, const struct store_sink *sink, bool skip_own);
 void report_requests(struct store *s, const PGresult *r, const struct store_sink *sink);
+/* By the columns with these numbers: of each row's model everything up to there is reported. */
+void report_known(struct store *s, const PGresult *r, int model, int seq, int id,
+		  const struct store_sink *sink);
 void report_answers(struct store *s, const PGresult *r, const struct store_sink *sink);
 
 /* freeze.c: requests that freeze, thaw, protect; and what is frozen, by model */
@@ -331,29 +335,9 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 void describe_target(const struct pg_conn *c, const struct pg_model *m, const struct pg_shape *shape,
 		     bool look, struct store_target *out);
 
-/*
- * answer.c: batches that are answered without being built (SETTLE_SKIPPED, SETTLE_CANCELLED), as a part of
- * settle's transaction: add each, send, and after the pipe has run take (result 0 where it was written).
- */
-#define ANSWER_COLUMNS 11
-struct answers {
-	struct pg_columns columns;
-	struct pg_params rows, answer;
-	size_t n, at;
-};
-#define auto_answers __attribute__((cleanup(answers_fini))) struct answers
-void answers_init(struct answers *a);
-void answers_add(const struct store *s, struct answers *a, size_t number, const struct store_outcome *o);
-void answers_send(const struct store *s, struct answers *a, struct pg_pipe *p);
-void answers_take(const struct answers *a, const struct pg_pipe *p, struct store_outcome *outcomes);
-void answers_fini(struct answers *a);
-
 /* settle.c: a statement that takes these ids, in a transaction of the store. */
 int settle_ids(struct store *s, const char *sql, const int64_t *ids, size_t n, struct error *err);
 
-/* Neighbours that become one row; returns the statement's number. range_take() after the pipe has run. */
-size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_outcome *o);
-void range_take(const struct store *s, const PGresult *r, struct store_outcome *o);
 int pg_recode(struct store *s, slot model, const char *was, const struct store_sink *sink, struct error *err);
 int pg_forget_answers(struct store *s, const int64_t *ids, size_t n, struct error *err);
 

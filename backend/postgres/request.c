@@ -46,6 +46,33 @@ static void add_row(struct store *s, struct pg_pipe *p, const struct store_reque
 	planned_add(s, p, PLANNED_RECORD, &v);
 }
 
+static int add_cancel(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
+		      const char *command, struct error *err)
+{
+	const struct pg_model *m = s->models[q->model];
+	enum batch_size size = m->model->batch_size;
+	auto_strbuf ours = STRBUF_INIT;
+	store_sessions(s, &ours);
+	if (strbuf_broken(&ours))
+		return error_set(err, ENOMEM, "no memory for a request");
+	struct pg_params v = {0};
+	pg_param_text(&v, uuid);
+	pg_param_int(&v, m->id);
+	pg_param_time(&v, calendar_start(size, q->batches.first));
+	pg_param_time(&v, calendar_start(size, q->batches.end));
+	pg_param_int(&v, q->uid);
+	pg_param_text(&v, command);
+	pg_param_time(&v, q->at);
+	pg_param_int(&v, s->session);
+	pg_param_text(&v, ours.str);
+	pg_param_int(&v, q->known.seq);
+	pg_param_int(&v, q->known.id);
+	pg_param_int(&v, q->known.own);
+	pg_param_int(&v, q->of_request);
+	pg_add(p, SQL_REQUEST_CANCEL, &v);
+	return 0;
+}
+
 static void add_reason(struct store *s, struct pg_pipe *p, const char *uuid, const char *reason)
 {
 	struct pg_params v = {0};
@@ -66,9 +93,10 @@ static int add_one(struct store *s, struct pg_pipe *p, const struct store_reques
 		return error_set(err, ENOMEM, "no memory for a request");
 	switch (q->kind) {
 	case REQUEST_BUILD:
-	case REQUEST_CANCEL:
 		add_row(s, p, q, uuid, command, reason);
 		break;
+	case REQUEST_CANCEL:
+		return add_cancel(s, p, q, uuid, command, err);
 	case REQUEST_FULL:
 		return refresh_add(s, p, q, uuid, command, reason, all, n, err);
 	case REQUEST_REASON:
@@ -91,10 +119,33 @@ static int frozen(const struct store *s, struct store_request *q, const PGresult
 	return freeze_refuses(&q->err, s->models[q->model]->model, &f, q->batches.first);
 }
 
+static void cancel_answer(const struct store *s, struct store_request *q, const PGresult *r)
+{
+	enum batch_size size = s->models[q->model]->model->batch_size;
+	q->pieces = calloc((size_t)PQntuples(r) + 1, sizeof *q->pieces);
+	/* It is recorded all the same: follow() does not tell of it, so that here it only ends what it has.
+	 */
+	if (!q->pieces) {
+		q->result = error_set(&q->err, ENOMEM, "no memory for a cancel");
+		return;
+	}
+	q->id = pg_int(r, 0, 0);
+	q->seq = pg_int(r, 0, 1);
+	for (int row = 0; row < PQntuples(r); row++) {
+		struct ordinal_range piece = {calendar_ordinal(size, pg_time(r, row, 2)),
+					      calendar_ordinal(size, pg_time(r, row, 3))};
+		if (piece.first < piece.end)
+			q->pieces[q->n_pieces++] = piece;
+	}
+	q->result = 0;
+}
+
 static void answer(struct store *s, struct store_request *q, const PGresult *r)
 {
 	const char *dir = s->models[q->model]->model->dir;
-	if (request_traits(q->kind)->freezes) {
+	if (q->kind == REQUEST_CANCEL && PQntuples(r) > 0) {
+		cancel_answer(s, q, r);
+	} else if (request_traits(q->kind)->freezes) {
 		freeze_answer(s, q, r);
 	} else if (q->kind == REQUEST_FULL) {
 		refresh_recorded(s, q, r);

@@ -56,3 +56,38 @@ union all select null, null, uid, command, at from frozen
 update batchfs.request set reason = $2, xid = pg_catalog.pg_current_xact_id(), origin = $3::bigint
 where uuid = $1::uuid
 returning id, seq
+
+-- Of a cancel: $1 uuid, $2 model, $3 and $4 its range, $5 uid, $6 command, $7 at, $8 origin. What it spares are requests
+-- that nobody knew of who asked for it: of others (not $9) above the seq $10 and the id $11, of our own ($9) above $12;
+-- never $13. A full refresh opens a request that is older. What is left of the range are rows of their own with the same
+-- seq; where nothing is, one that is empty says that it is recorded.
+-- name: request_cancel
+with old as (
+	select r.seq from batchfs.request r where r.uuid = $1::uuid),
+spared as (
+	select r.first_start as lo, r.end_start as hi from batchfs.request r
+	where r.model = $2::int and r.kind = 'build' and r.id <> $13::bigint
+	and (r.id > $11::bigint or r.id in (select x.request from batchfs.refresh x where x.model = $2::int))
+	and r.seq > case when r.origin = any ($9::bigint[]) then $12::bigint else $10::bigint end
+	and r.first_start < $4::timestamptz and r.end_start > $3::timestamptz
+	union all select $4::timestamptz, $4::timestamptz),
+gaps as (
+	select greatest($3::timestamptz, max(hi) over (
+		order by lo, hi rows between unbounded preceding and 1 preceding)) as lo, lo as hi
+	from spared),
+bumped as (
+	update batchfs.model m set seq = m.seq + 1
+	where m.id = $2::int and not exists (select from old) returning m.seq),
+new as (
+	insert into batchfs.request
+	(uuid, model, seq, kind, first_start, end_start, uid, command, code, at, open, origin)
+	select case when row_number() over (order by p.lo) = 1 then $1::uuid else pg_catalog.gen_random_uuid() end,
+		$2::int, b.seq, 'cancel', p.lo, p.hi, $5::bigint, $6, '', $7::timestamptz, p.lo < p.hi, $8::bigint
+	from bumped b, (
+		select lo, hi from gaps where lo < hi
+		union all select $3::timestamptz, $3::timestamptz where not exists (select from gaps where lo < hi)) p
+	returning id, seq, first_start, end_start)
+select id, seq, first_start, end_start from new
+union all select r.id, r.seq, r.first_start, r.end_start from old
+	join batchfs.request r on r.seq = old.seq where r.model = $2::int and r.kind = 'cancel'
+order by 3

@@ -34,7 +34,7 @@ bool state_read(struct store *s, const PGresult *r, int row, struct store_state 
 	return true;
 }
 
-bool request_read(struct store *s, const PGresult *r, int row, struct store_request_row *out)
+static bool request_read(struct store *s, const PGresult *r, int row, struct store_request_row *out)
 {
 	struct id_index m = store_slot(s, pg_int(r, row, 2));
 	enum request_kind kind;
@@ -64,6 +64,18 @@ void report_requests(struct store *s, const PGresult *r, const struct store_sink
 		struct store_request_row request;
 		if (request_read(s, r, row, &request))
 			sink->request(sink->ctx, &request);
+	}
+}
+
+void report_known(struct store *s, const PGresult *r, int model, int seq, int id,
+		  const struct store_sink *sink)
+{
+	for (int row = 0; sink->known && row < PQntuples(r); row++) {
+		struct id_index m = store_slot(s, pg_int(r, row, model));
+		if (m.id)
+			sink->known(
+				sink->ctx, m.index,
+				(struct store_known){.seq = pg_int(r, row, seq), .id = pg_int(r, row, id)});
 	}
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/kinds.h"
+#include "backend/postgres/answer.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 

@@ -113,6 +113,9 @@ static void record(struct backend *b, struct ask *a, const struct store_request 
 					.at = r->at,
 					.open = true};
 	struct ticket *t = ticket_slot(b, a->ticket);
+	struct store_known *known = &b->runtime[r->model].known;
+	if (r->seq > known->own)
+		known->own = r->seq;
 	switch (r->kind) {
 	case REQUEST_BUILD:
 		if (t->number == a->ticket)
@@ -135,7 +138,7 @@ static void record(struct backend *b, struct ask *a, const struct store_request 
 	case REQUEST_UNPROTECT:
 		freeze_recorded(b, r);
 		break;
-	case REQUEST_CANCEL: /* carried out before it is answered: cancel_apply() */
+	case REQUEST_CANCEL: /* carried out before it is answered: cancel_recorded() */
 		break;
 	}
 	touch_model(b, r->model);
@@ -152,7 +155,7 @@ static void answer(struct backend *b, struct ask_queue *asks, const struct store
 		int result = err < 0 ? err : r->result;
 		const struct request_traits *traits = request_traits(r->kind);
 		if (traits->stops)
-			cancel_recorded(b, a, result == 0 ? r->seq : INT64_MAX);
+			cancel_recorded(b, a, r, result == 0);
 		if (result == 0) {
 			record(b, a, r);
 			changed(b, r->model, r->batches);
@@ -222,6 +225,8 @@ void asks_send(struct backend *b)
 	int err = store_request(b->store, requests, n, w ? &claim : NULL, &e);
 	bool granted = w && err == 0 && requests[0].result == 0 && claim.attempt[0];
 	answer(b, &taken, requests, err, &e);
+	for (i = 0; i < n; i++)
+		free(requests[i].pieces);
 	if (granted)
 		work_grant(b, w, &claim);
 }

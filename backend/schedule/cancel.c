@@ -2,9 +2,9 @@
 /*
  * Cancelling. What this mount builds is ended at once, by a thread of its own, because an interrupt waits for
  * the warehouse. Then the cancel is recorded, in its place among the requests (store.h): that decides what
- * it ends, on every mount. Who records it and who reads of it takes what waits out of the queue; several may,
- * and one succeeds. A batch that has taken the place of the one that was meant loses an attempt and is built
- * again.
+ * it ends, on every mount, and what it spares. Who records it and who reads of it takes what waits out of the
+ * queue; several may, and one succeeds. A batch that has taken the place of the one that was meant loses an
+ * attempt and is built again.
  */
 #include <stdlib.h>
 
@@ -24,6 +24,7 @@
 #include "backend/schedule/refresh_beside.h"
 #include "backend/schedule/refresh_clear.h"
 #include "backend/schedule/runtime.h"
+#include "backend/schedule/spare.h"
 #include "backend/schedule/steps.h"
 #include "backend/schedule/take_back.h"
 
@@ -124,21 +125,29 @@ static void tell_waiters(struct backend *b, const struct outcome_queue *withdraw
 	}
 }
 
-void cancel_recorded(struct backend *b, struct ask *a, int64_t seq)
+void cancel_recorded(struct backend *b, struct ask *a, const struct store_request *r, bool recorded)
 {
-	const struct store_request *r = &a->request;
+	struct outcome_queue more = STAILQ_HEAD_INITIALIZER(more);
+	/* Who waited here for what is queued is answered, also where that is spared. */
+	tell_waiters(b, &a->cancelled);
 	{
 		LOCKED(&b->lock);
-		withdraw(b, r->model, r->batches, seq, &a->cancelled);
-		if (seq != INT64_MAX)
-			end_running(b, r->model, r->batches, seq);
+		if (recorded)
+			spare(b, r, &a->cancelled);
+		else
+			withdraw(b, r->model, r->batches, INT64_MAX, &more);
+		for (size_t i = 0; recorded && i < r->n_pieces; i++) {
+			withdraw(b, r->model, r->pieces[i], r->seq, &more);
+			end_running(b, r->model, r->pieces[i], r->seq);
+		}
 	}
-	tell_waiters(b, &a->cancelled);
+	tell_waiters(b, &more);
 	LOCKED(&b->lock);
+	STAILQ_CONCAT(&a->cancelled, &more);
 	struct outcome *o;
 	STAILQ_FOREACH(o, &a->cancelled, link)
 	{
-		o->out.before = seq == INT64_MAX ? 0 : seq;
+		o->out.before = recorded ? r->seq : 0;
 	}
 	STAILQ_CONCAT(&b->outcomes, &a->cancelled);
 }
@@ -170,6 +179,7 @@ struct canceller {
 	struct ask_group *group;
 	uid_t uid;
 	pid_t pid;
+	int64_t of_request; /* as of store_request */
 	bool any;
 	int err;
 };
@@ -184,6 +194,11 @@ static void send_stretch(struct canceller *c, slot model, struct ordinal_range b
 	}
 	a->request.kind = REQUEST_CANCEL;
 	a->request.batches = batches;
+	a->request.known = c->b->runtime[model].known;
+	a->request.of_request = c->of_request;
+	/* Of our own all that is on its way before an rm of batches. */
+	if (!c->of_request)
+		a->request.known.own = INT64_MAX;
 	a->request.uid = c->uid;
 	a->pid = c->pid;
 	ask_name(a);
@@ -289,6 +304,7 @@ int backend_refresh_cancel(struct backend *b, const slot *models, size_t n, uid_
 			b->runtime[models[i]].refresh.cancelled = f->id;
 			step_interrupt(&b->lanes[LANE_CLEAR], models[i]);
 			step_interrupt(&b->lanes[LANE_BESIDE], models[i]);
+			c.of_request = f->id;
 			if (f->phase == REFRESH_BUILD)
 				cancel_refresh(&c, models[i], f);
 		}

@@ -11,12 +11,11 @@ struct ask;
 void cancel_too_late(struct backend *b, slot model, ordinal batch, int64_t at, int64_t answered);
 /* With the lock: a cancel of this batch is on its way to the store. */
 bool cancel_asked(const struct backend *b, slot model, ordinal batch);
-/* Without the lock: the cancel is recorded with this seq, or (INT64_MAX) could not be. */
-void cancel_recorded(struct backend *b, struct ask *a, int64_t seq);
+/* Without the lock: the cancel was recorded, as the store has answered in *r, or could not be. */
+void cancel_recorded(struct backend *b, struct ask *a, const struct store_request *r, bool recorded);
 /*
- * Without the lock: carries out a cancel that is recorded, here or by another mount: ends our attempts that
- * were claimed before it, takes what waits out of the queue. seq INT64_MAX: it could not be recorded, so only
- * what is known here goes.
+ * Without the lock: carries out a cancel that another mount has recorded: ends our attempts that were claimed
+ * before it, takes what waits out of the queue.
  */
 void cancel_apply(struct backend *b, slot model, struct ordinal_range batches, int64_t seq);
 void *cancel_main(void *backend);

@@ -51,6 +51,7 @@ struct model_runtime {
 	struct attempt_counts attempts;
 	bool prune;		  /* they may be too many now */
 	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */
+	struct store_known known; /* how far its requests are known here */
 	unsigned cancels;	  /* asked for and not recorded yet: nothing is claimed over them */
 	int64_t spoiled_at; /* us: the latest failure that its readers without a window were skipped for */
 	int64_t failed_at;  /* us: the end of the latest batch that has failed or was skipped, anywhere */

@@ -7,6 +7,7 @@
 #include "backend/engine.h"
 #include "backend/ledger.h"
 #include "backend/schedule/meant.h"
+#include "backend/schedule/model.h"
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/runtime.h"
 
@@ -21,6 +22,7 @@ struct outcome *outcome_new(const struct backend *b, const struct store_outcome 
 	if (err)
 		o->err = *err;
 	o->out = *out;
+	o->out.known = b->runtime[out->model].known.seq;
 	o->out.count = out->count ? out->count : 1;
 	o->out.sqlstate = o->err.sqlstate;
 	o->out.message = o->err.text;
@@ -78,6 +80,7 @@ static struct outcome *add(struct backend *b, const struct build_report *r, cons
 	struct outcome *o = outcome_queue(b, &out, r->err);
 	if (!o)
 		return NULL;
+	o->spared = kind;
 	o->of_all = r->of_all;
 	o->weight = r->weight;
 	o->too_late = meant && kind == SETTLE_DONE;

@@ -19,9 +19,11 @@ struct outcome {
 	unsigned weight;  /* of a failure: builder.h */
 	bool too_late;	  /* done although a cancel was meant, which answers every request up to `answered` */
 	int64_t answered;
-	bool shown;    /* the ledger has it, and who waits for it was told */
-	bool put_back; /* of a single batch that was claimed before: it stays alone */
-	bool of_all;   /* err is what no batch of the model can be built for */
+	enum settle_kind
+		spared; /* of an attempt that was cancelled: what its end is where the cancel spares it */
+	bool shown;	/* the ledger has it, and who waits for it was told */
+	bool put_back;	/* of a single batch that was claimed before: it stays alone */
+	bool of_all;	/* err is what no batch of the model can be built for */
 };
 STAILQ_HEAD(outcome_queue, outcome);
 
@@ -39,8 +41,7 @@ void outcome_done(struct backend *b, const struct build_report *r, const struct 
 struct outcome *outcome_queue(struct backend *b, const struct store_outcome *out, const struct error *err);
 /*
  * Lengthens the last outcome by what waits beside it and was asked for by the same person (by: of `last`).
- * All of them are answered up to the newest request of any, which was recorded before this outcome came to
- * be, and so was everything older.
+ * All of them are answered up to the newest request of any, apart from what nobody here knew of (store.h).
  */
 bool outcome_join(struct outcome *last, const struct requester *by, const struct ledger_waiting *w);
 

@@ -80,6 +80,8 @@ void restart_begin(void *ctx)
 	struct backend *b = ctx;
 	LOCKED(&b->lock);
 	drop_answers(b);
+	for (slot i = 0; i < b->runtime_end; i++)
+		b->runtime[i].known = (struct store_known){0};
 	ledger_restart(b->ledger);
 	validations_restart(b);
 }

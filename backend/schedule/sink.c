@@ -22,6 +22,8 @@ static void sink_request(void *ctx, const struct store_request_row *r)
 	struct backend *b = ctx;
 	clock_follow(b->config.clock, r->at);
 	if (request_traits(r->kind)->stops) {
+		if (b->listener.others_cancel)
+			b->listener.others_cancel(b->listener.ctx, r->model, r->batches);
 		cancel_apply(b, r->model, r->batches, r->seq);
 		return;
 	}
@@ -36,6 +38,20 @@ static void sink_request(void *ctx, const struct store_request_row *r)
 	}
 	if (r->open)
 		changed(b, r->model, r->batches);
+}
+
+static void sink_known(void *ctx, slot model, struct store_known now)
+{
+	struct backend *b = ctx;
+	LOCKED(&b->lock);
+	struct store_known *known = &b->runtime[model].known;
+	if (now.id > known->id)
+		known->id = now.id;
+	if (now.seq > known->seq)
+		known->seq = now.seq;
+	/* What was recorded here is in the ledger before others are heard of. */
+	if (now.seq > known->own)
+		known->own = now.seq;
 }
 
 /* With the lock. It failed elsewhere, or the one that recorded it died before it had skipped its readers. */
@@ -169,9 +185,18 @@ static void sink_all_told(void *ctx, slot model)
 	changed(b, model, backend_existing(b, model));
 }
 
+static bool is_unsettled(const struct backend *b, slot model, struct ordinal_range batches)
+{
+	LOCKED(lock_of(b));
+	return ledger_next_unsettled(b->ledger, model, batches) < batches.end;
+}
+
 static void sink_freezes(void *ctx, slot model, const struct store_freeze *list, size_t n)
 {
 	struct backend *b = ctx;
+	for (size_t i = 0; b->listener.others_cancel && i < n; i++)
+		if (is_unsettled(b, model, list[i].batches))
+			b->listener.others_cancel(b->listener.ctx, model, list[i].batches);
 	{
 		LOCKED(&b->lock);
 		if (ledger_put_freezes(b->ledger, model, list, n) < 0)
@@ -193,6 +218,7 @@ const struct store_sink *backend_sink(struct backend *b, struct store_sink *sink
 {
 	*sink = (struct store_sink){.ctx = b,
 				    .request = sink_request,
+				    .known = sink_known,
 				    .state = sink_state,
 				    .answer = sink_answer,
 				    .answered = sink_answered,

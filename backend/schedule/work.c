@@ -75,7 +75,9 @@ static bool cancelled_meanwhile(struct backend *b, const struct store_claim *c, 
 				    .wanted = c->wanted,
 				    .started = c->started,
 				    .finished = c->started};
-	outcome_queue(b, &out, NULL);
+	struct outcome *o = outcome_queue(b, &out, NULL);
+	if (o)
+		o->spared = SETTLE_UNSTARTED;
 	return true;
 }
 

@@ -215,6 +215,25 @@ def test_cancel_while_it_is_built(ready, warehouse, faulty, fault):
     assert errno_of(os.unlink, m / "sessions" / ".full-refresh") == errno.EPERM
 
 
+def test_a_cancel_leaves_what_is_just_being_asked_for(ready, warehouse, faulty, fault):
+    m = faulty
+    m.build("sessions", "2024-09")
+    with fault.holding("build"):
+        os.utime(m / "sessions" / ".full-refresh")
+        wait_until(lambda: list(m.states("sessions").values()).count("queued") >= 3, what="the rest is queued")
+        fault.set("build:hold", "request:hold")
+        touch = start("touch", m / "sessions" / DAYS[3])
+        wait_parked(touch)
+        assert shell(m / "sessions", "rm .full-refresh").returncode == 0
+        fault.set("build:hold")
+        assert finish(touch).returncode == 0
+        wait_phase(m, None)
+        assert m.states("sessions")[DAYS[3]] in ("queued", "running")
+    m.sync("sessions", DAYS[3])
+    assert document(m)["last"]["result"] == "cancelled"
+    assert built(warehouse, "sessions") == {**{day: 1 for day in DAYS}, DAYS[3]: 2}
+
+
 def test_what_is_cancelled_of_it_is_said(ready, warehouse, faulty, fault):
     m = faulty
     with fault.holding("build"):

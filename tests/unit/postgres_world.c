@@ -144,6 +144,13 @@ static void see_answered(void *ctx, slot model, ordinal batch, uint32_t attempt,
 	w->answered = served;
 }
 
+static void see_known(void *ctx, slot model, struct store_known known)
+{
+	struct world *w = ctx;
+	if (model == 0 && known.seq > w->known.seq)
+		w->known = known;
+}
+
 static void see_answer(void *ctx, const struct store_answer *a)
 {
 	struct world *w = ctx;
@@ -168,6 +175,7 @@ void world_init(struct world *w)
 	w->config = (struct engine_config){.log = &w->log, .clock = &w->clock, .timeout_s = 10};
 	w->sink = (struct store_sink){.ctx = w,
 				      .request = see_request,
+				      .known = see_known,
 				      .state = see_state,
 				      .answer = see_answer,
 				      .answered = see_answered,

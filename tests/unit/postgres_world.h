@@ -34,6 +34,7 @@ struct world {
 	struct worker *worker;
 	struct store_sink sink;
 	struct seen_state states[MODELS][BATCHES]; /* by day since BEGIN */
+	struct store_known known;
 	struct store_request_row last_request;
 	char reason[100];
 	int n_requests, forgotten;

@@ -208,6 +208,41 @@ static void what_was_cancelled_goes_with_its_request(void **state)
 	assert_int_equal(w->n_answers, 0);
 }
 
+/* Neighbours that wait for requests of different age: what another mount asked for between those, unheard of,
+ * stays. */
+static void what_others_have_asked_for_meanwhile_parts_it(void **state)
+{
+	struct world *w = *state;
+	struct world *other = world_another();
+	struct error err = {0};
+	int64_t first, between, last;
+	assert_int_equal(request_days(w, 0, 0, 5, -1, 0, &first), 0);
+	assert_int_equal(request_days(other, 0, 1, 2, -1, 0, &between), 0);
+	assert_int_equal(request_days(w, 0, 4, 5, -1, 0, &last), 0);
+	struct store_outcome o = {.kind = SETTLE_SKIPPED,
+				  .batch = day(0),
+				  .count = 5,
+				  .wanted = last,
+				  .lowest = first,
+				  .known = first,
+				  .request = 1,
+				  .started = BEGIN + DAY,
+				  .finished = BEGIN + DAY,
+				  .sqlstate = "",
+				  .message = "it reads x"};
+	assert_int_equal(engine_postgres.store->settle(w->store, &o, 1, &err), 0);
+	assert_int_equal(o.count, 1);
+	assert_int_equal(o.next, day(2));
+	o.batch = day(2);
+	o.count = 3;
+	assert_int_equal(engine_postgres.store->settle(w->store, &o, 1, &err), 0);
+	assert_int_equal(o.count, 3);
+	assert_false(granted(w, 0, 1, last));
+	assert_true(granted(other, 1, 2, between));
+	assert_false(granted(w, 2, 5, last));
+	world_another_gone(other);
+}
+
 /* Another mount hears of the range, and of what is newer in it. */
 static void others_see_it(void **state)
 {
@@ -235,6 +270,7 @@ int main(void)
 		OPEN_WORLD_TEST(what_another_has_claimed_is_passed_at_once),
 		OPEN_WORLD_TEST(what_was_lost_answers_nothing_that_comes),
 		OPEN_WORLD_TEST(what_was_cancelled_goes_with_its_request),
+		OPEN_WORLD_TEST(what_others_have_asked_for_meanwhile_parts_it),
 		OPEN_WORLD_TEST(others_see_it),
 	};
 	return server_run(tests);

@@ -18,6 +18,20 @@ static bool request_fits(sqlite3_stmt *stmt)
 	return start >= CALENDAR_MIN_US && start < end && end <= CALENDAR_END_US;
 }
 
+static int load_known(sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
+		      struct error *err)
+{
+	auto_stmt *stmt = NULL;
+	int r = db_prepare(db, SQL_MODEL_SEQ, &stmt, err);
+	if (r == 0)
+		r = db_bind(stmt, err, "i", queue_id);
+	if (r == 0)
+		r = db_step(stmt, err);
+	if (r == 1 && sink->known)
+		sink->known(sink->ctx, model, (struct store_known){.seq = sqlite3_column_int64(stmt, 0)});
+	return r < 0 ? r : 0;
+}
+
 int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
 		  struct error *err)
 {
@@ -46,7 +60,7 @@ int load_requests(struct store *s, sqlite3 *db, slot model, int64_t queue_id, co
 			log_warning(s->config.log, "%s: the request %lld of %s is damaged and left out",
 				    s->path, (long long)row.id, m->dir);
 	}
-	return r;
+	return r == 0 ? load_known(db, model, queue_id, sink, err) : r;
 }
 
 /* A cursor over rows by start; stmt NULL: there is no such table. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/freeze.h"
@@ -171,19 +172,49 @@ static int one_build(struct requests *q, struct store_request *rq, struct error 
 		       : add(q, rq, &qm, start, calendar_start(m->batch_size, rq->batches.end), err);
 }
 
-/* A file has one mount, which carries it out as soon as it knows its place. Its row says who cancelled. */
+static int add_piece(struct requests *q, struct store_request *rq, const struct queue_model *qm,
+		     struct ordinal_range piece, struct error *err)
+{
+	enum batch_size size = q->s->models[rq->model].model->batch_size;
+	struct ordinal_range *more = realloc(rq->pieces, (rq->n_pieces + 1) * sizeof *more);
+	if (!more)
+		return error_set(err, ENOMEM, "no memory for a cancel");
+	rq->pieces = more;
+	rq->pieces[rq->n_pieces++] = piece;
+	/* Sent again, it has the same name. */
+	unsigned char uuid[sizeof rq->uuid];
+	memcpy(uuid, rq->uuid, sizeof uuid);
+	for (size_t i = 0; i < sizeof piece.first; i++)
+		uuid[sizeof uuid - 1 - i] ^= (unsigned char)((piece.first - rq->batches.first) >> 8 * i);
+	int r = db_bind(q->cancel, err, "iiiiitib", qm->queue_id, rq->seq, calendar_start(size, piece.first),
+			calendar_start(size, piece.end), (int64_t)rq->uid, rq->command, rq->at, uuid);
+	return r == 0 ? db_run(q->cancel, err) : r;
+}
+
+/* A file has one mount, which carries it out as soon as it knows its place. Its rows say who cancelled. */
 static int one_cancel(struct requests *q, struct store_request *rq, struct error *err)
 {
 	struct queue_model qm = queue_model_of(q->s, rq->model);
 	enum batch_size size = q->s->models[rq->model].model->batch_size;
+	auto_stmt *spared = NULL;
+	ordinal from = rq->batches.first;
 	if (!possible(q, rq, &qm))
 		return 0;
 	int r = next_seq(q, rq, &qm, err);
 	if (r == 0)
-		r = db_bind(q->cancel, err, "iiiiitib", qm.queue_id, rq->seq,
-			    calendar_start(size, rq->batches.first), calendar_start(size, rq->batches.end),
-			    (int64_t)rq->uid, rq->command, rq->at, rq->uuid);
-	return r == 0 ? db_run(q->cancel, err) : r;
+		r = db_prepare(q->s->db, SQL_REQUEST_SPARED, &spared, err);
+	if (r == 0)
+		r = db_bind(spared, err, "iiiii", qm.queue_id, calendar_start(size, from),
+			    calendar_start(size, rq->batches.end), rq->known.own, rq->of_request);
+	while (r == 0 && (r = db_step(spared, err)) == 1) {
+		ordinal first = calendar_ordinal(size, sqlite3_column_int64(spared, 0));
+		ordinal end = calendar_ordinal(size, sqlite3_column_int64(spared, 1));
+		r = from < first ? add_piece(q, rq, &qm, (struct ordinal_range){from, first}, err) : 0;
+		from = end > from ? end : from;
+	}
+	if (r == 0 && from < rq->batches.end)
+		r = add_piece(q, rq, &qm, (struct ordinal_range){from, rq->batches.end}, err);
+	return r;
 }
 
 static int one_full(struct requests *q, struct store_request *rq, const struct store_request *all, size_t n,

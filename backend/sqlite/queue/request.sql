@@ -16,6 +16,12 @@ INSERT INTO request (model, seq, range_start, range_end, uid, command, code, at,
 VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, 'cancel', 0)
 ON CONFLICT DO UPDATE SET seq = excluded.seq
 
+-- name: request_spared
+-- What of ?2 to ?3 was asked for after the seq ?4, but for the request ?5.
+SELECT max(range_start, ?2), min(range_end, ?3) FROM request
+WHERE model = ?1 AND kind = 'build' AND seq > ?4 AND id <> ?5 AND range_start < ?3 AND range_end > ?2
+ORDER BY range_start
+
 -- name: request_reason
 UPDATE request SET reason = ? WHERE uuid = ? RETURNING id, seq
 
