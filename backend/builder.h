@@ -41,6 +41,11 @@ enum build_outcome {
 	BUILD_INTERRUPTED, /* rolled back because interrupt() was called, or it is not wanted any more */
 	BUILD_STALE,	   /* another attempt has taken over: nothing was written, nothing is to be settled */
 	BUILD_UNSTARTED,   /* not begun: not wanted, or the run ended before it */
+	/*
+	 * The only report that may follow DONE, and only of an engine whose `settles_done` is set: what the
+	 * builder was told while it built does not agree with what it was told in the end. err: the two.
+	 */
+	BUILD_RETRACTED,
 };
 
 struct build_report {
@@ -49,7 +54,7 @@ struct build_report {
 	uint32_t attempt;
 	int64_t started, finished; /* our clock */
 	int64_t rows_deleted, rows_inserted, rows_outside;
-	const struct error *err; /* FAILED and PASSING */
+	const struct error *err; /* FAILED, PASSING and RETRACTED */
 	/* FAILED: for what no batch of the model can be built. UNSTARTED behind such a one: with its err. */
 	bool of_all;
 	/* FAILED: as how many failures it counts where equal ones are counted; 0: one. More than one where it

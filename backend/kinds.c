@@ -30,7 +30,8 @@ static const struct settle_traits settles[] = {
 				.shows = OUTCOME_FAILED,
 				.spoils = true},
 	[SETTLE_CANCELLED] = {.word = "cancelled", .history = "cancelled", .of_queued = true},
-	[SETTLE_DONE] = {.word = "done", .history = "done"},
+	[SETTLE_DONE] = {.word = "done", .history = "done", .builds = true},
+	[SETTLE_RETRACTED] = {.word = "retracted", .history = "failed", .spoils = true, .builds = true},
 };
 
 static const struct build_traits builds[] = {
@@ -41,6 +42,7 @@ static const struct build_traits builds[] = {
 	[BUILD_INTERRUPTED] = {.word = "interrupted", .final = true},
 	[BUILD_STALE] = {.word = "stale", .final = true, .goes_on = true},
 	[BUILD_UNSTARTED] = {.word = "unstarted", .final = true},
+	[BUILD_RETRACTED] = {.word = "retracted", .final = true, .reason = true},
 };
 
 #define LENGTH(table) (sizeof(table) / sizeof *(table))

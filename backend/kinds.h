@@ -28,7 +28,7 @@ struct request_traits {
 const struct request_traits *request_traits(enum request_kind kind);
 bool request_kind_parse(const char *word, enum request_kind *kind);
 
-#define SETTLE_KINDS (SETTLE_DONE + 1)
+#define SETTLE_KINDS (SETTLE_RETRACTED + 1)
 struct settle_traits {
 	const char *word;
 	const char
@@ -37,11 +37,12 @@ struct settle_traits {
 	bool of_queued;	  /* also of what was only queued and has no attempt */
 	enum row_outcome shows; /* of what was only queued: its outcome then; NONE: it stays what it was */
 	bool spoils;		/* what reads the batch is skipped */
+	bool builds;		/* when the batch was built is another time now */
 };
 const struct settle_traits *settle_traits(enum settle_kind kind);
 bool settle_kind_parse(const char *word, enum settle_kind *kind);
 
-#define BUILD_OUTCOMES (BUILD_UNSTARTED + 1)
+#define BUILD_OUTCOMES (BUILD_RETRACTED + 1)
 struct build_traits {
 	const char *word;
 	bool final;   /* the batch's attempt has ended with it */

@@ -196,6 +196,12 @@ enum settle_kind {
 	SETTLE_CANCELLED,   /* taken out of the queue, or ended: the outcome stays what it was */
 	SETTLE_DONE, /* it is built: its rows are where this store is not, and its builder has committed them
 		      */
+	/*
+	 * The attempt was settled as DONE, and its builder has denied that since. It is failed, and as one
+	 * that was never built: nobody knows what the table holds of it. -ESTALE: it is not what the attempt
+	 * has left any more.
+	 */
+	SETTLE_RETRACTED,
 };
 
 /* An outcome that is not recorded with the rows. Where a builder commits both together, done is none of

@@ -76,8 +76,7 @@ int dbt_build(struct guest_worker *w, const struct model *m, const struct build_
 		r = error_set(err, EROFS, "mounted with -o ro: nothing is built");
 	uint32_t i = 0;
 	for (bool on = r == 0; on && i < run->count;) {
-		struct chunk c = {.log = w->home->config.log,
-				  .clock = w->home->config.clock,
+		struct chunk c = {.clock = w->home->config.clock,
 				  .m = m,
 				  .run = run,
 				  .first = run->first + i,

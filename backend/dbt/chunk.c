@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/base/log.h"
-
 /* Three invocations that fail alike with nothing built between are as many as ten batches. */
 #define FIRST_WEIGHT 4
 
@@ -239,26 +237,39 @@ static void settle_one(struct chunk *c, uint32_t i, const struct results *result
 	}
 }
 
+/*
+ * A batch is shown as done as soon as an event says so: in a long chunk that is minutes before
+ * run_results.json is written, those who wait for the batch go on, and what a crash leaves behind is not
+ * built again. Where the file denies it in the end, one of the two is wrong and nobody knows which, so that
+ * the batch must not stay done. It fails and is not tried again by itself: what makes dbt contradict itself
+ * would do so again.
+ */
+static void retract_denied(struct chunk *c, uint32_t i, const struct results *results)
+{
+	bool denied = run_marked(&results->failed, i);
+	struct error err = {0};
+	if (!denied && (!results->whole || run_marked(&results->successful, i)))
+		return;
+	error_set(&err, EIO,
+		  "dbt's events say that it was built, and run_results.json of the same run %s: see what the "
+		  "table holds, then touch it",
+		  denied ? "that it failed" : "does not name it");
+	run_mark(&c->failed, i);
+	report(c, i, BUILD_RETRACTED, -1, &err, 0);
+}
+
 bool chunk_settle(struct chunk *c, const struct results *results, const struct chunk_end *how)
 {
-	char name[CALENDAR_NAME_MAX];
-	for (uint32_t i = 0; i < c->count; i++) {
-		if (!run_marked(&c->done, i) || !run_marked(&results->failed, i))
-			continue;
-		calendar_name(c->m->batch_size, c->first + i, name);
-		log_error(
-			c->log,
-			"%s/%s: dbt's events say that it was built, and run_results.json that it failed: touch it",
-			c->m->dir, name);
-	}
 	if (run_marks_none(&c->started) && run_marks_none(&c->ended) && !how->interrupted &&
 	    run_marks_none(&results->successful))
 		none_begun(c, how);
 	bool all_done = true;
 	for (uint32_t i = 0; i < c->count; i++) {
+		if (run_marked(&c->done, i))
+			retract_denied(c, i, results);
 		if (!run_marked(&c->ended, i))
 			settle_one(c, i, results, how);
-		all_done &= run_marked(&c->done, i);
+		all_done &= run_marked(&c->done, i) && !run_marked(&c->failed, i);
 	}
 	return !how->interrupted && all_done;
 }

@@ -2,8 +2,8 @@
 /*
  * A chunk: neighbouring batches of one model that are built by one invocation of dbt. It turns what dbt tells
  * into reports of builder.build, and in the end gives every batch that dbt has not spoken of its outcome.
- * Nothing is called done but what an event or run_results.json of this very invocation calls a success. No
- * lock, no process: the caller feeds it.
+ * Nothing is called done but what an event or run_results.json of this very invocation calls a success, and
+ * nothing stays done that this file denies. No lock, no process: the caller feeds it.
  */
 #ifndef BATCHFS_DBT_CHUNK_H
 #define BATCHFS_DBT_CHUNK_H
@@ -22,7 +22,6 @@ struct thread_error {
 
 struct chunk {
 	/* Set by the caller. */
-	const struct log *log;
 	const struct clock *clock;
 	const struct model *m;
 	const struct build_run *run;

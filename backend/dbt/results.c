@@ -11,8 +11,9 @@ static const char *text_of(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* The windows [start, end] that are exactly one batch of the chunk each. */
-static struct run_marks batches_of(const json_t *windows, enum batch_size size, ordinal first, uint32_t count)
+/* The windows [start, end] that are exactly one batch of the chunk each. *whole stays true if all are. */
+static struct run_marks batches_of(const json_t *windows, enum batch_size size, ordinal first, uint32_t count,
+				   bool *whole)
 {
 	struct run_marks out = {0};
 	size_t i;
@@ -22,12 +23,13 @@ static struct run_marks batches_of(const json_t *windows, enum batch_size size, 
 		const char *start = json_string_value(json_array_get(window, 0));
 		int64_t us;
 		int32_t offset_s;
-		if (!start || !calendar_parse_time(start, &us, &offset_s))
-			continue;
-		us -= offset_s * INT64_C(1000000);
+		bool known = start && calendar_parse_time(start, &us, &offset_s);
+		us = known ? us - offset_s * INT64_C(1000000) : 0;
 		ordinal batch = calendar_ordinal(size, us);
-		if (calendar_start(size, batch) == us && batch >= first && batch - first < count)
+		known &= calendar_start(size, batch) == us && batch >= first && batch - first < count;
+		if (known)
 			run_mark(&out, batch - first);
+		*whole &= known;
 	}
 	return out;
 }
@@ -46,10 +48,12 @@ void results_read(const char *path, const char *invocation, const struct model *
 		const json_t *batches = json_object_get(result, "batch_results");
 		if (!ours || strcmp(text_of(result, "unique_id"), m->unique_id) != 0)
 			continue;
+		const json_t *good = json_object_get(batches, "successful"),
+			     *bad = json_object_get(batches, "failed");
 		out->found = true;
-		out->successful =
-			batches_of(json_object_get(batches, "successful"), m->batch_size, first, count);
-		out->failed = batches_of(json_object_get(batches, "failed"), m->batch_size, first, count);
+		out->whole = json_is_array(good) && json_is_array(bad);
+		out->successful = batches_of(good, m->batch_size, first, count, &out->whole);
+		out->failed = batches_of(bad, m->batch_size, first, count, &out->whole);
 		snprintf(out->message, sizeof out->message, "%s", text_of(result, "message"));
 	}
 	json_decref(file);

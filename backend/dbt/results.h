@@ -12,7 +12,8 @@
 struct results {
 	bool found; /* the file is there, whole, of this very invocation, and has the model */
 	struct run_marks successful, failed; /* dbt calls failed what it has skipped, too */
-	char message[512];		     /* the model's; "": none */
+	bool whole;	   /* it names batches, each one of the chunk: what it does not name was not built */
+	char message[512]; /* the model's; "": none */
 };
 
 /* Reads the file of the invocation; count: at most CLAIM_MAX. Anything that is not as it should be: nothing

@@ -146,7 +146,7 @@ struct watched_run {
 	const struct log *log;
 	build_report_fn *report;
 	void *ctx;
-	struct run_marks started, ended;
+	struct run_marks started, ended, done;
 };
 
 /* NULL: the report keeps the contract. */
@@ -157,6 +157,8 @@ static const char *wrong_with(const struct watched_run *x, const struct build_re
 	uint32_t i = (uint32_t)(r->batch - x->run->first);
 	if (r->attempt == 0 || r->attempt != x->run->attempt[i])
 		return "is of another attempt";
+	if (r->outcome == BUILD_RETRACTED)
+		return run_marked(&x->done, i) ? NULL : "takes back what was not done";
 	if (run_marked(&x->ended, i))
 		return "comes after the batch's outcome";
 	if (r->outcome == BUILD_STARTED && run_marked(&x->started, i))
@@ -174,6 +176,8 @@ static void watch(void *ctx, const struct build_report *r)
 		return;
 	}
 	run_mark(build_traits(r->outcome)->final ? &x->ended : &x->started, r->batch - x->run->first);
+	if (r->outcome == BUILD_DONE)
+		run_mark(&x->done, r->batch - x->run->first);
 	static const struct error no_reason = {.err = EIO, .text = "an internal fault: no reason was given"};
 	struct build_report whole = *r;
 	if (build_traits(r->outcome)->reason && !r->err)

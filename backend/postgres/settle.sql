@@ -6,7 +6,7 @@
 with want as materialized (
 	select n, model, window_start, attempt, kind, started, finished, sqlstate, message, code,
 		nullif(deleted, -1) as deleted, nullif(inserted, -1) as inserted, nullif(outside, -1) as outside,
-		kind in ('done', 'failed') as ended
+		kind in ('done', 'failed', 'retracted') as ended, kind in ('failed', 'retracted') as wrong
 	from unnest($1::int[], $2::int[], $3::timestamptz[], $4::int[], $5::text[], $6::timestamptz[],
 		$7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[])
 	as w (n, model, window_start, attempt, kind, started, finished, sqlstate, message, code, deleted,
@@ -14,22 +14,22 @@ with want as materialized (
 held as materialized (
 	select s.model, s.window_start, s.request from batchfs.state s
 	join want w on s.model = w.model and s.window_start = w.window_start and s.attempt = w.attempt
-	where s.run = 1 order by 1, 2 for update of s),
+	where case when w.kind = 'retracted' then s.run = 0 and s.outcome = 1 else s.run = 1 end order by 1, 2 for update of s),
 settled as (
 	update batchfs.state s set
 		run = case when w.ended then 0 else 2 end,
-		outcome = case w.kind when 'done' then 1 when 'failed' then 2 else s.outcome end,
+		outcome = case when w.kind = 'done' then 1 when w.wrong then 2 else s.outcome end,
 		started = case when w.ended then w.started else s.started end,
 		finished = case when w.ended then w.finished else s.finished end,
-		built = case when w.kind = 'done' then w.finished else s.built end,
-		rows_deleted = case w.kind when 'done' then w.deleted when 'failed' then null else s.rows_deleted end,
-		rows_inserted = case w.kind when 'done' then w.inserted when 'failed' then null else s.rows_inserted end,
-		rows_outside = case w.kind when 'done' then w.outside when 'failed' then null else s.rows_outside end,
+		built = case w.kind when 'done' then w.finished when 'retracted' then null else s.built end,
+		rows_deleted = case when w.kind = 'done' then w.deleted when w.wrong then null else s.rows_deleted end,
+		rows_inserted = case when w.kind = 'done' then w.inserted when w.wrong then null else s.rows_inserted end,
+		rows_outside = case when w.kind = 'done' then w.outside when w.wrong then null else s.rows_outside end,
 		adopted = s.adopted and not w.ended,
-		code = case when w.ended then w.code else s.code end,
+		code = case when w.kind = 'retracted' then '' when w.ended then w.code else s.code end,
 		interruptions = case when w.ended then 0 else s.interruptions end,
-		sqlstate = case w.kind when 'done' then '' when 'failed' then w.sqlstate else s.sqlstate end,
-		message = case w.kind when 'done' then '' when 'failed' then w.message else s.message end
+		sqlstate = case when w.kind = 'done' then '' when w.wrong then w.sqlstate else s.sqlstate end,
+		message = case when w.kind = 'done' then '' when w.wrong then w.message else s.message end
 	from held h join want w using (model, window_start)
 	where s.model = h.model and s.window_start = h.window_start
 	returning w.*, s.request),
@@ -38,7 +38,8 @@ told as (
 	(model, window_start, attempt, origin, outcome, at, seconds, rows_deleted, rows_inserted, rows_outside,
 		request, sqlstate, message)
 	select model, window_start, attempt, $14::bigint,
-		case kind when 'requeued' then 'failed' when 'unstarted' then 'requeued' else kind end, finished,
+		case kind when 'requeued' then 'failed' when 'retracted' then 'failed' when 'unstarted' then 'requeued'
+			else kind end, finished,
 		case when kind <> 'unstarted' then extract(epoch from finished - started) end,
 		case when kind = 'done' then deleted end, case when kind = 'done' then inserted end,
 		case when kind = 'done' then outside end, request,

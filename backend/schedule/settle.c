@@ -20,6 +20,15 @@
 
 #define OUTCOMES_AT_ONCE 256
 
+/* What is settled together says nothing twice of a batch. */
+static bool is_second(const struct outcome *o, struct outcome *const *taken, size_t n)
+{
+	for (size_t i = 0; i < n && o->out.kind == SETTLE_RETRACTED; i++)
+		if (taken[i]->out.model == o->out.model && taken[i]->out.batch == o->out.batch)
+			return true;
+	return false;
+}
+
 static size_t take(struct backend *b, struct outcome **taken)
 {
 	LOCKED(&b->lock);
@@ -29,7 +38,8 @@ static size_t take(struct backend *b, struct outcome **taken)
 	while (n < OUTCOMES_AT_ONCE && (o = STAILQ_FIRST(&b->outcomes))) {
 		STAILQ_REMOVE_HEAD(&b->outcomes, link);
 		/* Its line in the history names who cancelled it, so the cancel is recorded first. */
-		if (o->out.kind == SETTLE_CANCELLED && cancel_asked(b, o->out.model, o->out.batch))
+		if ((o->out.kind == SETTLE_CANCELLED && cancel_asked(b, o->out.model, o->out.batch)) ||
+		    is_second(o, taken, n))
 			STAILQ_INSERT_TAIL(&later, o, link);
 		else
 			taken[n++] = o;
@@ -63,7 +73,9 @@ static void show_ended(struct backend *b, const struct outcome *taken, const str
 				.attempt = o->attempt,
 				.started = o->started,
 				.finished = o->finished,
-				.built = done ? o->finished : was.built,
+				.built = done			       ? o->finished
+					 : o->kind == SETTLE_RETRACTED ? 0
+								       : was.built,
 				.rows_deleted = done ? o->rows_deleted : -1,
 				.rows_inserted = done ? o->rows_inserted : -1,
 				.rows_outside = done ? o->rows_outside : -1,
@@ -86,6 +98,7 @@ static void show_recorded(struct backend *b, const struct outcome *taken, const 
 	switch (o->kind) {
 	case SETTLE_DONE:
 	case SETTLE_FAILED:
+	case SETTLE_RETRACTED:
 		show_ended(b, taken, o);
 		break;
 	case SETTLE_SKIPPED:
@@ -115,16 +128,17 @@ static void show(struct backend *b, const struct outcome *taken, const struct st
 {
 	struct ordinal_range given = {taken->out.batch, taken->out.batch + taken->out.count};
 	struct ordinal_range batches = {o->batch, o->batch + o->count};
+	const struct settle_traits *traits = settle_traits(o->kind);
 	{
 		LOCKED(&b->lock);
-		if (settle_traits(o->kind)->shows)
+		if (traits->shows)
 			ledger_mark_skipping(b->ledger, o->model, given, false);
 		/* Of what was only queued, -ESTALE means that it is queued no more: its claim must stay. */
 		if (o->result == 0 && taken->shown)
 			attempt_ended(b, o);
 		else if (o->result == 0)
 			show_recorded(b, taken, o);
-		else if (o->attempt)
+		else if (o->attempt && o->kind != SETTLE_RETRACTED)
 			ledger_released(b->ledger, o->model, o->batch);
 		touch_model(b, o->model);
 	}
@@ -133,7 +147,7 @@ static void show(struct backend *b, const struct outcome *taken, const struct st
 	if (o->result == 0 && o->kind == SETTLE_CANCELLED && b->listener.cancelled)
 		b->listener.cancelled(b->listener.ctx, o->model, batches, taken->out.attempt != 0);
 	changed(b, o->model, given);
-	if (o->result == 0 && o->kind == SETTLE_DONE)
+	if (o->result == 0 && traits->builds)
 		changed_readers(b, o->model, given);
 }
 

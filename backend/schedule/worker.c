@@ -116,6 +116,9 @@ static void report(void *ctx, const struct build_report *r)
 	case BUILD_PASSING:
 		outcome_add(b, r, run, passing(b, model));
 		return;
+	case BUILD_RETRACTED:
+		outcome_add(b, r, run, SETTLE_RETRACTED);
+		return;
 	case BUILD_INTERRUPTED:
 		outcome_add(b, r, run, SETTLE_INTERRUPTED);
 		return;

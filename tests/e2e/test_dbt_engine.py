@@ -193,6 +193,26 @@ def test_results_without_events(m, warehouse):
     assert warehouse.table() == dict.fromkeys(DAYS[:2], 1)
 
 
+def test_results_that_deny_an_event(m, warehouse):
+    """A batch is done when an event says so, and failed when run_results.json of the run denies that."""
+    warehouse.fake(denied=["2024-09-02"])
+    os.utime(m / "sessions" / "2024-09-01--2024-09-04")
+    wait_until(lambda: m.states("sessions")["2024-09-02"] == "failed", what="it is taken back")
+    assert [settled(m)[d] for d in DAYS[:3]] == ["done", "failed", "done"]
+    batch = m.document("sessions", "2024-09-02")
+    assert "run_results.json of the same run that it failed" in batch["error"]["message"]
+    assert batch["rows_inserted"] is None
+    history = [json.loads(line) for line in (m / "sessions" / ".history").read_text().splitlines()]
+    assert [(h["attempt"], h["outcome"]) for h in history if h["batch"] == "2024-09-02"] == [(1, "done"), (1, "failed")]
+    # It is remembered so.
+    m.unmount()
+    m.start()
+    assert m.states("sessions")["2024-09-02"] == "failed"
+    warehouse.fake()
+    m.build("sessions", "2024-09-02.failed")
+    assert m.states("sessions")["2024-09-02"] == "done"
+
+
 @pytest.mark.parametrize("how", ("die", "exit 1", "exit 0"))
 def test_dbt_dies_in_a_batch(m, warehouse, how):
     warehouse.fake(batches={"2024-09-02": how})

@@ -20,7 +20,6 @@ static const char *const fqn[] = {"shop", "sessions", NULL};
 static const char *const deeper[] = {"shop", "mart", "sessions", NULL};
 static struct catalog catalog = {.project = "shop"};
 static const struct clock real_clock;
-static const struct log quiet = {.level = LOG_LEVEL_ERROR};
 
 static char database[] = "shop", schema[] = "main", identifier[] = "sess'ions",
 	    rendered[] = "\"shop\".\"main\".\"sessions\"";
@@ -77,8 +76,7 @@ static struct fixture *four_days(void)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 	f->run = (struct build_run){.first = day("2024-09-01"), .count = 4, .attempt = {3, 1, 1, 2}};
-	f->chunk = (struct chunk){.log = &quiet,
-				  .clock = &real_clock,
+	f->chunk = (struct chunk){.clock = &real_clock,
 				  .m = &sessions,
 				  .run = &f->run,
 				  .first = f->run.first,
@@ -120,7 +118,7 @@ static bool settle(struct fixture *f, const char *results, bool interrupted, int
 	results_read(path, f->chunk.invocation, &sessions, f->chunk.first, f->chunk.count, &r);
 	bool on = chunk_settle(&f->chunk, &r, &how);
 	for (uint32_t i = 0; i < f->chunk.count; i++)
-		assert_int_equal(f->seen.reports[i], 1);
+		assert_int_equal(f->seen.reports[i], f->seen.outcome[i] == BUILD_RETRACTED ? 2 : 1);
 	return on;
 }
 
@@ -228,6 +226,24 @@ static void results_vouch_for_lost_events(void **state)
 	play(f, "partly_failed.jsonl", 1);
 	assert_false(settle(f, "partly_failed.results.json", false, 1));
 	expect(f, BUILD_DONE, BUILD_UNSTARTED, BUILD_DONE, BUILD_DONE);
+}
+
+/* The file of the same invocation has the last word about what an event calls done. */
+static void what_results_deny_is_taken_back(void **state)
+{
+	auto_free struct fixture *f = four_days();
+	play(f, "partly_failed.jsonl", 0);
+	expect(f, BUILD_DONE, BUILD_FAILED, BUILD_DONE, BUILD_DONE);
+	/* It calls the third failed, and does not name the fourth. */
+	assert_false(settle(f, "denies.results.json", false, 0));
+	expect(f, BUILD_DONE, BUILD_FAILED, BUILD_RETRACTED, BUILD_RETRACTED);
+	assert_non_null(strstr(f->seen.text[2], "run_results.json of the same run that it failed"));
+	assert_non_null(strstr(f->seen.text[3], "run_results.json of the same run does not name it"));
+	/* One that cannot be understood as a whole denies nothing by what it leaves out. */
+	auto_free struct fixture *g = four_days();
+	play(g, "partly_failed.jsonl", 0);
+	assert_false(settle(g, "other_windows.results.json", false, 1));
+	expect(g, BUILD_DONE, BUILD_FAILED, BUILD_DONE, BUILD_DONE);
 }
 
 static void nothing_was_begun(void **state)
@@ -386,6 +402,7 @@ int main(void)
 		cmocka_unit_test(what_dbt_skips_goes_back),
 		cmocka_unit_test(killed_in_the_middle),
 		cmocka_unit_test(results_vouch_for_lost_events),
+		cmocka_unit_test(what_results_deny_is_taken_back),
 		cmocka_unit_test(nothing_was_begun),
 		cmocka_unit_test(another_table_is_not_built),
 		cmocka_unit_test(errors_keep_to_their_threads),

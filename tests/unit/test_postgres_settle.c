@@ -83,6 +83,27 @@ static void done_elsewhere(void **state)
 	assert_string_equal(
 		sql("select concat(outcome, rows_inserted, coalesce(sqlstate, 'null'), seconds) from batchfs.attempt where outcome = 'done'"),
 		"done7null2");
+	o.kind = SETTLE_RETRACTED;
+	o.message = "it was not";
+	o.attempt++;
+	assert_int_equal(engine_postgres.store->settle(w->store, &o, 1, &err), 0);
+	assert_int_equal(o.result, -ESTALE);
+	o.attempt--;
+	assert_int_equal(engine_postgres.store->settle(w->store, &o, 1, &err), 0);
+	assert_int_equal(o.result, 0);
+	load_again(w);
+	s = state_of(w, 0, 0);
+	assert_int_equal(s->s.run, ROW_IDLE);
+	assert_int_equal(s->s.outcome, OUTCOME_FAILED);
+	assert_int_equal(s->s.built, 0);
+	assert_int_equal(s->s.rows_inserted, -1);
+	assert_string_equal(s->message, "it was not");
+	assert_string_equal(
+		sql("select string_agg(outcome || attempt || coalesce(message, ''), ',' order by xid)"
+		    " from batchfs.attempt where outcome <> 'started'"),
+		"done1,failed1it was not");
+	assert_int_equal(engine_postgres.store->settle(w->store, &o, 1, &err), 0);
+	assert_int_equal(o.result, -ESTALE);
 }
 
 static void skipped_without_a_row(void **state)

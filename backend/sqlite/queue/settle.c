@@ -16,6 +16,7 @@ static const char *const settle_sql[SETTLE_KINDS] = {
 	[SETTLE_INTERRUPTED] = SQL_SETTLE_INTERRUPTED, [SETTLE_UNSTARTED] = SQL_SETTLE_UNSTARTED,
 	[SETTLE_SKIPPED] = SQL_SETTLE_SKIPPED,	       [SETTLE_UNBUILDABLE] = SQL_SETTLE_SKIPPED,
 	[SETTLE_CANCELLED] = SQL_SETTLE_CANCELLED,     [SETTLE_DONE] = SQL_SETTLE_DONE,
+	[SETTLE_RETRACTED] = SQL_SETTLE_RETRACTED,
 };
 
 static int settling_open(struct settling *g, struct store *s, struct error *err)
@@ -87,6 +88,8 @@ static bool applies(const struct store_outcome *o, const struct batch_row *row)
 	if (!o->attempt)
 		return (st->run == ROW_REQUEUED && (!o->before || st->served < o->before)) ||
 		       (st->run == ROW_IDLE && st->served < o->wanted);
+	if (o->kind == SETTLE_RETRACTED)
+		return st->outcome == OUTCOME_DONE && st->run == ROW_IDLE && st->attempt == o->attempt;
 	/* What is done elsewhere is done (queue.h, invariant 2). */
 	return !(st->outcome == OUTCOME_DONE && st->run == ROW_IDLE && st->attempt >= o->attempt);
 }

@@ -21,6 +21,10 @@ UPDATE state SET run = 0, interruptions = 0, outcome = 1, outcome_attempt = atte
 UPDATE state SET run = 0, interruptions = 0, outcome = 2, outcome_attempt = attempt, started = ?5, finished = ?6,
 	sqlstate = ?7, message = ?8, {keep_built} {here}
 
+-- name: settle_retracted
+UPDATE state SET outcome = 2, started = ?5, finished = ?6, sqlstate = ?7, message = ?8, built = 0, code = ''
+WHERE model = ?1 AND start = ?2 AND attempt = ?3 AND run = 0 AND outcome = 1 AND outcome_attempt = ?3
+
 -- name: settle_requeued
 UPDATE state SET run = 2, {keep} {here}
 

@@ -7,6 +7,7 @@ and what was called is calls.jsonl. fake.json:
               "exit N", "hang" (until a SIGINT, or the file `go` is there), "silent" (is built, and says nothing)}
     garbage   lines between the events
     results   what run_results.json is: "missing", "cut", "foreign" (of another invocation)
+    denied    batches that run_results.json calls failed, whatever the events have said
     deaf      SIGINT is ignored
     relation  of the node, other than the manifest's
     error     the whole run ends with it before its first batch
@@ -101,7 +102,8 @@ def run(fake):
         else:
             failed.append(name)
             batch_event("Q046", name, "ERROR", "error", "error")
-    finish(fake, done, failed)
+    denied = set(fake.get("denied", []))
+    finish(fake, [d for d in done if d not in denied], [*failed, *denied])
     return 1 if failed else 0
 
 
