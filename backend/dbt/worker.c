@@ -11,6 +11,8 @@
 
 /* After a SIGINT dbt ends its queries and its connections; then it is killed. */
 #define GRACE_US INT64_C(8000000)
+/* The first one may have come before the resident program had a child. */
+#define AGAIN_US INT64_C(3000000)
 #define TICK_MS	 100
 /* A line that is longer is no event. */
 #define LINE_MAX_BYTES (64u << 20)
@@ -97,6 +99,7 @@ struct pump {
 	bool over, kill;
 	int64_t code;	 /* of EVENT_ENDED */
 	int64_t kill_at; /* monotonic; 0: it was not interrupted */
+	bool again;	 /* SIGINT was sent a second time */
 };
 
 static void note(struct guest_worker *w, const char *line, size_t len)
@@ -155,6 +158,9 @@ static void press(struct pump *p)
 		process_signal(of, SIGKILL);
 	} else if (!p->kill_at && stopped(p->w)) {
 		p->kill_at = now + GRACE_US;
+		process_signal(of, SIGINT);
+	} else if (p->kill_at && !p->again && now >= p->kill_at - GRACE_US + AGAIN_US) {
+		p->again = true;
 		process_signal(of, SIGINT);
 	}
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import building
 import crowds
+import dbt_touch
 import looking
 import partitions
 import refreshing
@@ -23,7 +24,7 @@ import validating
 from kit import ROOT, Bench
 
 BENCHES = {name.removeprefix("bench_"): function
-           for room in (building, crowds, looking, partitions, refreshing, scraping, soaking, sqlite_file, validating)
+           for room in (building, crowds, dbt_touch, looking, partitions, refreshing, scraping, soaking, sqlite_file, validating)
            for name, function in vars(room).items() if name.startswith("bench_")}
 
 
