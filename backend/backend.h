@@ -256,7 +256,8 @@ int backend_validation_verdict(const struct backend *b, const struct backend_par
 int backend_validation_document(const struct backend *b, const struct backend_part *parts, size_t n_parts,
 				bool several, bool single, bool json, struct strbuf *out);
 
-/* The table is still to be looked at, so that what its batches are is not known yet. */
+/* The table is still to be looked at, so that what its batches are is not known yet; or somebody has asked
+ * for some by their states before that was known, and it is not recorded yet which those are. */
 bool backend_looking(const struct backend *b, slot model);
 
 /* Gives an earlier request its reason. done() as above. */

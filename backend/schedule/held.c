@@ -7,19 +7,31 @@
 #include "backend/base/cleanup.h"
 #include "backend/base/log.h"
 #include "backend/ledger.h"
+#include "backend/schedule/changes.h"
 #include "backend/schedule/look.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/refuse.h"
 #include "backend/schedule/request.h"
 #include "backend/schedule/runtime.h"
 
+/* Its models, for which it counts as something to come until it is answered. */
+struct hold {
+	struct backend *b;
+	void (*done)(void *ctx, int result);
+	void *ctx;
+	bool counted;
+	size_t n;
+	slot models[];
+};
+
 struct held_request {
 	STAILQ_ENTRY(held_request) link;
 	struct backend_request r; /* with what it points to: ours */
 	struct backend_file file;
 	struct ask_group *group;
-	uint64_t tail;	  /* of its chain of tickets */
-	uint64_t *checks; /* of each part: until it is over the states may be of a table that has gone */
+	struct hold *hold; /* the group's */
+	uint64_t tail;	   /* of its chain of tickets */
+	uint64_t *checks;  /* of each part: until it is over the states may be of a table that has gone */
 	bool sent;
 	struct backend_part *parts;
 	char *reason, *selection, *name;
@@ -57,7 +69,33 @@ static bool copy_text(char **out, const char *text)
 	return !text || *out;
 }
 
-static struct held_request *held_new(const struct backend_request *r)
+/* Without the lock. It is recorded, or never will be. */
+static void answered(void *ctx, int result)
+{
+	struct hold *hold = ctx;
+	if (hold->counted) {
+		LOCKED(&hold->b->lock);
+		for (size_t i = 0; i < hold->n; i++)
+			hold->b->runtime[hold->models[i]].held--;
+	}
+	for (size_t i = 0; hold->counted && i < hold->n; i++)
+		changed(hold->b, hold->models[i], backend_existing(hold->b, hold->models[i]));
+	hold->done(hold->ctx, result);
+	free(hold);
+}
+
+static struct hold *hold_new(struct backend *b, const struct backend_request *r)
+{
+	struct hold *hold = calloc(1, sizeof *hold + r->n_parts * sizeof hold->models[0]);
+	if (!hold)
+		return NULL;
+	*hold = (struct hold){.b = b, .done = r->done, .ctx = r->ctx, .n = r->n_parts};
+	for (size_t i = 0; i < r->n_parts; i++)
+		hold->models[i] = r->parts[i].model;
+	return hold;
+}
+
+static struct held_request *held_new(struct backend *b, const struct backend_request *r)
 {
 	struct held_request *h = calloc(1, sizeof *h + r->n_parts * sizeof h->stages[0]);
 	if (!h)
@@ -65,12 +103,14 @@ static struct held_request *held_new(const struct backend_request *r)
 	h->r = *r;
 	h->parts = calloc(r->n_parts + 1, sizeof *h->parts);
 	h->checks = calloc(r->n_parts + 1, sizeof *h->checks);
-	h->group = group_new(r->done, r->ctx);
+	h->hold = hold_new(b, r);
+	h->group = h->hold ? group_new(answered, h->hold) : NULL;
 	bool whole = h->parts && h->checks && h->group && copy_text(&h->reason, r->reason) &&
 		     copy_text(&h->selection, r->file ? r->file->selection : NULL) &&
 		     copy_text(&h->name, r->file ? r->file->name : NULL);
 	if (!whole) {
 		free(h->group);
+		free(h->hold);
 		free_held(h);
 		return NULL;
 	}
@@ -88,7 +128,7 @@ static struct held_request *held_new(const struct backend_request *r)
 
 void held_add(struct backend *b, const struct backend_request *r, uint64_t *ticket)
 {
-	struct held_request *h = held_new(r);
+	struct held_request *h = held_new(b, r);
 	if (!h) {
 		r->done(r->ctx, -ENOMEM);
 		return;
@@ -103,6 +143,9 @@ void held_add(struct backend *b, const struct backend_request *r, uint64_t *tick
 			uint64_t check = check_ask(b);
 			for (size_t i = 0; i < h->r.n_parts; i++)
 				h->checks[i] = check;
+			for (size_t i = 0; i < h->r.n_parts; i++)
+				b->runtime[h->parts[i].model].held++;
+			h->hold->counted = true;
 			STAILQ_INSERT_TAIL(&b->held, h, link);
 			return;
 		}

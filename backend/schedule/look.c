@@ -350,5 +350,5 @@ void backend_look(struct backend *b, const slot *models, size_t n, bool now,
 bool backend_looking(const struct backend *b, slot model)
 {
 	LOCKED(lock_of(b));
-	return look_is_due(b, model);
+	return look_is_due(b, model) || b->runtime[model].held > 0;
 }

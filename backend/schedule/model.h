@@ -48,6 +48,7 @@ struct model_runtime {
 	int64_t not_before;    /* monotonic: backing off */
 	unsigned passing;      /* failures in passing, one after the other */
 	unsigned ended;	       /* attempts, here */
+	unsigned held;	       /* requests that wait for looks (held.h) and are not answered */
 	struct attempt_counts attempts;
 	bool prune;		  /* they may be too many now */
 	int64_t cancel_frozen_at; /* monotonic: when to look again for what is queued and frozen */

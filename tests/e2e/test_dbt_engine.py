@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.command import finish, start
 from lib.project import Project
 from lib.wait import wait_until
 
@@ -380,6 +381,23 @@ def test_what_others_have_built_is_adopted(mount, project, warehouse):
     assert set(m.states("sessions").values()) == {"pending"}
     outcomes = [json.loads(line)["outcome"] for line in (m / "sessions" / ".history").read_text().splitlines()]
     assert outcomes.count("adopted") == 3 and outcomes.count("gone") == 4
+
+
+def test_a_request_by_state_waits_for_the_first_look(mount, project, warehouse):
+    """dbt takes its time: who waits for the request to be recorded may give up, sync waits for it all the same."""
+    warehouse.fake(look="hang")
+    m = mount(project, "timeout=1", now=NOW)
+    # What is asked for by name is recorded at once.
+    os.utime(m / "sessions" / "2024-09-02")
+    with pytest.raises(OSError) as e:
+        os.utime(m / "sessions" / ".run")
+    assert e.value.errno == errno.ETIMEDOUT
+    sync = start("sync", m / "sessions" / ".run")
+    wait_until(lambda: warehouse.hangs("look"), what="it looks")
+    assert warehouse.calls() == []
+    warehouse.go()
+    assert finish(sync).returncode == 0
+    assert set(m.states("sessions").values()) == {"done", "partial"}
 
 
 def test_a_look_that_fails_refuses_with_its_reason(mount, project, warehouse):

@@ -10,6 +10,7 @@ and what was called is calls.jsonl. fake.json:
     denied    batches that run_results.json calls failed, whatever the events have said
     deaf      SIGINT is ignored
     relation  of the node, other than the manifest's
+    look      "hang": a look waits until the file `go` is there
     error     the whole run ends with it before its first batch
 """
 import datetime
@@ -125,6 +126,8 @@ def show(fake):
     if fake.get("error"):
         event("Z002", "error", exc=fake["error"])
         return 2
+    if fake.get("look") == "hang":
+        play("hang", "look")
     table = read("table.json", None)
     rows = [{"batchfs_hour": f"{d}T05:00:00"} for d in table] if table is not None else [{"batchfs_hour": "missing"}]
     event("Q041", preview=json.dumps(rows))
