@@ -170,6 +170,28 @@ def test_the_same_error_in_three_runs_is_enough(m, warehouse):
     assert "the same error" in m.document("sessions", "2024-09-06")["error"]["message"]
 
 
+def test_the_same_error_ten_times_is_enough(mount, project, warehouse):
+    """In one run of dbt, which goes on after a failure that is not its first batch's: what comes after it is skipped."""
+    project.model("sessions", "select * from {events}", inputs=["events"], begin="2024-08-01")
+    m = mount(project, "chunk=12", now=NOW)
+    days = m.ls("sessions")
+    assert len(days) == 37
+    warehouse.fake(batches={f"2024-08-{d:02}": f"fail no such column, in {d} of x__dbt_tmp{d}" for d in range(2, 32)})
+    assert failing(m, "sessions", "2024-08--2024-09") == errno.EIO
+    states = settled(m)
+    assert [states[f"2024-08-{d:02}"] for d in range(1, 13)] == ["done"] + ["failed"] * 11
+    assert {states[f"2024-08-{d:02}"] for d in range(13, 32)} == {"skipped"}
+    assert len(warehouse.calls()) == 1 and len(warehouse.table()) == 1
+
+
+def test_a_chatterbox(m, warehouse):
+    """What has no end of line is no event, however long it is, and keeps nothing in memory."""
+    warehouse.fake(flood=70 << 20, batches={"2024-09-02": "fail it"})
+    assert failing(m, "sessions", "2024-09-01--2024-09-04") == errno.EIO
+    assert [m.states("sessions")[d] for d in DAYS[:3]] == ["done", "failed", "done"]
+    truthful(m, warehouse)
+
+
 def test_garbage_changes_nothing(m, warehouse):
     warehouse.fake(garbage=["x"], batches={"2024-09-02": "fail it"})
     assert failing(m, "sessions", "2024-09-01--2024-09-04") == errno.EIO
@@ -447,6 +469,19 @@ def test_what_is_refused_at_mount_time(mount, project, warehouse, options, words
     with pytest.raises(RuntimeError) as e:
         m.start()
     assert words in str(e.value)
+
+
+def test_states_that_cannot_be_written(mount, project, warehouse, fault_binary, fault):
+    """A full disk: what dbt has built is shown as built when that is recorded, and is not built again."""
+    m = mount(project, "chunk=10", now=NOW, binary=fault_binary, env=fault.env())
+    m.build("sessions", "2024-09-01")
+    fault.set("settle:error=ENOSPC")
+    os.utime(m / "sessions" / "2024-09-02--2024-09-04")
+    wait_until(lambda: len(warehouse.table()) == 3, what="dbt has built them")
+    assert {m.states("sessions")[d] for d in DAYS[1:3]} <= {"queued", "running"}
+    fault.clear()
+    assert {settled(m)[d] for d in DAYS[:3]} == {"done"}
+    assert warehouse.table() == dict.fromkeys(DAYS[:3], 1)
 
 
 def test_a_full_directory_of_a_worker(m, warehouse, tmp_path):

@@ -6,6 +6,7 @@ and what was called is calls.jsonl. fake.json:
     batches   {batch: what it does instead of being built: "fail TEXT", "die" (by SIGKILL, in its middle),
               "exit N", "hang" (until a SIGINT, or the file `go` is there), "silent" (is built, and says nothing)}
     garbage   lines between the events
+    flood     so many bytes without an end of line before the first event
     results   what run_results.json is: "missing", "cut", "foreign" (of another invocation)
     denied    batches that run_results.json calls failed, whatever the events have said
     deaf      SIGINT is ignored
@@ -83,6 +84,10 @@ def run(fake):
     if fake.get("error"):
         event("Z002", "error", exc=fake["error"])
         return 2
+    for _ in range(fake.get("flood", 0) >> 20):
+        sys.stdout.write("x" * (1 << 20))
+    if fake.get("flood"):
+        print(flush=True)
     event("Q027", node_count=1)
     for name in days():
         what = fake.get("batches", {}).get(name, "")
