@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/dbt/chunk.h"
+#include "backend/dbt/source.h"
 #include "backend/dbt/worker.h"
 
 static bool take_event(void *ctx, const struct event *e)
@@ -33,6 +34,8 @@ static bool build_chunk(struct guest_worker *w, struct chunk *c)
 	int r = home_end_left(w->home, &err);
 	if (r == 0)
 		r = dbt_place(w, &err);
+	if (r == 0)
+		r = source_check(w->home->config.project, c->m, &err);
 	if (r == 0) {
 		words_run(&words, &w->home->config, w->dir, c->m,
 			  (struct ordinal_range){c->first, c->first + c->count});

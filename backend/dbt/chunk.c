@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/dbt/source.h"
+
 /* Three invocations that fail alike with nothing built between are as many as ten batches. */
 #define FIRST_WEIGHT 4
 
@@ -15,6 +17,7 @@ bool error_may_pass(const char *text)
 		"deadlock detected",
 		"could not serialize access",
 		"terminating connection due to administrator command",
+		SOURCE_MOVED,
 	};
 	for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
 		if (strstr(text, passing[i]))

@@ -249,6 +249,24 @@ def test_dbt_dies_in_a_batch(m, warehouse, how):
     assert failed and ("signal 9" in failed[0]["message"] if how == "die" else "my last words" in failed[0]["message"])
 
 
+def test_a_project_that_has_moved_on_is_not_built(m, project, warehouse):
+    """dbt would build other SQL than the mount shows, and the states would call it by the wrong name."""
+    file = warehouse.place / "models" / "sessions.sql"
+    file.parent.mkdir()
+    file.write_text(project.nodes["model.proj.sessions"]["raw_code"] + "\n")
+    m.build("sessions", "2024-09-01")
+    project.model("sessions", "select 2 from {events}", inputs=["events"])
+    file.write_text(project.nodes["model.proj.sessions"]["raw_code"] + "\n")
+    assert failing(m, "sessions", "2024-09-02") == errno.EIO
+    message = m.document("sessions", "2024-09-02")["error"]["message"]
+    assert message.startswith("models/sessions.sql is not what the manifest was made from")
+    assert warehouse.table() == {"2024-09-01": 1}
+    project.write()
+    wait_until(lambda: m.document("sessions", "2024-09-01")["code"] == "changed", what="the new manifest is in force")
+    m.build("sessions", "2024-09-02.failed")
+    assert warehouse.table() == dict.fromkeys(DAYS[:2], 1)
+
+
 def test_dbt_that_cannot_begin(m, warehouse):
     warehouse.fake(error="Could not find profile named 'x'")
     assert failing(m, "sessions", "2024-09-01") == errno.EIO

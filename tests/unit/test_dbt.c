@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What dbt tells, and what becomes of it: events, run_results.json, chunks, looks. Streams of dbt 1.11 with
+/* What dbt tells, and what becomes of it: events, run_results.json, chunks. Streams of dbt 1.11 with
  * DuckDB. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,11 +13,8 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/dbt/chunk.h"
-#include "backend/dbt/command.h"
-#include "backend/dbt/look.h"
 
 static const char *const fqn[] = {"shop", "sessions", NULL};
-static const char *const deeper[] = {"shop", "mart", "sessions", NULL};
 static struct catalog catalog = {.project = "shop"};
 static const struct clock real_clock;
 
@@ -322,77 +319,6 @@ static void errors_that_may_pass(void **state)
 	assert_false(error_may_pass("division by zero"));
 }
 
-static bool has_word(const struct words *w, const char *word)
-{
-	for (size_t i = 0; i < w->n; i++)
-		if (strcmp(w->list[i], word) == 0)
-			return true;
-	return false;
-}
-
-static void words_of_a_run(void **state)
-{
-	const struct engine_config config = {
-		.project = "/p", .profiles = "/q", .target = "dev", .dbt = "dbt"};
-	auto_words w;
-	words_run(&w, &config, "/s/0", &sessions,
-		  (struct ordinal_range){day("2024-09-01"), day("2024-09-04")});
-	assert_false(w.broken);
-	auto_free char *json = words_json(&w);
-	assert_string_equal(
-		json,
-		"[\"--log-format\",\"json\",\"--log-level\",\"info\",\"run\",\"--select\","
-		"\"fqn:shop.sessions,path:models/sessions.sql\",\"--event-time-start\",\"2024-09-01T00:00:00\","
-		"\"--event-time-end\",\"2024-09-04T00:00:00\",\"--project-dir\",\"/p\",\"--profiles-dir\",\"/q\","
-		"\"--target\",\"dev\",\"--target-path\",\"/s/0/target\",\"--log-path\",\"/s/0/logs\","
-		"\"--no-fail-fast\",\"--write-json\"]");
-	assert_false(has_word(&w, "--full-refresh"));
-	/* A package's file has a path that dbt's selection cannot say. */
-	struct model other = sessions;
-	other.package = "util";
-	other.fqn = (const char **)deeper;
-	auto_words v;
-	words_run(&v, &config, "/s/0", &other, (struct ordinal_range){day("2024-09-01"), day("2024-09-02")});
-	assert_true(has_word(&v, "fqn:shop.mart.sessions"));
-}
-
-static void words_of_a_look(void **state)
-{
-	const struct engine_config config = {.project = "/p", .dbt = "dbt"};
-	auto_words w;
-	words_look(&w, &config, "/s/0", &sessions);
-	assert_true(has_word(
-		&w,
-		"{% set t = adapter.get_relation(database='shop', schema='main', identifier='sess\\'ions') %}{% if t "
-		"is none %}select 'missing' as batchfs_hour{% else %}select distinct {{ dbt.date_trunc('hour', "
-		"'\"event_time\"') }} as batchfs_hour from {{ t }} where \"event_time\" is not null{% endif %}"));
-}
-
-static void what_a_look_shows(void **state)
-{
-	struct found_windows found;
-	struct error err = {0};
-	assert_int_equal(shown_batches("[{\"w\": \"2024-09-03T05:00:00\"}, {\"W\": \"2024-09-01\"}, {\"w\": "
-				       "\"2024-09-03T04:00:00\"}, {\"w\": \"2024-09-05T01:00:00+02:00\"}]",
-				       BATCH_DAY, &found, &err),
-			 0);
-	assert_true(found.there);
-	assert_int_equal(found.n, 3);
-	assert_int_equal(found.batches[0], day("2024-09-01"));
-	assert_int_equal(found.batches[1], day("2024-09-03"));
-	assert_int_equal(found.batches[2], day("2024-09-04")); /* in UTC */
-	free(found.batches);
-	assert_int_equal(shown_batches("[{\"w\": \"missing\"}]", BATCH_DAY, &found, &err), 0);
-	assert_false(found.there);
-	assert_int_equal(found.n, 0);
-	free(found.batches);
-	static const char *const wrong[] = {"", "{}", "[{\"w\": \"soon\"}]", "[{\"w\": 3}]", "[3]"};
-	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-		assert_int_equal(shown_batches(wrong[i], BATCH_DAY, &found, &err), -EINVAL);
-		free(found.batches);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,9 +333,6 @@ int main(void)
 		cmocka_unit_test(another_table_is_not_built),
 		cmocka_unit_test(errors_keep_to_their_threads),
 		cmocka_unit_test(errors_that_may_pass),
-		cmocka_unit_test(words_of_a_run),
-		cmocka_unit_test(words_of_a_look),
-		cmocka_unit_test(what_a_look_shows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
