@@ -91,6 +91,8 @@ struct jinja_chain {
 
 /* Reads the attributes that stand at *p, and moves *p behind them. */
 struct jinja_chain jinja_chain(const char **p, const char *end);
+/* The same of what has attributes already. */
+struct jinja_chain jinja_chain_of(struct jinja_chain chain, const char **p, const char *end);
 
 /* A call that names a relation: ref('x'), ref('p', 'x'), ref('x', v=2), source('s', 't'). */
 struct jinja_call {

@@ -90,7 +90,11 @@ static enum jinja_chain_kind attribute(const struct jinja_token *name)
 
 struct jinja_chain jinja_chain(const char **p, const char *end)
 {
-	struct jinja_chain chain = {.kind = CHAIN_RELATION, .parts = PART_ALL};
+	return jinja_chain_of((struct jinja_chain){.kind = CHAIN_RELATION, .parts = PART_ALL}, p, end);
+}
+
+struct jinja_chain jinja_chain_of(struct jinja_chain chain, const char **p, const char *end)
+{
 	for (;;) {
 		const char *ahead = *p;
 		struct jinja_token t = jinja_lex(&ahead, end);

@@ -7,6 +7,7 @@
 #include "backend/base/cleanup.h"
 #include "backend/manifest/macros.h"
 #include "backend/manifest/steps.h"
+#include "backend/manifest/variables.h"
 
 static bool same(const struct jinja_token *t, const char *text)
 {
@@ -75,6 +76,7 @@ struct reader {
 	const struct model *m;
 	struct raw_code *r;
 	const char *file;
+	const struct variables *variables; /* of the model's text */
 	/* The text so far, in which what a tag renders counts as a word; `lexed`: where its last token
 	 * begins. */
 	struct strbuf *text;
@@ -185,7 +187,10 @@ static int place_call(struct reader *rd, const struct jinja_part *part)
 	struct jinja_call call;
 	const char *p = part->text;
 	bool pure;
-	if (part->kind != JINJA_EXPRESSION || !jinja_find_call(&p, part->end, &call, &pure) || !pure)
+	if (part->kind != JINJA_EXPRESSION)
+		return 0;
+	if ((!jinja_find_call(&p, part->end, &call, &pure) || !pure) &&
+	    !variables_read(rd->variables, part, &call))
 		return 0;
 	int input = resolve(rd->l, rd->m, &call);
 	if (input < 0 || !rd->m->inputs[input].relation.rendered)
@@ -214,6 +219,9 @@ static bool add_tag(struct reader *rd, const struct jinja_part *part)
 	int placed = place_call(rd, part);
 	if (placed)
 		return placed > 0;
+	/* What it names is placed where the variable stands. */
+	if (variables_set(rd->variables, part))
+		return true;
 	note_tag(rd, part);
 	if (part->kind != JINJA_EXPRESSION)
 		return true;
@@ -266,15 +274,32 @@ static bool read_macro(void *ctx, const struct macro *macro)
 	return !strbuf_broken(&text);
 }
 
+/* Only where the relation is an input that can be placed. */
+static bool find_variables(const struct loader *l, const struct model *m, const char *raw,
+			   struct variables *out)
+{
+	bool fine = variables_find(raw, out);
+	for (size_t i = 0; i < out->n; i++) {
+		int input = resolve(l, m, &out->list[i].call);
+		out->list[i].plain &= input >= 0 && m->inputs[input].relation.rendered;
+	}
+	return fine;
+}
+
 int raw_code_read(struct loader *l, const struct model *m, struct raw_code *r)
 {
-	const char *raw = json_string_value(json_object_get(l->json[m->node], "raw_code"));
-	struct reader rd = {.l = l, .m = m, .r = r, .file = m->original_path, .text = &r->text};
+	const char *text = json_string_value(json_object_get(l->json[m->node], "raw_code"));
+	const char *raw = text ? text : "";
+	struct variables variables;
+	struct reader rd = {
+		.l = l, .m = m, .r = r, .file = m->original_path, .variables = &variables, .text = &r->text};
 	r->text = (struct strbuf)STRBUF_INIT;
 	r->handed = calloc(m->n_inputs + 1, sizeof(*r->handed));
 	r->odd = calloc(m->n_inputs + 1, sizeof(*r->odd));
-	if (!r->handed || !r->odd || !read_model(&rd, raw ? raw : "") || !macros_of(l, m, read_macro, &rd))
+	if (!find_variables(l, m, raw, &variables) || !r->handed || !r->odd || !read_model(&rd, raw) ||
+	    !macros_of(l, m, read_macro, &rd))
 		l->arena->broken = true;
+	free(variables.list);
 	return loader_check(l);
 }
 
