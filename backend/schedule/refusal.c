@@ -3,6 +3,7 @@
  * What a model's target allows: it is prepared before the first run; what refuses the model fails what is
  * queued, so that nothing waits for ever, and is looked at again until it has gone.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +54,10 @@ bool refusal_stands(const struct backend *b, slot model)
 	return !lasts && model_why_not(b, model);
 }
 
-/* With the lock. The next run fails with it. */
+/* object_not_in_prerequisite_state: of a refusal for which no server had a code. */
+#define REFUSED_SQLSTATE "55000"
+
+/* With the lock. The next run fails with it, and whatever refuses a model has a code in the history. */
 static void refuse_run(struct model_runtime *m, const struct error *why)
 {
 	free(m->prepare_error);
@@ -61,6 +65,8 @@ static void refuse_run(struct model_runtime *m, const struct error *why)
 	if (!m->prepare_error)
 		return; /* the model is prepared once more */
 	*m->prepare_error = *why;
+	if (!*why->sqlstate)
+		snprintf(m->prepare_error->sqlstate, sizeof why->sqlstate, "%s", REFUSED_SQLSTATE);
 	m->prepared_at = clock_monotonic_us();
 	m->prepared = true;
 }
@@ -136,8 +142,9 @@ struct error *refusal_take(struct backend *b, slot model)
 		return NULL;
 	why = calloc(1, sizeof *why);
 	if (why)
-		error_sql(why, EOPNOTSUPP, *model_sqlstate(b, model) ? model_sqlstate(b, model) : "55000",
-			  "%s", model_why_not(b, model));
+		error_sql(why, EOPNOTSUPP,
+			  *model_sqlstate(b, model) ? model_sqlstate(b, model) : REFUSED_SQLSTATE, "%s",
+			  model_why_not(b, model));
 	return why;
 }
 

@@ -64,6 +64,9 @@ def test_a_query_that_breaks_its_contract(project, warehouse, mount, known):
     m = mount(project, now=NOW)
     message = fails(m)
     assert "missing: val" in message and "of another type: id" in message and "not in the contract: other" in message
+    # What is found before a build has a code, too.
+    error = m.document("sessions", "2024-09-01")["error"]
+    assert known or error["sqlstate"] == "55000"
     assert warehouse.sql("SELECT to_regclass('an.sessions') IS NULL") == [(not known,)]
 
 
