@@ -54,6 +54,17 @@ void batch_set_add(struct batch_set *s, ordinal batch)
 	s->bits[at / WORD] |= UINT32_C(1) << at % WORD;
 }
 
+ordinal batch_set_nth(const struct batch_set *s, size_t i)
+{
+	size_t word = 0, before = 0;
+	for (size_t here; (here = (size_t)__builtin_popcount(s->bits[word])) <= i - before; word++)
+		before += here;
+	uint32_t left = s->bits[word];
+	for (; before < i; before++)
+		left &= left - 1;
+	return s->range.first + (ordinal)(word * WORD) + (ordinal)__builtin_ctz(left);
+}
+
 /* The first batch from `from` on that is in the set, in the words turned over by `flip`; else the end. */
 static ordinal scan(const struct batch_set *s, ordinal from, uint32_t flip)
 {

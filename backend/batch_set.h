@@ -27,6 +27,9 @@ int batch_set_copy(struct batch_set *out, const struct batch_set *s);
 bool batch_set_has(const struct batch_set *s, ordinal batch);
 void batch_set_add(struct batch_set *s, ordinal batch); /* of the range */
 
+/* Number i of the set, i < n, in order. */
+ordinal batch_set_nth(const struct batch_set *s, size_t i);
+
 /* The next neighbours in the set from `from` on; {end of the range, end of the range}: there are none. */
 struct ordinal_range batch_set_next(const struct batch_set *s, ordinal from);
 

@@ -46,20 +46,30 @@ int backend_full_refreshes_document(const struct backend *b, const slot *models,
 				    const struct backend_file *file, struct strbuf *out);
 
 /*
- * The statements that build these batches, rendered by pieces as they are read. Its memory does not grow with
- * the batches. sql_open() and sql_read() take as long as what they render. A model that cannot be built here
- * says why in a comment.
+ * An open text that may be long: rendered by pieces as it is read, so that its memory does not grow with the
+ * text. Any thread.
  */
-struct backend_sql;
+struct backend_pages;
+struct backend_pages *backend_pages_hold(struct backend_pages *p); /* one more to be closed */
+void backend_pages_close(struct backend_pages *p);		   /* NULL is fine */
+
+size_t backend_pages_size(const struct backend_pages *p);
+
+/* Appends at most `size` bytes from offset `off` on. -ESTALE: by now the text would be another one. */
+int backend_pages_read(const struct backend_pages *p, size_t off, size_t size, struct strbuf *out);
+
+/*
+ * The statements that build these batches. Opening and reading take as long as what they render. A model that
+ * cannot be built here says why in a comment.
+ */
 int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches,
-		     struct backend_sql **out);
-struct backend_sql *backend_sql_hold(struct backend_sql *s); /* one more to be closed */
-void backend_sql_close(struct backend_sql *s);		     /* NULL is fine */
+		     struct backend_pages **out);
 
-size_t backend_sql_size(const struct backend_sql *s);
-
-/* Appends at most `size` bytes from offset `off` on. -ESTALE: other statements would be sent by now. */
-int backend_sql_read(const struct backend_sql *s, size_t off, size_t size, struct strbuf *out);
+/*
+ * The present state of all batches as dbt's run_results.json. What changes while it is open is seen by who
+ * opens it next. Opening takes longer the more has changed since the last time.
+ */
+int backend_run_results_open(const struct backend *b, struct backend_pages **out);
 
 /*
  * An open .history of a model, or (-1) of all: JSON lines of the attempts that have ended, oldest first. In

@@ -25,8 +25,8 @@ void document_init(struct document *d)
 void document_fini(struct document *d)
 {
 	strbuf_fini(&d->text);
-	backend_sql_close(d->sql);
-	d->sql = NULL;
+	backend_pages_close(d->pages);
+	d->pages = NULL;
 	progress_free(d->progress);
 	d->progress = NULL;
 }
@@ -53,8 +53,8 @@ bool document_is_slow(struct fs *fs, const struct node *n)
 	case NODE_FULL_REFRESH:
 	case NODE_ADOPT:
 	case NODE_VALIDATE:
-		if (!f->slow)
-			return false;
+		if (!f->slow || f->open)
+			return f->open;
 		return (f->in == NODE_ROOT && backend_models_present(fs->backend) > 1) || is_large(fs, n);
 	case NODE_RANGE:
 	case NODE_PROGRESS:
@@ -90,7 +90,7 @@ static int render_range(struct fs *fs, const struct node *n, struct strbuf *out)
 	return backend_parts_document(fs->backend, scope_list(&scope), scope.n, &f.file, out);
 }
 
-static int open_sql(struct fs *fs, const struct node *n, struct backend_sql **out)
+static int open_sql(struct fs *fs, const struct node *n, struct backend_pages **out)
 {
 	auto_scope struct scope scope = {.n = 0};
 	int r = fs_scope(fs, n, &scope);
@@ -108,16 +108,16 @@ static int make_sql(struct fs *fs, const struct node *n, struct document *d)
 	int r = -ESTALE;
 
 	for (int i = 0; i < SQL_TRIES && r == -ESTALE; i++) {
-		backend_sql_close(d->sql);
-		d->sql = NULL;
+		backend_pages_close(d->pages);
+		d->pages = NULL;
 		strbuf_clear(&d->text);
-		r = open_sql(fs, n, &d->sql);
-		if (r || backend_sql_size(d->sql) > SQL_TEXT_MAX)
+		r = open_sql(fs, n, &d->pages);
+		if (r || backend_pages_size(d->pages) > SQL_TEXT_MAX)
 			return r;
-		r = backend_sql_read(d->sql, 0, backend_sql_size(d->sql), &d->text);
+		r = backend_pages_read(d->pages, 0, backend_pages_size(d->pages), &d->text);
 	}
-	backend_sql_close(d->sql);
-	d->sql = NULL;
+	backend_pages_close(d->pages);
+	d->pages = NULL;
 	return r;
 }
 
@@ -134,6 +134,8 @@ static int open_progress(struct fs *fs, const struct node *n, struct progress **
 
 static int make(struct fs *fs, const struct node *n, struct document *d)
 {
+	const struct fixed_name *f;
+
 	switch (n->kind) {
 	case NODE_BATCH:
 		return backend_batch_document(fs->backend, n->model, n->ordinal, &d->text);
@@ -147,7 +149,8 @@ static int make(struct fs *fs, const struct node *n, struct document *d)
 	case NODE_FULL_REFRESH:
 	case NODE_ADOPT:
 	case NODE_VALIDATE:
-		return fixed_of(n)->render(fs, n, &d->text);
+		f = fixed_of(n);
+		return f->open ? f->open(fs, &d->pages) : f->render(fs, n, &d->text);
 	case NODE_BATCH_VALIDATE:
 	case NODE_RANGE_VALIDATE:
 		return validation_table(fs, n, &d->text);
@@ -178,15 +181,15 @@ int document_make(struct fs *fs, const struct node *n, struct document *d)
 		document_fini(d);
 		return r;
 	}
-	d->size = d->sql ? backend_sql_size(d->sql) : d->text.len;
+	d->size = d->pages ? backend_pages_size(d->pages) : d->text.len;
 	return 0;
 }
 
 int document_fix(struct fs *fs, uint64_t fh, uid_t uid, struct document *d)
 {
-	if (d->sql) {
-		handle_set_sql(&fs->handles, fh, d->sql);
-		d->sql = NULL;
+	if (d->pages) {
+		handle_set_pages(&fs->handles, fh, d->pages);
+		d->pages = NULL;
 		return 0;
 	}
 	if (d->progress) {
@@ -213,10 +216,10 @@ int document_make_for(struct fs *fs, const struct node *n, uint64_t fh, uid_t ui
 
 int document_read(struct fs *fs, uint64_t fh, size_t off, size_t size, struct strbuf *out)
 {
-	struct backend_sql *sql = handle_sql(&fs->handles, fh);
-	int r = sql ? backend_sql_read(sql, off, size, out)
-		    : handle_read_text(&fs->handles, fh, off, size, out);
+	struct backend_pages *pages = handle_pages(&fs->handles, fh);
+	int r = pages ? backend_pages_read(pages, off, size, out)
+		      : handle_read_text(&fs->handles, fh, off, size, out);
 
-	backend_sql_close(sql);
+	backend_pages_close(pages);
 	return r == 0 && strbuf_broken(out) ? -ENOMEM : r;
 }

@@ -16,13 +16,13 @@
 #define DOCUMENT_SLOW_BATCHES 4096
 
 struct fs;
-struct backend_sql;
+struct backend_pages;
 struct progress;
 
 struct document {
 	struct strbuf text;
-	struct backend_sql *sql;   /* instead of the text: rendered by pieces, as it is read */
-	struct progress *progress; /* of a .progress, which has no text of its own */
+	struct backend_pages *pages; /* instead of the text: rendered by pieces, as it is read */
+	struct progress *progress;   /* of a .progress, which has no text of its own */
 	size_t size;
 };
 

@@ -139,6 +139,11 @@ static int selection_run(struct fs *fs, const struct node *n, struct strbuf *out
 	return of_selection(fs, n, false, out);
 }
 
+static int run_results(struct fs *fs, struct backend_pages **out)
+{
+	return backend_run_results_open(fs->backend, out);
+}
+
 static const struct fixed_name table[] = {
 	{NAME_RUN, NODE_ROOT, NODE_RUN, 0666, root_run, true},
 	{".adopt", NODE_ROOT, NODE_ADOPT, 0666, adopt, false},
@@ -149,6 +154,7 @@ static const struct fixed_name table[] = {
 	{".metrics", NODE_ROOT, NODE_DOCUMENT, 0444, metrics, true},
 	{".calendar", NODE_ROOT, NODE_DOCUMENT, 0444, calendar, true},
 	{".calendar.svg", NODE_ROOT, NODE_DOCUMENT, 0444, calendar_svg, true},
+	{".run_results.json", NODE_ROOT, NODE_DOCUMENT, 0444, NULL, true, .open = run_results},
 	{".model", NODE_MODEL, NODE_DOCUMENT, 0444, model_document, false},
 	{".status", NODE_MODEL, NODE_DOCUMENT, 0444, model_status, true},
 	{".history", NODE_MODEL, NODE_HISTORY, 0444, NULL, true},

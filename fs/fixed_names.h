@@ -11,10 +11,14 @@
 #include "backend/base/strbuf.h"
 #include "fs/node.h"
 
+struct backend_pages;
 struct fs;
 
 /* Puts the document's text as it is now into `out`, which is empty. 0 or -errno. */
 typedef int fixed_render_fn(struct fs *fs, const struct node *n, struct strbuf *out);
+
+/* Opens the document as it is now. 0 or -errno. */
+typedef int fixed_open_fn(struct fs *fs, struct backend_pages **out);
 
 struct fixed_name {
 	const char *text;
@@ -22,8 +26,9 @@ struct fixed_name {
 	enum node_kind kind;	 /* of its nodes, which have the line's number as node.fixed */
 	mode_t mode;		 /* at most, before the umask: 0666 of what can be written to */
 	fixed_render_fn *render; /* NULL: what is read there is no text that is rendered at once */
-	bool slow;     /* it looks at every batch of its directory: rendered beside the FUSE thread */
-	bool unlisted; /* it resolves, and no listing shows it */
+	bool slow;	     /* it looks at every batch of its directory: rendered beside the FUSE thread */
+	bool unlisted;	     /* it resolves, and no listing shows it */
+	fixed_open_fn *open; /* of a text that is rendered by pieces as it is read; else NULL */
 };
 
 /* Number i of the table, in the order of the listings; NULL: there are no more. */

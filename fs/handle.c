@@ -14,7 +14,7 @@
 /* What is left of a handle, to be closed without the lock. */
 struct held {
 	struct text *text;
-	struct backend_sql *sql;
+	struct backend_pages *pages;
 	struct progress *progress;
 	struct backend_history *history;
 };
@@ -22,7 +22,7 @@ struct held {
 static void close_held(struct handles *t, const struct held *h)
 {
 	text_free(&t->texts, h->text);
-	backend_sql_close(h->sql);
+	backend_pages_close(h->pages);
 	progress_free(h->progress);
 	backend_history_close(h->history);
 }
@@ -36,10 +36,10 @@ void handles_init(struct handles *t)
 
 static struct held take_held(struct handle_slot *s)
 {
-	struct held h = {s->text, s->sql, s->progress, s->history};
+	struct held h = {s->text, s->pages, s->progress, s->history};
 
 	s->text = NULL;
-	s->sql = NULL;
+	s->pages = NULL;
 	s->progress = NULL;
 	s->history = NULL;
 	return h;
@@ -192,26 +192,26 @@ int handle_read_text(struct handles *t, uint64_t fh, size_t off, size_t size, st
 	return text_read(&t->texts, s->text, off, size, out) ? 0 : -ESTALE;
 }
 
-void handle_set_sql(struct handles *t, uint64_t fh, struct backend_sql *sql)
+void handle_set_pages(struct handles *t, uint64_t fh, struct backend_pages *pages)
 {
 	{
 		LOCKED(&t->lock);
 		struct handle_slot *s = handle_find(t, fh);
 		if (s) {
-			struct backend_sql *before = s->sql;
-			s->sql = sql;
-			sql = before;
-			set_size(s, backend_sql_size(s->sql));
+			struct backend_pages *before = s->pages;
+			s->pages = pages;
+			pages = before;
+			set_size(s, backend_pages_size(s->pages));
 		}
 	}
-	backend_sql_close(sql);
+	backend_pages_close(pages);
 }
 
-struct backend_sql *handle_sql(struct handles *t, uint64_t fh)
+struct backend_pages *handle_pages(struct handles *t, uint64_t fh)
 {
 	LOCKED(&t->lock);
 	struct handle_slot *s = handle_find(t, fh);
-	return s && s->sql ? backend_sql_hold(s->sql) : NULL;
+	return s && s->pages ? backend_pages_hold(s->pages) : NULL;
 }
 
 void handle_set_progress(struct handles *t, uint64_t fh, struct progress *p)

@@ -27,7 +27,7 @@ struct handle_slot;
 struct open_file;
 struct progress;
 struct backend_history;
-struct backend_sql;
+struct backend_pages;
 
 struct handles {
 	pthread_mutex_t lock; /* for the following and the slots; before that of texts, after no other */
@@ -100,9 +100,9 @@ bool handle_has_text(struct handles *t, uint64_t fh);
  * away. */
 int handle_read_text(struct handles *t, uint64_t fh, size_t off, size_t size, struct strbuf *out);
 
-/* The same of what is rendered as it is read; handle_sql() gives one more to be closed. */
-void handle_set_sql(struct handles *t, uint64_t fh, struct backend_sql *sql);
-struct backend_sql *handle_sql(struct handles *t, uint64_t fh);
+/* The same of what is rendered as it is read; handle_pages() gives one more to be closed. */
+void handle_set_pages(struct handles *t, uint64_t fh, struct backend_pages *pages);
+struct backend_pages *handle_pages(struct handles *t, uint64_t fh);
 
 /* False, and all zero, if it is not known. */
 bool handle_writes(struct handles *t, uint64_t fh, struct handle_writes *out);

@@ -30,7 +30,7 @@ struct handle_slot {
 	struct handle_writes writes;
 	struct text *text;
 	uint64_t made; /* the text: counted over all handles */
-	struct backend_sql *sql;
+	struct backend_pages *pages;
 	struct progress *progress;
 	struct backend_history *history;
 };

@@ -96,11 +96,11 @@ static int work(struct parked *p)
 		return -ECANCELED;
 	p->made = what->kind == WAIT_OPEN;
 	if (what->kind == WAIT_TEXT) {
-		struct backend_sql *sql = handle_sql(&fs->handles, what->fi.fh);
-		if (sql) {
+		struct backend_pages *pages = handle_pages(&fs->handles, what->fi.fh);
+		if (pages) {
 			p->piece = true;
-			int r = backend_sql_read(sql, (size_t)what->off, what->size, &p->document.text);
-			backend_sql_close(sql);
+			int r = backend_pages_read(pages, (size_t)what->off, what->size, &p->document.text);
+			backend_pages_close(pages);
 			return r;
 		}
 	}

@@ -62,6 +62,13 @@ void strbuf_add(struct strbuf *b, const char *text, size_t len)
 	b->str[b->len] = '\0';
 }
 
+void strbuf_add_slice(struct strbuf *b, const char *text, size_t len, size_t at, size_t off, size_t end)
+{
+	size_t from = off > at ? off - at : 0, to = end < at + len ? end - at : len;
+	if (end > at && from < to)
+		strbuf_add(b, text + from, to - from);
+}
+
 void strbuf_puts(struct strbuf *b, const char *text)
 {
 	strbuf_add(b, text, strlen(text));

@@ -29,6 +29,8 @@ void strbuf_add(struct strbuf *b, const char *text, size_t len);
 void strbuf_puts(struct strbuf *b, const char *text);
 void strbuf_putc(struct strbuf *b, char c);
 void strbuf_fill(struct strbuf *b, char c, size_t n);
+/* Of a piece that begins at `at` of a longer text: what lies in [off, end) of that. */
+void strbuf_add_slice(struct strbuf *b, const char *text, size_t len, size_t at, size_t off, size_t end);
 void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static inline bool strbuf_broken(const struct strbuf *b)

@@ -109,13 +109,6 @@ void report_frozen_add(struct report_frozen *f, const struct model *m, ordinal b
 	f->list[f->n++] = (struct report_cause){m, batch};
 }
 
-void report_kept_fini(struct report_kept *k)
-{
-	batch_set_fini(&k->build);
-	state_runs_fini(&k->states);
-	*k = (struct report_kept){.generation = 0};
-}
-
 void report_frozen_fini(struct report_frozen *f)
 {
 	free(f->list);

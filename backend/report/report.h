@@ -113,6 +113,19 @@ void report_note(struct report_standing *s, slot of, const struct model *m, ordi
 		 const struct batch_info *info);
 void report_note_all(struct report_standing *into, const struct report_standing *from);
 
+/* What became of a model's batches, for run_results.json. All zero: nothing is noted yet. */
+struct report_outcomes {
+	struct batch_set successful, failed; /* owned. What is built; what failed or was skipped */
+	size_t skipped;			     /* of the failed ones */
+	ordinal first_failed;		     /* failed, or where none is, skipped; valid where one is */
+	int64_t rows, us;		     /* of the last builds, as far as they are known */
+	int64_t started, finished;	     /* of the first and of the last of them; us, 0: not known */
+};
+/* existing: all that will be noted. -ENOMEM. */
+int report_outcomes_init(struct report_outcomes *o, struct ordinal_range existing);
+void report_outcomes_fini(struct report_outcomes *o);
+void report_note_outcome(struct report_outcomes *o, ordinal batch, const struct batch_info *info);
+
 /*
  * The counts of a model, kept until something in it changes, because counting a large model takes a while.
  * All zero: nothing is kept.
@@ -120,12 +133,15 @@ void report_note_all(struct report_standing *into, const struct report_standing 
 struct report_kept {
 	struct report_summary summary; /* of every batch that existed then, up to `end` */
 	struct report_standing standing;
-	struct batch_set build; /* what bringing it up to date builds */
+	struct batch_set build; /* what bringing it up to date builds; owned */
 	struct state_runs states;
+	struct report_outcomes outcomes;
 	uint64_t generation; /* the generation of the model when it was counted; 0: nothing is kept */
 	ordinal end;
 };
-void report_kept_fini(struct report_kept *k); /* all zero afterwards */
+/* Makes *k, which holds nothing, ready for counting what exists. -ENOMEM. */
+int report_kept_init(struct report_kept *k, struct ordinal_range existing);
+void report_kept_fini(struct report_kept *k); /* nothing is kept afterwards */
 
 /* Where the documents find the texts of failures, and what time it is. */
 struct report_source {

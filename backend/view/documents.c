@@ -197,12 +197,7 @@ int backend_root_status(const struct backend *b, struct strbuf *out)
 {
 	const struct snapshot *v = snapshot_of(b);
 	int64_t now = clock_now_us(v->config->clock);
-	for (size_t i = 0;; i++) {
-		LOCKED(v->lock);
-		if (i >= models_count(v->models))
-			break;
-		summary_kept(v, models_nth(v->models, i), now);
-	}
+	summary_count_ahead(v, now);
 	LOCKED(v->lock);
 	size_t n = models_count(v->models);
 	auto_free struct report_of_model *models = calloc(n + 1, sizeof *models);

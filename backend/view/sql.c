@@ -11,6 +11,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/snapshot.h"
+#include "backend/view/pages.h"
 
 #define HOURS 24
 
@@ -27,7 +28,8 @@ struct stretch {
 	size_t off;   /* of the first in the text */
 };
 
-struct backend_sql {
+struct sql {
+	struct backend_pages pages; /* first: whoever has this has the other */
 	const struct snapshot *v;
 	slot model;
 	struct ordinal_range batches; /* empty: the head is all */
@@ -36,11 +38,9 @@ struct backend_sql {
 	struct strbuf head;
 	struct stretch *stretches;
 	size_t n, room;
-	size_t size;
-	unsigned holders; /* atomic */
 };
 
-static int render(const struct backend_sql *s, struct ordinal_range batches, struct strbuf *out)
+static int render(const struct sql *s, struct ordinal_range batches, struct strbuf *out)
 {
 	struct error err = {0};
 	int r = builder_statements(s->v->store, s->model, batches, out, &err);
@@ -50,7 +50,7 @@ static int render(const struct backend_sql *s, struct ordinal_range batches, str
 }
 
 /* The statements of one batch, behind the head. -ESTALE: not as they were. */
-static int render_batch(const struct backend_sql *s, ordinal batch, struct strbuf *out)
+static int render_batch(const struct sql *s, ordinal batch, struct strbuf *out)
 {
 	strbuf_clear(out);
 	int r = render(s, (struct ordinal_range){batch, batch + 1}, out);
@@ -62,7 +62,7 @@ static int render_batch(const struct backend_sql *s, ordinal batch, struct strbu
 }
 
 /* Of the day that the batch is in: also of its batches that are not in the range. */
-static int measure(const struct backend_sql *s, ordinal batch, struct lengths *out)
+static int measure(const struct sql *s, ordinal batch, struct lengths *out)
 {
 	auto_strbuf text = STRBUF_INIT;
 	ordinal midnight = batch - batch % s->per_day;
@@ -81,13 +81,13 @@ static bool equal(const struct lengths *a, const struct lengths *b)
 	return memcmp(a, b, sizeof *a) == 0;
 }
 
-static size_t length_of(const struct backend_sql *s, const struct stretch *t, ordinal batch)
+static size_t length_of(const struct sql *s, const struct stretch *t, ordinal batch)
 {
 	return t->lengths.of[batch % s->per_day];
 }
 
 /* From the batch `first` on to the batch before `end`. */
-static int add_stretch(struct backend_sql *s, ordinal first, ordinal end, const struct lengths *lengths)
+static int add_stretch(struct sql *s, ordinal first, ordinal end, const struct lengths *lengths)
 {
 	bool same = s->n && equal(&s->stretches[s->n - 1].lengths, lengths);
 	if (!same && s->n == s->room) {
@@ -99,20 +99,20 @@ static int add_stretch(struct backend_sql *s, ordinal first, ordinal end, const 
 		s->room = room;
 	}
 	if (!same) {
-		struct stretch new = {.first = first, .lengths = *lengths, .off = s->size};
+		struct stretch new = {.first = first, .lengths = *lengths, .off = s->pages.size};
 		for (unsigned i = 0; i < s->per_day; i++)
 			new.cycle += lengths->of[i];
 		s->stretches[s->n++] = new;
 	}
 	const struct stretch *t = &s->stretches[s->n - 1];
-	s->size += (end - first) / s->per_day * t->cycle;
+	s->pages.size += (end - first) / s->per_day * t->cycle;
 	for (ordinal o = end - (end - first) % s->per_day; o < end; o++)
-		s->size += length_of(s, t, o);
+		s->pages.size += length_of(s, t, o);
 	return 0;
 }
 
 /* The days of [first, end), of which the first and the last are measured. */
-static int find_stretches(struct backend_sql *s, ordinal first, ordinal end, const struct lengths *at_first,
+static int find_stretches(struct sql *s, ordinal first, ordinal end, const struct lengths *at_first,
 			  const struct lengths *at_last)
 {
 	ordinal day = first / s->per_day, last = (end - 1) / s->per_day;
@@ -129,104 +129,51 @@ static int find_stretches(struct backend_sql *s, ordinal first, ordinal end, con
 	return r < 0 ? r : find_stretches(s, split, end, &next, at_last);
 }
 
-static int measure_all(struct backend_sql *s)
+static int measure_all(struct sql *s)
 {
 	struct lengths first, last;
 	int r = render(s, (struct ordinal_range){s->batches.first, s->batches.first}, &s->head);
 	if (r < 0)
 		return r;
-	s->size = s->head.len;
+	s->pages.size = s->head.len;
 	r = measure(s, s->batches.first, &first);
 	if (r == 0)
 		r = measure(s, s->batches.end - 1, &last);
 	return r < 0 ? r : find_stretches(s, s->batches.first, s->batches.end, &first, &last);
 }
 
-int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches,
-		     struct backend_sql **out)
+static void free_sql(struct backend_pages *p)
 {
-	const struct snapshot *v = snapshot_of(b);
-	struct backend_sql *s = calloc(1, sizeof *s);
-	int r = 0;
-	*out = NULL;
-	if (!s)
-		return -ENOMEM;
-	*s = (struct backend_sql){
-		.v = v, .model = model, .batches = batches, .head = STRBUF_INIT, .holders = 1};
-	{
-		LOCKED(v->lock);
-		const char *why_not = snapshot_model(v, model).why_not;
-		s->per_day = models_at(v->models, model)->batch_size == BATCH_HOUR ? HOURS : 1;
-		snprintf(s->code, sizeof s->code, "%s", models_at(v->models, model)->code);
-		if (why_not) {
-			strbuf_printf(&s->head, "-- %s\n", why_not);
-			s->batches.end = s->batches.first;
-			s->size = s->head.len;
-		}
-	}
-	if (s->batches.first < s->batches.end)
-		r = measure_all(s);
-	if (r == 0 && strbuf_broken(&s->head))
-		r = -ENOMEM;
-	if (r < 0)
-		backend_sql_close(s);
-	else
-		*out = s;
-	return r;
-}
-
-struct backend_sql *backend_sql_hold(struct backend_sql *s)
-{
-	__atomic_add_fetch(&s->holders, 1, __ATOMIC_RELAXED);
-	return s;
-}
-
-void backend_sql_close(struct backend_sql *s)
-{
-	if (!s || __atomic_sub_fetch(&s->holders, 1, __ATOMIC_ACQ_REL) > 0)
-		return;
+	struct sql *s = (struct sql *)p;
 	strbuf_fini(&s->head);
 	free(s->stretches);
 	free(s);
 }
 
-size_t backend_sql_size(const struct backend_sql *s)
-{
-	return s->size;
-}
-
-static bool is_current(const struct backend_sql *s)
+static bool is_current(const struct sql *s)
 {
 	LOCKED(s->v->lock);
 	return strcmp(models_at(s->v->models, s->model)->code, s->code) == 0;
 }
 
-/* What lies in [off, end) of a piece of the text that begins at `at`. */
-static void add_slice(struct strbuf *out, const char *text, size_t len, size_t at, size_t off, size_t end)
-{
-	size_t from = off > at ? off - at : 0, to = end < at + len ? end - at : len;
-	if (from < to)
-		strbuf_add(out, text + from, to - from);
-}
-
-static int add_batch(const struct backend_sql *s, ordinal batch, size_t length, size_t at, size_t off,
-		     size_t end, struct strbuf *text, struct strbuf *out)
+static int add_batch(const struct sql *s, ordinal batch, size_t length, size_t at, size_t off, size_t end,
+		     struct strbuf *text, struct strbuf *out)
 {
 	int r = render_batch(s, batch, text);
 	if (r < 0)
 		return r;
 	if (text->len - s->head.len != length)
 		return -ESTALE;
-	add_slice(out, text->str + s->head.len, length, at, off, end);
+	strbuf_add_slice(out, text->str + s->head.len, length, at, off, end);
 	return 0;
 }
 
-int backend_sql_read(const struct backend_sql *s, size_t off, size_t size, struct strbuf *out)
+static int read_sql(const struct backend_pages *p, size_t off, size_t end, struct strbuf *out)
 {
+	const struct sql *s = (const struct sql *)p;
 	auto_strbuf text = STRBUF_INIT;
-	size_t end = off > s->size || s->size - off < size ? s->size : off + size;
 	if (off < s->head.len)
-		add_slice(out, s->head.str, s->head.len, 0, off, end);
+		strbuf_add_slice(out, s->head.str, s->head.len, 0, off, end);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct stretch *t = &s->stretches[i];
 		ordinal stop = i + 1 < s->n ? s->stretches[i + 1].first : s->batches.end;
@@ -243,7 +190,39 @@ int backend_sql_read(const struct backend_sql *s, size_t off, size_t size, struc
 			at += length;
 		}
 	}
-	if (!is_current(s))
-		return -ESTALE;
-	return strbuf_broken(out) ? -ENOMEM : 0;
+	return is_current(s) ? 0 : -ESTALE;
+}
+
+int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches,
+		     struct backend_pages **out)
+{
+	static const struct pages_ops ops = {.read = read_sql, .free = free_sql};
+	const struct snapshot *v = snapshot_of(b);
+	struct sql *s = calloc(1, sizeof *s);
+	int r = 0;
+	*out = NULL;
+	if (!s)
+		return -ENOMEM;
+	*s = (struct sql){.v = v, .model = model, .batches = batches, .head = STRBUF_INIT};
+	pages_init(&s->pages, &ops);
+	{
+		LOCKED(v->lock);
+		const char *why_not = snapshot_model(v, model).why_not;
+		s->per_day = models_at(v->models, model)->batch_size == BATCH_HOUR ? HOURS : 1;
+		snprintf(s->code, sizeof s->code, "%s", models_at(v->models, model)->code);
+		if (why_not) {
+			strbuf_printf(&s->head, "-- %s\n", why_not);
+			s->batches.end = s->batches.first;
+			s->pages.size = s->head.len;
+		}
+	}
+	if (s->batches.first < s->batches.end)
+		r = measure_all(s);
+	if (r == 0 && strbuf_broken(&s->head))
+		r = -ENOMEM;
+	if (r < 0)
+		backend_pages_close(&s->pages);
+	else
+		*out = &s->pages;
+	return r;
 }

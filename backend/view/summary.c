@@ -26,6 +26,7 @@ void summary_count(const struct snapshot *v, const struct backend_part *p, bool 
 		if (!kept)
 			continue;
 		report_note(&kept->standing, p->model, m, o, &info);
+		report_note_outcome(&kept->outcomes, o, &info);
 		state_runs_add(&kept->states, o, info.state);
 		if (reason)
 			batch_set_add(&kept->build, o);
@@ -42,8 +43,7 @@ const struct report_kept *summary_kept(const struct snapshot *v, slot model, int
 	if (kept->generation == known.generation && kept->end == existing.end)
 		return kept;
 	report_kept_fini(kept);
-	kept->end = existing.end;
-	if (batch_set_init(&kept->build, existing) < 0)
+	if (report_kept_init(kept, existing) < 0)
 		return NULL;
 	summary_count(v, &(struct backend_part){.model = model, .batches = existing}, true, now,
 		      &kept->summary, kept);
@@ -52,6 +52,16 @@ const struct report_kept *summary_kept(const struct snapshot *v, slot model, int
 		return NULL;
 	kept->generation = known.generation;
 	return kept;
+}
+
+void summary_count_ahead(const struct snapshot *v, int64_t now)
+{
+	for (size_t i = 0;; i++) {
+		LOCKED(v->lock);
+		if (i >= models_count(v->models))
+			break;
+		summary_kept(v, models_nth(v->models, i), now);
+	}
 }
 
 bool summary_is_whole(const struct snapshot *v, const struct backend_part *p, int64_t now)

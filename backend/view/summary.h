@@ -7,7 +7,7 @@
 
 /*
  * Counts a part. run: what would be built is what bringing the model up to date builds, by itself; else all
- * of it. kept, whose `build` takes in the part's batches, gets all but its summary; NULL: nothing is kept. Of
+ * of it. kept, which takes in the part's batches, gets all but its summary; NULL: nothing is kept. Of
  * a model that cannot be built here nothing would be.
  */
 void summary_count(const struct snapshot *v, const struct backend_part *p, bool run, int64_t now,
@@ -15,6 +15,10 @@ void summary_count(const struct snapshot *v, const struct backend_part *p, bool 
 
 /* The model's counts, anew where something has changed. NULL: no memory. */
 const struct report_kept *summary_kept(const struct snapshot *v, slot model, int64_t now);
+
+/* Without the lock. Counts every model where something has changed, a model at a time: somebody else may have
+ * the lock between. */
+void summary_count_ahead(const struct snapshot *v, int64_t now);
 
 /* Whether the part is all of its model. */
 bool summary_is_whole(const struct snapshot *v, const struct backend_part *p, int64_t now);

@@ -268,50 +268,65 @@ void backend_refresh_count(const struct backend *b, const slot *models, size_t n
 	*out = (struct backend_refreshed){.result = -ENODATA};
 }
 
-struct backend_sql {
-	slot model;
+struct backend_pages {
 	unsigned holders;
 	struct strbuf text;
 };
 
-int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches,
-		     struct backend_sql **out)
+static struct backend_pages *new_pages(void)
 {
-	struct backend_sql *s = calloc(1, sizeof *s);
+	struct backend_pages *p = calloc(1, sizeof *p);
 
-	*out = s;
-	if (!s)
+	if (p)
+		*p = (struct backend_pages){.holders = 1, .text = STRBUF_INIT};
+	return p;
+}
+
+int backend_sql_open(const struct backend *b, slot model, struct ordinal_range batches,
+		     struct backend_pages **out)
+{
+	*out = new_pages();
+	if (!*out)
 		return -ENOMEM;
-	*s = (struct backend_sql){.model = model, .holders = 1, .text = STRBUF_INIT};
 	for (ordinal o = batches.first; o < batches.end; o++)
-		strbuf_printf(&s->text, "insert into %s select %u;\n", b->tables[model].model.dir, o);
+		strbuf_printf(&(*out)->text, "insert into %s select %u;\n", b->tables[model].model.dir, o);
 	return 0;
 }
 
-struct backend_sql *backend_sql_hold(struct backend_sql *s)
+int backend_run_results_open(const struct backend *b, struct backend_pages **out)
 {
-	__atomic_add_fetch(&s->holders, 1, __ATOMIC_RELAXED);
-	return s;
+	(void)b;
+	*out = new_pages();
+	if (!*out)
+		return -ENOMEM;
+	strbuf_puts(&(*out)->text, "{\"results\": []}\n");
+	return 0;
 }
 
-void backend_sql_close(struct backend_sql *s)
+struct backend_pages *backend_pages_hold(struct backend_pages *p)
 {
-	if (!s || __atomic_sub_fetch(&s->holders, 1, __ATOMIC_ACQ_REL) > 0)
+	__atomic_add_fetch(&p->holders, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+void backend_pages_close(struct backend_pages *p)
+{
+	if (!p || __atomic_sub_fetch(&p->holders, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	strbuf_fini(&s->text);
-	free(s);
+	strbuf_fini(&p->text);
+	free(p);
 }
 
-size_t backend_sql_size(const struct backend_sql *s)
+size_t backend_pages_size(const struct backend_pages *p)
 {
-	return s->text.len;
+	return p->text.len;
 }
 
-int backend_sql_read(const struct backend_sql *s, size_t off, size_t size, struct strbuf *out)
+int backend_pages_read(const struct backend_pages *p, size_t off, size_t size, struct strbuf *out)
 {
-	size_t start = off < s->text.len ? off : s->text.len, left = s->text.len - start;
+	size_t start = off < p->text.len ? off : p->text.len, left = p->text.len - start;
 
-	strbuf_add(out, s->text.str + start, size < left ? size : left);
+	strbuf_add(out, p->text.str + start, size < left ? size : left);
 	return 0;
 }
 
