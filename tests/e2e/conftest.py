@@ -77,13 +77,23 @@ def engine(request):
     return request.param
 
 
+def venv(name):
+    try:
+        return make_venv(name)
+    except NoDbt as e:
+        need(str(e))
+
+
 @pytest.fixture(scope="session")
 def dbt_python():
     """The python of a virtual environment that holds dbt."""
-    try:
-        return make_venv()
-    except NoDbt as e:
-        need(str(e))
+    return venv("dbt")
+
+
+@pytest.fixture(scope="session")
+def old_dbt_python():
+    """The same with dbt 1.9."""
+    return venv("dbt-1.9")
 
 
 @pytest.fixture(autouse=True)

@@ -1,59 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """engine=dbt with real dbt: DuckDB, which one process at a time may open, and PostgreSQL."""
 import errno
-import json
 import os
 import subprocess
 
 import pytest
 
+from lib.shop import Shop, duckdb_shop
 from lib.wait import LIMIT, wait_until
 
 NOW = "2024-09-06T12:00"
-EVENTS = """{{ config(materialized='table', event_time='event_time') }}
-select timestamp '2024-09-01 00:00:00' + i * interval '6 hours' as event_time, i as id from %s
-"""
-SESSIONS = """{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='event_time',
-    batch_size='day', begin='2024-09-01', unique_key=%s) }}
-select event_time, id, cast(case when id in (%s) then 'bad' else '1' end as integer) as x,
-    {%% if is_incremental() %%} 'later' {%% else %%} 'first' {%% endif %%} as run from {{ ref('events') }}
-"""
-
-
-class Place:
-    """A dbt project with two models, built by the dbt of a virtual environment."""
-
-    def __init__(self, path, bin_dir, output, series, key):
-        self.path, self.dbt, self.key = path, bin_dir / "dbt", key
-        (path / "models").mkdir(parents=True)
-        (path / "dbt_project.yml").write_text("name: shop\nversion: '1.0'\nprofile: shop\n"
-                                              "flags: {send_anonymous_usage_stats: false}\n")
-        (path / "profiles.yml").write_text(json.dumps({"shop": {"target": "dev", "outputs": {"dev": output}}}))
-        (path / "models" / "events.sql").write_text(EVENTS % series)
-        self.sessions()
-
-    def sessions(self, *bad):
-        """The model fails for these ids; as in every project, it is compiled afterwards."""
-        (self.path / "models" / "sessions.sql").write_text(SESSIONS % (self.key, ", ".join(map(str, bad)) or -1))
-
-    def __call__(self, *words):
-        subprocess.run([self.dbt, "-q", *words], cwd=self.path, check=True, capture_output=True)
-
-    def options(self):
-        return ["engine=dbt", f"project={self.path}", f"dbt={self.dbt}", f"database={self.path.parent}/states.db"]
-
-    def env(self):
-        return {}
-
-    # What a mount asks of a project.
-    @property
-    def warehouse(self):
-        return self
-
-    def write(self):
-        return self.path / "target"
-
-
 @pytest.fixture
 def engine():
     return "dbt"
@@ -61,20 +17,7 @@ def engine():
 
 @pytest.fixture
 def duckdb(dbt_python, tmp_path):
-    file = tmp_path / "shop.duckdb"
-    place = Place(tmp_path / "shop", dbt_python.parent, {"type": "duckdb", "path": str(file), "threads": 2},
-                  "range(0, 24) t(i)", "none")
-
-    def sql(query):
-        """By another process, which may write: DuckDB lets none in while a dbt has the file."""
-        code = f"import duckdb, json; print(json.dumps(duckdb.connect({str(file)!r}).execute({query!r}).fetchall(), default=str))"
-        done = subprocess.run([dbt_python, "-c", code], capture_output=True, text=True, check=False)
-        return json.loads(done.stdout) if done.returncode == 0 else done.stderr
-
-    place.sql = sql
-    place("run", "--select", "events")
-    place("compile")
-    return place
+    return duckdb_shop(dbt_python, tmp_path)
 
 
 # dbt takes seconds to start, and several times that where other tests run beside it.
@@ -167,7 +110,7 @@ def test_postgres_through_dbt(mount, dbt_python, make_warehouse, tmp_path, engin
     warehouse.sql("CREATE SCHEMA IF NOT EXISTS an")
     output = {"type": "postgres", "host": str(warehouse.pg.home), "port": 5432, "user": "postgres", "password": "",
               "dbname": "warehouse", "schema": "an", "threads": 2}
-    place = Place(tmp_path / "shop", dbt_python.parent, output, "generate_series(0, 23) t(i)", "'id'")
+    place = Shop(tmp_path / "shop", dbt_python.parent, output, "generate_series(0, 23) t(i)", "'id'")
     place("run", "--select", "events")
     place("compile")
     m = mount(place, now=NOW)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A dbt of the tests' own, in a virtual environment that is made once and kept in the build directory."""
+"""A dbt of the tests' own, in virtual environments that are made once and kept in the build directory."""
 import fcntl
 import json
 import os
@@ -8,26 +8,31 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-PACKAGES = ("dbt-core==1.11.*", "dbt-postgres", "dbt-duckdb")
+# The newest 1.x that installs, and the oldest that has microbatch models. Each is named, so that another one of its
+# packages makes a new environment, and the tests of a warehouse need only that one's.
+PACKAGES = {
+    "dbt": ("dbt-core==1.11.*", "dbt-postgres", "dbt-duckdb"),
+    "dbt-1.9": ("dbt-core==1.9.*", "dbt-postgres", "dbt-duckdb"),
+}
 
 
 class NoDbt(Exception):
     """It cannot be installed here."""
 
 
-def make_venv():
+def make_venv(name="dbt"):
     """Its python: a failed attempt leaves no mark and is begun anew."""
-    place = Path(os.environ.get("BATCHFS_VENV_DIR") or ROOT / "build" / "venv-dbt").resolve()
+    place = Path(os.environ.get("BATCHFS_VENV_DIR") or ROOT / "build").resolve() / f"venv-{name}"
     python, mark = place / "bin" / "python", place / "complete"
     place.parent.mkdir(parents=True, exist_ok=True)
-    wanted = " ".join(PACKAGES)
+    wanted = " ".join(PACKAGES[name])
     with open(f"{place}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if mark.exists() and mark.read_text() == wanted:
             return python
         shutil.rmtree(place, ignore_errors=True)
         for command in (["/usr/bin/python3", "-m", "venv", str(place)],
-                        [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]):
+                        [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES[name]]):
             made = subprocess.run(command, capture_output=True, text=True, check=False)
             if made.returncode:
                 raise NoDbt(f"virtual environment with dbt: {' '.join(command)}: {made.stderr[-500:]}")
@@ -45,7 +50,8 @@ class Dbt:
                                         text=True)
 
     def __call__(self, *words):
-        """{model: what became of it} of a run, {} of other commands; raises what dbt says where the command fails."""
+        """{model: what became of it} of a run, what `ls` lists, {} of other commands; raises what dbt says where the
+        command fails."""
         self.process.stdin.write(json.dumps(words) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())

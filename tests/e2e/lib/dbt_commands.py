@@ -17,6 +17,8 @@ def run(words):
     result = dbtRunner().invoke([*COMMON, *words, *PROFILES])
     if result.exception:
         return {"failed": str(result.exception)}
+    if isinstance(result.result, list):
+        return result.result
     results = getattr(result.result, "results", None) or []
     wrong = [f"{r.node.name}: {r.message}" for r in results if str(r.status) not in ("success", "pass")]
     if wrong or not result.success:
