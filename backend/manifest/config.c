@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "backend/base/cleanup.h"
 #include "backend/manifest/steps.h"
@@ -44,6 +45,28 @@ static void load_begin(struct loader *l, const struct place *config, struct mode
 		return;
 	}
 	m->begin = calendar_start(m->batch_size, calendar_ordinal(m->batch_size, us));
+}
+
+/*
+ * dbt 1.x cuts batches in UTC. A zone of the model's own is asked for (dbt-core's issue 11578, as
+ * event_timezone): whatever that will be called in the end, batches that are cut elsewhere are other batches.
+ */
+static void check_time_zone(struct loader *l, const struct place *config, struct model *m)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach(config->object, key, value)
+	{
+		bool of_batches = strncmp(key, "event_time", 10) == 0 || strncmp(key, "batch", 5) == 0;
+		const char *zone = json_string_value(value);
+		char excerpt[80];
+		if (!of_batches || !strstr(key, "zone") || json_is_null(value) ||
+		    (zone && strcasecmp(zone, "UTC") == 0))
+			continue;
+		json_excerpt(value, excerpt, sizeof(excerpt));
+		refuse(l, m, "%s is %s; batches are cut in UTC here", place_path(config, key, l->arena),
+		       excerpt);
+	}
 }
 
 static void load_lookback(struct loader *l, const struct place *config, struct model *m)
@@ -108,8 +131,8 @@ static int load_own_meta(struct loader *l, const struct place *in, json_t *meta,
 		r = load_own_flag(&own_at, "outside", "drop", "rows outside of their batch are left out",
 				  &m->outside_dropped);
 	if (!r)
-		r = load_own_flag(&own_at, "refresh", "atomic", "a full refresh shows all of its batches at once",
-				  &m->atomic_refresh);
+		r = load_own_flag(&own_at, "refresh", "atomic",
+				  "a full refresh shows all of its batches at once", &m->atomic_refresh);
 	if (!r)
 		r = load_own_flag(&own_at, "partitions", "make",
 				  "a partition is made for each batch that has none", &m->partitions_made);
@@ -205,6 +228,7 @@ int load_config(struct loader *l, struct model *m)
 		r = refuse_wrong(l, m, load_batch_size(l, &config, m));
 	if (r)
 		return r;
+	check_time_zone(l, &config, m);
 	load_begin(l, &config, m);
 	if (!m->batch_size_text || strcmp(m->batch_size_text, calendar_size_name(m->batch_size)) != 0)
 		m->begin = INT64_MAX;
