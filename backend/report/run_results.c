@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backend/base/count.h"
 #include "backend/report/writer.h"
 
 #define SCHEMA	   "https://schemas.getdbt.com/dbt/run-results/v6.json"
@@ -123,8 +124,8 @@ static void write_message(struct writer *w, const struct run_result *one)
 		return;
 	}
 	calendar_name(one->model->batch_size, o->first_failed, name);
-	strbuf_printf(&text, "%zu of %zu batches %s%s, the first one is %s%s%s", n,
-		      o->failed.n + o->successful.n,
+	strbuf_printf(&text, "%zu of %s %s%s, the first one is %s%s%s", n,
+		      count_of(o->failed.n + o->successful.n, "batch", "batches").text,
 		      failed   ? "failed"
 		      : n == 1 ? "was"
 			       : "were",
