@@ -34,9 +34,11 @@ static bool called_by_mount(const char *argv0)
 static int take_word(struct options *o, const char *word, struct error *err)
 {
 	char **to = !o->manifest ? &o->manifest : !o->mountpoint ? &o->mountpoint : NULL;
+	/* Where an option was given without -o, nobody is told its value. */
 	if (!to)
 		return error_set(err, EINVAL,
-				 "%s: one argument too many: MANIFEST MOUNTPOINT is all there is", word);
+				 "%.*s: one argument too many: MANIFEST MOUNTPOINT is all there is",
+				 (int)strcspn(word, "="), word);
 	if (!*word)
 		return error_set(err, EINVAL, "%s is empty", o->manifest ? "MOUNTPOINT" : "MANIFEST");
 	*to = strdup(word);

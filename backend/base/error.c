@@ -19,7 +19,8 @@ static void drop_torn_character(char *text, size_t size)
 		text[lead - 1] = '\0';
 }
 
-static void fill(struct error *e, int err, const char *sqlstate, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 4, 0)))
+fill(struct error *e, int err, const char *sqlstate, const char *fmt, va_list ap)
 {
 	e->err = err;
 	snprintf(e->sqlstate, sizeof e->sqlstate, "%s", sqlstate ? sqlstate : "");

@@ -75,7 +75,7 @@ int load_upstreams(struct loader *l, struct model *m, const bool *windowed, unsi
 	auto_free int *stack = calloc(l->n_nodes + 1, sizeof(*stack));
 	struct walk w = {.l = l, .m = m, .seen = seen, .stack = stack};
 	w.out = calloc(l->n_models + 1, sizeof(*w.out));
-	auto_free struct upstream *free_out = w.out;
+	auto_free struct upstream *free_out __attribute__((unused)) = w.out;
 	if (!stack || !w.out) {
 		l->arena->broken = true;
 		return loader_check(l);

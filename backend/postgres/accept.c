@@ -124,7 +124,7 @@ int accept_targets(struct store *s, struct pg_conn *c, struct pg_model *const *m
 	return r || s->config->read_only ? r : record(c, &ids, &oids, deadline, err);
 }
 
-static void add_note(struct store_target *out, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3))) add_note(struct store_target *out, const char *fmt, ...)
 {
 	size_t len = strlen(out->notes);
 	va_list args;

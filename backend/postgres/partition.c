@@ -105,7 +105,7 @@ int partition_make(struct worker *w, const struct pg_model *m, const struct buil
 	return 0;
 }
 
-static void note(char *notes, size_t size, const char *fmt, ...)
+static void __attribute__((format(printf, 3, 4))) note(char *notes, size_t size, const char *fmt, ...)
 {
 	size_t len = strlen(notes);
 	va_list args;

@@ -30,7 +30,7 @@ static void give_up(const char *what, const char *why)
 }
 
 /* initdb and postgres refuse root. */
-static int run(const char *fmt, ...)
+static int __attribute__((format(printf, 1, 2))) run(const char *fmt, ...)
 {
 	char command[1000], whole[1200];
 	va_list ap;

@@ -200,6 +200,12 @@ static void test_passwords_are_refused_and_not_shown(void **state)
 		options_fini(&o);
 	}
 	struct options o;
+	struct error err = {0};
+	/* The -o was forgotten. */
+	assert_int_equal(parse(&o, &err, "batchfs", ARGS("target", "/mnt", "password=s3cret")), -EINVAL);
+	assert_null(strstr(err.text, "s3cret"));
+	assert_non_null(strstr(err.text, "password: one argument too many"));
+	options_fini(&o);
 	assert_int_equal(with_list(&o, NULL, "engine=sqlite,database=/srv/passwords.db"), 0);
 	options_fini(&o);
 }
