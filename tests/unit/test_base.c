@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -13,6 +20,7 @@
 #include "backend/base/count.h"
 #include "backend/base/error.h"
 #include "backend/base/log.h"
+#include "backend/base/peer.h"
 #include "backend/base/strbuf.h"
 #include "backend/base/utf8.h"
 
@@ -205,6 +213,48 @@ static void test_log_as_json(void **state)
 	(void)state;
 }
 
+/* A child that has a flock on the file and lives until it is killed; returns when it has the lock. */
+static pid_t hold_flock(const char *path)
+{
+	int ends[2];
+	char ready;
+
+	assert_int_equal(pipe(ends), 0);
+	pid_t child = fork();
+	if (!child) {
+		int fd = open(path, O_RDWR);
+		if (flock(fd, LOCK_EX) || write(ends[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_true(child > 0);
+	assert_int_equal(read(ends[0], &ready, 1), 1);
+	close(ends[0]);
+	close(ends[1]);
+	return child;
+}
+
+static void test_a_flock_of_who_is_being_killed(void **state)
+{
+	char path[] = "/tmp/batchfs-flock-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	pid_t child = hold_flock(path);
+	assert_false(peer_wait_gone(child));
+	assert_int_equal(peer_flock(fd), -EWOULDBLOCK);
+	kill(child, SIGKILL);
+	assert_int_equal(peer_flock(fd), 0);
+	/* Not reaped yet, and gone all the same. */
+	assert_true(peer_wait_gone(child));
+	waitpid(child, NULL, 0);
+	assert_true(peer_wait_gone(child));
+	close(fd);
+	unlink(path);
+	(void)state;
+}
+
 static void test_log_with_a_date(void **state)
 {
 	char line[4096];
@@ -277,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_log_makes_visible),
 		cmocka_unit_test(test_log_as_json),
 		cmocka_unit_test(test_log_with_a_date),
+		cmocka_unit_test(test_a_flock_of_who_is_being_killed),
 		cmocka_unit_test(test_utf8),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
