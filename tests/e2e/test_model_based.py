@@ -61,7 +61,10 @@ def test_what_is_asked_for_is_what_comes(world):
         killed = world.dice.random() < 0.1 and world.dice.choice(world.mounts)
         if killed:
             print("  kill")
-            world.leave(killed, Mount.kill)
+            if world.atomic and world.dice.random() < 0.5:
+                world.kill_refreshing(killed)
+            else:
+                world.leave(killed, Mount.kill)
         world.release()
         if killed and (not world.mounts or world.dice.random() < 0.5):
             world.join(killed.path)

@@ -2,7 +2,7 @@
 """
 The project that is played with, twice: as SQL for the mount, as Python for the oracle. It has hours under
 a day, days under days and a month, a view that reads a model without a time filter, a model that reads itself,
-and models that certain values make fail.
+models that certain values make fail, and one whose full refresh is built beside its table, where that can be.
 """
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from . import calendar
 NOW = datetime(2024, 9, 10, 12)
 FIRST = datetime(2024, 8, 20)
 # What makes a batch that reads it fail.
-BAD = {"sessions": 0, "hours": -1, "tally": -2, "daily": 99}
+BAD = {"sessions": 0, "hours": -1, "tally": -2, "daily": 99, "whole": -3}
 
 
 class Fails(Exception):
@@ -110,7 +110,10 @@ PLAYED = (
           " from {{events}}", ranks_rows, reads_all=("daily",)),
     Model("tally", "day", FIRST + timedelta(days=4), "select id, event_time, {guard} + (select count(*) from {{tally}}"
           " t where t.event_time < e.event_time) as val from {{events}} e", tally_rows, reads_itself=True, lookback=1),
+    Model("whole", "day", FIRST + timedelta(days=10), "select id, event_time, {guard} as val from {{events}}",
+          events_of("whole")),
 )
+ATOMIC = {"postgres": "whole"}  # by engine: the model whose full refresh is built beside its table
 # One for each worker, that a mount may prepare while another is in use.
 GATES = tuple(Model(f"gate{n}", "day", NOW - timedelta(days=2), "select id, event_time, val from {{events}}",
                     events_of("gate")) for n in range(4))
@@ -144,7 +147,8 @@ def add_to(project):
                            day=TRUNCATED[warehouse.engine].format("day"),
                            month=TRUNCATED[warehouse.engine].format("month"))
         project.model(m.name, sql, inputs=inputs, batch_size=m.size, begin=f"{m.begin:%Y-%m-%dT%H:%M:%S}",
-                      lookback=m.lookback, **dict(m.config))
+                      lookback=m.lookback, **dict(m.config),
+                      **({"meta": {"batchfs": {"refresh": "atomic"}}} if m.name == ATOMIC.get(warehouse.engine) else {}))
 
 
 def stored(warehouse, models):

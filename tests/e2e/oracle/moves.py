@@ -122,7 +122,26 @@ def refresh_all(world, m, path, *models):
     world.oracle.refresh(*models)
 
 
+def refresh_atomic(world, m, model):
+    """It goes on and ends while every worker is held: it needs none."""
+    path, oracle = m / model.name / ".full-refresh", world.oracle
+    frozen = any(b.frozen for b in oracle.batches[model.name])
+    said = errno_of(os.utime, path)
+    assert said == (errno.EPERM if frozen else 0), (path, said)
+    cancels = not frozen and world.dice.random() < 0.4
+    if cancels:
+        # It may be over.
+        assert errno_of(os.unlink, path) in (0, errno.EPERM)
+    if not frozen:
+        world.wait_refreshed(m, model.name)
+        world.take_exchanged(m, model.name, *["cancelled"] * cancels)
+        wait_until(lambda: not world.differs(m, [model]), what="the mount shows how it has ended")
+    return "touch .full-refresh, atomic" + ", rm" * cancels
+
+
 def refresh(world, m, model):
+    if model.name == world.atomic:
+        return refresh_atomic(world, m, model)
     path = m / model.name / ".full-refresh"
     forget_over(world, m, model.name)
     every = world.oracle.batches[model.name]

@@ -164,5 +164,20 @@ class Oracle:
         batch.outcome, batch.began, batch.built = "done", began, self.clock
         return True
 
+    def fails_beside(self, model, events):
+        """Whether a batch of the model fails with these events, so that nothing is exchanged."""
+        try:
+            for b in self.batches[model]:
+                b.model.rows({**self.tables, "events": events}, text(b.start), text(b.end))
+        except Fails:
+            return True
+        return False
+
+    def exchange(self, model, events):
+        """All of its batches were built beside the table, from these events; what is queued stays queued."""
+        self.tables["events"], self.tables[model] = events, []
+        for b in self.batches[model]:
+            self.build(b)
+
     def rows_of(self, batch):
         return sorted(row for row in self.tables[batch.model.name] if text(batch.start) <= row[1] < text(batch.end))

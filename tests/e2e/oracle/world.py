@@ -4,13 +4,13 @@ import errno
 import os
 from collections import Counter
 from datetime import timedelta
-from time import monotonic
+from time import monotonic, sleep
 
 from lib.command import errno_of
 from lib.mount import Mount
 from lib.wait import wait_until
 
-from .graph import GATES, MODELS, NOW, PLAYED, stored
+from .graph import ATOMIC, GATES, MODELS, NOW, PLAYED, stored
 from .inputs import Inputs
 from .oracle import Oracle
 
@@ -26,6 +26,8 @@ class World:
         self.warehouse = project.warehouse
         self.shared = self.warehouse.engine == "postgres"
         self.jobs = 2 if self.shared else 1
+        self.atomic = ATOMIC.get(self.warehouse.engine)
+        self.exchanging = False  # a full refresh of that was asked for of a mount that was killed
         self.oracle = Oracle()
         self.inputs = Inputs(self.warehouse, dice)
         self.mounts = []
@@ -62,6 +64,26 @@ class World:
         how(m)
         self.mounts.remove(m)
         self.last = None
+
+    def kill_refreshing(self, m):
+        """It is killed in some phase of an atomic full refresh, which whoever is there then goes on with."""
+        self.wait_recorded(m)
+        frozen = any(b.frozen for b in self.oracle.batches[self.atomic])
+        said = errno_of(os.utime, m / self.atomic / ".full-refresh")
+        assert said == (errno.EPERM if frozen else 0), said
+        self.exchanging = not frozen
+        sleep(self.dice.random() / 10)
+        self.leave(m, lambda m: m.kill())
+
+    def take_exchanged(self, m, model, *others):
+        """An atomic full refresh is over, as its batches say or in one of the other ways."""
+        events = self.inputs.table()
+        meant = "failed" if self.oracle.fails_beside(model, events) else "done"
+        last = self.refresh_of(m, model)["last"]
+        assert last["result"] in (meant, *others), (last, meant)
+        assert self.refresh_of(m, model)["failed"] == (last["result"] == "failed")
+        if last["result"] == "done":
+            self.oracle.exchange(model, events)
 
     def wait_recorded(self, m):
         """
@@ -158,6 +180,9 @@ class World:
                     said = self.refresh_of(m, model.name)
                     assert said["last"]["result"] in self.oracle.refreshes[model.name], (self.oracle.refreshes, said)
         self.oracle.refreshes.clear()
+        if self.exchanging:
+            self.take_exchanged(self.mounts[0], self.atomic)
+            self.exchanging = False
 
     @staticmethod
     def refresh_of(m, model):
