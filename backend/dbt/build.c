@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/dbt/build.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,18 @@ static struct results results_of(const struct guest_worker *w, const struct chun
 	return out;
 }
 
+/* A manifest that was just written is in force within two seconds, on a busy machine later: the tries shall
+ * not be over before that. Until the worker is interrupted. */
+#define MOVED_WAIT_MS 500
+
+static int check_source(struct guest_worker *w, const struct model *m, struct error *err)
+{
+	int r = source_check(w->home->config.project, m, err);
+	if (r == -ESTALE)
+		poll(&(struct pollfd){.fd = w->wake, .events = POLLIN}, 1, MOVED_WAIT_MS);
+	return r;
+}
+
 /* One invocation. Whether the run goes on. */
 static bool build_chunk(struct guest_worker *w, struct chunk *c)
 {
@@ -35,7 +48,7 @@ static bool build_chunk(struct guest_worker *w, struct chunk *c)
 	if (r == 0)
 		r = dbt_place(w, &err);
 	if (r == 0)
-		r = source_check(w->home->config.project, c->m, &err);
+		r = check_source(w, c->m, &err);
 	if (r == 0) {
 		words_run(&words, &w->home->config, w->dir, c->m,
 			  (struct ordinal_range){c->first, c->first + c->count});
