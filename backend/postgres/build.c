@@ -340,7 +340,12 @@ static int look_at_columns(struct build *b, struct error *err)
 	return r;
 }
 
-/* Whether the target still is the one that was prepared, and what its columns and the types are now. */
+/*
+ * Whether the target still is the one that was prepared, and what its columns and the types are now. Once a
+ * run: a batch holds its lock on the table until its commit, so that another table can take its place between
+ * two batches only. Those behind it are built into the new one and are true of that; those before it are void
+ * when follow() sees the new table, as all that was built into the former one.
+ */
 static int look(struct build *b, struct error *err)
 {
 	struct store *s = b->w->store;

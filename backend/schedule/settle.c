@@ -164,6 +164,7 @@ static void settle_rest(struct backend *b, const struct outcome *taken, const st
 	if (!again)
 		return;
 	again->shown = taken->shown;
+	again->out.known = taken->out.known;
 	if (settle_traits(o->kind)->shows)
 		ledger_mark_skipping(b->ledger, o->model,
 				     (struct ordinal_range){rest.batch, rest.batch + rest.count}, true);
