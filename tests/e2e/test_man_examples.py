@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sessions of batchfs(5), EXAMPLES, as they stand: each command prints what the page says, and nothing else."""
+"""The sessions of batchfs(5), EXAMPLES, and of the operator's guide, as they stand there."""
 import re
 from pathlib import Path
 
 import pytest
 
-from lib.command import shell
-from lib.trouble import FAILS, FINE, add_troubled, set_days
+from lib import sessions
+from lib.trouble import FAILS, set_days
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "man" / "batchfs.5"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 NOW = "2024-09-04T12:00:00"
-MENDED = "# whatever was wrong is mended"
-DELETED = "# somebody deletes the rows of 2024-08-15 from daily"
 
 
 def plain(line):
     return line.replace("\\-", "-").replace("\\e", "\\").replace("\\&", "")
 
 
-def sessions():
+def of_the_page():
     """{title: its lines} of the page's section."""
-    section = re.search(r"^\.SH EXAMPLES\n(.*?)^\.SH ", PAGE.read_text(), re.M | re.S)[1]
+    section = re.search(r"^\.SH EXAMPLES\n(.*?)^\.SH ", (DOCS / "man" / "batchfs.5").read_text(), re.M | re.S)[1]
     found = {}
     for part in section.split("\n.SS ")[1:]:
         title, rest = part.split("\n", 1)
@@ -28,39 +26,30 @@ def sessions():
     return found
 
 
-def steps(lines):
-    """[(command, what it prints)]"""
-    found = []
-    for line in lines:
-        if line.startswith(("$ ", "# ")):
-            found.append((line.removeprefix("$ "), []))
-        else:
-            found[-1][1].append(line)
+def of_the_guide():
+    """The same of its chapters, each with all that stands in its fences."""
+    found = {}
+    for part in (DOCS / "guide.md").read_text().split("\n## ")[1:]:
+        title, rest = part.split("\n", 1)
+        found[title] = "".join(re.findall(r"^```console\n(.*?)^```$", rest, re.M | re.S)).splitlines()
     return found
 
 
 @pytest.fixture
-def m(project, warehouse, mount):
-    add_troubled(project, first="2024-06-30", days=70, a_day=1, begin="2024-07-01", tags=["nightly"])
-    for name, config in (("daily", {"tags": ["nightly"]}), ("kept", {"full_refresh": False})):
-        project.model(name, "select id, event_time, val from {sessions}", inputs=["sessions"], begin="2024-07-01", **config)
+def m(project, mount):
+    sessions.add_models(project)
     return mount(project, now=NOW)
 
 
 def test_they_type_as_they_stand(m, warehouse):
-    assert len(sessions()) == 8
-    for title, lines in sessions().items():
-        if MENDED in lines:
+    assert len(of_the_page()) == 8
+    for title, lines in of_the_page().items():
+        if sessions.MENDED in lines:
             set_days(warehouse, FAILS, "2024-09-03")
-        for command, printed in steps(lines):
-            if command == MENDED:
-                set_days(warehouse, FINE)
-                continue
-            if command == DELETED:
-                warehouse.sql(f"DELETE FROM {warehouse.relation('daily')} WHERE event_time >= '2024-08-15'"
-                              " AND event_time < '2024-08-16'")
-                continue
-            done = shell(m, command)
-            # To others than root the mode bits speak first.
-            said = (done.stdout + done.stderr).replace("Permission denied", "Operation not permitted")
-            assert said.splitlines() == printed, (title, command, done)
+        sessions.type_them(m, warehouse, title, lines)
+
+
+def test_the_guide_types_as_it_stands(m, warehouse):
+    assert len(of_the_guide()) >= 14 and all(sessions.steps(lines) for lines in of_the_guide().values())
+    for title, lines in of_the_guide().items():
+        sessions.type_them(m, warehouse, title, lines)
