@@ -70,7 +70,7 @@ static inline const struct builder_traits *engine_looks(const struct engine *e)
 /* The kinds of need that models are built with by one of its builders. */
 uint64_t engine_supports(const struct engine *e);
 
-extern const struct engine engine_postgres, engine_sqlite, engine_dbt;
+extern const struct engine engine_postgres, engine_sqlite, engine_dbt, engine_dbt_postgres;
 extern const struct guest_builder guest_dbt;
 
 /* The ops that a layer can stand in front of. */

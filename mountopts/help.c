@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "mountopts/option_table.h"
 #include "mountopts/options.h"
+
+/* An engine that goes with several stores stands there once for each, one behind the other. */
+static bool is_again(const struct engine *const *engines, const struct engine *const *e)
+{
+	return e > engines && !strcmp(e[-1]->name, e[0]->name);
+}
 
 void options_engine_names(const struct engine *const *engines, struct strbuf *out)
 {
 	for (const struct engine *const *e = engines; *e; e++)
-		strbuf_printf(out, "%s%s", e == engines ? "" : ", ", (*e)->name);
+		if (!is_again(engines, e))
+			strbuf_printf(out, "%s%s", e == engines ? "" : ", ", (*e)->name);
 }
 
 /*
@@ -14,14 +23,14 @@ void options_engine_names(const struct engine *const *engines, struct strbuf *ou
  */
 static void who_takes(const struct option_rule *r, const struct engine *const *engines, struct strbuf *out)
 {
-	bool any = false;
+	const char *last = NULL;
 	for (const struct engine *const *e = engines; *e; e++) {
-		if (!r->engine || !((*e)->takes & r->engine))
+		if (!r->engine || !((*e)->takes & r->engine) || (last && !strcmp(last, (*e)->name)))
 			continue;
-		strbuf_printf(out, "%s%s", any ? ", " : "", (*e)->name);
-		any = true;
+		strbuf_printf(out, "%s%s", last ? ", " : "", (*e)->name);
+		last = (*e)->name;
 	}
-	if (any)
+	if (last)
 		strbuf_puts(out, ": ");
 }
 

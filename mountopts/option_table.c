@@ -27,6 +27,8 @@
 const struct option_rule option_rules[] = {
 	OURS("engine", OPTION_ENGINE, engine, 0, 0, "NAME",
 	     "the warehouse; default: the manifest's adapter_type"),
+	OURS("store", OPTION_TEXT, store, 0, 0, "NAME",
+	     "sqlite or postgres: what keeps the states (dbt: sqlite)"),
 	ENGINES("service", service, ENGINE_SERVICE, "NAME", "an entry of the libpq service file"),
 	ENGINES("role", role, ENGINE_ROLE, "NAME", "SET ROLE to it"),
 	ENGINES("database", database, ENGINE_DATABASE, "FILE", "the database file; dbt: of the states"),

@@ -167,23 +167,35 @@ int options_parse(int argc, char *const *argv, const struct engine *const *engin
 
 void options_fini(struct options *o)
 {
-	char *owned[] = {o->manifest, o->mountpoint, o->engine, o->service, o->role,  o->database,
-			 o->project,  o->profiles,   o->target, o->dbt,	    o->fsname};
+	char *owned[] = {o->store,    o->manifest, o->mountpoint, o->engine, o->service, o->role,
+			 o->database, o->project,  o->profiles,	  o->target, o->dbt,	 o->fsname};
 	for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
 		free(owned[i]);
 	strbuf_fini(&o->kernel);
 	*o = (struct options){.kernel = STRBUF_INIT};
 }
 
+/* Whether the store that was asked for is the engine's. */
+static bool kept_by(const struct options *o, const struct engine *e)
+{
+	return !o->store || !strcmp(o->store, engine_store_name(e));
+}
+
 int options_engine(const struct options *o, const struct engine *const *engines, const char *adapter_type,
 		   const struct engine **out, struct error *err)
 {
 	const char *wanted = o->engine ? o->engine : adapter_type;
-	for (const struct engine *const *e = engines; wanted && *e; e++)
-		if (!strcmp((*e)->name, wanted)) {
+	*out = NULL;
+	for (const struct engine *const *e = engines; wanted && *e; e++) {
+		bool named = !strcmp((*e)->name, wanted);
+		bool kept = kept_by(o, *e);
+		if (named && (kept || !*out))
 			*out = *e;
+		if (named && kept)
 			return 0;
-		}
+	}
+	if (*out)
+		return 0;
 	auto_strbuf names = STRBUF_INIT;
 	options_engine_names(engines, &names);
 	return error_set(err, ENOTSUP, "adapter_type: \"%s\" is no warehouse that batchfs builds in (%s)",
@@ -192,14 +204,19 @@ int options_engine(const struct options *o, const struct engine *const *engines,
 
 int options_settle(struct options *o, const struct engine *engine, struct error *err)
 {
+	if (!kept_by(o, engine))
+		return error_set(err, EINVAL, "store=%s: engine %s keeps its states in %s", o->store,
+				 engine->name,
+				 engine->store_name ? "sqlite or postgres" : engine_store_name(engine));
 	for (const struct option_rule *r = option_rules; r->name; r++) {
 		const void *field = (char *)o + r->offset;
 		bool given = r->engine && (r->kind == OPTION_NUMBER ? *(const long *)field != 0
 								    : *(char *const *)field != NULL);
 		if (given && !(engine->takes & r->engine))
 			return error_set(err, EINVAL,
-					 "%s: engine %s has no use for it; its warehouse is given by %s",
-					 r->name, engine->name, engine->given_by);
+					 "%s: engine %s%s%s has no use for it; its warehouse is given by %s",
+					 r->name, engine->name, engine->store_name ? " with store=" : "",
+					 engine->store_name ? engine->store_name : "", engine->given_by);
 		if (!given && engine->needs & r->engine)
 			return error_set(err, EINVAL, "%s: engine %s needs it: -o %s=%s", r->name,
 					 engine->name, r->name, r->value);

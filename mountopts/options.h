@@ -39,6 +39,7 @@ struct options {
 	enum options_action action;
 	char *manifest, *mountpoint;
 	char *engine;			 /* NULL: from the manifest's adapter_type */
+	char *store;			 /* NULL: the engine's first one */
 	char *service, *role, *database; /* NULL: not given */
 	char *project, *profiles, *target, *dbt;
 	long chunk;   /* 0: not given */
@@ -68,8 +69,9 @@ int options_parse(int argc, char *const *argv, const struct engine *const *engin
 void options_fini(struct options *o);
 
 /*
- * Finds the engine that was asked for, else the one of the manifest's adapter_type (NULL is allowed).
- * -ENOTSUP: there is no engine of that name.
+ * Finds the engine that was asked for, else the one of the manifest's adapter_type (NULL is allowed), with
+ * the store that was asked for; where the engine does not go with that one, with its own: options_settle()
+ * says so. -ENOTSUP: there is no engine of that name.
  */
 int options_engine(const struct options *o, const struct engine *const *engines, const char *adapter_type,
 		   const struct engine **out, struct error *err);

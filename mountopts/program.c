@@ -23,7 +23,7 @@
 
 struct program {
 	struct options o;
-	const struct engine *engine;
+	struct engine engine; /* with its guest, if it has one */
 	struct log log;
 	struct clock clock;
 	struct catalog *catalog; /* ours until backend_open() takes it over */
@@ -68,8 +68,8 @@ static int fail_warehouse(const struct program *p, const struct error *err)
 		.service = p->o.service, .role = p->o.role, .database = p->o.database};
 	int code = fail(p, EXIT_WAREHOUSE, err);
 	auto_strbuf hint = STRBUF_INIT;
-	if (p->engine->hint)
-		p->engine->hint(&config, err->err, &hint);
+	if (p->engine.hint)
+		p->engine.hint(&config, err->err, &hint);
 	if (hint.len)
 		log_info(&log, "%s", hint.str);
 	return code;
@@ -125,6 +125,7 @@ static int make_paths_absolute(struct options *o, struct error *err)
 static int prepare(struct program *p, const struct engine *const *engines)
 {
 	struct error err = {0};
+	const struct engine *engine;
 	if (supervisor_take_fd(&p->supervisor, p->o.ready_fd, p->o.mountpoint, &err))
 		return fail(p, EXIT_USAGE, &err);
 	if (launch_guard_stdio(&err) || make_paths_absolute(&p->o, &err))
@@ -137,10 +138,13 @@ static int prepare(struct program *p, const struct engine *const *engines)
 	p->source = realpath(p->o.manifest, NULL);
 	/* By the name that was given, because a link may lead to another file later. */
 	if (manifest_load(p->o.manifest, &p->log, &p->catalog, &err) ||
-	    options_engine(&p->o, engines, p->catalog->adapter_type, &p->engine, &err))
+	    options_engine(&p->o, engines, p->catalog->adapter_type, &engine, &err))
 		return fail(p, EXIT_MANIFEST, &err);
-	if (options_settle(&p->o, p->engine, &err))
+	if (options_settle(&p->o, engine, &err))
 		return fail(p, EXIT_USAGE, &err);
+	p->engine = *engine;
+	if (p->o.project)
+		p->engine.guest = &guest_dbt;
 	return EXIT_OK;
 }
 
@@ -149,7 +153,7 @@ static int open_warehouse(struct program *p, struct error *err)
 	const struct backend_config config = {
 		.log = &p->log,
 		.clock = &p->clock,
-		.engine = p->engine,
+		.engine = &p->engine,
 		.service = p->o.service,
 		.role = p->o.role,
 		.database = p->o.database,

@@ -11,6 +11,7 @@
 #include "backend/note.h"
 #include "backend/postgres/partition.h"
 #include "backend/postgres/session.h"
+#include "backend/postgres/record.h"
 #include "backend/postgres/sql.h"
 
 #define AT_ONCE 64
@@ -54,6 +55,9 @@ static int look_at_unmet(struct pg_conn *c, struct pg_model *const *models, stru
 	int r = 0;
 	for (size_t i = 0; i < n && !r; i++) {
 		if (!shapes[i] || !shapes[i]->oid || shapes[i]->unfit || known[i].oid)
+			continue;
+		rows[i] = ROWS_NOT_READABLE;
+		if (shapes[i]->oid == OID_ELSEWHERE)
 			continue;
 		which[asked++] = i;
 		if (asked == AT_ONCE) {
@@ -136,14 +140,16 @@ static void __attribute__((format(printf, 2, 3))) add_note(struct store_target *
 void describe_target(const struct pg_conn *c, const struct pg_model *m, const struct pg_shape *shape,
 		     bool look, struct store_target *out)
 {
-	const char *zone = session_other_zone(c);
+	const char *zone = m->guest ? NULL : session_other_zone(c);
 	*out = (struct store_target){
 		.exists = shape->oid != 0,
 		.look = look,
 		/* Without an id its states are another model's, unless nothing has any. */
 		.lookable = !shape->unfit && (pg_id(m) || !m->store->schema),
-		.event_time_type = shape->type,
-		.why_not = shape->why_not};
+		.event_time_type = shape->type};
+	/* A guest reads the inputs, and makes the table. */
+	if (!m->guest || shape->unfit)
+		out->why_not = shape->why_not;
 	char sizes[sizeof m->other_sizes];
 	{
 		LOCKED(&m->store->lock);

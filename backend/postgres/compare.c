@@ -156,6 +156,13 @@ static int report_only(struct worker *w, struct pg_model *m, const PGresult *dif
 	return 0;
 }
 
+int pg_record_differences(struct worker *w, struct pg_model *m, const PGresult *differ, uint64_t *told,
+			  const struct store_sink *sink, struct error *err)
+{
+	return w->store->config->read_only ? report_only(w, m, differ, told, sink, err)
+					   : record(w, m, differ, sink, err);
+}
+
 int pg_compare(struct worker *w, struct pg_model *m, const struct pg_shape *shape, uint64_t *told,
 	       const struct store_sink *sink, struct error *err)
 {
@@ -172,8 +179,5 @@ int pg_compare(struct worker *w, struct pg_model *m, const struct pg_shape *shap
 	pg_param_time(&params, calendar_start(size, q.batches.end));
 	auto_result *differ = NULL;
 	int r = pg_windows_find(w, &q, &differ, err);
-	if (r)
-		return r;
-	return w->store->config->read_only ? report_only(w, m, differ, told, sink, err)
-					   : record(w, m, differ, sink, err);
+	return r ? r : pg_record_differences(w, m, differ, told, sink, err);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "backend/base/count.h"
-#include "backend/postgres/pgstore.h"
+#include "backend/postgres/encoding.h"
 #include "backend/postgres/sql.h"
 
 static bool is_ascii(const char *text)

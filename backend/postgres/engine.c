@@ -5,6 +5,7 @@
 #include "backend/postgres/atomic.h"
 #include "backend/postgres/compiled.h"
 #include "backend/postgres/offer.h"
+#include "backend/postgres/record.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/refresh.h"
 #include "backend/postgres/validations.h"
@@ -50,6 +51,7 @@ static const struct builder_ops builder_ops = {
 	.worker_close = pg_worker_close,
 	.prepare = pg_prepare,
 	.look = pg_look,
+	.record = pg_record,
 	.clear = pg_clear,
 	.beside = pg_beside,
 	.build = pg_build,
@@ -75,6 +77,21 @@ static void hint(const struct engine_config *config, int err, struct strbuf *out
 			"-o service=NAME or the variables PGHOST, PGPORT, PGUSER and PGDATABASE say where "
 			"PostgreSQL is; `psql` tries the same");
 }
+
+/* The states of batches that the guest builds in another warehouse. */
+const struct engine engine_dbt_postgres = {
+	.name = "dbt",
+	.store_name = "postgres",
+	.store = &store_ops,
+	.builder = &builder_ops,
+	.elsewhere = true,
+	.takes = ENGINE_SERVICE | ENGINE_ROLE | ENGINE_OF_GUEST,
+	.needs = ENGINE_PROJECT,
+	.given_by = "project=DIR and dbt's profile, its states by service=NAME or the PG* variables",
+	.jobs_default = 1,
+	.asked_looks = true,
+	.hint = hint,
+};
 
 const struct engine engine_postgres = {
 	.name = "postgres",

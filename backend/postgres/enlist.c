@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/base/count.h"
+#include "backend/postgres/encoding.h"
 #include "backend/postgres/offer.h"
 #include "backend/postgres/sql.h"
 
@@ -23,7 +24,7 @@ struct enlisting {
 
 static int check_database(struct store *s, const char *database, const struct model *m, struct error *why_not)
 {
-	if (!m->relation.database || strcmp(m->relation.database, database) == 0)
+	if (s->config->elsewhere || !m->relation.database || strcmp(m->relation.database, database) == 0)
 		return 0;
 	return error_set(why_not, EOPNOTSUPP,
 			 "%s is built into the database %s, this mount is connected to %s: name the right "
@@ -35,7 +36,7 @@ static int check_database(struct store *s, const char *database, const struct mo
 /* A model whose facts are the same ones stays what it is, with what is known of its target. */
 static struct pg_model *take_model(struct store *s, size_t i, const struct model *m)
 {
-	bool same = i < s->n && s->models[i]->model == m && s->models[i]->sql && !s->models[i]->gone;
+	bool same = i < s->n && s->models[i]->model == m && model_builds(s->models[i]) && !s->models[i]->gone;
 	return same ? model_get(s, (slot)i) : model_new(s, (slot)i, m);
 }
 
@@ -62,7 +63,7 @@ static int make_models(struct enlisting *e, const struct model *const *models, c
 		e->all[i] = take_model(s, i, models[i]);
 		if (!e->all[i])
 			return error_set(err, ENOMEM, "no memory for %s", models[i]->dir);
-		int r = e->all[i]->sql ? 0 : model_make(e->all[i], why_not);
+		int r = model_builds(e->all[i]) ? 0 : model_make(e->all[i], why_not);
 		if (r == -ENOMEM) {
 			if (err)
 				*err = *why_not;
@@ -135,7 +136,7 @@ static int take_ids(struct enlisting *e, const PGresult *r, struct error *err)
 		list[n++] = (struct id_index){.id = (int)pg_int(r, row, 1),
 					      .index = e->models[i]->index,
 					      .gone = e->models[i]->gone,
-					      .builds = e->models[i]->sql != NULL,
+					      .builds = model_builds(e->models[i]),
 					      .size = e->models[i]->model->batch_size};
 	}
 	auto_free int *ids = calloc(e->n_all + 1, sizeof *ids);
@@ -179,25 +180,43 @@ bool ids_of_all(struct store *s, struct strbuf *ids)
 	return s->n_ids > 0;
 }
 
+/*
+ * Which warehouse has the table; nothing: this database. What another one is called the manifest says only in
+ * part (two accounts may both have a database of one name), so it is that of one project, and of one target
+ * of its profile: as the file of states is of engine=dbt.
+ */
+static void put_warehouse(const struct store *s, const struct model *m, struct strbuf *out)
+{
+	const struct engine_config *c = s->config;
+	if (c->elsewhere && m->catalog)
+		strbuf_printf(out, "%s project=%s target=%s database=%s", m->catalog->adapter_type,
+			      m->catalog->project, c->target ? c->target : "",
+			      m->relation.database ? m->relation.database : "");
+}
+
 static int find_ids(struct enlisting *e, struct error *err)
 {
 	struct store *s = e->s;
 	if (!s->schema || e->n == 0)
 		return take_ids(e, NULL, err);
 	auto_columns keys;
-	pg_columns_init(&keys, 4);
+	pg_columns_init(&keys, 5);
 	for (size_t i = 0; i < e->n; i++) {
 		const struct model *m = e->models[i]->model;
 		pg_array_int(&keys.column[0], (int64_t)i);
-		pg_array_text(&keys.column[1], m->relation.schema);
+		auto_strbuf warehouse = STRBUF_INIT;
+		put_warehouse(s, m, &warehouse);
+		keys.column[4].broken |= strbuf_broken(&warehouse);
+		pg_array_text(&keys.column[1], m->relation.schema ? m->relation.schema : "");
 		pg_array_text(&keys.column[2], m->relation.identifier);
 		pg_array_text(&keys.column[3], calendar_size_name(m->batch_size));
+		pg_array_text(&keys.column[4], warehouse.str);
 	}
 	struct pg_params params = {0};
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	pg_columns_end(&keys);
 	p.broken = pg_columns_broken(&keys);
-	pg_param_columns(&params, &keys, 0, 4);
+	pg_param_columns(&params, &keys, 0, 5);
 	if (!s->config->read_only) {
 		pg_add_begin(&p);
 		pg_add(&p, SQL_ENLIST_ADD, &params);
@@ -264,7 +283,7 @@ static int offer(struct enlisting *e, struct error *err)
 	for (size_t i = 0; i < e->n; i++) {
 		const struct pg_model *m = e->models[i];
 		const struct store_target *t = &e->targets[m->index];
-		if (m->sql && !m->gone && !(t->why_not.err && t->lasting))
+		if (model_builds(m) && !m->gone && !(t->why_not.err && t->lasting))
 			offer_add(&o, m->model);
 	}
 	int r = offer_make(e->s, &o, err);

@@ -66,6 +66,9 @@ void pg_writes_free(struct worker *w);
 
 /* compare.c: LOOK_ASKED. told: a print of what was told last, with -o ro. */
 uint64_t pg_print(const PGresult *r); /* of all its values; 0: it is empty */
+/* The rows of a comparison: start, holds, attempt, finished. */
+int pg_record_differences(struct worker *w, struct pg_model *m, const PGresult *differ, uint64_t *told,
+			  const struct store_sink *sink, struct error *err);
 int pg_compare(struct worker *w, struct pg_model *m, const struct pg_shape *shape, uint64_t *told,
 	       const struct store_sink *sink, struct error *err);
 

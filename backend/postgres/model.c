@@ -18,6 +18,7 @@ struct pg_model *model_new(struct store *s, slot model, const struct model *m)
 				.loaded = was && was->loaded && !was->astray && m->begin >= was->loaded_begin,
 				.anew = was && (was->anew || was->astray),
 				.loaded_begin = was ? was->loaded_begin : 0,
+				.guest = guest_builds(s->config, PG_SUPPORTS, m),
 				.loses_outside = model_loses_outside(m)};
 	return pm;
 }
@@ -35,26 +36,37 @@ static int check_length(const struct model *m, const char *name, struct error *w
 		m->dir, name, n, NAME_LONGEST);
 }
 
+static void put_target(bool elsewhere, const struct model *m, struct strbuf *out)
+{
+	if (elsewhere) {
+		strbuf_puts(out, m->relation.rendered);
+		return;
+	}
+	quote_name(out, m->relation.schema);
+	strbuf_putc(out, '.');
+	quote_name(out, m->relation.identifier);
+}
+
 int model_make(struct pg_model *pm, struct error *why_not)
 {
 	const struct model *m = pm->model;
+	bool elsewhere = pm->store->config->elsewhere;
 	if (!verdict_looks(m))
 		return -EOPNOTSUPP;
-	if (!m->relation.schema)
+	if (!elsewhere && !m->relation.schema)
 		return error_set(why_not, EOPNOTSUPP, "%s names no schema for its table", m->dir);
-	if (check_length(m, m->relation.schema, why_not) || check_length(m, m->relation.identifier, why_not))
+	if (!elsewhere && (check_length(m, m->relation.schema, why_not) ||
+			   check_length(m, m->relation.identifier, why_not)))
 		return -EOPNOTSUPP;
 	auto_strbuf target = STRBUF_INIT;
-	quote_name(&target, m->relation.schema);
-	strbuf_putc(&target, '.');
-	quote_name(&target, m->relation.identifier);
+	put_target(elsewhere, m, &target);
 	pm->target = strbuf_detach(&target);
 	bool failed = false;
 	pm->column = plain_column(m->event_time, &failed);
 	if (!pm->target || failed)
 		return error_set(why_not, ENOMEM, "no memory for %s", m->dir);
 	/* What cannot be built here is looked at all the same. */
-	if (!verdict_builds(m, PG_SUPPORTS))
+	if (pm->guest || !verdict_builds(m, PG_SUPPORTS))
 		return 0;
 	int r = window_sql_parse(SQL_POSTGRES, m, NULL, &pm->sql, why_not);
 	if (r && r != -ENOMEM)

@@ -4,8 +4,7 @@
 #define BATCHFS_POSTGRES_PGSTORE_H
 
 #include "backend/base/cleanup.h"
-#include "backend/builder.h"
-#include "backend/verdict.h"
+#include "backend/guest.h"
 #include "backend/postgres/cancel.h"
 #include "backend/postgres/connect.h"
 #include "backend/postgres/home.h"
@@ -53,7 +52,8 @@ struct pg_model {
 	bool anew;    /* the control thread's: it was astray; what was reported of it then is void */
 	char *target; /* "schema"."table" */
 	char *column; /* name of the event_time column, unquoted; NULL: it is an expression */
-	struct sql_template *sql; /* NULL: it cannot be built here, only looked at */
+	struct sql_template *sql; /* NULL: this engine does not build it, and looks at it all the same */
+	bool guest;		  /* the mount's guest does (guest.h) */
 	char other_sizes[32];	  /* in which its target was built, too. Under store.lock */
 	bool loses_outside;	  /* model_loses_outside() */
 	struct error unbuilt;	  /* the control thread's; err != 0: why it cannot be built, for ever */
@@ -143,6 +143,11 @@ void store_changed(struct store *s);
 void store_sessions(const struct store *s,
 		    struct strbuf *out);		 /* an array literal: the origins of what it asks */
 struct id_index store_slot(struct store *s, int64_t id); /* id 0: not enlisted here. Any thread */
+
+static inline bool model_builds(const struct pg_model *m)
+{
+	return m->sql || m->guest;
+}
 
 /* model.c */
 /* Of these facts, with what is known of the one that is in force for the slot. Counted; NULL: no memory. */
@@ -268,10 +273,6 @@ int attributes_apply(struct worker *w, const struct pg_model *m, uint32_t oid, s
 
 /* header.c: queues the model's sql_header, if it has one. */
 void header_add(struct pg_pipe *p, const struct model *m);
-
-/* encoding.c. held[i]: the database knows every character of the names of models[i] and what that reads. */
-int names_held(struct store *s, struct pg_conn *c, struct pg_model *const *models, size_t n, bool *held,
-	       int64_t deadline, struct error *err);
 
 /* describe.c: whether describe_types() has anything to ask of the model. */
 bool describe_asks(const struct pg_model *m);

@@ -88,11 +88,36 @@ static int prepare_once(struct worker *w, struct pg_model *m, bool make, struct 
 	return r;
 }
 
+/* Of a model that the guest builds: it makes the table, and whatever else that needs. */
+static int prepare_for_guest(struct worker *w, struct pg_model *m, struct store_target *target,
+			     struct error *err)
+{
+	struct pg_shape *shape = NULL;
+	struct pg_known known = {0};
+	int r = batch_meet(w, m, &shape, err);
+	if (!r && w->store->schema)
+		r = read_known(w, m, &known, err);
+	if (!r)
+		r = accept_targets(w->store, &w->conn, &m, &shape, &known, 1, pg_deadline(w->store), err);
+	if (!r) {
+		describe_target(&w->conn, m, shape, known.look, target);
+		shape_keep(w->store, m, shape);
+	}
+	shape_put(w->store, shape);
+	return r;
+}
+
+static int prepare_model(struct worker *w, struct pg_model *m, bool make, struct store_target *target,
+			 struct error *err)
+{
+	return m->guest ? prepare_for_guest(w, m, target, err) : prepare_once(w, m, make, target, err);
+}
+
 int pg_prepare(struct worker *w, slot model, bool make, struct store_target *target, struct error *err)
 {
 	struct store *s = w->store;
 	auto_model struct pg_model *m = model_get(s, model);
-	if (!m->sql || (make && (!pg_id(m) || s->config->read_only)))
+	if (!model_builds(m) || (make && (!pg_id(m) || s->config->read_only)))
 		return error_set(err, EOPNOTSUPP, "%s cannot be built by this mount", m->model->dir);
 	pg_cancel_forget(&w->cancel);
 	pg_cancel_arm(&w->cancel, true);
@@ -100,7 +125,7 @@ int pg_prepare(struct worker *w, slot model, bool make, struct store_target *tar
 	struct error why = {0};
 	int r = 0;
 	for (int i = 0; i < TRIES; i++) {
-		r = prepare_once(w, m, make, target, &why);
+		r = prepare_model(w, m, make, target, &why);
 		bool again = r == -EIO && passing_state(why.sqlstate) && !pg_cancel_asked(&w->cancel);
 		if (!again || pg_pause(w->conn.abandon_fd, clock_monotonic_us() + AGAIN_US))
 			break;

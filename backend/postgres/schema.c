@@ -47,6 +47,9 @@ static const struct step steps[] = {
 	{10, SQL_UPGRADE_10_BESIDE},
 	{10, SQL_UPGRADE_10_BESIDE_STATE},
 	{11, SQL_UPGRADE_11_FAILED},
+	{12, SQL_UPGRADE_12_WAREHOUSE},
+	{12, SQL_UPGRADE_12_KEY},
+	{12, SQL_UPGRADE_12_FORMER_KEY},
 };
 #define N_STEPS	 (sizeof steps / sizeof *steps)
 #define VERSION	 (steps[N_STEPS - 1].version)

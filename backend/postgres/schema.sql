@@ -230,3 +230,14 @@ create table batchfs.beside_state (
 -- Version 11. How many batches could not be built beside the table, which has ended the full refresh.
 -- name: upgrade_11_failed
 alter table batchfs.refresh add column failed int not null default 0
+
+-- Version 12. Models whose tables are in another warehouse, which has a name here: '' is this database. Of such a table
+-- there is no oid, and target_oid 1, which no table has, says that the states are of what stands there.
+-- name: upgrade_12_warehouse
+alter table batchfs.model add column warehouse text not null default ''
+
+-- name: upgrade_12_key
+alter table batchfs.model add unique (warehouse, target_schema, target_table, batch_size)
+
+-- name: upgrade_12_former_key
+alter table batchfs.model drop constraint model_target_schema_target_table_batch_size_key

@@ -37,11 +37,31 @@ static bool is_range(const struct store_outcome *o)
 	return o->count > 1 && settle_traits(o->kind)->of_queued;
 }
 
+/* What a guest has built is there now. */
+static void meet_built(const struct store *s, struct pg_pipe *p, const struct store_outcome *outcomes,
+		       size_t n, struct strbuf *ids)
+{
+	struct pg_params params = {0};
+	bool any = false;
+	for (size_t i = 0; i < n; i++) {
+		if (outcomes[i].kind != SETTLE_DONE)
+			continue;
+		pg_array_int(ids, pg_id(s->models[outcomes[i].model]));
+		any = true;
+	}
+	pg_array_end(ids);
+	p->broken |= strbuf_broken(ids);
+	pg_param_text(&params, ids->str);
+	if (any)
+		pg_add(p, SQL_SETTLE_MET, &params);
+}
+
 static int run_settle(struct store *s, struct pg_columns *columns, struct answers *answers,
 		      struct store_outcome *outcomes, size_t n, struct error *err)
 {
 	size_t ranges;
 	struct pg_params params = {0};
+	auto_strbuf met = STRBUF_INIT;
 	auto_pipe p = PG_PIPE(&s->control, pg_deadline(s));
 	pg_columns_end(columns);
 	p.broken = pg_columns_broken(columns);
@@ -49,6 +69,7 @@ static int run_settle(struct store *s, struct pg_columns *columns, struct answer
 	pg_param_int(&params, s->session);
 	store_begin(s, &p);
 	size_t settled = pg_add(&p, SQL_SETTLE, &params);
+	meet_built(s, &p, outcomes, n, &met);
 	answers_send(s, answers, &p);
 	ranges = p.n;
 	for (size_t i = 0; i < n; i++)

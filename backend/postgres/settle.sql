@@ -53,3 +53,10 @@ update batchfs.request set open = false
 where id in (
 	select r.id from batchfs.request r
 	where r.id = any ($1::bigint[]) and r.open order by r.id for update skip locked)
+
+-- The guest has built into a table that was never met: it is the one that the states are of. $1 models.
+-- name: settle_met
+update batchfs.model m set target_oid = case when m.warehouse <> '' then 1::oid else (
+	select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+	where n.nspname = m.target_schema and c.relname = m.target_table) end
+where m.id = any ($1::int[]) and m.target_oid is null

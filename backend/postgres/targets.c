@@ -99,6 +99,8 @@ static int check(struct store *s, bool soon, const struct store_sink *sink, stru
 {
 	auto_result *changed = NULL;
 	s->met_at = clock_monotonic_us();
+	if (s->config->elsewhere)
+		return 0;
 	int r = find_changed(s, soon, &changed, err);
 	size_t n = r ? 0 : (size_t)PQntuples(changed);
 	if (!n)

@@ -8,7 +8,8 @@
 select (extract(epoch from s.window_start) * 1000000)::bigint, s.built is not null, s.run = 1,
 	case when s.outcome = 1 and not s.adopted and not exists (
 		select from batchfs.model m
-		join batchfs.model o on o.target_schema = m.target_schema and o.target_table = m.target_table and o.id <> m.id
+		join batchfs.model o on o.warehouse = m.warehouse and o.target_schema = m.target_schema
+			and o.target_table = m.target_table and o.id <> m.id
 		join batchfs.state x on x.model = o.id and not x.adopted and x.built > s.built
 			and x.window_start > s.window_start - interval '366 days'
 			and x.window_start < (s.window_start at time zone 'UTC' + $4::interval) at time zone 'UTC'

@@ -161,7 +161,7 @@ static void add_mount(const struct report_metrics *m, struct strbuf *out)
 	strbuf_printf(out, "batchfs_models{builder=\"\"} %zu\n", m->n - here);
 	family(out, "build_info", "gauge", "The program: always 1.");
 	strbuf_printf(out, "batchfs_build_info{version=\"%s\",engine=\"%s\",store=\"%s\"} 1\n", m->version,
-		      m->engine, m->engine);
+		      m->engine, m->store);
 }
 
 int report_metrics(const struct report_metrics *m, struct strbuf *out)

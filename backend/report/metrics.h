@@ -20,8 +20,8 @@ struct report_metrics {
 	size_t n;
 	size_t requests_open;
 	bool warehouse_up, manifest_error;
-	int64_t manifest_loaded_at;   /* us */
-	const char *version, *engine; /* the engine's name stands for the store, too */
+	int64_t manifest_loaded_at; /* us */
+	const char *version, *engine, *store;
 	int64_t now;
 };
 

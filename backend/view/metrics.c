@@ -46,6 +46,7 @@ int backend_metrics_document(const struct backend *b, struct strbuf *out)
 	const struct snapshot *v = snapshot_of(b);
 	struct report_metrics m = {.version = v->config->version,
 				   .engine = v->config->engine->name,
+				   .store = engine_store_name(v->config->engine),
 				   .now = clock_now_us(v->config->clock)};
 	size_t n;
 	int r = 0;
