@@ -217,6 +217,9 @@ int options_settle(struct options *o, const struct engine *engine, struct error 
 					 "%s: engine %s%s%s has no use for it; its warehouse is given by %s",
 					 r->name, engine->name, engine->store_name ? " with store=" : "",
 					 engine->store_name ? engine->store_name : "", engine->given_by);
+		if (given && !o->project && r->engine & ENGINE_OF_GUEST)
+			return error_set(err, EINVAL,
+					 "%s: it is for dbt, which runs where project=DIR is given", r->name);
 		if (!given && engine->needs & r->engine)
 			return error_set(err, EINVAL, "%s: engine %s needs it: -o %s=%s", r->name,
 					 engine->name, r->name, r->value);

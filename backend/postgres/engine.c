@@ -98,7 +98,7 @@ const struct engine engine_postgres = {
 	.store = &store_ops,
 	.builder = &builder_ops,
 	.native = {.name = "postgres", .supports = PG_SUPPORTS},
-	.takes = ENGINE_SERVICE | ENGINE_ROLE,
+	.takes = ENGINE_SERVICE | ENGINE_ROLE | ENGINE_OF_GUEST,
 	.given_by = "service=NAME or the PG* variables",
 	.hint = hint,
 };

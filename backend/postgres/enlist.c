@@ -63,7 +63,7 @@ static int make_models(struct enlisting *e, const struct model *const *models, c
 		e->all[i] = take_model(s, i, models[i]);
 		if (!e->all[i])
 			return error_set(err, ENOMEM, "no memory for %s", models[i]->dir);
-		int r = model_builds(e->all[i]) ? 0 : model_make(e->all[i], why_not);
+		int r = e->all[i]->target ? 0 : model_make(e->all[i], why_not);
 		if (r == -ENOMEM) {
 			if (err)
 				*err = *why_not;

@@ -21,7 +21,7 @@ static int find_changed(struct store *s, bool soon, PGresult **out, struct error
 	auto_columns c;
 	struct pg_params params = {0};
 	bool any = false;
-	pg_columns_init(&c, 4);
+	pg_columns_init(&c, 5);
 	{
 		LOCKED(&s->lock);
 		for (size_t i = 0; i < s->n; i++) {
@@ -32,6 +32,7 @@ static int find_changed(struct store *s, bool soon, PGresult **out, struct error
 			pg_array_text(&c.column[1], m->model->relation.schema);
 			pg_array_text(&c.column[2], m->model->relation.identifier);
 			pg_array_int(&c.column[3], m->shape ? m->shape->oid : 0);
+			pg_array_int(&c.column[4], m->guest ? pg_id(m) : 0);
 			any = true;
 		}
 	}
@@ -40,8 +41,9 @@ static int find_changed(struct store *s, bool soon, PGresult **out, struct error
 		return 0;
 	if (pg_columns_broken(&c))
 		return error_set(err, ENOMEM, "no memory to look for targets");
-	pg_param_columns(&params, &c, 0, 4);
-	return pg_query(&s->control, pg_deadline(s), SQL_TARGETS_CHANGED, &params, out, err);
+	pg_param_columns(&params, &c, 0, s->schema ? 5 : 4);
+	return pg_query(&s->control, pg_deadline(s), s->schema ? SQL_TARGETS_CHANGED : SQL_TARGETS_UNRECORDED,
+			&params, out, err);
 }
 
 /* Which tables their states are of, now. */

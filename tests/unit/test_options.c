@@ -12,8 +12,9 @@
 #include "mountopts/options.h"
 #include "backend/base/peer.h"
 
-static const struct engine big = {
-	.name = "postgres", .takes = ENGINE_SERVICE | ENGINE_ROLE, .given_by = "service=NAME"};
+static const struct engine big = {.name = "postgres",
+				  .takes = ENGINE_SERVICE | ENGINE_ROLE | ENGINE_OF_GUEST,
+				  .given_by = "service=NAME"};
 static const struct engine small = {.name = "sqlite",
 				    .takes = ENGINE_DATABASE,
 				    .needs = ENGINE_DATABASE,
@@ -310,7 +311,7 @@ static void test_what_fits_the_engine(void **state)
 	settles("project=/p,jobs=2", &other, 2);
 	does_not_settle("store=sqlite", &big, "store=sqlite: engine postgres keeps its states in postgres");
 	settles("store=postgres", &big, 2);
-	does_not_settle("service=w,chunk=5", &big, "chunk: engine postgres has no use for it");
+	does_not_settle("service=w,chunk=5", &big, "chunk: it is for dbt");
 }
 
 /* Where a look is expensive it is taken when asked for, unless look= says otherwise. */

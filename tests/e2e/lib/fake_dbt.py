@@ -12,12 +12,14 @@ and what was called is calls.jsonl. fake.json:
     deaf      SIGINT is ignored
     relation  of the node, other than the manifest's
     look      "hang": a look waits until the file `go` is there
+    shell     a command that builds a batch, too; {batch} is its name
     error     the whole run ends with it before its first batch
 """
 import datetime
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 import uuid
@@ -102,6 +104,7 @@ def run(fake):
             table = read("table.json", {})
             table[name] = table.get(name, 0) + 1
             write("table.json", table)
+            subprocess.run(fake.get("shell", "true").replace("{batch}", name), shell=True, check=True)
             done.append(name)
             if what != "silent":
                 batch_event("Q046", name, "MERGE 4", "success")
