@@ -7,6 +7,7 @@ import pytest
 from lib import twins
 from lib.dbt import Dbt
 from lib.place import Place
+from lib.wait import LIMIT, wait_until
 
 NOW = "2024-09-04T00:00:00"
 RANGE = "2024-09-01--2024-09-04"
@@ -111,3 +112,23 @@ def test_the_rows_are_dbts(dbt, warehouse, mount, tmp_path):
     # dbt merges by the key: the row that has gone stays. The one that moved to the next day is in both.
     only_theirs, only_ours = differences(warehouse, "moved")
     assert ([row[1] for row in only_theirs], only_ours) == ([14], [])
+
+
+def test_what_only_dbt_can_run_is_built_by_dbt(dbt, dbt_python, warehouse, mount, tmp_path):
+    """With project= no model of the project is refused, and dbt's rows are those of a run by hand."""
+    place = tmp_path / "twins"
+    dbt("run", "--select", "recent")
+    dbt("compile")
+    m = mount(Place(place, warehouse), f"project={place}", f"dbt={dbt_python.parent / 'dbt'}", now=NOW,
+              env={"XDG_STATE_HOME": str(tmp_path / "state")})
+    models = {name: m.document(name, ".model") for name in m.ls()}
+    assert not {name: model["why_not"] for name, model in models.items() if not model["runnable"]}
+    assert {name for name, model in models.items() if model["builder"] == "dbt"} == set(twins.ASKS)
+    same = ["asks_batch", "asks_incremental"]
+    for name in same:
+        os.utime(m / name / RANGE)
+    for name in same:
+        wait_until(lambda: m.states(name)["2024-09-03"] == "done", 4 * LIMIT, what=f"dbt has built {name}")
+        assert not m.document(name, "2024-09-01")["adopted"]
+    dbt("run", "--target", "theirs", "--target-path", "theirs", "--select", *same, *twins.OTHERS, *EVENT_TIMES)
+    compare(warehouse, same)
