@@ -40,6 +40,8 @@ static struct plan_gate *gates(const struct backend *b)
 		out[i].unprepared = !refused && model_unprepared(m);
 		out[i].missing = !m->exists;
 		const struct builder_traits *by = engine_builder(b->config.engine, facts_of(b, i));
+		/* On another mount, too, as far as this one has heard of it. */
+		out[i].open &= !by->model_alone || ledger_running(b->ledger, i) == 0;
 		out[i].run_us = by->run_us;
 		out[i].run_most = by == &b->config.engine->native ? 0 : (uint32_t)b->config.chunk;
 	}

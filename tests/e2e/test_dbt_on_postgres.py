@@ -45,14 +45,6 @@ def project(tmp_path, warehouse):
     return p
 
 
-@pytest.fixture
-def both(mount, project):
-    both = [mount(project, now=NOW) for _ in range(2)]
-    for m in both:
-        wait_until(lambda: "unknown" not in m.states("sessions").values(), what="the table was looked at")
-    return both
-
-
 def show(both, **states):
     """Both mounts do, in the end."""
     wanted = {day.replace("d", "2024-09-"): state for day, state in states.items()}
@@ -60,10 +52,14 @@ def show(both, **states):
         wait_until(lambda: wanted.items() <= m.states("sessions").items(), what=f"{m.path} shows {wanted}")
 
 
-def test_two_mounts_on_one_truth(both, warehouse):
-    a, b = both
+def test_two_mounts_on_one_truth(mount, project, warehouse):
+    a = mount(project, now=NOW)
+    wait_until(lambda: "unknown" not in a.states("sessions").values(), what="the table was looked at")
     warehouse.fake(batches={"2024-09-02": "hang"})
     os.utime(a / "sessions" / "2024-09-01--2024-09-04")
+    show([a], d01="done", d02="running", d04="pending")
+    b = mount(project, now=NOW)
+    both = [a, b]
     show(both, d01="done", d02="running", d04="pending")
     os.chmod(b / "sessions" / "2024-09-05", 0o444)
     wait_until(lambda: a.document("sessions", "2024-09-05")["frozen"], what="a sees what b has frozen")
