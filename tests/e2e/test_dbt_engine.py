@@ -478,7 +478,7 @@ def test_where_the_states_are(mount, project, warehouse, tmp_path):
     ("engine=dbt", "project: engine dbt needs it"),
     ("engine=dbt,project=/nowhere", "/nowhere/dbt_project.yml: No such file"),
     ("engine=dbt,project=PLACE,dbt=no-such-dbt", "no-such-dbt: no such command in PATH"),
-    ("engine=dbt,project=PLACE,service=x", "service: engine dbt has no use for it"),
+    ("engine=dbt,project=PLACE,service=x", "service: engine dbt with store=sqlite has no use for it"),
     ("engine=sqlite,database=x,project=PLACE", "project: engine sqlite has no use for it"),
 ))
 def test_what_is_refused_at_mount_time(mount, project, warehouse, options, words):
