@@ -15,8 +15,9 @@
 #include "backend/base/cleanup.h"
 #include "backend/base/clock.h"
 
-#define DYING_US   3000000 /* how long a process that is being killed may take to end */
-#define LOOK_AGAIN 5000000 /* nanoseconds between two looks at one */
+#define DYING_US   10000000 /* how long a process that is being killed may take to end */
+#define HIDDEN_US  3000000  /* how long a lock is waited for whose holder cannot be seen: it may be dying */
+#define LOOK_AGAIN 5000000  /* nanoseconds between two looks at one */
 
 #define PF_EXITING 0x4 /* of include/linux/sched.h; in the ninth field of /proc/PID/stat */
 
@@ -193,7 +194,7 @@ bool peer_wait_gone(pid_t pid)
 
 int peer_flock(int fd)
 {
-	int64_t until = clock_monotonic_us() + DYING_US;
+	int64_t until = clock_monotonic_us() + HIDDEN_US;
 	while (flock(fd, LOCK_EX | LOCK_NB)) {
 		if (errno == EINTR)
 			continue;
@@ -201,7 +202,7 @@ int peer_flock(int fd)
 			return -errno;
 		/* 0: one that cannot be seen from here, or that has let go since. */
 		pid_t pid = peer_any_with_flock(fd);
-		if ((pid > 0 && !peer_wait_gone(pid)) || clock_monotonic_us() > until)
+		if (pid > 0 ? !peer_wait_gone(pid) : clock_monotonic_us() > until)
 			return -EWOULDBLOCK;
 		if (!pid)
 			look_again();
