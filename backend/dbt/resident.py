@@ -125,9 +125,10 @@ class Project:
                 yield place
 
     def parse(self):
-        """What cannot be parsed the child parses again, and tells why."""
+        """What cannot be parsed the child parses again, and tells why. Without dbt's static parser, whose pool of
+        threads would stay here: a child that has to parse would wait for them for ever."""
         files = self.read_files()
-        result = invoke(self.words)
+        result = invoke([*self.words, "--no-static-parser"])
         self.manifest, self.new = result.result if result.success else None, True
         # What was written while it was read is read again, and so are places that nobody knew of.
         self.files = files if files == self.read_files() else None
