@@ -20,6 +20,7 @@ struct build_run {
 	uint32_t count;
 	uint32_t attempt[CLAIM_MAX]; /* 0: not ours, leave it out */
 	int64_t request;	     /* the request they are built for */
+	bool anew; /* one batch, the first of a full refresh: the table is made anew with it */
 	/*
 	 * Asked, on the worker's thread, before anything of a batch is sent and again before its COMMIT is.
 	 * False: it is UNSTARTED, or rolled back and INTERRUPTED. NULL: all are wanted.
@@ -111,7 +112,8 @@ struct builder_traits {
 	bool model_alone;
 	/* A run takes so long (us), as far as a batch's time is known; 0: as short as makes a claim cheap. */
 	int64_t run_us;
-	const char *no_refresh;	   /* why it does no full refresh; NULL: it does */
+	/* It makes the table anew with the first batch of a full refresh, instead of clearing it. */
+	bool refresh_anew;
 	const char *no_validation; /* why it validates nothing; NULL: it does */
 };
 
@@ -167,7 +169,7 @@ struct builder_ops {
 	 * have no event_time. What lies before the first batch and was built when `begin` was earlier stays.
 	 * Readers and writers of other rows wait for nothing. -ESTALE: the refresh is not in that phase any
 	 * more, and nothing was deleted. -EBUSY: another mount is at it, or somebody is in the way; later.
-	 * Never called with read_only. NULL: the builder's no_refresh says why.
+	 * Never called with read_only. NULL: its full refreshes have no such phase (refresh_anew).
 	 */
 	int (*clear)(struct worker *w, struct clear_step *step, struct error *err);
 

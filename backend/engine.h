@@ -48,6 +48,7 @@ struct engine {
 	unsigned max_jobs;     /* how many batches it can build side by side; 0: as many as are asked for */
 	unsigned jobs_default; /* 0: as for every engine */
 	bool asked_looks;      /* a look costs so much that the clock asks for none, unless look= says so */
+	bool stores_anew;      /* its store records full refreshes that make a table anew (REFRESH_FIRST) */
 	/*
 	 * Appends what a person may do where open() has failed with the errno `err`; nothing where that is
 	 * not known. NULL: it never is.

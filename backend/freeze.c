@@ -41,6 +41,15 @@ void freeze_why_protected(uint32_t uid, const char *command, int64_t at, char bu
 		 who);
 }
 
+int freeze_too_late(struct error *err, const struct model *m)
+{
+	return error_set(
+		err, EBUSY,
+		"%s is being refreshed in full, and its table is made anew: rm .full-refresh cancels "
+		"that, sync .full-refresh waits for its end",
+		m->dir);
+}
+
 int refresh_protected(struct error *err, const struct model *m, const char *because)
 {
 	return error_set(err, EPERM,

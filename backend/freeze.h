@@ -15,6 +15,10 @@ int freeze_refuses(struct error *err, const struct model *m, const struct store_
 /* Fills *err: what runs, so that it cannot be frozen. Returns -EBUSY. */
 int freeze_busy(struct error *err, const struct model *m, ordinal batch);
 
+/* Fills *err: the table is being made anew, and what is frozen would go with the former one. Returns -EBUSY.
+ */
+int freeze_too_late(struct error *err, const struct model *m);
+
 /* Why a model is protected, where a chmod has done that: what follows "because". */
 #define FREEZE_WHY_MAX (FREEZE_WHO_MAX + 80)
 void freeze_why_protected(uint32_t uid, const char *command, int64_t at, char buf[FREEZE_WHY_MAX]);

@@ -150,11 +150,26 @@ const struct ledger_refresh *ledger_refresh(const struct ledger *l, slot model);
 void ledger_refresh_cleared(struct ledger *l, slot model, int64_t rows_outside,
 			    int64_t rows_without_event_time);
 
+/* In the phase FIRST: the batch that the table is made anew with, and what has become of it for the refresh.
+ */
+ordinal ledger_refresh_first(const struct ledger *l, slot model);
+enum refresh_first {
+	FIRST_OPEN, /* it is queued or running */
+	FIRST_BUILT,
+	FIRST_WRONG, /* it has failed, or was skipped */
+	FIRST_LEFT,  /* nobody builds it for the refresh any more: that was cancelled */
+};
+enum refresh_first ledger_refresh_made(const struct ledger *l, slot model);
+/* Its table was made anew: nothing but that batch is built, and nothing has failed. */
+void ledger_refresh_anew(struct ledger *l, slot model);
+/* Its request is closed: what it has queued shows its former state, unless others have asked for it, too. */
+void ledger_refresh_close(struct ledger *l, slot model);
+
 /* A step beside the table was recorded here: so many batches are built there. */
 void ledger_refresh_beside(struct ledger *l, slot model, int64_t done);
 
-/* In the build phase: the first batch from `from` on that is still to be built for it, or the end of its
- * range. What is asked for anew after it was built for the refresh is not waited for. */
+/* In the build phase (and FIRST): the first batch from `from` on that is still to be built for it, or the end
+ * of its range. What is asked for anew after it was built for the refresh is not waited for. */
 ordinal ledger_refresh_next(const struct ledger *l, slot model, ordinal from);
 
 /* Batches of it that were built since the build phase began, and that failed or were skipped last. */

@@ -58,6 +58,18 @@ static ordinal past_input(const struct ledger *l, const struct models *ms, slot 
 	return next > batch ? next : batch + 1;
 }
 
+/* While the table is to be made anew, nothing may start but the batch that it is made with, and that alone.
+ */
+static ordinal past_refresh(const struct ledger *l, slot model, ordinal batch)
+{
+	if (ledger_refresh(l, model)->phase != REFRESH_FIRST)
+		return batch;
+	ordinal first = ledger_refresh_first(l, model);
+	bool waits = batch <= first && ledger_running(l, model) == 0 &&
+		     ledger_refresh_made(l, model) == FIRST_OPEN;
+	return waits ? first : NEVER;
+}
+
 /* The batch, if it may start; else a later one, before which none may. */
 static ordinal ready_from(const struct ledger *l, const struct models *ms, slot model, ordinal batch)
 {
@@ -69,12 +81,14 @@ static ordinal ready_from(const struct ledger *l, const struct models *ms, slot 
 	 */
 	ordinal begin = calendar_ordinal(models_batch_size(ms, model), models_at(ms, model)->begin);
 	next = begin > next ? begin : next;
+	ordinal past = past_refresh(l, model, batch);
+	next = past > next ? past : next;
 	struct ordinal_range older = {ledger_recorded(l, model).first, batch};
 	if (models_at(ms, model)->reads_itself && older.first < older.end &&
 	    ledger_next_unsettled(l, model, older) < older.end)
 		return NEVER;
 	for (size_t i = 0; i < n; i++) {
-		ordinal past = reads[i].model == model ? batch : past_input(l, ms, model, batch, &reads[i]);
+		past = reads[i].model == model ? batch : past_input(l, ms, model, batch, &reads[i]);
 		if (past > next)
 			next = past;
 	}

@@ -3,11 +3,9 @@
 
 #include <string.h>
 
-static const char *const phases[] = {[REFRESH_OVER] = NULL,
-				     [REFRESH_CLEAR] = "clear",
-				     [REFRESH_BUILD] = "build",
-				     [REFRESH_BESIDE] = "beside",
-				     [REFRESH_EXCHANGE] = "exchange"};
+static const char *const phases[] = {
+	[REFRESH_OVER] = NULL,	     [REFRESH_CLEAR] = "clear",	      [REFRESH_BUILD] = "build",
+	[REFRESH_BESIDE] = "beside", [REFRESH_EXCHANGE] = "exchange", [REFRESH_FIRST] = "first"};
 static const char *const results[] = {[REFRESH_NEVER] = NULL,
 				      [REFRESH_DONE] = "done",
 				      [REFRESH_FAILED] = "failed",
@@ -25,7 +23,19 @@ static unsigned place_of(const char *const *table, unsigned n, const char *word)
 
 const char *refresh_phase_shown(enum refresh_phase phase)
 {
-	return phases[phase == REFRESH_BESIDE ? REFRESH_BUILD : phase];
+	switch (phase) {
+	case REFRESH_OVER:
+		return NULL;
+	case REFRESH_CLEAR:
+	case REFRESH_FIRST:
+		return "clear";
+	case REFRESH_BUILD:
+	case REFRESH_BESIDE:
+		return "build";
+	case REFRESH_EXCHANGE:
+		return "exchange";
+	}
+	return NULL;
 }
 
 const char *refresh_phase_word(enum refresh_phase phase)

@@ -8,6 +8,14 @@
  *             deleted (builder.clear). Nothing of the refresh is queued yet: its request waits.
  *   build     Its request is open, and is built as any other one: begin .. now, as that was at the touch.
  *
+ * Where the builder makes the table anew with a first batch (dbt), instead of the clear phase:
+ *
+ *   first     Its request is open, but its first batch alone is built (build_run.anew). Whatever became of an
+ *             attempt that did not end well, the table may be another one by then: it is looked at. Once the
+ *             batch is recorded as built, the target is another one with the step to the build phase: all
+ *             others are pending. The refresh is over if that batch fails: with that step its request is
+ *             closed, and the target is to be looked at anew, if an attempt at the batch was claimed.
+ *
  * With meta.batchfs.refresh: atomic, where there is a table already:
  *
  *   beside    All batches are built into a table beside the target (builder.beside), with states of its own;
@@ -25,7 +33,14 @@
 #include "backend/calendar.h"
 #include "backend/slot.h"
 
-enum refresh_phase { REFRESH_OVER, REFRESH_CLEAR, REFRESH_BUILD, REFRESH_BESIDE, REFRESH_EXCHANGE };
+enum refresh_phase {
+	REFRESH_OVER,
+	REFRESH_CLEAR,
+	REFRESH_BUILD,
+	REFRESH_BESIDE,
+	REFRESH_EXCHANGE,
+	REFRESH_FIRST,
+};
 
 /* How a refresh ended. */
 enum refresh_result {

@@ -329,8 +329,8 @@ struct store_ops {
 
 	/*
 	 * A full refresh goes on to its next phase, or is over: recorded once, whichever mount is first. From
-	 * REFRESH_CLEAR to REFRESH_BUILD its request is opened, as one that was made at step->at. Reports
-	 * that request and the refresh. Never with read_only.
+	 * REFRESH_CLEAR to REFRESH_BUILD its request is opened, as one that was made at step->at; what leaves
+	 * REFRESH_FIRST changes refresh.h says. Reports that request and the refresh. Never with read_only.
 	 */
 	int (*refresh)(struct store *s, struct refresh_step *step, const struct store_sink *sink,
 		       struct error *err);

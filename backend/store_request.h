@@ -32,8 +32,8 @@ enum request_kind {
 	 */
 	REQUEST_FULL,
 	REQUEST_REASON, /* give the request with this uuid its reason */
-	/* None of the range may be built. -EBUSY: one of them has begun, and nothing is frozen. What another
-	 * mount has claimed and not begun is cancelled with it; what this one has was given back before. */
+	/* None of the range may be built. -EBUSY: one has begun, or REFRESH_FIRST; nothing is frozen. What
+	 * another mount has claimed and not begun is cancelled; what this one has was given back before. */
 	REQUEST_FREEZE,
 	REQUEST_THAW,
 	REQUEST_PROTECT, /* the model may not be rebuilt as a whole; batches: empty */
@@ -57,6 +57,7 @@ struct store_request {
 	struct ordinal_range batches;
 	int expected; /* of a single batch: the enum batch_state that its name claimed; -1: none */
 	uint32_t expected_attempt; /* the attempt that went with it in memory */
+	bool anew;  /* FULL: it begins with REFRESH_FIRST, and is refused where any batch is frozen */
 	bool named; /* a single batch asked for by its own name: -EPERM where it is frozen. What is frozen of
 		       any other range is recorded and never granted: whoever sees it cancels it */
 	uint32_t uid;

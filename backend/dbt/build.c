@@ -51,7 +51,7 @@ static bool build_chunk(struct guest_worker *w, struct chunk *c)
 		r = check_source(w, c->m, &err);
 	if (r == 0) {
 		words_run(&words, &w->home->config, w->dir, c->m,
-			  (struct ordinal_range){c->first, c->first + c->count});
+			  (struct ordinal_range){c->first, c->first + c->count}, c->run->anew);
 		r = dbt_invoke(w, &i, &err);
 	}
 	struct chunk_end how = {.interrupted = i.interrupted, .code = i.code, .said = w->said};
@@ -128,7 +128,7 @@ int dbt_statements(struct guest *h, const struct model *m, struct ordinal_range 
 		    "-- dbt renders the statements. This is how it is called, in one call for neighbours:\n");
 	for (ordinal o = batches.first; o < batches.end; o++) {
 		auto_words words = {0};
-		words_run(&words, &h->config, "DIR", m, (struct ordinal_range){o, o + 1});
+		words_run(&words, &h->config, "DIR", m, (struct ordinal_range){o, o + 1}, false);
 		add_command(out, &words);
 		broken |= words.broken;
 	}

@@ -84,10 +84,12 @@ static void add_time(struct words *w, const char *option, int64_t us)
 }
 
 void words_run(struct words *w, const struct engine_config *config, const char *dir, const struct model *m,
-	       struct ordinal_range batches)
+	       struct ordinal_range batches, bool anew)
 {
 	auto_strbuf select = STRBUF_INIT;
 	begin(w, config, "run");
+	if (anew)
+		add(w, "--full-refresh");
 	selector(m, &select);
 	add_broken(w, "--select", &select);
 	add_time(w, "--event-time-start", calendar_start(m->batch_size, batches.first));

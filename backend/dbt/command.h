@@ -17,10 +17,10 @@ struct words {
 void words_fini(struct words *w);
 #define auto_words __attribute__((cleanup(words_fini))) struct words
 
-/* dir: where target and logs of this worker are. The batches [first, end) of the model, and nothing else:
- * never with --full-refresh. */
+/* dir: where target and logs of this worker are. The batches [first, end) of the model, and nothing else;
+ * anew: with --full-refresh, so that dbt makes the table anew with them. */
 void words_run(struct words *w, const struct engine_config *config, const char *dir, const struct model *m,
-	       struct ordinal_range batches);
+	       struct ordinal_range batches, bool anew);
 /* The hours in which the model's table holds rows, a row each; "missing": there is no such table. */
 void words_look(struct words *w, const struct engine_config *config, const char *dir, const struct model *m);
 /* What warms the resident program up. */

@@ -78,8 +78,7 @@ const struct guest_builder guest_dbt = {
 		 .no_validation =
 			 "engine=dbt does not count the rows of batches: say `dbt test`, or touch .adopt to "
 			 "see which batches hold rows",
-		 .no_refresh = "dbt builds it, and its full refresh is not ours to start: say `dbt run "
-			       "--full-refresh`, then touch .adopt"},
+		 .refresh_anew = true},
 	.ops = &guest_ops,
 	.refuses = refuses,
 };
@@ -105,5 +104,6 @@ const struct engine engine_dbt = {
 	.given_by = "project=DIR and dbt's profile",
 	.jobs_default = 1, /* a dbt each, of 120 MB, and dbt itself builds side by side what it may */
 	.asked_looks = true,
+	.stores_anew = true,
 	.hint = hint,
 };

@@ -119,8 +119,8 @@ int builder_clear(struct open_worker *w, struct clear_step *step, struct error *
 	struct engine_call call;
 	if (w->store->read_only)
 		return broken_contract(w->store->log, err, "clear of a store that is read only");
-	if (traits_of(w->store, step->model)->no_refresh)
-		return broken_contract(w->store->log, err, "clear where there is no full refresh");
+	if (traits_of(w->store, step->model)->refresh_anew)
+		return broken_contract(w->store->log, err, "clear where the table is made anew");
 	int r = builder_enter(w, &call, OP_CLEAR, err);
 	call_about(&call, "of model %d, refresh %lld", step->model, (long long)step->id);
 	if (r == 0)
@@ -241,7 +241,7 @@ int builder_build(struct open_worker *w, const struct build_run *run, build_repo
 	struct engine_call call;
 	struct watched_run x = {.run = run, .log = w->store->log, .report = report, .ctx = ctx};
 	const struct engine_layer *layer = w->store->engine->layer;
-	if (run->count == 0 || run->count > CLAIM_MAX)
+	if (run->count == 0 || run->count > CLAIM_MAX || (run->anew && run->count > 1))
 		return broken_contract(w->store->log, err, "a run of %s",
 				       count_of(run->count, "batch", "batches").text);
 	int r = builder_enter(w, &call, OP_BUILD, err);

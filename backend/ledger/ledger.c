@@ -99,19 +99,27 @@ static void forget_outcome(struct ledger *l, slot model, ordinal batch, struct c
 	*c = active ? (struct cell){.attempt = c->attempt, .detail = c->detail} : (struct cell){0};
 }
 
-void ledger_forget(struct ledger *l, slot model)
+void forget_but(struct ledger *l, slot model, struct ordinal_range stays)
 {
 	struct model_state *m = model_state_of(l, model);
+	struct chunk_range of = chunks_of(m, stays);
 	for (size_t i = 0; i < m->n_chunks; i++) {
 		struct flags f = m->flags[i];
 		uint32_t active = f.claimed | f.running;
+		uint32_t kept = i >= of.first && i < of.end ? chunk_mask(m, i, stays) : 0;
 		for (size_t j = 0; m->chunks[i] && j < CELLS_A_CHUNK; j++)
-			forget_outcome(l, model, m->begin + (ordinal)(i * CELLS_A_CHUNK + j),
-				       &m->chunks[i]->cells[j], active >> j & 1);
-		f.wrong &= active;
-		f.unsure &= active;
+			if (!(kept >> j & 1))
+				forget_outcome(l, model, m->begin + (ordinal)(i * CELLS_A_CHUNK + j),
+					       &m->chunks[i]->cells[j], active >> j & 1);
+		f.wrong &= active | kept;
+		f.unsure &= active | kept;
 		flags_put(m, i, f);
 	}
+}
+
+void ledger_forget(struct ledger *l, slot model)
+{
+	forget_but(l, model, (struct ordinal_range){0, 0});
 }
 
 void ledger_forget_built(struct ledger *l, slot model)

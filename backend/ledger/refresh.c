@@ -12,6 +12,7 @@
 #include "backend/ledger/cells.h"
 #include "backend/ledger/details.h"
 #include "backend/ledger/flags.h"
+#include "backend/ledger/put.h"
 #include "backend/ledger/recorded.h"
 #include "backend/ledger/requesters.h"
 #include "backend/ledger/requests.h"
@@ -68,6 +69,51 @@ void ledger_refresh_cleared(struct ledger *l, slot model, int64_t rows_outside,
 	f->rows_without_event_time = rows_without_event_time;
 }
 
+/* What exists of it: the model's begin may have moved since. */
+static struct ordinal_range known_part(const struct model_state *m)
+{
+	struct ordinal_range r = m->refresh.batches;
+	r.first = r.first < m->begin ? m->begin : r.first;
+	r.end = r.end < r.first ? r.first : r.end;
+	return r;
+}
+
+ordinal ledger_refresh_first(const struct ledger *l, slot model)
+{
+	return known_part(model_state_of(l, model)).first;
+}
+
+enum refresh_first ledger_refresh_made(const struct ledger *l, slot model)
+{
+	const struct model_state *m = model_state_of(l, model);
+	const struct recorded_request *k = recorded_find(l, m->refresh.id);
+	ordinal first = ledger_refresh_first(l, model);
+	const struct cell *c = cell_find(m, first);
+	if ((k && k->open && request_has(k->open, first)) || marked(m, MARK_ACTIVE, first) ||
+	    marked(m, MARK_REQUEUED, first))
+		return FIRST_OPEN;
+	if (!c || c->outcome == OUTCOME_NONE || cell_finished(c) < m->refresh.build_at)
+		return FIRST_LEFT;
+	if (c->outcome != OUTCOME_DONE)
+		return FIRST_WRONG;
+	/* One that began before somebody asked was no part of it. */
+	int64_t began = cell_finished(c) - (int64_t)c->duration_ms * 1000;
+	return began >= m->refresh.build_at ? FIRST_BUILT : FIRST_LEFT;
+}
+
+void ledger_refresh_anew(struct ledger *l, slot model)
+{
+	ordinal first = ledger_refresh_first(l, model);
+	forget_but(l, model, (struct ordinal_range){first, first + 1});
+}
+
+void ledger_refresh_close(struct ledger *l, slot model)
+{
+	struct recorded_request *k = recorded_find(l, model_state_of(l, model)->refresh.id);
+	if (k)
+		request_void(l, k);
+}
+
 void ledger_refresh_beside(struct ledger *l, slot model, int64_t done)
 {
 	model_state_of(l, model)->refresh.done = done;
@@ -83,15 +129,6 @@ void refresh_set_reason(struct ledger *l, int64_t request, const char *reason)
 		if (by)
 			requester_set(l, &f->by, by);
 	}
-}
-
-/* What exists of it: the model's begin may have moved since. */
-static struct ordinal_range known_part(const struct model_state *m)
-{
-	struct ordinal_range r = m->refresh.batches;
-	r.first = r.first < m->begin ? m->begin : r.first;
-	r.end = r.end < r.first ? r.first : r.end;
-	return r;
 }
 
 /* Since the phase began. */

@@ -126,6 +126,8 @@ static void record(struct backend *b, struct ask *a, const struct store_request 
 	case REQUEST_FULL:
 		if (t->number == a->ticket)
 			t->id = r->id;
+		if (r->phase == REFRESH_FIRST && ledger_put_request(b->ledger, &row) < 0)
+			log_error(b->config.log, "no memory for a full refresh of %s", dir_of(b, r->model));
 		refresh_begun(b, r);
 		break;
 	case REQUEST_REASON:

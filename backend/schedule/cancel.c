@@ -305,7 +305,7 @@ int backend_refresh_cancel(struct backend *b, const slot *models, size_t n, uid_
 			step_interrupt(&b->lanes[LANE_CLEAR], models[i]);
 			step_interrupt(&b->lanes[LANE_BESIDE], models[i]);
 			c.of_request = f->id;
-			if (f->phase == REFRESH_BUILD)
+			if (f->phase == REFRESH_BUILD || f->phase == REFRESH_FIRST)
 				cancel_refresh(&c, models[i], f);
 		}
 		b->woken = true;

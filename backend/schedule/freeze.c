@@ -60,6 +60,8 @@ static void check(struct backend *b, const struct backend_freeze *f, const struc
 	ordinal begun = f->freeze ? first_begun(b, p->model, p->batches) : p->batches.end;
 	if (begun < p->batches.end)
 		freeze_busy(why, facts_of(b, p->model), begun);
+	else if (f->freeze && ledger_refresh(b->ledger, p->model)->phase == REFRESH_FIRST)
+		freeze_too_late(why, facts_of(b, p->model));
 }
 
 static int refused(struct backend *b, const struct backend_freeze *f)

@@ -9,6 +9,7 @@
 #include "backend/base/count.h"
 #include "backend/base/log.h"
 #include "backend/ledger.h"
+#include "backend/schedule/look.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/refresh_wait.h"
 #include "backend/schedule/runtime.h"
@@ -86,6 +87,47 @@ static bool end_with(struct refresh_step *step, enum refresh_result result, stru
 	return true;
 }
 
+/* With the lock. The step from the phase FIRST: whether it is due. */
+static bool leave_first(const struct backend *b, slot model, struct refresh_step *step, struct error *text)
+{
+	const struct refresh_runtime *x = &b->runtime[model].refresh;
+	enum refresh_first made = ledger_refresh_made(b->ledger, model);
+	char name[CALENDAR_NAME_MAX];
+	step->to = REFRESH_BUILD;
+	/* Whoever cancels it afterwards cancels the rest: the table is another one. */
+	if (made == FIRST_BUILT)
+		return true;
+	/* What may make the table anew still runs. */
+	if (ledger_running(b->ledger, model) > 0)
+		return false;
+	if (x->cancelled == step->id)
+		return end_with(step, REFRESH_CANCELLED, text, "");
+	if (models_gone(b->models, model))
+		return end_with(step, REFRESH_CANCELLED, text, "the manifest has no such model any more");
+	calendar_name(models_batch_size(b->models, model), ledger_refresh_first(b->ledger, model), name);
+	switch (made) {
+	case FIRST_BUILT:
+	case FIRST_OPEN:
+		return false;
+	case FIRST_WRONG:
+		end_with(step, REFRESH_FAILED, text, "");
+		error_set(
+			text, EIO,
+			"%s, with which the table is made anew, has failed or was skipped: nothing else was "
+			"begun",
+			name);
+		return true;
+	case FIRST_LEFT:
+		/* Its row may not have been told yet. */
+		if (!ledger_looked(b->ledger, model))
+			return false;
+		end_with(step, REFRESH_CANCELLED, text, "");
+		error_set(text, ECANCELED, "%s, with which the table is made anew, was cancelled", name);
+		return true;
+	}
+	return false;
+}
+
 /* With the lock. It has been given up here. */
 static bool end_broken(const struct refresh_runtime *x, struct refresh_step *step, struct due_step *due)
 {
@@ -110,10 +152,13 @@ static bool next_step(struct backend *b, slot model, struct due_step *due)
 				      .rows_outside = f->rows_outside,
 				      .rows_without_event_time = f->rows_without_event_time,
 				      .error = text->text};
+	if (f->phase == REFRESH_FIRST)
+		return leave_first(b, model, step, text);
 	if (f->phase != REFRESH_OVER && x->cancelled == f->id)
 		return end_with(step, REFRESH_CANCELLED, text, "");
 	switch (f->phase) {
 	case REFRESH_OVER:
+	case REFRESH_FIRST:
 		return false;
 	case REFRESH_CLEAR:
 	case REFRESH_BESIDE:
@@ -157,6 +202,15 @@ static bool find_step(struct backend *b, slot *from, struct due_step *due)
 	return false;
 }
 
+/* Its first batch was tried, and the refresh is over all the same: which table is there now nobody knows. */
+static void doubt_table(struct backend *b, const struct refresh_step *step)
+{
+	LOCKED(&b->lock);
+	if (step->from == REFRESH_FIRST && step->to == REFRESH_OVER &&
+	    b->runtime[step->model].refresh.begun == step->id)
+		look_begin_anew(b, step->model);
+}
+
 int refresh_settle(struct backend *b, struct error *err)
 {
 	struct store_sink sink;
@@ -165,8 +219,10 @@ int refresh_settle(struct backend *b, struct error *err)
 	int r = 0;
 	while (r == 0 && find_step(b, &from, &due)) {
 		r = store_refresh(b->store, &due.step, backend_sink(b, &sink), err);
-		if (r == 0 && due.step.taken == 0)
+		if (r == 0 && due.step.taken == 0) {
+			doubt_table(b, &due.step);
 			say(b, &due.step);
+		}
 		due.text = (struct error){0};
 	}
 	if (r == 0)

@@ -17,9 +17,11 @@ struct refresh_runtime {
 	char *why_broken; /* NULL: none is */
 	struct refresh_failure *failure; /* of a batch, if that has broken it; NULL: something else has */
 	int64_t cancelled;		 /* the one that an rm of this mount ends */
-	int64_t clear_at;		 /* monotonic: the next step of the clearing is not tried earlier */
-	int64_t place_of;		 /* the refresh that `place` is of */
-	unsigned place;			 /* struct clear_step.at */
+	/* The one for which this mount has claimed the batch that the table is made anew with. */
+	int64_t begun;
+	int64_t clear_at;  /* monotonic: the next step of the clearing is not tried earlier */
+	int64_t place_of;  /* the refresh that `place` is of */
+	unsigned place;	   /* struct clear_step.at */
 	int64_t ready;	   /* the one whose table beside is complete, which is still to be recorded */
 	int64_t beside;	   /* the one that a step beside the table was taken for here */
 	int64_t tidied;	   /* the one of which nothing stands beside any more */

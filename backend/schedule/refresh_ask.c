@@ -67,11 +67,14 @@ static void check_protected(const struct backend *b, const struct backend_part *
 /* With the lock. */
 static void check_frozen(const struct backend *b, const struct backend_part *p, struct error *why)
 {
-	struct ordinal_range frozen = ledger_next_frozen(b->ledger, p->model, p->batches);
+	/* With the table all goes. */
+	struct ordinal_range of = engine_builder(b->config.engine, facts_of(b, p->model))->refresh_anew
+					  ? (struct ordinal_range){0, UINT32_MAX}
+					  : p->batches;
+	struct ordinal_range frozen = ledger_next_frozen(b->ledger, p->model, of);
 	struct store_freeze f = {.at = 0};
-	const struct requester *by = frozen.first < p->batches.end
-					     ? ledger_frozen(b->ledger, p->model, frozen.first, &f.at)
-					     : NULL;
+	const struct requester *by =
+		frozen.first < of.end ? ledger_frozen(b->ledger, p->model, frozen.first, &f.at) : NULL;
 	if (!by)
 		return;
 	f.uid = by->uid;
@@ -92,10 +95,15 @@ static void check_busy(const struct backend *b, const struct backend_part *p, st
 /* With the lock. Behind what protects the model, which whoever builds it has to respect. */
 static void check_engine(const struct backend *b, const struct backend_part *p, struct error *why)
 {
+	const struct engine *e = b->config.engine;
 	const struct model *m = facts_of(b, p->model);
-	const char *no = engine_builder(b->config.engine, m)->no_refresh;
-	if (no)
-		error_set(why, EOPNOTSUPP, "%s: %s", m->dir, no);
+	const struct builder_traits *by = engine_builder(e, m);
+	if (by->refresh_anew && !e->stores_anew)
+		error_set(
+			why, EOPNOTSUPP,
+			"%s: %s makes the table anew in a full refresh, which the store of this mount does not "
+			"record: say `dbt run --full-refresh`, then touch .adopt",
+			m->dir, by->name);
 }
 
 int refresh_refused(struct backend *b, const struct backend_request *r)

@@ -40,6 +40,12 @@ static int refused(struct backend *b, const struct backend_request *r, const str
 	return why.err ? refuse_part(b, r->file, p, r->uid, &why) : 0;
 }
 
+static bool full_makes_anew(const struct backend *b, const struct backend_request *r, slot model)
+{
+	LOCKED(lock_of(b));
+	return r->full && engine_builder(b->config.engine, facts_of(b, model))->refresh_anew;
+}
+
 static struct ask *ask_of(const struct backend *b, struct ask_group *g, const struct backend_request *r,
 			  const struct stretch *s, int expected, bool named, uint64_t ticket, unsigned of)
 {
@@ -47,6 +53,7 @@ static struct ask *ask_of(const struct backend *b, struct ask_group *g, const st
 	if (!a)
 		return NULL;
 	a->request.kind = r->full ? REQUEST_FULL : REQUEST_BUILD;
+	a->request.anew = full_makes_anew(b, r, s->model);
 	a->request.batches = s->batches;
 	a->request.expected = expected;
 	a->request.named = named;

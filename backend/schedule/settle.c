@@ -12,6 +12,7 @@
 #include "backend/schedule/cancel.h"
 #include "backend/schedule/changes.h"
 #include "backend/schedule/history.h"
+#include "backend/schedule/look.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/outcome.h"
 #include "backend/schedule/runtime.h"
@@ -91,6 +92,15 @@ static void show_ended(struct backend *b, const struct outcome *taken, const str
 		cancel_too_late(b, o->model, o->batch, o->finished, taken->answered);
 }
 
+/* With the lock. An attempt that was to make the table anew goes back to the queue: nobody knows which one it
+ * is now. */
+static void doubt_table(struct backend *b, const struct store_outcome *o)
+{
+	const struct ledger_refresh *f = ledger_refresh(b->ledger, o->model);
+	if (f->phase == REFRESH_FIRST && (o->kind == SETTLE_REQUEUED || o->kind == SETTLE_INTERRUPTED))
+		look_begin_anew(b, o->model);
+}
+
 /* With the lock. The store has recorded it. */
 static void show_recorded(struct backend *b, const struct outcome *taken, const struct store_outcome *o)
 {
@@ -116,6 +126,7 @@ static void show_recorded(struct backend *b, const struct outcome *taken, const 
 	}
 	if (traits->history)
 		attempt_ended(b, o);
+	doubt_table(b, o);
 	if (traits->spoils)
 		skip_readers(b, o, 0, taken->weight);
 	if (taken->of_all && (traits->spoils || traits->back))

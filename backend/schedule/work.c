@@ -83,6 +83,17 @@ static bool cancelled_meanwhile(struct backend *b, const struct store_claim *c, 
 	return true;
 }
 
+/* With the lock. Whether the table is made anew with what was granted. */
+static bool refresh_makes_anew(struct backend *b, const struct store_claim *c)
+{
+	const struct ledger_refresh *f = ledger_refresh(b->ledger, c->model);
+	if (f->phase != REFRESH_FIRST || c->count > 1 ||
+	    c->first != ledger_refresh_first(b->ledger, c->model))
+		return false;
+	b->runtime[c->model].refresh.begun = f->id;
+	return true;
+}
+
 /* Puts what was granted into the ledger and down for the worker; what was not is another mount's. */
 void work_grant(struct backend *b, struct job_worker *w, const struct store_claim *c)
 {
@@ -106,6 +117,7 @@ void work_grant(struct backend *b, struct job_worker *w, const struct store_clai
 			granted++;
 		}
 		w->served = c->served;
+		run.anew = refresh_makes_anew(b, c);
 		if (granted)
 			start(w, JOB_BUILD, &run);
 		else

@@ -76,6 +76,30 @@ def test_kill_resumes_what_was_queued(mount, duckdb):
     assert duckdb.sql(COUNTS) == [[f"2024-09-0{d}", 4] for d in range(1, 7)]
 
 
+def test_full_refresh(mount, duckdb):
+    """A column more is what dbt takes it for; the table is made anew once, and nothing is lost by a kill."""
+    m = mount(duckdb, "chunk=2", now=NOW)
+    m.build("sessions", "2024-09")
+    duckdb.sessions(17, more=", 7 as seven")
+    duckdb("compile")
+    wait_until(lambda: m.document("sessions", "2024-09-01")["code"] == "changed", PATIENCE, what="the manifest was read")
+    os.utime(m / "sessions" / ".full-refresh")
+    wait_until(lambda: m.document("sessions", ".full-refresh")["phase"] == "build", PATIENCE, what="the table is another one")
+    m.kill()
+    m.start()
+    with pytest.raises(OSError) as e:
+        m.sync("sessions", ".full-refresh")
+    assert e.value.errno == errno.EIO
+    assert m.states("sessions")["2024-09-05"] == "failed"
+    duckdb.sessions(more=", 7 as seven")
+    duckdb("compile")
+    m.build("sessions", ".failed")
+    assert duckdb.sql("select strftime(event_time, '%Y-%m-%d') d, count(seven) from sessions group by 1 order by 1") == [
+        [f"2024-09-0{d}", 4] for d in range(1, 7)]
+    assert duckdb.sql("select distinct run from sessions where id < 4") == [["first"]]
+    assert duckdb.sql("select distinct run from sessions where id >= 4") == [["later"]]
+
+
 def test_a_file_that_another_holds(mount, duckdb, dbt_python):
     """It fails in passing, and is tried again."""
     m = mount(duckdb, now=NOW)

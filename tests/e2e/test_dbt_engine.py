@@ -10,57 +10,12 @@ from pathlib import Path
 import pytest
 
 from lib.command import finish, start
+from lib.dbt_played import FAKE, MISLEADING, DbtWarehouse
 from lib.project import Project
 from lib.wait import wait_until
 
-FAKE = Path(__file__).parent / "lib" / "fake_dbt.py"
 NOW = "2024-09-06T12:00"
 DAYS = [f"2024-09-0{d}" for d in range(1, 7)]
-
-
-# What dbt must not hear of: it would build something else, and call that a success.
-MISLEADING = ["DBT_FULL_REFRESH", "DBT_EMPTY", "DBT_ENGINE_FULL_REFRESH", "DBT_ENGINE_EMPTY", "DBT_ENGINE_SAMPLE"]
-
-
-class DbtWarehouse:
-    """A table that dbt keeps."""
-    engine = "postgres"
-    database, schema = "warehouse", "an"
-
-    def __init__(self, place):
-        self.place = place
-        place.mkdir()
-        (place / "dbt_project.yml").write_text("name: proj\n")
-
-    def options(self):
-        return ["engine=dbt", f"project={self.place}", f"dbt={FAKE}", f"database={self.place.parent}/states.db"]
-
-    def env(self):
-        return dict.fromkeys(MISLEADING, "1")
-
-    def relation(self, name):
-        return f'"{self.database}"."{self.schema}"."{name}"'
-
-    def fake(self, **how):
-        new = self.place / "fake.new"
-        new.write_text(json.dumps(how))
-        new.rename(self.place / "fake.json")
-
-    def table(self):
-        """{batch: how often it was built}"""
-        path = self.place / "table.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
-    def calls(self, verb="run"):
-        path = self.place / "calls.jsonl"
-        every = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        return [c for c in every if verb in c["words"]]
-
-    def hangs(self, day):
-        return (self.place / f"hangs-{day}").exists()
-
-    def go(self):
-        (self.place / "go").touch()
 
 
 @pytest.fixture
@@ -371,14 +326,6 @@ def test_full_refresh_of_every_run_is_refused(mount, project, warehouse):
     m = mount(project, now=NOW)
     assert failing(m, "sessions", "2024-09-01") == errno.EOPNOTSUPP
     assert "full_refresh: true" in m.document("sessions", ".model")["why_not"]
-    assert warehouse.calls() == []
-
-
-def test_full_refresh_is_dbts(m, warehouse):
-    with pytest.raises(OSError) as e:
-        os.utime(m / "sessions" / ".full-refresh")
-    assert e.value.errno == errno.EOPNOTSUPP
-    assert "dbt run --full-refresh" in m.document("sessions", ".full-refresh")["last_refusal"]["message"]
     assert warehouse.calls() == []
 
 

@@ -117,7 +117,7 @@ static void words_of_a_run(void **state)
 		.project = "/p", .profiles = "/q", .target = "dev", .dbt = "dbt"};
 	auto_words w;
 	words_run(&w, &config, "/s/0", &sessions,
-		  (struct ordinal_range){day("2024-09-01"), day("2024-09-04")});
+		  (struct ordinal_range){day("2024-09-01"), day("2024-09-04")}, false);
 	assert_false(w.broken);
 	auto_free char *json = words_json(&w);
 	assert_string_equal(
@@ -133,8 +133,10 @@ static void words_of_a_run(void **state)
 	other.package = "util";
 	other.fqn = (const char **)deeper;
 	auto_words v;
-	words_run(&v, &config, "/s/0", &other, (struct ordinal_range){day("2024-09-01"), day("2024-09-02")});
+	words_run(&v, &config, "/s/0", &other, (struct ordinal_range){day("2024-09-01"), day("2024-09-02")},
+		  true);
 	assert_true(has_word(&v, "fqn:shop.mart.sessions"));
+	assert_true(has_word(&v, "--full-refresh"));
 }
 
 static void words_of_a_look(void **state)

@@ -114,8 +114,12 @@ static int mark_looked(struct adoption *a, struct error *err)
 	auto_stmt *stmt = NULL;
 	int r = db_prepare(a->db, SQL_ADOPT_LOOKED, &stmt, err);
 	if (r == 0)
-		r = db_bind(stmt, err, "i", a->qm.queue_id);
-	return r == 0 ? db_run(stmt, err) : r;
+		r = db_bind(stmt, err, "ii", a->qm.queue_id, a->found->began);
+	if (r == 0)
+		r = db_run(stmt, err);
+	if (r == 0 && sqlite3_changes(a->db) == 0)
+		r = error_set(err, EBUSY, "the table was made anew meanwhile");
+	return r;
 }
 
 static int record(struct adoption *a, struct error *err)

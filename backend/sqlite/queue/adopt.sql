@@ -12,8 +12,12 @@ WHERE run = 0 AND (table_id <> ?3 OR (outcome = 0 AND built = 0))
 
 -- name: adopt_built
 -- What a look that began at ?3 should have found: start and attempt. ?4: the table is there.
-SELECT start, attempt FROM state
-WHERE model = ?1 AND table_id = ?2 AND run = 0 AND built > 0 AND finished < ?3 AND (NOT ?4 OR adopted OR rows_inserted > 0)
+-- Where that may be another one than was built into (a full refresh whose first batch was tried), what was built with an
+-- unknown number of rows counts as built with some.
+SELECT start, attempt FROM state s
+WHERE model = ?1 AND table_id = ?2 AND run = 0 AND built > 0 AND finished < ?3 AND (NOT ?4 OR adopted OR rows_inserted > 0
+	OR (rows_inserted IS NULL AND (EXISTS (SELECT 1 FROM model WHERE id = ?1 AND looked < 0)
+		OR EXISTS (SELECT 1 FROM refresh WHERE model = ?1 AND phase = 'first' AND range_start <> s.start))))
 ORDER BY start
 
 -- name: adopt_gone
@@ -26,4 +30,5 @@ WHERE model = ?1 AND start = ?2 AND run = 0
 INSERT INTO attempt (model, start, last, attempt, outcome, at, sqlstate, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', '')
 
 -- name: adopt_looked
-UPDATE model SET looked = 1 WHERE id = ?1
+-- ?2 when the look began.
+UPDATE model SET looked = max(looked, 1) WHERE id = ?1 AND looked < ?2

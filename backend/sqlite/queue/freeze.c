@@ -106,6 +106,10 @@ int freeze_change(struct store *s, struct row_reader *reader, struct store_reque
 	int64_t start = calendar_start(m->batch_size, rq->batches.first);
 	int64_t end = calendar_start(m->batch_size, rq->batches.end);
 	int r = rq->kind == REQUEST_FREEZE ? check_busy(s, reader, rq, qm, start, end, err) : 0;
+	if (r == 0 && rq->kind == REQUEST_FREEZE && (r = refresh_is_first(s->db, qm->queue_id, err)) == 1) {
+		rq->result = freeze_too_late(&rq->err, m);
+		r = 0;
+	}
 	for (size_t i = 0; i < 3 && changes[rq->kind][i] && r == 0 && rq->result == 0; i++) {
 		static const char types[] = "iiiiti";
 		char bound[sizeof types];

@@ -30,6 +30,8 @@ int load_freezes(struct store *s, sqlite3 *db, slot model, int64_t queue_id, con
 /* refresh.c. refresh_record(): REQUEST_FULL, as a part of the transaction of requests, which are `all`. */
 int refresh_record(struct store *s, struct store_request *rq, const struct queue_model *qm,
 		   const struct store_request *all, size_t n, struct error *err);
+/* 1: the table is being made anew; 0: it is not. */
+int refresh_is_first(sqlite3 *db, int64_t queue_id, struct error *err);
 int load_refresh(struct store *s, sqlite3 *db, slot model, int64_t queue_id, const struct store_sink *sink,
 		 struct error *err);
 

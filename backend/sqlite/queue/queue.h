@@ -204,6 +204,7 @@ int queue_sweep(struct store *s, sqlite3 *db, const struct done_rows *done, slot
  * adopt.c: records what a look at a table that is elsewhere has found, and reports what that changes, as
  * builder.look does. `db` is a connection of the caller's, outside of a transaction. A batch that was
  * built with an unknown number of rows may hold none: only with the table does it go.
+ * -EBUSY: the table was made anew since.
  */
 int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind,
 		const struct found_windows *found, const struct store_sink *sink, struct error *err);

@@ -46,9 +46,11 @@ static int check_frozen(struct store *s, const struct store_request *of, struct 
 	int64_t start;
 	auto_stmt *stmt = NULL;
 	int r = db_prepare(s->db, SQL_FULL_FROZEN, &stmt, err);
+	/* With the table all goes. */
+	int64_t first = of->anew ? CALENDAR_MIN_US : calendar_start(qm.size, of->batches.first);
+	int64_t end = of->anew ? CALENDAR_END_US : calendar_start(qm.size, of->batches.end);
 	if (r == 0)
-		r = db_bind(stmt, err, "iii", qm.queue_id, calendar_start(qm.size, of->batches.first),
-			    calendar_start(qm.size, of->batches.end));
+		r = db_bind(stmt, err, "iii", qm.queue_id, first, end);
 	if (r == 0)
 		r = find_one(stmt, &f, &start, err);
 	if (r != 1)
@@ -110,16 +112,17 @@ static int add(struct store *s, struct store_request *rq, const struct queue_mod
 	if (r == 0)
 		r = db_prepare(s->db, SQL_FULL_ADD, &made, err);
 	if (r == 0)
-		r = db_bind(made, err, "iiiiittibt", qm->queue_id, rq->seq, start, end, (int64_t)rq->uid,
-			    rq->command, qm->model->code, rq->at, rq->uuid, rq->reason);
+		r = db_bind(made, err, "iiiiittibti", qm->queue_id, rq->seq, start, end, (int64_t)rq->uid,
+			    rq->command, qm->model->code, rq->at, rq->uuid, rq->reason, (int64_t)rq->anew);
 	if (r == 0)
 		r = db_run(made, err);
 	rq->id = sqlite3_last_insert_rowid(s->db);
-	rq->phase = REFRESH_CLEAR;
+	rq->phase = rq->anew ? REFRESH_FIRST : REFRESH_CLEAR;
 	if (r == 0)
 		r = db_prepare(s->db, SQL_FULL_BEGIN, &begun, err);
 	if (r == 0)
-		r = db_bind(begun, err, "iiiii", qm->queue_id, rq->id, start, end, rq->at);
+		r = db_bind(begun, err, "iiiiit", qm->queue_id, rq->id, start, end, rq->at,
+			    refresh_phase_word(rq->phase));
 	return r == 0 ? db_run(begun, err) : r;
 }
 
@@ -189,9 +192,66 @@ static int advance(struct store *s, struct refresh_step *step, int64_t queue_id,
 	if (r == 0)
 		r = db_step(stmt, err);
 	step->taken = r == 1 ? 0 : -ESTALE;
-	if (r == 1 && step->to == REFRESH_BUILD)
+	if (r == 1 && step->from == REFRESH_CLEAR && step->to == REFRESH_BUILD)
 		return open_request(s, step, queue_id, err);
 	return r < 0 ? r : 0;
+}
+
+/* The table is another one from now on, in which the first batch alone is built. */
+static int make_anew(struct store *s, const struct refresh_step *step, const struct queue_model *qm,
+		     int64_t table_id, struct error *err)
+{
+	auto_stmt *table = NULL, *first = NULL;
+	int r = db_prepare(s->db, SQL_ANEW_TABLE, &table, err);
+	if (r == 0)
+		r = db_bind(table, err, "iii", qm->queue_id, table_id, step->at);
+	if (r == 0)
+		r = db_run(table, err);
+	if (r == 0)
+		r = db_prepare(s->db, SQL_ANEW_FIRST, &first, err);
+	if (r == 0)
+		r = db_bind(first, err, "ii", qm->queue_id, table_id);
+	return r == 0 ? db_run(first, err) : r;
+}
+
+/* Nothing else of it is built. *looked: whether the table is still known. */
+static int give_up(struct store *s, const struct refresh_step *step, const struct queue_model *qm,
+		   bool *looked, struct error *err)
+{
+	auto_stmt *close = NULL, *doubt = NULL;
+	int r = db_prepare(s->db, SQL_ANEW_CLOSE, &close, err);
+	if (r == 0)
+		r = db_bind(close, err, "i", step->id);
+	if (r == 0)
+		r = db_run(close, err);
+	if (r == 0)
+		r = db_prepare(s->db, SQL_ANEW_DOUBT, &doubt, err);
+	if (r == 0)
+		r = db_bind(doubt, err, "i", qm->queue_id);
+	if (r == 0)
+		r = db_step(doubt, err);
+	*looked &= r != 1;
+	return r < 0 ? r : 0;
+}
+
+/* The step from the phase FIRST. Inside the transaction; *qm: what the model is when that has committed. */
+static int leave_first(struct store *s, const struct refresh_step *step, struct queue_model *qm,
+		       struct error *err)
+{
+	switch (step->to) {
+	case REFRESH_BUILD:
+		qm->table_id = fresh_id();
+		qm->looked = true;
+		return make_anew(s, step, qm, qm->table_id, err);
+	case REFRESH_OVER:
+		return give_up(s, step, qm, &qm->looked, err);
+	case REFRESH_CLEAR:
+	case REFRESH_BESIDE:
+	case REFRESH_EXCHANGE:
+	case REFRESH_FIRST:
+		break;
+	}
+	return error_set(err, EINVAL, "a full refresh goes from its first batch to no such phase");
 }
 
 int queue_refresh(struct store *s, struct refresh_step *step, const struct store_sink *sink,
@@ -206,13 +266,29 @@ int queue_refresh(struct store *s, struct refresh_step *step, const struct store
 		r = queue_begin(s, err);
 	if (r == 0)
 		r = advance(s, step, qm.queue_id, err);
+	if (r == 0 && step->taken == 0 && step->from == REFRESH_FIRST)
+		r = leave_first(s, step, &qm, err);
 	if (r == 0)
 		r = queue_commit(s, err);
 	if (s->db)
 		db_rollback(s->db);
+	if (r == 0) {
+		LOCKED(&s->lock);
+		s->models[step->model].table_id = qm.table_id;
+		s->models[step->model].looked = qm.looked;
+	}
 	if (r == 0 && step->to == REFRESH_BUILD)
 		r = load_requests(s, s->db, step->model, qm.queue_id, sink, err);
 	return r == 0 ? load_refresh(s, s->db, step->model, qm.queue_id, sink, err) : r;
+}
+
+int refresh_is_first(sqlite3 *db, int64_t queue_id, struct error *err)
+{
+	auto_stmt *stmt = NULL;
+	int r = db_prepare(db, SQL_REFRESH_IS_FIRST, &stmt, err);
+	if (r == 0)
+		r = db_bind(stmt, err, "i", queue_id);
+	return r == 0 ? db_step(stmt, err) : r;
 }
 
 int queue_refresh_clears(sqlite3 *db, int64_t queue_id, int64_t id, struct error *err)

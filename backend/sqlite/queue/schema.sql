@@ -82,7 +82,8 @@ ALTER TABLE request ADD COLUMN orphan_since INTEGER;
 CREATE INDEX request_orphans ON request(model, code) WHERE orphan_since IS NOT NULL;
 
 -- name: queue_version_9
--- Of a table that is elsewhere: whether it was looked at (model), and which batches somebody else has built.
+-- Of a table that is elsewhere: whether it was looked at (model; -1: it was, and is another one now, perhaps; more than 1:
+-- when it was made anew), and which batches somebody else has built.
 ALTER TABLE model ADD COLUMN looked INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE state ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
 
@@ -94,7 +95,9 @@ INSERT INTO batchfs_meta VALUES ('mount', ?) ON CONFLICT DO UPDATE SET value = e
 SELECT 1 FROM batchfs_meta WHERE key = 'mount' AND value = ?
 
 -- name: model_find
-SELECT id, table_id, looked FROM model WHERE target_table = ? AND batch_size = ?
+-- While it is made anew, the table may be the former one or the new one.
+SELECT id, table_id, looked > 0 AND NOT EXISTS (SELECT 1 FROM refresh WHERE model = id AND phase = 'first')
+FROM model WHERE target_table = ? AND batch_size = ?
 
 -- name: model_add
 INSERT INTO model (target_table, batch_size, seq, table_id) VALUES (?, ?, ?, ?)

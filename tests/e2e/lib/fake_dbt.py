@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Plays dbt in a project's directory, as fake.json there says: the table is table.json ({batch: how often it was built}),
-and what was called is calls.jsonl. fake.json:
+Plays dbt in a project's directory, as fake.json there says: the table of `sessions` is table.json ({batch: how often it
+was built}), of another model NAME table-NAME.json, and what was called is calls.jsonl. fake.json:
     batches   {batch: what it does instead of being built: "fail TEXT", "die" (by SIGKILL, in its middle),
-              "exit N", "hang" (until a SIGINT, or the file `go` is there), "silent" (is built, and says nothing)}
+              "exit N", "hang" (until a SIGINT, or the file `go` or `go-BATCH` is there), "silent" (is built, and says nothing),
+              "late WHAT" (is built first, and then does that)}
     garbage   lines between the events
     flood     so many bytes without an end of line before the first event
     results   what run_results.json is: "missing", "cut", "foreign" (of another invocation)
     denied    batches that run_results.json calls failed, whatever the events have said
+    status    the adapter's text of a batch that is built
     deaf      SIGINT is ignored
     relation  of the node, other than the manifest's
     look      "hang": a look waits until the file `go` is there
@@ -18,6 +20,7 @@ and what was called is calls.jsonl. fake.json:
 import datetime
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,8 +29,11 @@ import uuid
 from pathlib import Path
 
 INVOCATION = str(uuid.uuid4())
-NODE = {"unique_id": "model.proj.sessions",
-        "node_relation": {"relation_name": '"warehouse"."an"."sessions"'}}
+NAME = re.search(r"fqn:proj\.(\w+)|identifier='(\w+)'|$", " ".join(sys.argv))
+NAME = NAME[1] or NAME[2] or "sessions"
+TABLE = "table.json" if NAME == "sessions" else f"table-{NAME}.json"
+NODE = {"unique_id": f"model.proj.{NAME}",
+        "node_relation": {"relation_name": f'"warehouse"."an"."{NAME}"'}}
 GARBAGE = ["", "{", "\x00\xff not a line", '{"data": {}, "info": {"code": "Q046"}}', '{"batchfs": {"ended": 0}}', "Q046 OK"]
 
 
@@ -49,7 +55,7 @@ def event(code, level="info", thread="Thread-1", **data):
 
 
 def batch_event(code, name, status, node_status, level="info"):
-    event(code, level, description=f"batch {name} of an.sessions", status=status,
+    event(code, level, description=f"batch {name} of an.{NAME}", status=status,
           node_info={**NODE, "node_status": node_status})
 
 
@@ -74,7 +80,7 @@ def play(what, name):
         os._exit(int(rest))
     if word == "hang":
         Path(f"hangs-{name}").touch()
-        while not Path("go").exists():
+        while not Path("go").exists() and not Path(f"go-{name}").exists():
             time.sleep(0.01)
     if word == "fail":
         event("W004", "error", exc=f"Exception on worker thread. Runtime Error\n  {rest}")
@@ -100,14 +106,19 @@ def run(fake):
             os.write(1, (line + "\n").encode("latin-1"))
         if what != "silent":
             batch_event("Q045", name, None, "started")
-        if play(what, name):
-            table = read("table.json", {})
+        late = what.removeprefix("late ")
+        if late != what or play(what, name):
+            # As dbt does: with the first batch the table is made anew.
+            anew = "--full-refresh" in sys.argv and not done
+            table = {} if anew else read(TABLE, {})
             table[name] = table.get(name, 0) + 1
-            write("table.json", table)
+            write(TABLE, table)
             subprocess.run(fake.get("shell", "true").replace("{batch}", name), shell=True, check=True)
+            if late != what:
+                play(late, name)
             done.append(name)
             if what != "silent":
-                batch_event("Q046", name, "MERGE 4", "success")
+                batch_event("Q046", name, fake.get("status", "MERGE 4"), "success")
         else:
             failed.append(name)
             batch_event("Q046", name, "ERROR", "error", "error")
@@ -136,7 +147,7 @@ def show(fake):
         return 2
     if fake.get("look") == "hang":
         play("hang", "look")
-    table = read("table.json", None)
+    table = read(TABLE, None)
     rows = [{"batchfs_hour": f"{d}T05:00:00"} for d in table] if table is not None else [{"batchfs_hour": "missing"}]
     event("Q041", preview=json.dumps(rows))
     return 0

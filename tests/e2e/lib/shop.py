@@ -11,7 +11,7 @@ select timestamp '2024-09-01 00:00:00' + i * interval '6 hours' as event_time, i
 SESSIONS = """{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='event_time',
     batch_size='day', begin='2024-09-01', unique_key=%s) }}
 select event_time, id, cast(case when id in (%s) then 'bad' else '1' end as integer) as x,
-    {%% if is_incremental() %%} 'later' {%% else %%} 'first' {%% endif %%} as run from {{ ref('events') }}
+    {%% if is_incremental() %%} 'later' {%% else %%} 'first' {%% endif %%} as run%s from {{ ref('events') }}
 """
 
 
@@ -27,9 +27,9 @@ class Shop:
         (path / "models" / "events.sql").write_text(EVENTS % series)
         self.sessions()
 
-    def sessions(self, *bad):
-        """The model fails for these ids; as in every project, it is compiled afterwards."""
-        (self.path / "models" / "sessions.sql").write_text(SESSIONS % (self.key, ", ".join(map(str, bad)) or -1))
+    def sessions(self, *bad, more=""):
+        """The model fails for these ids; as in every project, it is compiled afterwards. more: another column."""
+        (self.path / "models" / "sessions.sql").write_text(SESSIONS % (self.key, ", ".join(map(str, bad)) or -1, more))
 
     def __call__(self, *words):
         subprocess.run([self.dbt, "-q", *words], cwd=self.path, check=True, capture_output=True)
