@@ -26,8 +26,8 @@ struct backend_config {
 	const struct log *log;
 	struct clock *clock; /* follows those of other mounts */
 	const struct engine *engine;
-	const char *service, *role, *database;	       /* see engine_config; NULL: not given */
-	const char *project, *profiles, *target, *dbt; /* likewise */
+	const char *service, *role, *database;		       /* see engine_config; NULL: not given */
+	const char *project, *profiles, *target, *dbt, *adopt; /* likewise */
 	int timeout_s, jobs, drain_s;
 	int look_s; /* how often a table is looked at for what others wrote; 0: only when somebody asks */
 	bool read_only, protect;

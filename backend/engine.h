@@ -26,6 +26,8 @@ enum engine_option {
 	ENGINE_TARGET = 32,
 	ENGINE_DBT = 64,
 	ENGINE_CHUNK = 128,
+	/* An engine that looks at its own tables sees what they hold, so that no file has to say it. */
+	ENGINE_ADOPT = 256,
 	/* What makes a guest, and what only a guest has a use for. */
 	ENGINE_OF_GUEST = ENGINE_PROJECT | ENGINE_PROFILES | ENGINE_TARGET | ENGINE_DBT | ENGINE_CHUNK,
 };

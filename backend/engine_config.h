@@ -19,6 +19,7 @@ struct engine_config {
 	/* dbt: the project's directory, that of its profiles (NULL: as dbt finds it), the target in there
 	 * (NULL: the profile's), the command. */
 	const char *project, *profiles, *target, *dbt;
+	const char *adopt; /* dbt: a run_results.json in the place of the first look; NULL: none */
 	const struct guest_builder
 		*guest; /* guest.h: who builds what the engine itself cannot; NULL: nobody */
 	/* The tables are those of another warehouse, and the store knows no more of them than it is told: a

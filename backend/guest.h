@@ -37,6 +37,11 @@ struct guest_ops {
 	 * somebody is in the way; later. */
 	int (*find)(struct guest_worker *w, const struct model *m, struct found_windows *out,
 		    struct error *err);
+
+	/* In the place of find(), of a table that nobody has looked at yet: what somebody says of it
+	 * (adopt=). *told false: nothing, and find() comes. */
+	int (*adopt)(struct guest *g, const struct model *m, struct found_windows *out, bool *told,
+		     struct error *err);
 };
 
 struct guest_builder {

@@ -46,6 +46,7 @@ struct store_target {
 	 * so, why_not says why; or the verdict does, where the manifest does not tell enough.
 	 */
 	bool lookable;
+	bool met;  /* of one in another warehouse: somebody has looked at it once */
 	bool look; /* it is not the one that was known, or has gone: builder.look(LOOK_FIRST) comes first */
 	enum time_type event_time_type; /* TIME_UNKNOWN while it is not there */
 	struct error why_not;		/* err != 0: cannot run on this warehouse; the sentence says why */

@@ -36,6 +36,7 @@ const struct option_rule option_rules[] = {
 	ENGINES("profiles", profiles, ENGINE_PROFILES, "DIR", "where profiles.yml is (as dbt finds it)"),
 	ENGINES("target", target, ENGINE_TARGET, "NAME", "the profile's target (its default)"),
 	ENGINES("dbt", dbt, ENGINE_DBT, "COMMAND", "what runs dbt (dbt)"),
+	ENGINES("adopt", adopt, ENGINE_ADOPT, "FILE", "a run_results.json, instead of the first look"),
 	{.name = "chunk",
 	 .kind = OPTION_NUMBER,
 	 .offset = offsetof(struct options, chunk),

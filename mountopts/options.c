@@ -167,8 +167,8 @@ int options_parse(int argc, char *const *argv, const struct engine *const *engin
 
 void options_fini(struct options *o)
 {
-	char *owned[] = {o->store,    o->manifest, o->mountpoint, o->engine, o->service, o->role,
-			 o->database, o->project,  o->profiles,	  o->target, o->dbt,	 o->fsname};
+	char *owned[] = {o->store,   o->manifest, o->mountpoint, o->engine, o->service, o->role,  o->database,
+			 o->project, o->profiles, o->target,	 o->dbt,    o->adopt,	o->fsname};
 	for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
 		free(owned[i]);
 	strbuf_fini(&o->kernel);

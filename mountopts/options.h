@@ -41,7 +41,7 @@ struct options {
 	char *engine;			 /* NULL: from the manifest's adapter_type */
 	char *store;			 /* NULL: the engine's first one */
 	char *service, *role, *database; /* NULL: not given */
-	char *project, *profiles, *target, *dbt;
+	char *project, *profiles, *target, *dbt, *adopt;
 	long chunk;   /* 0: not given */
 	char *fsname; /* what mount(8) shows as the device; NULL: the manifest */
 	long jobs;    /* 0: not given */

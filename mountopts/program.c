@@ -111,7 +111,7 @@ static int make_absolute(char **path, struct error *err)
 
 static int make_paths_absolute(struct options *o, struct error *err)
 {
-	char **const paths[] = {&o->database, &o->manifest, &o->project, &o->profiles};
+	char **const paths[] = {&o->database, &o->manifest, &o->project, &o->profiles, &o->adopt};
 	int rc = 0;
 	for (size_t i = 0; !rc && i < sizeof paths / sizeof *paths; i++)
 		rc = make_absolute(paths[i], err);
@@ -160,6 +160,7 @@ static int open_warehouse(struct program *p, struct error *err)
 		.project = p->o.project,
 		.profiles = p->o.profiles,
 		.target = p->o.target,
+		.adopt = p->o.adopt,
 		.dbt = p->o.dbt ? p->o.dbt : "dbt",
 		.chunk = (int)p->o.chunk,
 		.timeout_s = (int)p->o.timeout_s,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "backend/dbt/adopt.h"
 #include "backend/dbt/build.h"
 #include "backend/dbt/home.h"
 #include "backend/dbt/look.h"
@@ -49,6 +50,7 @@ static const struct guest_ops guest_ops = {
 	.build = dbt_build,
 	.statements = dbt_statements,
 	.find = dbt_find,
+	.adopt = dbt_adopt,
 };
 
 /* What dbt would do to the table, or would not do, and cannot be told not to. */
@@ -99,7 +101,7 @@ const struct engine engine_dbt = {
 	.builder = &queue_records,
 	.guest = &guest_dbt,
 	.elsewhere = true,
-	.takes = ENGINE_DATABASE | ENGINE_OF_GUEST,
+	.takes = ENGINE_DATABASE | ENGINE_ADOPT | ENGINE_OF_GUEST,
 	.needs = ENGINE_PROJECT,
 	.given_by = "project=DIR and dbt's profile",
 	.jobs_default = 1, /* a dbt each, of 120 MB, and dbt itself builds side by side what it may */

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "backend/base/strbuf.h"
+#include "backend/dbt/adopt.h"
 #include "backend/dbt/process.h"
 
 #define PLACES_MAX 64
@@ -121,6 +122,8 @@ static int open_home(struct guest *h, const struct engine_config *config, struct
 	int r = check_project(config, err);
 	if (r == 0)
 		r = find_dbt(h, config->dbt, err);
+	if (r == 0 && config->adopt)
+		r = adopt_check(config->adopt, err);
 	if (r == 0)
 		r = home_states(config, &file, err);
 	if (r == 0 && asprintf(&h->dir, "%s-dbt", file) < 0) {

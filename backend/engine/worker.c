@@ -81,8 +81,14 @@ static int look_elsewhere(struct open_worker *w, slot model, enum look_kind kind
 	struct found_windows found = {0};
 	struct guest_worker *guest;
 	const struct model *m = facts_hold(w->store, model);
-	int r = guest_half(w, &guest, err);
-	if (r == 0)
+	struct store_target target = {0};
+	bool told = false;
+	int r = e->builder->prepare(w->worker, model, false, &target, err);
+	if (r == 0 && kind == LOOK_FIRST && !target.met)
+		r = e->guest->ops->adopt(w->store->guest, m, &found, &told, err);
+	if (r == 0 && !told)
+		r = guest_half(w, &guest, err);
+	if (r == 0 && !told)
 		r = e->guest->ops->find(guest, m, &found, err);
 	if (r == 0)
 		r = e->builder->record(w->worker, model, kind, &found, sink, err);

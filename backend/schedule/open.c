@@ -72,6 +72,7 @@ static struct backend *backend_new(const struct backend_config *config)
 						  .profiles = config->profiles,
 						  .target = config->target,
 						  .dbt = config->dbt,
+						  .adopt = config->adopt,
 						  .timeout_s = config->timeout_s,
 						  .read_only = config->read_only};
 	b->since = clock_now_us(config->clock);

@@ -426,10 +426,12 @@ def test_where_the_states_are(mount, project, warehouse, tmp_path):
     ("engine=dbt,project=/nowhere", "/nowhere/dbt_project.yml: No such file"),
     ("engine=dbt,project=PLACE,dbt=no-such-dbt", "no-such-dbt: no such command in PATH"),
     ("engine=dbt,project=PLACE,service=x", "service: engine dbt with store=sqlite has no use for it"),
+    ("engine=dbt,project=PLACE,dbt=FAKE,adopt=/nowhere", "/nowhere"),
+    ("engine=sqlite,database=x,adopt=PLACE", "adopt: engine sqlite has no use for it"),
     ("engine=sqlite,database=x,project=PLACE", "project: engine sqlite has no use for it"),
 ))
 def test_what_is_refused_at_mount_time(mount, project, warehouse, options, words):
-    warehouse.options = lambda: [options.replace("PLACE", str(warehouse.place))]
+    warehouse.options = lambda: [options.replace("PLACE", str(warehouse.place)).replace("FAKE", str(FAKE))]
     m = mount(project, now=NOW, start=False)
     with pytest.raises(RuntimeError) as e:
         m.start()

@@ -171,7 +171,7 @@ int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind,
 	int r = record(&a, err);
 	if (r == 0) {
 		LOCKED(&s->lock);
-		s->models[model].looked = true;
+		s->models[model].looked = s->models[model].met = true;
 	}
 	if (r == 0 && kind == LOOK_FIRST) {
 		sink->forget(sink->ctx, model);

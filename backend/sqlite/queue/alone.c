@@ -59,6 +59,7 @@ void queue_target(struct store *s, slot model, struct store_target *out)
 	bool lookable = qm.model && !qm.model->wrong && verdict_looks(qm.model);
 	*out = (struct store_target){.exists = true,
 				     .lookable = lookable,
+				     .met = qm.met,
 				     .look = lookable && !qm.looked,
 				     .event_time_type = TIME_UNKNOWN};
 }

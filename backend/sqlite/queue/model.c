@@ -31,6 +31,7 @@ int queue_model_find(sqlite3 *db, const char *target, enum batch_size size, stru
 		out->queue_id = sqlite3_column_int64(find, 0);
 		out->table_id = sqlite3_column_int64(find, 1);
 		out->looked = sqlite3_column_int(find, 2) != 0;
+		out->met = sqlite3_column_int(find, 3) != 0;
 	}
 	if (r != 0 || sqlite3_db_readonly(db, "main"))
 		return r < 0 ? r : 0;

@@ -58,6 +58,7 @@ struct queue_model {
 	bool astray; /* the control thread's: and another one has taken over its target; what was reported is
 			void */
 	bool enlisted;
+	bool met;	  /* of a table that is elsewhere: it was looked at, or refreshed in full, once */
 	bool looked;	  /* of a table that is elsewhere: queue_adopt() has recorded what it holds */
 	int64_t queue_id; /* its permanent id; 0: none (read-only) */
 	int64_t table_id; /* what its batches are rows of */

@@ -96,7 +96,8 @@ SELECT 1 FROM batchfs_meta WHERE key = 'mount' AND value = ?
 
 -- name: model_find
 -- While it is made anew, the table may be the former one or the new one.
-SELECT id, table_id, looked > 0 AND NOT EXISTS (SELECT 1 FROM refresh WHERE model = id AND phase = 'first')
+SELECT id, table_id, looked > 0 AND NOT EXISTS (SELECT 1 FROM refresh WHERE model = id AND phase = 'first'),
+	looked <> 0 OR EXISTS (SELECT 1 FROM refresh WHERE model = id)
 FROM model WHERE target_table = ? AND batch_size = ?
 
 -- name: model_add
