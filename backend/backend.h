@@ -190,9 +190,9 @@ struct backend_request {
 void backend_request(struct backend *b, const struct backend_request *r, uint64_t *ticket);
 
 /*
- * Has the tables of the models looked at, now (else it only waits for looks that were asked for). done() is
- * called once, from another thread or before this returns, when those looks are over: 0, or -ENODATA where
- * none of the tables could be looked at. NULL: nobody waits.
+ * Has the tables of the models looked at, now (else it only waits for first looks and for those that were
+ * asked for). done() is called once, from another thread or before this returns, when those looks are over:
+ * 0, or -ENODATA where none of the tables could be looked at. NULL: nobody waits.
  */
 void backend_look(struct backend *b, const slot *models, size_t n, bool now,
 		  void (*done)(void *ctx, int result), void *ctx);

@@ -121,6 +121,19 @@ static int make_paths_absolute(struct options *o, struct error *err)
 	return rc;
 }
 
+/* dbt is started in its project's directory, and would look for a relative one there. */
+static int make_environment_absolute(struct error *err)
+{
+	const char *typed = getenv("DBT_PROFILES_DIR");
+	if (!typed || !*typed)
+		return 0;
+	auto_free char *path = strdup(typed);
+	int rc = path ? make_absolute(&path, err) : error_set(err, ENOMEM, "no memory");
+	if (rc == 0 && setenv("DBT_PROFILES_DIR", path, true))
+		rc = error_set(err, errno, "DBT_PROFILES_DIR=%s: %s", path, strerror(errno));
+	return rc;
+}
+
 /* Does all that needs no warehouse, while messages still reach the person who typed the command. */
 static int prepare(struct program *p, const struct engine *const *engines)
 {
@@ -128,7 +141,7 @@ static int prepare(struct program *p, const struct engine *const *engines)
 	const struct engine *engine;
 	if (supervisor_take_fd(&p->supervisor, p->o.ready_fd, p->o.mountpoint, &err))
 		return fail(p, EXIT_USAGE, &err);
-	if (launch_guard_stdio(&err) || make_paths_absolute(&p->o, &err))
+	if (launch_guard_stdio(&err) || make_paths_absolute(&p->o, &err) || make_environment_absolute(&err))
 		return fail(p, EXIT_INTERNAL, &err);
 	p->log = person(p);
 	if (p->o.debug)

@@ -13,6 +13,7 @@
 #include "backend/schedule/freeze.h"
 #include "backend/schedule/held.h"
 #include "backend/schedule/known_sql.h"
+#include "backend/schedule/look.h"
 #include "backend/schedule/model.h"
 #include "backend/schedule/orphans.h"
 #include "backend/schedule/refresh.h"
@@ -137,6 +138,8 @@ static int hear(struct backend *b, int ms, struct error *err)
 	}
 	if (due)
 		held_go_on(b);
+	/* A first look may be over without having been made: the table has gone, or is one that is known. */
+	look_answer(b, 0);
 	return r;
 }
 

@@ -301,6 +301,9 @@ static bool is_over(const struct backend *b, struct waiter *waiter)
 		const struct model_runtime *m = &b->runtime[w->of[i].model];
 		if (m->answered < w->of[i].number && has_table(b, w->of[i].model))
 			return false;
+		/* The first look is one that nobody has to ask for. */
+		if (look_is_due(b, w->of[i].model))
+			return false;
 		failed += m->look_failed || !has_table(b, w->of[i].model);
 	}
 	w->waiter.result = w->n && failed == w->n ? -ENODATA : 0;

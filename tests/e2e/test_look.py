@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from lib.command import errno_of, finish, run, shell, start
+from lib.command import errno_of, finish, parked_sync, run, shell, start
 from lib.events import add_sessions, make_events
 from lib.truth import asked_for, built
 from lib.wait import wait_until
@@ -72,10 +72,10 @@ def test_what_is_unknown(held, fault):
     assert not os.path.exists(m / "sessions" / f"{DAYS[0]}.unknown")
 
 
-@pytest.mark.parametrize("name", ["2024-09-01", "2024", ".run", ".failed"])
+@pytest.mark.parametrize("name", ["2024-09-01", "2024", ".run", ".failed", ".adopt"])
 def test_sync_waits_for_the_look(held, fault, name):
     m = held()
-    sync = start("sync", m / "sessions" / name)
+    sync = parked_sync(m / "sessions" / name)
     progress = start("cat", m / "sessions" / ".progress")
     m.document("sessions", "2024-09-01")
     assert sync.poll() is None and progress.poll() is None
