@@ -34,16 +34,21 @@ static int first(struct worker *w, struct pg_model *m, const struct pg_shape *sh
 
 /* Where the table is not there any more all that was built goes, as when another table stands in its place.
  */
-static int gone(struct worker *w, const struct pg_model *m, struct error *err)
+static int gone(struct worker *w, const struct pg_model *m, const struct found_windows *found,
+		struct error *err)
 {
 	struct pg_params params = {0};
-	auto_result *built = NULL;
+	auto_result *what = NULL;
 	if (w->store->config->read_only)
 		return 0;
 	pg_param_int(&params, pg_id(m));
-	int r = pg_query(&w->conn, pg_deadline(w->store), SQL_RECORD_GONE, &params, &built, err);
-	if (!r && PQntuples(built))
+	pg_param_int(&params, found->began);
+	int r = pg_query(&w->conn, pg_deadline(w->store), SQL_RECORD_GONE, &params, &what, err);
+	if (!r && pg_bool(what, 0, 0))
 		r = error_set(err, EAGAIN, "%s is not there any more", m->target);
+	else if (!r && pg_bool(what, 0, 1))
+		r = error_set(err, EBUSY, "%s was not there, and a batch of it has been built since",
+			      m->target);
 	return r;
 }
 
@@ -83,7 +88,7 @@ int pg_record(struct worker *w, slot model, enum look_kind kind, const struct fo
 	if (!r && (kind == LOOK_FIRST || !w->store->schema))
 		r = first(w, m, shape, &list, sink, err);
 	else if (!r)
-		r = found->there ? again(w, m, found, &list, sink, err) : gone(w, m, err);
+		r = found->there ? again(w, m, found, &list, sink, err) : gone(w, m, found, err);
 	pg_cancel_arm(&w->cancel, false);
 	shape_put(w->store, shape);
 	return pg_explain(w, m, NULL, r, err);

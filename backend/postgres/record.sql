@@ -15,8 +15,14 @@ select * from (
 where c.holds or c.finished < $5::bigint
 order by 1
 
--- Where anything was built: the states are of no table that is there.
+-- Where anything was built: the states are of no table that is there. What has ended since that was looked at ($2)
+-- has made the table meanwhile: nothing is known then.
 -- name: record_gone
-update batchfs.model m set target_oid = null
-where m.id = $1::int and exists (select from batchfs.state s where s.model = m.id and s.run = 0 and s.outcome = 1)
-returning m.id
+with done as materialized (
+	select (extract(epoch from s.finished) * 1000000)::bigint >= $2::bigint as since
+	from batchfs.state s where s.model = $1::int and s.run = 0 and s.outcome = 1),
+gone as (
+	update batchfs.model m set target_oid = null
+	where m.id = $1::int and exists (select from done) and not exists (select from done where since)
+	returning m.id)
+select exists (select from gone), exists (select from done where since)

@@ -253,6 +253,28 @@ static void read_only(void **state)
 			    "0");
 }
 
+static int not_there(struct world *w, int64_t began)
+{
+	const struct found_windows found = {.began = began};
+	struct error err = {0};
+	return builder()->record(w->worker, 0, LOOK_ASKED, &found, &w->sink, &err);
+}
+
+/* A guest that was told of no table proves nothing against what has been built since it asked. */
+static void made_while_a_guest_looked(void **state)
+{
+	struct world *w = *state;
+	struct store_claim c;
+	world_prepare(w, 0);
+	int64_t began = clock_now_us(&w->clock);
+	assert_int_equal(not_there(w, began), 0);
+	build_days(w, 0, 0, 2, &c);
+	assert_int_equal(not_there(w, began), -EBUSY);
+	assert_string_equal(sql("select count(target_oid) from batchfs.model"), "1");
+	assert_int_equal(not_there(w, INT64_MAX), -EAGAIN);
+	assert_string_equal(sql("select count(target_oid) from batchfs.model"), "0");
+}
+
 #define TEST(name, set_up) cmocka_unit_test_setup_teardown(name, set_up, world_gone)
 
 int main(void)
@@ -267,6 +289,7 @@ int main(void)
 		TEST(not_the_table_that_was_known, world_fresh_open),
 		TEST(others_hear, world_fresh_open),
 		TEST(read_only, world_fresh_open),
+		TEST(made_while_a_guest_looked, world_fresh_open),
 	};
 	return server_run(tests);
 }
