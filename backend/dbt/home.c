@@ -201,9 +201,9 @@ static int end_left(const struct log *log, int fd, const char *dir, struct error
 			return error_set(
 				err, EBUSY,
 				"%s/lock: a dbt that an earlier mount has started still runs (process group "
-				"%ld)",
+				"%ld, as that mount has seen it)",
 				dir, group);
-		if (group > 1 && kill((pid_t)-group, SIGKILL) == 0)
+		if (process_end_left((pid_t)group, fd))
 			log_info(log, "ended a dbt that an earlier mount has left (process group %ld)",
 				 group);
 		usleep(20000);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/dbt/process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -238,4 +240,29 @@ int process_reap(struct process *p)
 	close(p->out);
 	*p = (struct process){.in = -1, .out = -1};
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static bool is_of(pid_t pid, pid_t group, const struct stat *hold)
+{
+	char path[64];
+	struct stat st;
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, HOLD_FD);
+	/* Ours may be open under that number by chance. */
+	return pid > 1 && pid != getpid() && getpgid(pid) == group && stat(path, &st) == 0 &&
+	       st.st_dev == hold->st_dev && st.st_ino == hold->st_ino;
+}
+
+bool process_end_left(pid_t group, int hold)
+{
+	struct stat st;
+	bool found = false;
+	DIR *all = opendir("/proc");
+	if (!all)
+		return false;
+	/* The first of the group may be gone, and others of it live on. */
+	if (group > 1 && fstat(hold, &st) == 0)
+		for (struct dirent *e; !found && (e = readdir(all));)
+			found = is_of((pid_t)strtol(e->d_name, NULL, 10), group, &st);
+	closedir(all);
+	return found && kill(-group, SIGKILL) == 0;
 }

@@ -43,4 +43,8 @@ bool process_ended(const struct process *p);
 /* Ends all of the group that still runs, and returns the exit code, or the negative number of the signal. */
 int process_reap(struct process *p);
 
+/* Ends the group of that number where a process of it has the file `hold` open as one that process_start()
+ * has started has it. Else the number is a stranger's by now, or of another PID namespace: false. */
+bool process_end_left(pid_t group, int hold);
+
 #endif

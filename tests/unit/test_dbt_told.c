@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What dbt is told, what a look shows, and whether the project is what the manifest was made from. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -16,6 +18,7 @@
 #include "backend/dbt/chunk.h"
 #include "backend/dbt/command.h"
 #include "backend/dbt/look.h"
+#include "backend/dbt/process.h"
 #include "backend/dbt/source.h"
 
 static const char *const fqn[] = {"shop", "sessions", NULL};
@@ -176,6 +179,29 @@ static void what_a_look_shows(void **state)
 	}
 }
 
+/* A number in a lock file is believed where the file itself is open in that group. */
+static void only_its_own_are_ended(void **state)
+{
+	static const char *const argv[] = {"sleep", "1000", NULL};
+	char left[] = "/tmp/batchfs-test-XXXXXX", other[] = "/tmp/batchfs-test-XXXXXX";
+	int hold = mkstemp(left), elsewhere = mkstemp(other), status;
+	struct process p;
+	struct error err = {0};
+	struct process_plan plan = {.argv = argv, .cwd = "/", .hold = hold};
+	assert_int_equal(process_start(&plan, &p, &err), 0);
+	assert_false(process_end_left(p.pid, elsewhere));
+	assert_false(process_end_left(getpgrp(), hold));
+	assert_false(process_ended(&p));
+	assert_true(process_end_left(p.pid, hold));
+	assert_int_equal(waitpid(p.pid, &status, 0), p.pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	close(p.out);
+	close(hold);
+	close(elsewhere);
+	unlink(left);
+	unlink(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +210,7 @@ int main(void)
 		cmocka_unit_test(words_of_a_run),
 		cmocka_unit_test(words_of_a_look),
 		cmocka_unit_test(what_a_look_shows),
+		cmocka_unit_test(only_its_own_are_ended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
