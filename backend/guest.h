@@ -60,4 +60,13 @@ static inline bool guest_builds(const struct engine_config *c, uint64_t native, 
 	       verdict_builds(m, c->guest->traits.supports);
 }
 
+/* Why the mount's guest refuses a model that it would build, for as long as its facts are these: *why_not,
+ * else untouched. A store that reports a target by itself (sink.target), or offers code, has to ask. */
+static inline void guest_refuses(const struct engine_config *c, uint64_t native, const struct model *m,
+				 struct error *why_not)
+{
+	if (guest_builds(c, native, m) && c->guest->refuses)
+		c->guest->refuses(m, why_not);
+}
+
 #endif

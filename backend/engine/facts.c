@@ -26,12 +26,11 @@ bool facts_guest(const struct open_store *s, const struct model *m)
 	return m && builds(s->engine, m);
 }
 
-void guest_refuses(const struct open_store *s, const struct model *m, struct store_target *target)
+void facts_refuse(const struct open_store *s, const struct model *m, struct store_target *target)
 {
 	struct error why_not = {0};
-	if (!facts_guest(s, m) || !s->engine->guest->refuses)
-		return;
-	s->engine->guest->refuses(m, &why_not);
+	if (m)
+		guest_refuses(&s->config, s->engine->native.supports, m, &why_not);
 	if (!why_not.err)
 		return;
 	target->why_not = why_not;

@@ -62,7 +62,7 @@ const struct model *facts_hold(struct open_store *s, slot model);
 bool facts_guest(const struct open_store *s, const struct model *m);
 
 /* Of a model that the guest builds (NULL: of none): what it would not do to the target, as its why_not. */
-void guest_refuses(const struct open_store *s, const struct model *m, struct store_target *target);
+void facts_refuse(const struct open_store *s, const struct model *m, struct store_target *target);
 
 /* Asks the layer. */
 int call_before(struct engine_call *call, struct error *err);

@@ -87,7 +87,7 @@ int store_enlist(struct open_store *s, const struct model *const *models, struct
 	if (r == 0)
 		r = s->engine->store->enlist(s->store, models, targets, n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		guest_refuses(s, models[i], &targets[i]);
+		facts_refuse(s, models[i], &targets[i]);
 	if (r == 0)
 		r = facts_take(s, models, n, err);
 	r = call_leave(&call, r, err);

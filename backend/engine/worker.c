@@ -67,7 +67,7 @@ int builder_prepare(struct open_worker *w, slot model, bool make, struct store_t
 		r = call.engine->builder->prepare(w->worker, model, make, target, err);
 	if (r == 0) {
 		const struct model *m = facts_hold(w->store, model);
-		guest_refuses(w->store, m, target);
+		facts_refuse(w->store, m, target);
 		model_drop(m);
 	}
 	return call_leave(&call, r, err);

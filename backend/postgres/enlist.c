@@ -73,6 +73,7 @@ static int make_models(struct enlisting *e, const struct model *const *models, c
 			e->targets[i].lasting = true;
 			continue;
 		}
+		guest_refuses(s->config, PG_SUPPORTS, models[i], why_not);
 		e->models[e->n++] = e->all[i];
 	}
 	return 0;
@@ -365,8 +366,11 @@ int enlist_again(struct store *s, struct error *err)
 				    count_of((uint64_t)s->n, "model", "models").text);
 	for (size_t i = 0; i < s->n && !r; i++) {
 		e.all[i] = model_get(s, (slot)i);
-		if (e.all[i]->enlisted)
-			e.models[e.n++] = e.all[i];
+		if (!e.all[i]->enlisted)
+			continue;
+		/* What has refused it lies in its facts, which are the same ones. */
+		targets[i].why_not = e.all[i]->unbuilt;
+		e.models[e.n++] = e.all[i];
 	}
 	if (!r)
 		r = enlist(&e, err);

@@ -106,6 +106,28 @@ def test_order_and_states_across_both(with_dbt, place, warehouse):
     assert warehouse.count("after") == 16
 
 
+def test_what_is_refused_stays_refused_whatever_becomes_of_the_table(mount, project, with_dbt, warehouse):
+    node = project.model("each", "select event_time, id as n from {before}", inputs=["before"], full_refresh=True)
+    node["raw_code"] += "{% if is_incremental() %} where true {% endif %}"
+    m = with_dbt()
+
+    def refused():
+        assert errno_of(os.utime, m / "each" / DAYS[0]) == errno.EOPNOTSUPP
+        assert "full_refresh: true" in m.document("each", ".model")["why_not"]
+
+    refused()
+    warehouse.sql("CREATE TABLE an.each AS SELECT timestamp '2024-09-02 05:00' AS event_time, 1 AS n")
+    wait_until(lambda: m.states("each")[DAYS[1]] == "done", what="what holds rows is adopted")
+    refused()
+    os.chmod(m / "each" / DAYS[4], 0o444)
+    warehouse.sql("DROP SCHEMA batchfs CASCADE")
+    # Where nobody has asked for anything, another mount makes the schema that is read anew.
+    other = mount(project, now=NOW)
+    wait_until(lambda: not m.document("each", DAYS[4])["frozen"], what="all is read anew")
+    refused()
+    assert other.document("each", ".model")["builder"] is None
+
+
 def test_a_table_that_others_have_made_is_looked_at(with_dbt, warehouse):
     m = with_dbt()
     warehouse.sql("CREATE TABLE an.sessions AS SELECT timestamp '2024-09-02 05:00' AS event_time, 1 AS n")
