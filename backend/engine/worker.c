@@ -73,7 +73,8 @@ int builder_prepare(struct open_worker *w, slot model, bool make, struct store_t
 	return call_leave(&call, r, err);
 }
 
-/* The table is one of another warehouse. */
+/* The table is one of another warehouse. Only who has adopt= has to know whether anybody has looked at it:
+ * prepare() refuses a model that cannot be built, and its states are shown like any other's. */
 static int look_elsewhere(struct open_worker *w, slot model, enum look_kind kind,
 			  const struct store_sink *sink, struct error *err)
 {
@@ -82,9 +83,9 @@ static int look_elsewhere(struct open_worker *w, slot model, enum look_kind kind
 	struct guest_worker *guest;
 	const struct model *m = facts_hold(w->store, model);
 	struct store_target target = {0};
-	bool told = false;
-	int r = e->builder->prepare(w->worker, model, false, &target, err);
-	if (r == 0 && kind == LOOK_FIRST && !target.met)
+	bool told = false, ask = kind == LOOK_FIRST && w->store->config.adopt;
+	int r = ask ? e->builder->prepare(w->worker, model, false, &target, err) : 0;
+	if (r == 0 && ask && !target.met)
 		r = e->guest->ops->adopt(w->store->guest, m, &found, &told, err);
 	if (r == 0 && !told)
 		r = guest_half(w, &guest, err);

@@ -110,3 +110,12 @@ def test_a_table_of_that_name_in_the_stores_own_database_is_another(mount, proje
     wait_until(lambda: "unknown" not in other.states("sessions").values(), what="it has looked")
     assert other.document("sessions", DAYS[0])["adopted"]
     assert not m.document("sessions", DAYS[0])["adopted"]
+
+
+def test_what_cannot_be_built_is_looked_at_all_the_same(mount, project, warehouse):
+    project.model("sessions", "select * from {events}", inputs=["events"], lookback="x")
+    (warehouse.place / "table.json").write_text(json.dumps({"2024-09-02": 1}))
+    m = mount(project, now=NOW)
+    show([m], d01="pending", d02="done")
+    assert m.document("sessions", "2024-09-02")["adopted"]
+    assert errno_of(os.utime, m / "sessions" / "2024-09-01") == errno.EOPNOTSUPP
