@@ -25,7 +25,7 @@ def sessions(project, warehouse, mount):
 
 def test_the_root_and_a_model(sessions):
     assert sorted(os.listdir(sessions.path)) == [".adopt", ".calendar", ".calendar.svg", ".history", ".metrics", ".run",
-                                                ".status", ".validate", "sessions"]
+                                                ".run_results.json", ".status", ".validate", "sessions"]
     assert sorted(os.listdir(sessions / "sessions")) == [
         ".adopt", ".calendar", ".full-refresh", ".history", ".model", ".run", ".status", ".validate", "2024-09-01.pending",
         "2024-09-02.pending", "2024-09-03.pending", "2024-09-04.pending"]

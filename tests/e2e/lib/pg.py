@@ -164,7 +164,8 @@ class Postgres:
             connection.close()
 
     def fresh(self):
-        """An empty database `warehouse`, with schema `an`; no role but postgres."""
+        """An empty database `warehouse`, with schema `an`; no role but postgres, and no settings of its own."""
+        self.sql("ALTER ROLE postgres RESET ALL", database="postgres")
         self.sql(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)", database="postgres")
         self.sql(f"CREATE DATABASE {DATABASE}", database="postgres")
         for (role,) in self.sql("SELECT quote_ident(rolname) FROM pg_roles WHERE rolname <> 'postgres' "
