@@ -48,6 +48,7 @@ struct waits {
 	bool closed;	       /* nothing is parked any more */
 	struct recent_rm rms[RECENT_RMS]; /* a ring: what they cancel may settle later */
 	unsigned n_rms;			  /* ever */
+	unsigned first_rm;		  /* n_rms before the last rm, which may be taken back */
 };
 
 void waits_init(struct waits *w);

@@ -41,11 +41,13 @@ void wait_others_cancel(struct fs *fs, slot model, struct ordinal_range batches)
 	note_rm(&fs->waits, &scope);
 }
 
-/* Under the lock. It has found nothing to cancel. */
+/* Under the lock. The last rm has found nothing to cancel. Others may have noted theirs since, in the places
+ * of its first parts, too. */
 static void forget_rm(struct waits *w, const struct scope *scope)
 {
-	for (size_t i = 0; i < scope->n && i < RECENT_RMS; i++)
-		w->rms[--w->n_rms % RECENT_RMS].at = 0;
+	for (unsigned i = w->first_rm; i != w->first_rm + (unsigned)scope->n; i++)
+		if (w->n_rms - i <= RECENT_RMS)
+			w->rms[i % RECENT_RMS].at = 0;
 }
 
 /* Under the lock. When an rm of this mount has asked for the cancel of the batch; INT64_MAX: none has. */
@@ -67,10 +69,12 @@ void wait_mark_cancelled(struct fs *fs, const struct scope *scope, bool cancelle
 	struct parked *p;
 
 	LOCKED(&fs->waits.lock);
-	if (cancelled)
+	if (cancelled) {
+		fs->waits.first_rm = fs->waits.n_rms;
 		note_rm(&fs->waits, scope);
-	else
+	} else {
 		forget_rm(&fs->waits, scope);
+	}
 	TAILQ_FOREACH(p, &fs->waits.list, link)
 	{
 		if (cancelled) {

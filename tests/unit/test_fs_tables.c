@@ -16,6 +16,7 @@
 #include "fs/walkers.h"
 #include "fs/name_grace.h"
 #include "fs/node.h"
+#include "fs/private.h"
 
 #define FAILED	suffix_of(BATCH_FAILED)
 #define QUEUED	suffix_of(BATCH_QUEUED)
@@ -225,6 +226,30 @@ static void test_walkers_without_a_number_and_too_many(void **state)
 	assert_false(walker_lists(&w, 3, true, WALKERS + 3));
 }
 
+/* Of an rm that has found nothing to cancel; what another mount has cancelled since stays. */
+static void test_a_vain_rm_is_forgotten_alone(void **state)
+{
+	struct fs *fs = calloc(1, sizeof(*fs));
+	const struct scope ours = {.n = 1, .one = {.model = 1, .batches = {.first = 0, .end = 9}}};
+
+	waits_init(&fs->waits);
+	wait_mark_cancelled(fs, &ours, true);
+	wait_others_cancel(fs, 2, ours.one.batches);
+	wait_mark_cancelled(fs, &ours, false);
+	assert_int_equal(fs->waits.rms[0].at, 0);
+	assert_int_equal(fs->waits.rms[1].part.model, 2);
+	assert_true(fs->waits.rms[1].at > 0);
+	/* Its place is taken by another's. */
+	wait_mark_cancelled(fs, &ours, true);
+	for (int i = 0; i < RECENT_RMS; i++)
+		wait_others_cancel(fs, 3, ours.one.batches);
+	wait_mark_cancelled(fs, &ours, false);
+	for (int i = 0; i < RECENT_RMS; i++)
+		assert_true(fs->waits.rms[i].part.model == 3 && fs->waits.rms[i].at > 0);
+	waits_fini(&fs->waits);
+	free(fs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_grace_of_the_settled),
 		cmocka_unit_test(test_graces_are_bounded),
 		cmocka_unit_test(test_handles),
+		cmocka_unit_test(test_a_vain_rm_is_forgotten_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
