@@ -25,10 +25,9 @@ static int wrong(const struct spot *p, const char *key, const json_t *value, con
 			 text ? text : "missing", wanted);
 }
 
-/* The start of a window, [start, end] in UTC. */
-static int read_window(const struct spot *p, const json_t *window, int64_t *start, struct error *err)
+/* [start, end] in UTC. */
+static int read_window(const struct spot *p, const json_t *window, int64_t *times, struct error *err)
 {
-	int64_t times[2];
 	char key[64];
 	for (size_t i = 0; i < 2; i++) {
 		const char *text = json_string_value(json_array_get(window, i));
@@ -38,11 +37,10 @@ static int read_window(const struct spot *p, const json_t *window, int64_t *star
 			return wrong(p, key, window, "two times", err);
 		times[i] -= offset_s * INT64_C(1000000);
 	}
-	*start = times[0];
 	return times[0] < times[1] ? 0 : wrong(p, key, window, "a window that ends after its start", err);
 }
 
-typedef int window_fn(void *ctx, int64_t start, struct error *err);
+typedef int window_fn(void *ctx, int64_t start, int64_t end, struct error *err);
 
 static int each_window(struct spot *p, const json_t *batches, const char *list, window_fn *fn, void *ctx,
 		       struct error *err)
@@ -56,10 +54,10 @@ static int each_window(struct spot *p, const json_t *batches, const char *list, 
 		return wrong(p, key, windows, "a list of windows", err);
 	json_array_foreach(windows, p->window, window)
 	{
-		int64_t start = 0;
-		int r = read_window(p, window, &start, err);
+		int64_t times[2] = {0};
+		int r = read_window(p, window, times, err);
 		if (r == 0 && fn)
-			r = fn(ctx, start, err);
+			r = fn(ctx, times[0], times[1], err);
 		if (r < 0)
 			return r;
 	}
@@ -115,11 +113,13 @@ struct adopting {
 	size_t odd; /* windows that are no batch of the model */
 };
 
-static int add(void *ctx, int64_t start, struct error *err)
+/* A window of another size than the model has now may begin with one of its batches, and holds a part of it.
+ */
+static int add(void *ctx, int64_t start, int64_t end, struct error *err)
 {
 	struct adopting *a = ctx;
 	ordinal batch = calendar_ordinal(a->size, start);
-	if (calendar_start(a->size, batch) != start) {
+	if (calendar_start(a->size, batch) != start || calendar_start(a->size, batch + 1) != end) {
 		a->odd++;
 		return 0;
 	}

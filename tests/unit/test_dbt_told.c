@@ -15,6 +15,7 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/base/sha256.h"
+#include "backend/dbt/adopt.h"
 #include "backend/dbt/chunk.h"
 #include "backend/dbt/command.h"
 #include "backend/dbt/look.h"
@@ -202,6 +203,46 @@ static void only_its_own_are_ended(void **state)
 	unlink(other);
 }
 
+#define RESULTS                                                                                              \
+	"{\"results\": [{\"unique_id\": \"model.shop.sessions\", \"batch_results\": {\"failed\": [], "       \
+	"\"successful\": [[\"2024-09-01T00:00:00Z\", \"2024-09-01T01:00:00Z\"], "                            \
+	"[\"2024-09-02T00:00:00Z\", \"2024-09-03T00:00:00Z\"], "                                             \
+	"[\"2024-10-01T00:00:00Z\", \"2024-11-01T00:00:00Z\"], "                                             \
+	"[\"2024-01-01T00:00:00Z\", \"2024-02-01T00:00:00Z\"], "                                             \
+	"[\"2025-01-01T00:00:00Z\", \"2026-01-01T00:00:00Z\"]]}}]}"
+
+/* Of a run with another batch_size: what only begins with a batch of now is none. */
+static void only_whole_batches_are_adopted(void **state)
+{
+	static const struct {
+		enum batch_size size;
+		const char *batch;
+	} all[] = {{BATCH_HOUR, "2024-09-01T00"},
+		   {BATCH_DAY, "2024-09-02"},
+		   {BATCH_MONTH, "2024-10"},
+		   {BATCH_YEAR, "2025"}};
+	char path[] = "/tmp/batchfs-adopt-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	put_file(path, RESULTS);
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct found_windows found = {0};
+		struct error err = {0};
+		struct model m = sessions;
+		bool told;
+		m.catalog = NULL;
+		m.batch_size = all[i].size;
+		assert_int_equal(adopt_read(path, NULL, &m, &found, &told, &err), 0);
+		assert_true(told);
+		/* Of two months both are whole. */
+		assert_int_equal(found.n, all[i].size == BATCH_MONTH ? 2 : 1);
+		assert_int_equal(found.batches[found.n - 1], day(all[i].batch));
+		free(found.batches);
+	}
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +252,7 @@ int main(void)
 		cmocka_unit_test(words_of_a_look),
 		cmocka_unit_test(what_a_look_shows),
 		cmocka_unit_test(only_its_own_are_ended),
+		cmocka_unit_test(only_whole_batches_are_adopted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
