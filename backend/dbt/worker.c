@@ -153,7 +153,7 @@ static void press(struct pump *p)
 {
 	struct process *of = &p->w->process;
 	int64_t now = clock_monotonic_us();
-	bool leaving = __atomic_load_n(&p->w->home->abandoned, __ATOMIC_ACQUIRE);
+	bool leaving = home_abandoned(p->w->home);
 	if (p->kill || leaving || (p->kill_at && now >= p->kill_at)) {
 		process_signal(of, SIGKILL);
 	} else if (!p->kill_at && stopped(p->w)) {
