@@ -4,7 +4,7 @@
 Plays dbt in a project's directory, as fake.json there says: the table of `sessions` is table.json ({batch: how often it
 was built}), of another model NAME table-NAME.json, and what was called is calls.jsonl. fake.json:
     batches   {batch: what it does instead of being built: "fail TEXT", "die" (by SIGKILL, in its middle),
-              "exit N", "hang" (until a SIGINT, or the file `go` or `go-BATCH` is there), "silent" (is built, and says nothing),
+              "die once" (the first time only), "exit N", "hang" (until a SIGINT, or the file `go` or `go-BATCH` is there), "silent" (is built, and says nothing),
               "late WHAT" (is built first, and then does that)}
     garbage   lines between the events
     flood     so many bytes without an end of line before the first event
@@ -73,7 +73,8 @@ def days():
 def play(what, name):
     """Whether the batch is built."""
     word, _, rest = what.partition(" ")
-    if word == "die":
+    if word == "die" and not (rest == "once" and Path(f"died-{name}").exists()):
+        Path(f"died-{name}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     if word == "exit":
         print("these are my last words", file=sys.stderr, flush=True)
