@@ -97,6 +97,7 @@ struct refresh_step {
 	slot model;
 	int64_t id;
 	enum refresh_phase from, to;
+	ordinal first; /* from REFRESH_FIRST: the batch that the table is made anew with */
 	int64_t at;
 	/* to REFRESH_OVER: how it ended. */
 	enum refresh_result result;

@@ -148,6 +148,7 @@ static bool next_step(struct backend *b, slot model, struct due_step *due)
 	*step = (struct refresh_step){.model = model,
 				      .id = f->id,
 				      .from = f->phase,
+				      .first = ledger_refresh_first(b->ledger, model),
 				      .at = clock_now_us(b->config.clock),
 				      .rows_outside = f->rows_outside,
 				      .rows_without_event_time = f->rows_without_event_time,

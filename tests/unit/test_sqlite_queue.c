@@ -230,6 +230,100 @@ static void a_look_is_recorded(void **state)
 	assert_true(queue_model_of(f->store, 0).looked);
 }
 
+static void look(struct fixture *f)
+{
+	sqlite3 *db = NULL;
+	struct patience patience = {.abandoned = &f->store->abandoned, .wait_us = 1000000};
+	struct store_sink sink = sink_of(f);
+	struct found_windows found = {.there = true, .began = INT64_MAX};
+	GOOD(queue_connect(f->store, &patience, &db, &f->err));
+	GOOD(queue_adopt(f->store, db, 0, LOOK_FIRST, &found, &sink, &f->err));
+	sqlite3_close(db);
+}
+
+static void settle_unknown_rows(struct fixture *f, ordinal batch, uint32_t attempt)
+{
+	struct store_outcome o = {.kind = SETTLE_DONE,
+				  .batch = batch,
+				  .attempt = attempt,
+				  .started = 1000,
+				  .finished = 3000,
+				  .rows_deleted = -1,
+				  .rows_inserted = -1,
+				  .rows_outside = -1,
+				  .sqlstate = "",
+				  .message = ""};
+	GOOD(queue_store.settle(f->store, &o, 1, &f->err));
+	assert_int_equal(o.result, 0);
+}
+
+/* The fifth day is built, with nobody knows how many rows; then the table is to be made anew, the begin moves
+ * on to the third day, and that is claimed. */
+static struct store_request begin_moved(struct fixture *f)
+{
+	open_queue(f);
+	look(f);
+	struct store_request r = ask(f, 1, day(f, 4), day(f, 5));
+	settle_unknown_rows(f, day(f, 4), claim(f, &r).attempt[0]);
+	struct store_request full = {.uuid = {2},
+				     .kind = REQUEST_FULL,
+				     .anew = true,
+				     .batches = {day(f, 0), day(f, 6)},
+				     .expected = -1,
+				     .command = "touch",
+				     .at = DAY_2024_09_01};
+	GOOD(queue_store.request(f->store, &full, 1, NULL, &f->err));
+	assert_int_equal(full.result, 0);
+	f->model[0].begin = DAY_2024_09_01 + 2 * INT64_C(86400000000);
+	open_queue(f);
+	assert_int_equal(f->seen.refresh.phase, REFRESH_FIRST);
+	full.batches = (struct ordinal_range){day(f, 2), day(f, 3)};
+	assert_int_equal(claim(f, &full).attempt[0], 1);
+	return full;
+}
+
+static void leave_first(struct fixture *f, int64_t id, enum refresh_phase to)
+{
+	struct store_sink sink = sink_of(f);
+	struct refresh_step step = {.id = id,
+				    .from = REFRESH_FIRST,
+				    .to = to,
+				    .first = day(f, 2),
+				    .at = DAY_2024_09_01,
+				    .result = REFRESH_FAILED,
+				    .error = ""};
+	GOOD(queue_store.refresh(f->store, &step, &sink, &f->err));
+	assert_int_equal(step.taken, 0);
+}
+
+/* What the table was made anew with is in it, though the refresh was asked for from an earlier begin on. */
+static void made_anew_after_the_begin_has_moved(void **state)
+{
+	struct fixture *f = *state;
+	struct store_request full = begin_moved(f);
+	settle_unknown_rows(f, day(f, 2), 1);
+	look(f);
+	assert_int_equal(state_of(f, day(f, 2))->outcome, OUTCOME_DONE);
+	assert_int_equal(state_of(f, day(f, 4))->outcome, OUTCOME_NONE);
+	leave_first(f, full.id, REFRESH_BUILD);
+	open_queue(f);
+	assert_int_equal(state_of(f, day(f, 2))->outcome, OUTCOME_DONE);
+	assert_true(queue_model_of(f->store, 0).looked);
+}
+
+/* Whether the table is another one nobody knows: what may have held no row is not taken for built. */
+static void given_up_after_the_begin_has_moved(void **state)
+{
+	struct fixture *f = *state;
+	struct store_request full = begin_moved(f);
+	assert_int_equal(settle(f, SETTLE_FAILED, day(f, 2), 1, "no"), 0);
+	leave_first(f, full.id, REFRESH_OVER);
+	assert_false(queue_model_of(f->store, 0).looked);
+	look(f);
+	assert_int_equal(state_of(f, day(f, 2))->outcome, OUTCOME_FAILED);
+	assert_int_equal(state_of(f, day(f, 4))->outcome, OUTCOME_NONE);
+}
+
 /* In the engine that has rows of its own: what another builder has settled counts beside them. */
 static void two_builders_of_one_store(void **state)
 {
@@ -274,10 +368,15 @@ static void two_builders_of_one_store(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(done_is_settled),		 TEST(failed_after_it_was_done),
-		TEST(killed_while_it_ran),	 TEST(the_relation_is_the_target),
-		TEST(history_has_what_was_done), TEST(a_look_is_recorded),
+		TEST(done_is_settled),
+		TEST(failed_after_it_was_done),
+		TEST(killed_while_it_ran),
+		TEST(the_relation_is_the_target),
+		TEST(history_has_what_was_done),
+		TEST(a_look_is_recorded),
 		TEST(two_builders_of_one_store),
+		TEST(made_anew_after_the_begin_has_moved),
+		TEST(given_up_after_the_begin_has_moved),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ struct adoption {
 	sqlite3 *db;
 	struct queue_model qm;
 	const struct found_windows *found;
-	int64_t now;
+	int64_t now, begin; /* begin: of the model's first batch */
 	struct change *changes;
 	size_t n;
 };
@@ -66,8 +66,8 @@ static int find_gone(struct adoption *a, struct error *err)
 	auto_stmt *built = NULL;
 	int r = db_prepare(a->db, SQL_ADOPT_BUILT, &built, err);
 	if (r == 0)
-		r = db_bind(built, err, "iiii", a->qm.queue_id, a->qm.table_id, a->found->began,
-			    (int64_t)a->found->there);
+		r = db_bind(built, err, "iiiii", a->qm.queue_id, a->qm.table_id, a->found->began,
+			    (int64_t)a->found->there, a->begin);
 	while (r == 0 && (r = db_step(built, err)) == 1) {
 		ordinal batch = calendar_ordinal(a->qm.size, sqlite3_column_int64(built, 0));
 		r = 0;
@@ -142,6 +142,13 @@ static int record(struct adoption *a, struct error *err)
 	return r;
 }
 
+static int64_t begin_of(struct store *s, slot model)
+{
+	LOCKED(&s->lock);
+	const struct queue_model *qm = &s->models[model];
+	return calendar_start(qm->size, calendar_ordinal(qm->size, qm->model->begin));
+}
+
 static int report_changes(struct adoption *a, slot model, const struct store_sink *sink, struct error *err)
 {
 	static const struct done_rows none = {0};
@@ -167,7 +174,8 @@ int queue_adopt(struct store *s, sqlite3 *db, slot model, enum look_kind kind,
 			     .db = db,
 			     .qm = queue_model_of(s, model),
 			     .found = found,
-			     .now = clock_now_us(s->config.clock)};
+			     .now = clock_now_us(s->config.clock),
+			     .begin = begin_of(s, model)};
 	int r = record(&a, err);
 	if (r == 0) {
 		LOCKED(&s->lock);

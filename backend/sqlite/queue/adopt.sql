@@ -11,13 +11,13 @@ ON CONFLICT DO UPDATE SET outcome = 1, outcome_attempt = attempt, started = ?4, 
 WHERE run = 0 AND (table_id <> ?3 OR (outcome = 0 AND built = 0))
 
 -- name: adopt_built
--- What a look that began at ?3 should have found: start and attempt. ?4: the table is there.
+-- What a look that began at ?3 should have found: start and attempt. ?4: the table is there. ?5: the model's first batch.
 -- Where that may be another one than was built into (a full refresh whose first batch was tried), what was built with an
 -- unknown number of rows counts as built with some.
 SELECT start, attempt FROM state s
 WHERE model = ?1 AND table_id = ?2 AND run = 0 AND built > 0 AND finished < ?3 AND (NOT ?4 OR adopted OR rows_inserted > 0
 	OR (rows_inserted IS NULL AND (EXISTS (SELECT 1 FROM model WHERE id = ?1 AND looked < 0)
-		OR EXISTS (SELECT 1 FROM refresh WHERE model = ?1 AND phase = 'first' AND range_start <> s.start))))
+		OR EXISTS (SELECT 1 FROM refresh WHERE model = ?1 AND phase = 'first' AND max(range_start, ?5) <> s.start))))
 ORDER BY start
 
 -- name: adopt_gone

@@ -210,13 +210,13 @@ static int make_anew(struct store *s, const struct refresh_step *step, const str
 	if (r == 0)
 		r = db_prepare(s->db, SQL_ANEW_FIRST, &first, err);
 	if (r == 0)
-		r = db_bind(first, err, "ii", qm->queue_id, table_id);
+		r = db_bind(first, err, "iii", qm->queue_id, table_id, calendar_start(qm->size, step->first));
 	return r == 0 ? db_run(first, err) : r;
 }
 
-/* Nothing else of it is built. *looked: whether the table is still known. */
+/* Nothing else of it is built. *doubted: whether the table is known no more. */
 static int give_up(struct store *s, const struct refresh_step *step, const struct queue_model *qm,
-		   bool *looked, struct error *err)
+		   bool *doubted, struct error *err)
 {
 	auto_stmt *close = NULL, *doubt = NULL;
 	int r = db_prepare(s->db, SQL_ANEW_CLOSE, &close, err);
@@ -227,24 +227,29 @@ static int give_up(struct store *s, const struct refresh_step *step, const struc
 	if (r == 0)
 		r = db_prepare(s->db, SQL_ANEW_DOUBT, &doubt, err);
 	if (r == 0)
-		r = db_bind(doubt, err, "i", qm->queue_id);
+		r = db_bind(doubt, err, "ii", qm->queue_id, calendar_start(qm->size, step->first));
 	if (r == 0)
 		r = db_step(doubt, err);
-	*looked &= r != 1;
+	*doubted = r == 1;
 	return r < 0 ? r : 0;
 }
 
-/* The step from the phase FIRST. Inside the transaction; *qm: what the model is when that has committed. */
-static int leave_first(struct store *s, const struct refresh_step *step, struct queue_model *qm,
-		       struct error *err)
+/* What a step from the phase FIRST has made of the table. */
+struct left_first {
+	int64_t table_id; /* of the new one; 0: that is not known to be one */
+	bool doubted;
+};
+
+/* Inside the transaction. */
+static int leave_first(struct store *s, const struct refresh_step *step, const struct queue_model *qm,
+		       struct left_first *out, struct error *err)
 {
 	switch (step->to) {
 	case REFRESH_BUILD:
-		qm->table_id = fresh_id();
-		qm->looked = true;
-		return make_anew(s, step, qm, qm->table_id, err);
+		out->table_id = fresh_id();
+		return make_anew(s, step, qm, out->table_id, err);
 	case REFRESH_OVER:
-		return give_up(s, step, qm, &qm->looked, err);
+		return give_up(s, step, qm, &out->doubted, err);
 	case REFRESH_CLEAR:
 	case REFRESH_BESIDE:
 	case REFRESH_EXCHANGE:
@@ -254,10 +259,21 @@ static int leave_first(struct store *s, const struct refresh_step *step, struct 
 	return error_set(err, EINVAL, "a full refresh goes from its first batch to no such phase");
 }
 
+/* When that has committed. What a look has recorded meanwhile stays. */
+static void note_left(struct store *s, slot model, const struct left_first *left)
+{
+	LOCKED(&s->lock);
+	struct queue_model *qm = &s->models[model];
+	if (left->table_id)
+		qm->table_id = left->table_id;
+	qm->looked = left->table_id || (qm->looked && !left->doubted);
+}
+
 int queue_refresh(struct store *s, struct refresh_step *step, const struct store_sink *sink,
 		  struct error *err)
 {
 	struct queue_model qm = queue_model_of(s, step->model);
+	struct left_first left = {0};
 	step->taken = -ESTALE;
 	if (!qm.enlisted || !qm.queue_id)
 		return 0;
@@ -267,16 +283,13 @@ int queue_refresh(struct store *s, struct refresh_step *step, const struct store
 	if (r == 0)
 		r = advance(s, step, qm.queue_id, err);
 	if (r == 0 && step->taken == 0 && step->from == REFRESH_FIRST)
-		r = leave_first(s, step, &qm, err);
+		r = leave_first(s, step, &qm, &left, err);
 	if (r == 0)
 		r = queue_commit(s, err);
 	if (s->db)
 		db_rollback(s->db);
-	if (r == 0) {
-		LOCKED(&s->lock);
-		s->models[step->model].table_id = qm.table_id;
-		s->models[step->model].looked = qm.looked;
-	}
+	if (r == 0)
+		note_left(s, step->model, &left);
 	if (r == 0 && step->to == REFRESH_BUILD)
 		r = load_requests(s, s->db, step->model, qm.queue_id, sink, err);
 	return r == 0 ? load_refresh(s, s->db, step->model, qm.queue_id, sink, err) : r;

@@ -49,16 +49,17 @@ SELECT 1 FROM refresh WHERE model = ? AND phase = 'first'
 UPDATE model SET table_id = ?2, looked = ?3 WHERE id = ?1
 
 -- name: anew_first
--- ?1 model, ?2 the table that it has now: of the former one, only the first batch of the refresh is in it.
-UPDATE state SET table_id = ?2 WHERE model = ?1 AND start = (SELECT range_start FROM refresh WHERE model = ?1)
+-- ?1 model, ?2 the table that it has now: of the former one, only the batch that begins at ?3 is in it.
+UPDATE state SET table_id = ?2 WHERE model = ?1 AND start = ?3
 
 -- name: anew_close
 UPDATE request SET open = 0 WHERE id = ?
 
 -- name: anew_doubt
--- The first batch of the refresh was claimed for it: what became of the table nobody knows.
-UPDATE model SET looked = -1 WHERE id = ?1 AND EXISTS (SELECT 1 FROM refresh f
-	JOIN state s ON s.model = f.model AND s.start = f.range_start AND s.running_since >= f.since WHERE f.model = ?1)
+-- ?2: the first batch of the refresh. That, or one that was the first before the begin moved, was claimed for it: what
+-- became of the table nobody knows.
+UPDATE model SET looked = -1 WHERE id = ?1 AND EXISTS (SELECT 1 FROM refresh f JOIN state s ON s.model = f.model
+	AND s.start BETWEEN f.range_start AND ?2 AND s.running_since >= f.since WHERE f.model = ?1)
 RETURNING id
 
 -- name: refresh_of
