@@ -56,7 +56,7 @@ static void all_is_kept(void **state)
 	assert_int_equal(f->target[0].why_not.err, 0);
 	assert_false(f->target[0].look);
 	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 3);
-	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 9);
+	assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 10);
 	assert_int_equal(queue(f, "SELECT count(*) FROM q.refresh"), 0);
 	assert_int_equal(queue(f, "SELECT count(*) FROM q.validation"), 0);
 	assert_int_equal(
@@ -95,7 +95,7 @@ static void all_is_kept(void **state)
 static void from_every_former_version(void **state)
 {
 	struct fixture *f = *state;
-	for (int v = 2; v < 9; v++) {
+	for (int v = 2; v < 10; v++) {
 		char steps[16384] = "", path[128];
 		snprintf(path, sizeof path, "%s-queue", f->file);
 		assert_int_equal(unlink(path), 0);
@@ -116,7 +116,7 @@ static void from_every_former_version(void **state)
 		snprintf(text, sizeof text, "UPDATE q.batchfs_meta SET value = %d WHERE key = 'version'", v);
 		queue(f, text);
 		connect_all(f);
-		assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 9);
+		assert_int_equal(queue(f, "SELECT value FROM q.batchfs_meta WHERE key = 'version'"), 10);
 		assert_int_equal(state_of(f, day(f, 3))->outcome, OUTCOME_FAILED);
 		disconnect(f);
 	}
@@ -154,15 +154,15 @@ static void newer_is_refused(void **state)
 	refused(f, f->file, "version 9, and this batchfs knows them up to version 3");
 	f->config.read_only = false;
 	shell(f, "UPDATE batchfs_meta SET value = 3 WHERE key = 'version'");
-	queue(f, "UPDATE q.batchfs_meta SET value = 10 WHERE key = 'version'");
-	refused(f, "-queue", "version 10, and this batchfs knows them up to version 9");
+	queue(f, "UPDATE q.batchfs_meta SET value = 11 WHERE key = 'version'");
+	refused(f, "-queue", "version 11, and this batchfs knows them up to version 10");
 }
 
 static void older_is_refused_by_who_only_reads(void **state)
 {
 	struct fixture *f = *state;
 	f->config.read_only = true;
-	refused(f, "-queue", "version 1, and this batchfs reads version 9: mount it once without -o ro");
+	refused(f, "-queue", "version 1, and this batchfs reads version 10: mount it once without -o ro");
 	assert_int_equal(shell(f, "SELECT value FROM batchfs_meta WHERE key = 'version'"), 1);
 }
 

@@ -82,10 +82,15 @@ ALTER TABLE request ADD COLUMN orphan_since INTEGER;
 CREATE INDEX request_orphans ON request(model, code) WHERE orphan_since IS NOT NULL;
 
 -- name: queue_version_9
--- Of a table that is elsewhere: whether it was looked at (model; -1: it was, and is another one now, perhaps; more than 1:
--- when it was made anew), and which batches somebody else has built.
+-- Of a table that is elsewhere: whether it was looked at (model), and which batches somebody else has built.
 ALTER TABLE model ADD COLUMN looked INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE state ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
+
+-- name: queue_version_10
+-- A full refresh may make a table anew, in phase 'first'; model.looked may be -1 (it was looked at, and is another one now,
+-- perhaps) and more than 1 (when it was made anew). The tables stay as they are: an older program, which would take
+-- the phase for the end and the table for known, is kept out.
+SELECT 1;
 
 -- name: mount_put
 -- Whose commits count: who finds another number here is not the mount that writes any more.
