@@ -19,8 +19,14 @@ struct build_run {
 	ordinal first;
 	uint32_t count;
 	uint32_t attempt[CLAIM_MAX]; /* 0: not ours, leave it out */
-	int64_t request;	     /* the request they are built for */
-	bool anew; /* one batch, the first of a full refresh: the table is made anew with it */
+	/*
+	 * What the model was when it was claimed, held by the caller. Where a reload has given it to another
+	 * builder since, every batch is UNSTARTED: who settles what is built depends on the builder. NULL:
+	 * what it is now.
+	 */
+	const struct model *facts;
+	int64_t request; /* the request they are built for */
+	bool anew;	 /* one batch, the first of a full refresh: the table is made anew with it */
 	/*
 	 * Asked, on the worker's thread, before anything of a batch is sent and again before its COMMIT is.
 	 * False: it is UNSTARTED, or rolled back and INTERRUPTED. NULL: all are wanted.

@@ -26,6 +26,19 @@ bool facts_guest(const struct open_store *s, const struct model *m)
 	return m && builds(s->engine, m);
 }
 
+/* NULL: nobody. */
+static const struct builder_traits *builder_of(const struct engine *e, const struct model *m)
+{
+	if (builds(e, m))
+		return &e->guest->traits;
+	return !e->elsewhere && verdict_builds(m, e->native.supports) ? &e->native : NULL;
+}
+
+bool facts_same_builder(const struct open_store *s, const struct model *a, const struct model *b)
+{
+	return builder_of(s->engine, a) == builder_of(s->engine, b);
+}
+
 void facts_refuse(const struct open_store *s, const struct model *m, struct store_target *target)
 {
 	struct error why_not = {0};

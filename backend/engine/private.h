@@ -60,6 +60,8 @@ void facts_drop(struct open_store *s);
 const struct model *facts_hold(struct open_store *s, slot model);
 /* Whether the guest builds it. */
 bool facts_guest(const struct open_store *s, const struct model *m);
+/* Whether both have one builder, or none. */
+bool facts_same_builder(const struct open_store *s, const struct model *a, const struct model *b);
 
 /* Of a model that the guest builds (NULL: of none): what it would not do to the target, as its why_not. */
 void facts_refuse(const struct open_store *s, const struct model *m, struct store_target *target);

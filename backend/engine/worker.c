@@ -151,6 +151,7 @@ int builder_beside(struct open_worker *w, struct beside_step *step, struct error
 struct watched_run {
 	const struct build_run *run;
 	const struct log *log;
+	const struct clock *clock;
 	build_report_fn *report;
 	void *ctx;
 	struct run_marks started, ended, done;
@@ -189,6 +190,9 @@ static void watch(void *ctx, const struct build_report *r)
 	struct build_report whole = *r;
 	if (build_traits(r->outcome)->reason && !r->err)
 		whole.err = &no_reason;
+	/* The history shows an end of what was never begun, too. */
+	if (r->outcome == BUILD_UNSTARTED && !r->finished)
+		whole.started = whole.finished = clock_now_us(x->clock);
 	x->report(x->ctx, &whole);
 }
 
@@ -198,12 +202,15 @@ static void report_forgotten(struct watched_run *x)
 	for (uint32_t i = 0; i < x->run->count; i++) {
 		struct build_report r = {.outcome = BUILD_UNSTARTED,
 					 .batch = x->run->first + i,
-					 .attempt = x->run->attempt[i]};
+					 .attempt = x->run->attempt[i],
+					 .rows_deleted = -1,
+					 .rows_inserted = -1,
+					 .rows_outside = -1};
 		if (r.attempt == 0 || run_marked(&x->ended, i))
 			continue;
 		broken_contract(x->log, NULL, "build ended without an outcome of batch %lld, attempt %u",
 				(long long)r.batch, r.attempt);
-		x->report(x->ctx, &r);
+		watch(x, &r);
 	}
 }
 
@@ -228,8 +235,10 @@ int engine_call_build(const struct engine_call *call, const struct build_run *ru
 	struct open_worker *w = call->worker;
 	struct guest_worker *guest;
 	const struct model *m = facts_hold(w->store, run->model);
-	int r;
-	if (!facts_guest(w->store, m)) {
+	int r = 0;
+	if (run->facts && !(m && facts_same_builder(w->store, run->facts, m))) {
+		leave_out(run, report, ctx);
+	} else if (!facts_guest(w->store, m)) {
 		r = call->engine->builder->build(w->worker, run, report, ctx, err);
 	} else {
 		r = guest_half(w, &guest, err);
@@ -246,7 +255,11 @@ int builder_build(struct open_worker *w, const struct build_run *run, build_repo
 		  struct error *err)
 {
 	struct engine_call call;
-	struct watched_run x = {.run = run, .log = w->store->log, .report = report, .ctx = ctx};
+	struct watched_run x = {.run = run,
+				.log = w->store->log,
+				.clock = w->store->config.clock,
+				.report = report,
+				.ctx = ctx};
 	const struct engine_layer *layer = w->store->engine->layer;
 	if (run->count == 0 || run->count > CLAIM_MAX || (run->anew && run->count > 1))
 		return broken_contract(w->store->log, err, "a run of %s",

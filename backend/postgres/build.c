@@ -185,8 +185,7 @@ static void leave_some(const struct build *b, uint32_t i, uint32_t end, enum bui
 		       const struct error *err)
 {
 	int64_t now = clock_now_us(b->w->store->config->clock);
-	bool of_all = outcome == BUILD_FAILED;
-	for (; i < end; i++) {
+	for (bool of_all = outcome == BUILD_FAILED; i < end; i++) {
 		struct build_report report = {.outcome = outcome,
 					      .batch = b->run->first + i,
 					      .attempt = b->run->attempt[i],
@@ -210,8 +209,7 @@ static void leave(const struct build *b, uint32_t i, enum build_outcome outcome,
 	leave_some(b, i, b->run->count, outcome, err);
 }
 
-/* The run ends before batch i. What was sent ahead of it has begun for everybody who looks, and was rolled
- * back. */
+/* The run ends before batch i. What was sent ahead had begun for all who look, and was rolled back. */
 static void end_before_batch(const struct build *b, uint32_t i)
 {
 	while (i < b->run->count && !b->run->attempt[i])
@@ -373,11 +371,13 @@ int pg_build(struct worker *w, const struct build_run *run, build_report_fn *rep
 	     struct error *err)
 {
 	auto_model struct pg_model *m = model_get(w->store, run->model);
-	struct build b = {.w = w, .m = m, .run = run, .report = report, .ctx = ctx, .clean = true};
+	struct build b = {.w = w, .m = m, .run = run, .report = report, .ctx = ctx, .clean = m->sql};
 	struct error why = {0};
 	pg_cancel_forget(&w->cancel);
-	int r = look(&b, &why);
-	if (r == -EAGAIN) {
+	int r = m->sql ? look(&b, &why) : 0;
+	if (!m->sql) { /* Since it was claimed, a new manifest has made it one that is not built here. */
+		leave(&b, 0, BUILD_UNSTARTED, NULL);
+	} else if (r == -EAGAIN) {
 		leave(&b, 0, BUILD_UNSTARTED, NULL);
 		if (err)
 			*err = why;

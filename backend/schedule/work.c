@@ -58,7 +58,7 @@ static void start(struct job_worker *w, enum job_kind kind, const struct build_r
 {
 	w->run = *run;
 	w->held = models_hold(w->b->models, run->model);
-	w->facts = facts_of(w->b, run->model);
+	w->facts = w->run.facts = facts_of(w->b, run->model);
 	w->under_way = w->begun = w->taken = w->cancelled = w->ended = (struct run_marks){0};
 	w->since = clock_monotonic_us();
 	w->kind = kind;

@@ -96,6 +96,43 @@ static const struct builder_ops builder_ops = {.worker_open = fake_worker_open,
 					       .build = fake_build,
 					       .prune = fake_prune};
 static const struct engine engine = {.name = "fake", .store = &store_ops, .builder = &builder_ops};
+static const struct clock now;
+
+/* A guest that builds as the engine does; what needs the answer of is_incremental() is its. */
+static int guest_open(const struct engine_config *config, struct guest **out, struct error *err)
+{
+	return 0;
+}
+
+static void guest_close(struct guest *g)
+{
+}
+
+static int guest_worker_open(struct guest *g, const char *lane, struct guest_worker **out, struct error *err)
+{
+	*out = (struct guest_worker *)&fake_worker;
+	return 0;
+}
+
+static void guest_worker_close(struct guest_worker *w)
+{
+}
+
+static int guest_build(struct guest_worker *w, const struct model *m, const struct build_run *run,
+		       build_report_fn *report, void *ctx, struct error *err)
+{
+	return fake_build(NULL, run, report, ctx, err);
+}
+
+static const struct guest_ops guest_ops = {.open = guest_open,
+					   .close = guest_close,
+					   .worker_open = guest_worker_open,
+					   .worker_close = guest_worker_close,
+					   .build = guest_build};
+static const struct guest_builder guest = {.traits = {.supports = SUPPORTS(NEED_IS_INCREMENTAL)},
+					   .ops = &guest_ops};
+static const struct engine with_guest = {
+	.name = "fake", .store = &store_ops, .builder = &builder_ops, .guest = &guest};
 
 struct opened {
 	struct open_store *store;
@@ -103,16 +140,21 @@ struct opened {
 	struct error err;
 };
 
-static struct opened open_all(bool read_only)
+static struct opened open_engine(const struct engine *which, bool read_only)
 {
-	const struct engine_config config = {.read_only = read_only};
+	const struct engine_config config = {.read_only = read_only, .clock = &now};
 	const struct store_sink sink = {0};
 	struct opened o = {0};
-	assert_int_equal(store_open(&engine, &config, &o.store, &o.err), 0);
+	assert_int_equal(store_open(which, &config, &o.store, &o.err), 0);
 	assert_int_equal(store_enlist(o.store, NULL, NULL, 0, &o.err), 0);
 	assert_int_equal(store_load(o.store, &sink, &o.err), 0);
 	assert_int_equal(builder_worker_open(o.store, "worker", &o.worker, &o.err), 0);
 	return o;
+}
+
+static struct opened open_all(bool read_only)
+{
+	return open_engine(&engine, read_only);
 }
 
 static void close_all(struct opened *o)
@@ -253,16 +295,48 @@ static void one_outcome_a_batch(void **state)
 	assert_true(t.reason[2]);
 	assert_int_equal(t.r[3].outcome, BUILD_UNSTARTED);
 	assert_int_equal(t.r[3].batch, 11);
+	assert_true(t.r[3].started > 0 && t.r[3].finished == t.r[3].started);
+	close_all(&o);
+}
+
+/* The reports of a run of model 0 that was claimed as `claimed` and is `present` now. */
+static struct told build_after_reload(struct opened *o, const struct model *claimed,
+				      const struct model *present)
+{
+	const struct build_run run = {.first = 10, .count = 1, .attempt = {1}, .facts = claimed};
+	struct store_target target;
+	struct told t = {0};
+	assert_int_equal(store_enlist(o->store, &present, &target, 1, &o->err), 0);
+	assert_int_equal(builder_build(o->worker, &run, tell, &t, &o->err), 0);
+	return t;
+}
+
+/* Only the builder that it was claimed for knows who settles it. */
+static void another_builder_leaves_it(void **state)
+{
+	static const struct build_report reports[] = {{.outcome = BUILD_DONE, .batch = 10, .attempt = 1},
+						      {0}};
+	const struct need need = {.kind = NEED_IS_INCREMENTAL};
+	const struct model native = {0}, of_guest = {.needs = &need}, wrong = {.wrong = "it is"};
+	const struct model *const all[] = {&native, &of_guest, &wrong};
+	struct opened o = open_engine(&with_guest, false);
+	script = reports;
+	for (size_t i = 0; i < 2; i++)
+		for (size_t k = 0; k < 3; k++) {
+			struct told t = build_after_reload(&o, all[i], all[k]);
+			assert_int_equal(t.n, 1);
+			assert_int_equal(t.r[0].outcome, i == k ? BUILD_DONE : BUILD_UNSTARTED);
+			assert_true(i == k || t.r[0].finished > 0);
+		}
 	close_all(&o);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_before_its_time),
-		cmocka_unit_test(each_thread_its_own),
-		cmocka_unit_test(sizes_and_answers),
-		cmocka_unit_test(one_outcome_a_batch),
+		cmocka_unit_test(nothing_before_its_time),   cmocka_unit_test(each_thread_its_own),
+		cmocka_unit_test(sizes_and_answers),	     cmocka_unit_test(one_outcome_a_batch),
+		cmocka_unit_test(another_builder_leaves_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
