@@ -336,8 +336,23 @@ static bool take_interrupt(struct job_worker *w)
 	w->interrupt = w->interrupting = false;
 	for (uint32_t i = 0; w->kind != JOB_NONE && i < w->run.count; i++)
 		w->interrupting |= run_marked(&w->under_way, i) && !run_marked(&w->ended, i) &&
-				   run_marked(&w->cancelled, i);
+				   (run_marked(&w->cancelled, i) || w->unfenced);
 	return w->interrupting;
+}
+
+void cancel_unfenced(struct backend *b)
+{
+	LOCKED(&b->lock);
+	for (int i = 0; i < b->config.jobs; i++) {
+		struct job_worker *w = &b->workers[i];
+		if (w->kind != JOB_BUILD || w->unfenced ||
+		    !engine_builder(b->config.engine, w->facts)->settles_done)
+			continue;
+		log_info(b->config.log, "the run of %s is ended: another mount may take it over",
+			 dir_of(b, w->run.model));
+		w->unfenced = w->interrupt = true;
+		pthread_cond_signal(&b->cancel_wake);
+	}
 }
 
 void *cancel_main(void *arg)

@@ -18,6 +18,11 @@ void cancel_recorded(struct backend *b, struct ask *a, const struct store_reques
  * before it, takes what waits out of the queue.
  */
 void cancel_apply(struct backend *b, slot model, struct ordinal_range batches, int64_t seq);
+/*
+ * Without the lock, where the store is away: for other mounts this one may be dead by now. What commits
+ * together with its state is fenced by that; what does not is ended, and goes back to the queue.
+ */
+void cancel_unfenced(struct backend *b);
 void *cancel_main(void *backend);
 
 #endif

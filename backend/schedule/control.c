@@ -7,6 +7,7 @@
 #include "backend/ledger.h"
 #include "backend/models.h"
 #include "backend/schedule/asks.h"
+#include "backend/schedule/cancel.h"
 #include "backend/schedule/catalog.h"
 #include "backend/schedule/check.h"
 #include "backend/schedule/control.h"
@@ -18,6 +19,7 @@
 #include "backend/schedule/orphans.h"
 #include "backend/schedule/refresh.h"
 #include "backend/schedule/refresh_wait.h"
+#include "backend/schedule/refusal.h"
 #include "backend/schedule/runtime.h"
 #include "backend/schedule/settle.h"
 #include "backend/schedule/sink.h"
@@ -217,6 +219,8 @@ void *control_main(void *arg)
 			pause = PAUSE_FIRST_US;
 			continue;
 		}
+		if (warehouse_away(r) && r != -ECANCELED)
+			cancel_unfenced(b);
 		if (!ended(b))
 			pause_control(b, pause);
 		pause = 2 * pause < PAUSE_LONGEST_US ? 2 * pause : PAUSE_LONGEST_US;

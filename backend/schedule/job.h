@@ -31,6 +31,7 @@ struct job_worker {
 	int64_t since;		     /* monotonic: when the last batch began */
 	int64_t answered[CLAIM_MAX]; /* of what is cancelled: every request up to this seq is answered by its
 					end */
+	bool unfenced;		     /* to be ended: another mount may take it over (cancel_unfenced()) */
 	bool interrupt;		     /* the canceller shall end what is in flight */
 	bool interrupting;	     /* the canceller uses `worker`, without the lock */
 	struct open_worker *worker;  /* set by its own thread before it takes its first job */

@@ -60,8 +60,8 @@ static void show_started(struct backend *b, struct job_worker *w, const struct b
 	LOCKED(&b->lock);
 	run_mark(&w->under_way, r->batch - run->first);
 	w->since = clock_monotonic_us();
-	/* Cancelled after the claim and before it began. */
-	if (run_marked(&w->cancelled, r->batch - run->first)) {
+	/* Cancelled after the claim and before it began, or between two batches of the run. */
+	if (run_marked(&w->cancelled, r->batch - run->first) || w->unfenced) {
 		w->interrupt = true;
 		pthread_cond_signal(&b->cancel_wake);
 	}
@@ -177,7 +177,7 @@ static void end_job(struct job_worker *w)
 		w->held = NULL;
 		w->facts = NULL;
 		w->kind = JOB_NONE;
-		w->interrupt = false;
+		w->interrupt = w->unfenced = false;
 		b->woken = true;
 		control_wake(b);
 		pthread_cond_broadcast(&b->idle);

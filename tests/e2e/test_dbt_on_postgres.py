@@ -9,7 +9,7 @@ import pytest
 from lib.command import errno_of
 from lib.project import Project
 from lib.wait import wait_until
-from test_dbt_engine import DAYS, FAKE, NOW, DbtWarehouse
+from test_dbt_engine import DAYS, FAKE, NOW, DbtWarehouse, alive
 
 
 class DbtOnPostgres(DbtWarehouse):
@@ -78,6 +78,23 @@ def test_two_mounts_on_one_truth(mount, project, warehouse):
     assert (mount["engine"], mount["store"]) == ("dbt", "postgres")
     history = [json.loads(line) for line in (a / "sessions" / ".history").read_text().splitlines()]
     assert [h["batch"] for h in history if h["outcome"] == "done"] == DAYS[:3]
+
+
+def test_a_dbt_without_its_store_is_ended(mount, project, warehouse):
+    """Another mount may be at the batch by then, and nothing in the warehouse fences the two."""
+    m = mount(project, now=NOW)
+    warehouse.fake(batches={"2024-09-02": "hang"})
+    os.utime(m / "sessions" / "2024-09-01--2024-09-04")
+    wait_until(lambda: warehouse.hangs("2024-09-02"), what="dbt hangs")
+    [pid] = {call["pid"] for call in warehouse.calls() if alive(call["pid"])}
+    warehouse.fake()
+    warehouse.pg.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'batchfs%'")
+    wait_until(lambda: not alive(pid), what="it was ended")
+    m.sync("sessions", "2024-09-01--2024-09-04")
+    show([m], d01="done", d02="done", d03="done")
+    assert warehouse.table() == dict.fromkeys(DAYS[:3], 1)
+    history = [json.loads(line) for line in (m / "sessions" / ".history").read_text().splitlines()]
+    assert [h["batch"] for h in history if h["outcome"] == "interrupted"] == [DAYS[1]]
 
 
 def test_what_others_have_written_is_adopted_by_all(mount, project, warehouse):
