@@ -17,7 +17,8 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 # What a project is read from. Everything else in its directory, a DuckDB file among it, changes as it likes.
-READ = (".sql", ".yml", ".yaml", ".py", ".md", ".csv")
+IGNORE = ".dbtignore"
+READ = (".sql", ".yml", ".yaml", ".py", ".md", ".csv", IGNORE)
 FILES_MOST = 50000
 # A process that has grown by so many bytes begins anew.
 GROWN = 512 << 20
@@ -79,6 +80,7 @@ class Project:
 
     def __init__(self, words):
         self.words, self.manifest, self.files, self.new = words, None, None, False
+        self.too_many = False
         self.places = {os.path.realpath(value_of(words, "--project-dir") or ".")}
         # dbt looks for the profile there, and in the project.
         profiles = (value_of(words, "--profiles-dir"), os.environ.get("DBT_PROFILES_DIR"), os.path.expanduser("~/.dbt"))
@@ -96,7 +98,7 @@ class Project:
             place = places.pop()
             try:
                 with os.scandir(place) as entries:
-                    inside = [e for e in entries if not e.name.startswith(".")]
+                    inside = [e for e in entries if not e.name.startswith(".") or e.name == IGNORE]
             except OSError:
                 continue
             # target/ is dbt's own, and a virtual environment is nobody's project.
@@ -132,13 +134,15 @@ class Project:
         self.manifest, self.new = result.result if result.success else None, True
         # What was written while it was read is read again, and so are places that nobody knew of.
         self.files = files if files == self.read_files() else None
+        # Each child parses for itself then: nothing says whether what is parsed here is still true.
+        self.too_many = files is None
         for place in list(self.places_of(self.manifest)):
             self.places.add(place)
             self.files = None
 
     def current(self):
         """The manifest; None: the child has to parse."""
-        if self.files is None or self.read_files() != self.files:
+        if not self.too_many and (self.files is None or self.read_files() != self.files):
             self.parse()
         return self.manifest if self.files is not None else None
 
