@@ -60,8 +60,8 @@ static int default_file(const struct engine_config *c, char **out, struct error 
 		strbuf_printf(&path, "%s/.local/state/batchfs", user);
 	else
 		return error_set(err, EINVAL,
-				 "neither XDG_STATE_HOME nor HOME says where the states are kept: give "
-				 "database=FILE");
+				 "neither XDG_STATE_HOME nor HOME says where batchfs keeps its files of "
+				 "dbt: set one of them, or, with store=sqlite, give database=FILE");
 	if (!project)
 		return error_set(err, errno, "%s: %s", c->project, strerror(errno));
 	int r = make_directory(path.str, err);
