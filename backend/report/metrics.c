@@ -137,12 +137,19 @@ static void add_attempts(const struct report_metrics *m, struct strbuf *out)
 	}
 }
 
+/* NULL: of which nobody is the builder. */
+static void add_built_by(const struct report_metrics *m, const char *builder, struct strbuf *out)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < m->n; i++) {
+		const char *by = m->models[i].builder;
+		n += builder && by ? strcmp(by, builder) == 0 : by == builder;
+	}
+	strbuf_printf(out, "batchfs_models{builder=\"%s\"} %zu\n", builder ? builder : "", n);
+}
+
 static void add_mount(const struct report_metrics *m, struct strbuf *out)
 {
-	size_t here = 0;
-
-	for (size_t i = 0; i < m->n; i++)
-		here += m->models[i].runnable;
 	family(out, "requests_open", "gauge",
 	       "Requests of which something is queued or running, by whatever mount they were made.");
 	strbuf_printf(out, "batchfs_requests_open %zu\n", m->requests_open);
@@ -157,8 +164,9 @@ static void add_mount(const struct report_metrics *m, struct strbuf *out)
 	strbuf_printf(out, "batchfs_manifest_error %d\n", m->manifest_error);
 	family(out, "models", "gauge",
 	       "Microbatch models, by who builds them; those without a builder cannot be built here.");
-	strbuf_printf(out, "batchfs_models{builder=\"%s\"} %zu\n", m->engine, here);
-	strbuf_printf(out, "batchfs_models{builder=\"\"} %zu\n", m->n - here);
+	for (size_t i = 0; i < 2 && m->builders[i]; i++)
+		add_built_by(m, m->builders[i], out);
+	add_built_by(m, NULL, out);
 	family(out, "build_info", "gauge", "The program: always 1.");
 	strbuf_printf(out, "batchfs_build_info{version=\"%s\",engine=\"%s\",store=\"%s\"} 1\n", m->version,
 		      m->engine, m->store);

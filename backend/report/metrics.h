@@ -8,7 +8,7 @@
 
 struct report_model_metrics {
 	const char *dir;
-	bool runnable; /* it can be built here */
+	const char *builder; /* NULL: it cannot be built here */
 	size_t states[BATCH_STATES];
 	int64_t built_until;	/* us; 0: not known, or the model cannot be built here: there is no lag */
 	int64_t oldest_failure; /* us; 0: nothing is failed */
@@ -22,6 +22,7 @@ struct report_metrics {
 	bool warehouse_up, manifest_error;
 	int64_t manifest_loaded_at; /* us */
 	const char *version, *engine, *store;
+	const char *builders[2]; /* who may build models here; NULL: nobody more */
 	int64_t now;
 };
 

@@ -30,10 +30,12 @@ static bool gather(const struct snapshot *v, slot model, int64_t now, struct rep
 		*r = -ENOMEM;
 		return false;
 	}
-	*out = (struct report_model_metrics){.dir = models_dir(v->models, model),
-					     .runnable = !known.why_not,
-					     .oldest_failure = kept->standing.oldest_failure,
-					     .attempts = *known.attempts};
+	const struct model *m = models_at(v->models, model);
+	*out = (struct report_model_metrics){
+		.dir = models_dir(v->models, model),
+		.builder = known.why_not ? NULL : engine_builder(v->config->engine, m)->name,
+		.oldest_failure = kept->standing.oldest_failure,
+		.attempts = *known.attempts};
 	if (!known.why_not)
 		out->built_until = kept->standing.built_until;
 	for (int s = 0; s < BATCH_STATES; s++)
@@ -44,10 +46,13 @@ static bool gather(const struct snapshot *v, slot model, int64_t now, struct rep
 int backend_metrics_document(const struct backend *b, struct strbuf *out)
 {
 	const struct snapshot *v = snapshot_of(b);
-	struct report_metrics m = {.version = v->config->version,
-				   .engine = v->config->engine->name,
-				   .store = engine_store_name(v->config->engine),
-				   .now = clock_now_us(v->config->clock)};
+	const struct engine *e = v->config->engine;
+	struct report_metrics m = {
+		.version = v->config->version,
+		.engine = e->name,
+		.store = engine_store_name(e),
+		.builders = {engine_looks(e)->name, e->guest && !e->elsewhere ? e->guest->traits.name : NULL},
+		.now = clock_now_us(v->config->clock)};
 	size_t n;
 	int r = 0;
 	auto_free slot *slots = present(v, &n);

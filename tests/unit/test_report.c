@@ -94,7 +94,7 @@ static void attempts_are_counted_by_their_word(void **state)
 		attempt_count(&c, &ended[i]);
 	const struct report_model_metrics of[] = {
 		{.dir = "a",
-		 .runnable = true,
+		 .builder = "guest",
 		 .states = {[BATCH_DONE] = 4},
 		 .built_until = 1000000,
 		 .attempts = c},
@@ -106,6 +106,7 @@ static void attempts_are_counted_by_their_word(void **state)
 					 .manifest_loaded_at = 2000001,
 					 .version = "1",
 					 .engine = "e",
+					 .builders = {"e", "guest"},
 					 .now = 3500000};
 	auto_strbuf out = STRBUF_INIT;
 	assert_int_equal(report_metrics(&m, &out), 0);
@@ -124,7 +125,8 @@ static void attempts_are_counted_by_their_word(void **state)
 		"batchfs_requests_open 3\n",
 		"batchfs_warehouse_up 0\n",
 		"batchfs_manifest_loaded_timestamp_seconds 2.000001\n",
-		"batchfs_models{builder=\"e\"} 1\n",
+		"batchfs_models{builder=\"e\"} 0\n",
+		"batchfs_models{builder=\"guest\"} 1\n",
 		"batchfs_models{builder=\"\"} 1\n",
 	};
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
