@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import threading
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from .wait import LIMIT, wait_until
@@ -55,12 +57,24 @@ class Mount:
             self.command += ["-o", ",".join(options)]
         self.env = {**os.environ, **env}
         self.process = None
+        self.first_start = None
         self.said_before = 0
         self.hung = None
         self.watchdog = None
 
     def __truediv__(self, name):
         return self.path / name
+
+    def _words(self):
+        """The command; the clock that now= begins does not go back when the daemon is started again."""
+        if self.first_start is None:
+            self.first_start = time.monotonic()
+        passed = timedelta(seconds=int(time.monotonic() - self.first_start))
+
+        def later(option):
+            name, _, at = option.partition("=")
+            return f"now={(datetime.fromisoformat(at) + passed).isoformat()}" if name == "now" and passed else option
+        return [",".join(map(later, word.split(","))) for word in self.command]
 
     def start(self, wait=True, **keys):
         """`keys` go to Popen."""
@@ -69,7 +83,7 @@ class Mount:
         with open(self.log, "ab") as log:
             # What an earlier start has said does not count: the dead mount is still there for a moment.
             self.said_before = log.tell()
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, env=self.env,
+            self.process = subprocess.Popen(self._words(), stdin=subprocess.DEVNULL, env=self.env,
                                             **{"stdout": log, "stderr": log, **keys})
         self.watchdog = threading.Timer(HANGING, self._kill_hanging)
         self.watchdog.daemon = True
