@@ -65,6 +65,17 @@ def long_functions(text):
     return long
 
 
+def test_the_top_level_holds_what_it_should():
+    """Of what is committed: the rooms, and what a repository needs."""
+    known = {*ROOMS, "meson.build", "meson_options.txt", "README.md", "LICENSE", "CONTRIBUTING.md", "NEWS.md", "SECURITY.md",
+             "check", "demo", "docs", "examples", "debian", "packaging", ".ci", ".clang-format", ".clang-tidy",
+             ".dockerignore", ".editorconfig", ".gitignore"}
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("this is no clone")
+    assert {name.split("/")[0] for name in done.stdout.split("\0") if name} <= known
+
+
 def test_there_is_something_to_check():
     rooms = {room_of(p) for p in SOURCES}
     assert {"backend/base", "backend", "fs", "mountopts", "tests"} <= rooms
