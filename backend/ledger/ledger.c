@@ -248,11 +248,22 @@ static bool before_skip(struct ledger *l, struct model_state *m, struct cell *c,
 	return true;
 }
 
+/*
+ * A row that was read while the attempt ran. Its end, which a worker of this mount tells from a thread of its
+ * own, was told before the row: nothing else would ever end what the row says.
+ */
+static bool before_end(const struct model_state *m, const struct cell *c, const struct store_state *s)
+{
+	return s->run == ROW_RUNNING && c->outcome != OUTCOME_NONE && c->attempt == s->attempt &&
+	       cell_finished(c) >= s->started && !marked(m, MARK_ACTIVE, s->batch);
+}
+
 int ledger_put_state(struct ledger *l, const struct store_state *s)
 {
 	struct model_state *m = model_state_of(l, s->model);
 	struct cell *c = cell_find(m, s->batch);
-	return c && !unsure(m, s->batch) && before_skip(l, m, c, s) ? 0 : state_put(l, s);
+	bool sure = c && !unsure(m, s->batch);
+	return sure && (before_end(m, c, s) || before_skip(l, m, c, s)) ? 0 : state_put(l, s);
 }
 
 int state_put(struct ledger *l, const struct store_state *s)

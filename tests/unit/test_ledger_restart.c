@@ -98,6 +98,32 @@ static void what_runs_here_stays(void **state)
 	assert_int_equal(ledger_running(l, 0), 0);
 }
 
+/* A worker tells the end of its batch from a thread of its own, while a load is under way that has read the
+ * row before. Where the end was lost, the row is what there is. */
+static void a_row_that_was_read_before_the_end_says_nothing(void **state)
+{
+	struct ledger *l = *state;
+	struct store_state ended = done(0, 1), running = done(0, 1);
+	running.run = ROW_RUNNING;
+	ask(l, 0, 8, 0, 1);
+	ledger_claimed(l, 0, first_day, 1, 8, 8);
+	assert_int_equal(ledger_put_state(l, &running), 0);
+	assert_int_equal(ledger_state(l, 0, first_day), BATCH_RUNNING);
+	assert_int_equal(ledger_settled(l, &ended), 0);
+	assert_int_equal(ledger_put_state(l, &running), 0);
+	assert_int_equal(ledger_state(l, 0, first_day), BATCH_DONE);
+	assert_int_equal(ledger_running(l, 0), 0);
+	running.attempt = 2;
+	running.started = ended.finished + 1;
+	assert_int_equal(ledger_put_state(l, &running), 0);
+	assert_int_equal(ledger_state(l, 0, first_day), BATCH_RUNNING);
+	ended = done(0, 2);
+	assert_int_equal(ledger_settled(l, &ended), 0);
+	ledger_restart(l);
+	assert_int_equal(ledger_put_state(l, &running), 0);
+	assert_int_equal(ledger_state(l, 0, first_day), BATCH_RUNNING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +131,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(requests_are_those_of_the_new_life, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_open_again_is_wanted_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_runs_here_stays, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_row_that_was_read_before_the_end_says_nothing, set_up,
+						tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
