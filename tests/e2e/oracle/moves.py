@@ -56,6 +56,8 @@ def cancel(world, m, model):
     empty = name.kind == "set" and (name.state == "queued" or not name.batches)
     if not expected and not queued and not empty:
         expected = errno.EPERM
+    if len(world.mounts) > 1:
+        world.wait_heard(m)
     said = errno_of(os.unlink, m / model.name / name.text)
     assert said == expected, (name, said, expected)
     for b in queued if not expected else ():

@@ -90,13 +90,32 @@ class World:
         Until what was cancelled through the mount is recorded. rm returns when the cancel is handed over: a kill may
         lose it, and what was queued is built. A freeze is answered after what was handed over before it.
         """
-        batch = next(b for gate in GATES for b in self.oracle.batches[gate.name] if not b.queued)
+        batch = self._unused()
         for mode in (0o444, 0o644):
             os.chmod(m / batch.model.name / batch.name, mode)
-        # Others would leave it out of what is asked for next.
-        for each in self.mounts:
-            wait_until(lambda: not each.document(batch.model.name, ".run")["frozen"],
-                       what=f"{each.path}: {batch.model.name} is thawed")
+        self._wait_frozen(batch, False, self.mounts)
+
+    def wait_heard(self, m):
+        """
+        Until the mount has heard of whatever was asked for through others: a cancel spares what it does not know of. The
+        states do not tell, where a batch was queued already. A freeze comes after that, and the end of one after a freeze.
+        """
+        batch = self._unused()
+        for other in self.mounts:
+            if other is not m:
+                os.chmod(other / batch.model.name / batch.name, 0o444)
+                self._wait_frozen(batch, True, [m])
+                os.chmod(other / batch.model.name / batch.name, 0o644)
+                self._wait_frozen(batch, False, self.mounts)
+
+    def _unused(self):
+        return next(b for gate in GATES for b in self.oracle.batches[gate.name] if not b.queued)
+
+    def _wait_frozen(self, batch, frozen, mounts):
+        """Of what is frozen others would leave it out of what is asked for next."""
+        for each in mounts:
+            wait_until(lambda: bool(each.document(batch.model.name, ".run")["frozen"]) == frozen,
+                       what=f"{each.path}: {batch.model.name} is {'frozen' if frozen else 'thawed'}")
 
     def use(self):
         """One of the mounts; what was done through another has come to it."""
