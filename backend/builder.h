@@ -71,6 +71,23 @@ struct build_report {
 
 typedef void build_report_fn(void *ctx, const struct build_report *r);
 
+/* Says of the i-th batch of the run, where that is ours, that it was not begun. why: nothing of the model can
+ * be; NULL: this one was left out. */
+static inline void build_leave_out(const struct build_run *run, uint32_t i, const struct error *why,
+				   build_report_fn *report, void *ctx)
+{
+	struct build_report r = {.outcome = BUILD_UNSTARTED,
+				 .batch = run->first + i,
+				 .attempt = run->attempt[i],
+				 .rows_deleted = -1,
+				 .rows_inserted = -1,
+				 .rows_outside = -1,
+				 .err = why,
+				 .of_all = why != NULL};
+	if (r.attempt)
+		report(ctx, &r);
+}
+
 /* An attempt that has ended, as .history shows it. Strings are valid during the call. */
 struct ended_attempt {
 	slot model;

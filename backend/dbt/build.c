@@ -63,18 +63,6 @@ static bool build_chunk(struct guest_worker *w, struct chunk *c)
 	return chunk_settle(c, &results, &how);
 }
 
-static void leave_out(const struct build_run *run, uint32_t i, build_report_fn *report, void *ctx)
-{
-	struct build_report r = {.outcome = BUILD_UNSTARTED,
-				 .batch = run->first + i,
-				 .attempt = run->attempt[i],
-				 .rows_deleted = -1,
-				 .rows_inserted = -1,
-				 .rows_outside = -1};
-	if (r.attempt)
-		report(ctx, &r);
-}
-
 /* From i on: neighbours that are ours and wanted. Asked once, each is the chunk's from then on. */
 static uint32_t wanted_from(const struct build_run *run, uint32_t i)
 {
@@ -103,11 +91,11 @@ int dbt_build(struct guest_worker *w, const struct model *m, const struct build_
 			on = build_chunk(w, &c);
 			i += c.count;
 		} else {
-			leave_out(run, i++, report, ctx);
+			build_leave_out(run, i++, NULL, report, ctx);
 		}
 	}
 	for (; i < run->count; i++)
-		leave_out(run, i, report, ctx);
+		build_leave_out(run, i, NULL, report, ctx);
 	dbt_leave(w);
 	return r;
 }

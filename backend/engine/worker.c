@@ -200,33 +200,20 @@ static void watch(void *ctx, const struct build_report *r)
 static void report_forgotten(struct watched_run *x)
 {
 	for (uint32_t i = 0; i < x->run->count; i++) {
-		struct build_report r = {.outcome = BUILD_UNSTARTED,
-					 .batch = x->run->first + i,
-					 .attempt = x->run->attempt[i],
-					 .rows_deleted = -1,
-					 .rows_inserted = -1,
-					 .rows_outside = -1};
-		if (r.attempt == 0 || run_marked(&x->ended, i))
+		uint32_t attempt = x->run->attempt[i];
+		if (attempt == 0 || run_marked(&x->ended, i))
 			continue;
 		broken_contract(x->log, NULL, "build ended without an outcome of batch %lld, attempt %u",
-				(long long)r.batch, r.attempt);
-		watch(x, &r);
+				(long long)(x->run->first + i), attempt);
+		build_leave_out(x->run, i, NULL, watch, x);
 	}
 }
 
 /* A run that has nobody who could build it. */
 static void leave_out(const struct build_run *run, build_report_fn *report, void *ctx)
 {
-	for (uint32_t i = 0; i < run->count; i++) {
-		struct build_report r = {.outcome = BUILD_UNSTARTED,
-					 .batch = run->first + i,
-					 .attempt = run->attempt[i],
-					 .rows_deleted = -1,
-					 .rows_inserted = -1,
-					 .rows_outside = -1};
-		if (r.attempt)
-			report(ctx, &r);
-	}
+	for (uint32_t i = 0; i < run->count; i++)
+		build_leave_out(run, i, NULL, report, ctx);
 }
 
 int engine_call_build(const struct engine_call *call, const struct build_run *run, build_report_fn *report,

@@ -14,15 +14,8 @@
 void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
 		const char *command)
 {
-	const struct pg_model *m = s->models[q->model];
-	enum batch_size size = m->model->batch_size;
 	struct pg_params v = {0};
-	pg_param_text(&v, uuid);
-	pg_param_int(&v, m->id);
-	pg_param_time(&v, calendar_start(size, q->batches.first));
-	pg_param_time(&v, calendar_start(size, q->batches.end));
-	pg_param_int(&v, q->uid);
-	pg_param_text(&v, command);
+	request_params(s, q, uuid, command, &v);
 	pg_param_time(&v, q->at);
 	pg_param_int(&v, s->session);
 	pg_param_text(&v, request_traits(q->kind)->word);

@@ -289,6 +289,11 @@ void report_known(struct store *s, const PGresult *r, int model, int seq, int id
 		  const struct store_sink *sink);
 void report_answers(struct store *s, const PGresult *r, const struct store_sink *sink);
 
+/* request.c: the first six parameters, which all requests have in common: uuid, model, range, uid, command.
+ * The texts are the caller's, and must outlive *v. */
+void request_params(const struct store *s, const struct store_request *q, const char *uuid,
+		    const char *command, struct pg_params *v);
+
 /* freeze.c: requests that freeze, thaw, protect; and what is frozen, by model */
 void freeze_add(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
 		const char *command);

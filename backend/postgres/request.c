@@ -22,20 +22,26 @@ static void format_uuid(const unsigned char *uuid, char *text)
 	*text = '\0';
 }
 
-static void add_row(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
-		    const char *command, const char *reason)
+void request_params(const struct store *s, const struct store_request *q, const char *uuid,
+		    const char *command, struct pg_params *v)
 {
 	const struct pg_model *m = s->models[q->model];
 	enum batch_size size = m->model->batch_size;
+	pg_param_text(v, uuid);
+	pg_param_int(v, m->id);
+	pg_param_time(v, calendar_start(size, q->batches.first));
+	pg_param_time(v, calendar_start(size, q->batches.end));
+	pg_param_int(v, q->uid);
+	pg_param_text(v, command);
+}
+
+static void add_row(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
+		    const char *command, const char *reason)
+{
 	struct pg_params v = {0};
-	pg_param_text(&v, uuid);
-	pg_param_int(&v, m->id);
-	pg_param_time(&v, calendar_start(size, q->batches.first));
-	pg_param_time(&v, calendar_start(size, q->batches.end));
-	pg_param_int(&v, q->uid);
-	pg_param_text(&v, command);
+	request_params(s, q, uuid, command, &v);
 	pg_param_text(&v, reason);
-	pg_param_text(&v, m->model->code);
+	pg_param_text(&v, s->models[q->model]->model->code);
 	pg_param_time(&v, q->at);
 	pg_param_int(&v, s->session);
 	pg_param_int(&v, 0);
@@ -49,19 +55,12 @@ static void add_row(struct store *s, struct pg_pipe *p, const struct store_reque
 static int add_cancel(struct store *s, struct pg_pipe *p, const struct store_request *q, const char *uuid,
 		      const char *command, struct error *err)
 {
-	const struct pg_model *m = s->models[q->model];
-	enum batch_size size = m->model->batch_size;
 	auto_strbuf ours = STRBUF_INIT;
 	store_sessions(s, &ours);
 	if (strbuf_broken(&ours))
 		return error_set(err, ENOMEM, "no memory for a request");
 	struct pg_params v = {0};
-	pg_param_text(&v, uuid);
-	pg_param_int(&v, m->id);
-	pg_param_time(&v, calendar_start(size, q->batches.first));
-	pg_param_time(&v, calendar_start(size, q->batches.end));
-	pg_param_int(&v, q->uid);
-	pg_param_text(&v, command);
+	request_params(s, q, uuid, command, &v);
 	pg_param_time(&v, q->at);
 	pg_param_int(&v, s->session);
 	pg_param_text(&v, ours.str);

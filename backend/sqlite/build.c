@@ -331,18 +331,8 @@ static int look_again(struct building *g, struct error *err)
 
 static void leave_out(struct building *g, uint32_t from, uint32_t end)
 {
-	for (uint32_t i = from; i < end; i++) {
-		struct build_report b = {.outcome = BUILD_UNSTARTED,
-					 .batch = g->run->first + i,
-					 .attempt = g->run->attempt[i],
-					 .rows_deleted = -1,
-					 .rows_inserted = -1,
-					 .rows_outside = -1,
-					 .err = g->unfit.err ? &g->unfit : NULL,
-					 .of_all = g->unfit.err != 0};
-		if (b.attempt)
-			g->report(g->ctx, &b);
-	}
+	for (uint32_t i = from; i < end; i++)
+		build_leave_out(g->run, i, g->unfit.err ? &g->unfit : NULL, g->report, g->ctx);
 }
 
 int sqlite_build(struct worker *w, const struct build_run *run, build_report_fn *report, void *ctx,

@@ -13,33 +13,9 @@
 
 #include "backend/base/cleanup.h"
 #include "backend/dbt/chunk.h"
+#include "tests/unit/dbt_fixture.h"
 
-static const char *const fqn[] = {"shop", "sessions", NULL};
-static struct catalog catalog = {.project = "shop"};
 static const struct clock real_clock;
-
-static char database[] = "shop", schema[] = "main", identifier[] = "sess'ions",
-	    rendered[] = "\"shop\".\"main\".\"sessions\"";
-
-static const struct model sessions = {
-	.catalog = &catalog,
-	.dir = "sessions",
-	.name = "sessions",
-	.package = "shop",
-	.unique_id = "model.shop.sessions",
-	.relation = {.database = database, .schema = schema, .identifier = identifier, .rendered = rendered},
-	.event_time = "\"event_time\"",
-	.batch_size = BATCH_DAY,
-	.fqn = (const char **)fqn,
-	.original_path = "models/sessions.sql"};
-
-static ordinal day(const char *name)
-{
-	enum batch_size size;
-	ordinal o;
-	assert_true(calendar_parse_name(name, strlen(name), &size, &o));
-	return o;
-}
 
 struct seen {
 	enum build_outcome outcome[CLAIM_MAX]; /* of the last report */

@@ -21,33 +21,9 @@
 #include "backend/dbt/look.h"
 #include "backend/dbt/process.h"
 #include "backend/dbt/source.h"
+#include "tests/unit/dbt_fixture.h"
 
-static const char *const fqn[] = {"shop", "sessions", NULL};
 static const char *const deeper[] = {"shop", "mart", "sessions", NULL};
-static struct catalog catalog = {.project = "shop"};
-
-static char database[] = "shop", schema[] = "main", identifier[] = "sess'ions",
-	    rendered[] = "\"shop\".\"main\".\"sessions\"";
-
-static const struct model sessions = {
-	.catalog = &catalog,
-	.dir = "sessions",
-	.name = "sessions",
-	.package = "shop",
-	.unique_id = "model.shop.sessions",
-	.relation = {.database = database, .schema = schema, .identifier = identifier, .rendered = rendered},
-	.event_time = "\"event_time\"",
-	.batch_size = BATCH_DAY,
-	.fqn = (const char **)fqn,
-	.original_path = "models/sessions.sql"};
-
-static ordinal day(const char *name)
-{
-	enum batch_size size;
-	ordinal o;
-	assert_true(calendar_parse_name(name, strlen(name), &size, &o));
-	return o;
-}
 
 /* By Python's hashlib: around the ends of a block. */
 static void hashes(void **state)

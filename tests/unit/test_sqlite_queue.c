@@ -177,6 +177,22 @@ static void history_has_what_was_done(void **state)
 	sqlite3_close(db);
 }
 
+static void settle_unknown_rows(struct fixture *f, ordinal batch, uint32_t attempt)
+{
+	struct store_outcome o = {.kind = SETTLE_DONE,
+				  .batch = batch,
+				  .attempt = attempt,
+				  .started = 1000,
+				  .finished = 3000,
+				  .rows_deleted = -1,
+				  .rows_inserted = -1,
+				  .rows_outside = -1,
+				  .sqlstate = "",
+				  .message = ""};
+	GOOD(queue_store.settle(f->store, &o, 1, &f->err));
+	assert_int_equal(o.result, 0);
+}
+
 /* What a look at a table that is elsewhere finds: all that was unknown is adopted, what lost its rows is
  * pending. */
 static void a_look_is_recorded(void **state)
@@ -197,17 +213,7 @@ static void a_look_is_recorded(void **state)
 	struct store_request r = ask(f, 1, day(f, 5), day(f, 7));
 	struct build_run run = claim(f, &r);
 	assert_int_equal(settle_done(f, day(f, 5), run.attempt[0]), 0);
-	struct store_outcome o = {.kind = SETTLE_DONE,
-				  .batch = day(f, 6),
-				  .attempt = run.attempt[1],
-				  .started = 1000,
-				  .finished = 3000,
-				  .rows_deleted = -1,
-				  .rows_inserted = -1,
-				  .rows_outside = -1,
-				  .sqlstate = "",
-				  .message = ""};
-	GOOD(queue_store.settle(f->store, &o, 1, &f->err));
+	settle_unknown_rows(f, day(f, 6), run.attempt[1]);
 	ordinal second[] = {day(f, 0), day(f, 2)};
 	found = (struct found_windows){.batches = second, .n = 2, .there = true, .began = INT64_MAX};
 	f->seen.n = 0;
@@ -239,22 +245,6 @@ static void look(struct fixture *f)
 	GOOD(queue_connect(f->store, &patience, &db, &f->err));
 	GOOD(queue_adopt(f->store, db, 0, LOOK_FIRST, &found, &sink, &f->err));
 	sqlite3_close(db);
-}
-
-static void settle_unknown_rows(struct fixture *f, ordinal batch, uint32_t attempt)
-{
-	struct store_outcome o = {.kind = SETTLE_DONE,
-				  .batch = batch,
-				  .attempt = attempt,
-				  .started = 1000,
-				  .finished = 3000,
-				  .rows_deleted = -1,
-				  .rows_inserted = -1,
-				  .rows_outside = -1,
-				  .sqlstate = "",
-				  .message = ""};
-	GOOD(queue_store.settle(f->store, &o, 1, &f->err));
-	assert_int_equal(o.result, 0);
 }
 
 /* The fifth day is built, with nobody knows how many rows; then the table is to be made anew, the begin moves
