@@ -4,11 +4,8 @@ import json
 
 import pytest
 
-from lib.dbt_played import DbtWarehouse
-from lib.project import Project
+from lib.dbt_played import NOW, DbtWarehouse, played_project
 from lib.wait import wait_until
-
-NOW = "2024-09-06T12:00"
 
 
 @pytest.fixture
@@ -23,9 +20,7 @@ def warehouse(tmp_path):
 
 @pytest.fixture
 def project(tmp_path, warehouse):
-    p = Project(tmp_path / "target", warehouse)
-    p.source("events", event_time="event_time")
-    p.model("sessions", "select * from {events}", inputs=["events"])
+    p = played_project(tmp_path, warehouse)
     p.model("visits", "select * from {events}", inputs=["events"])
     return p
 

@@ -3,18 +3,15 @@
 import errno
 import json
 import os
-from pathlib import Path
 
 import pytest
 
 from lib.command import errno_of
+from lib.dbt_played import DAYS, FAKE, NOW
 from lib.events import make_events
 from lib.project import Project
 from lib.wait import wait_until
 
-FAKE = Path(__file__).parent / "lib" / "fake_dbt.py"
-NOW = "2024-09-06T12:00"
-DAYS = [f"2024-09-0{d}" for d in range(1, 7)]
 # As dbt does it: the table is made with the first batch, each replaces its window. Two mounts may be at two batches.
 BUILD = r"""psql -qX service=warehouse -v ON_ERROR_STOP=1 <<SQL
 set client_min_messages = warning;

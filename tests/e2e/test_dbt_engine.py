@@ -5,17 +5,12 @@ import json
 import os
 import shutil
 import signal
-from pathlib import Path
 
 import pytest
 
 from lib.command import finish, start
-from lib.dbt_played import FAKE, MISLEADING, DbtWarehouse
-from lib.project import Project
+from lib.dbt_played import DAYS, FAKE, MISLEADING, NOW, DbtWarehouse, alive, played_project
 from lib.wait import wait_until
-
-NOW = "2024-09-06T12:00"
-DAYS = [f"2024-09-0{d}" for d in range(1, 7)]
 
 
 @pytest.fixture
@@ -30,10 +25,7 @@ def warehouse(tmp_path):
 
 @pytest.fixture
 def project(tmp_path, warehouse):
-    p = Project(tmp_path / "target", warehouse)
-    p.source("events", event_time="event_time")
-    p.model("sessions", "select * from {events}", inputs=["events"])
-    return p
+    return played_project(tmp_path, warehouse)
 
 
 @pytest.fixture
@@ -246,13 +238,6 @@ def test_cancel_ends_the_chunk_and_the_rest_goes_on(m, warehouse, deaf):
     states = settled(m)
     assert [states[d] for d in DAYS[:4]] == ["done", "pending", "done", "done"]
     assert warehouse.table() == {"2024-09-01": 1, "2024-09-03": 1, "2024-09-04": 1}
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_kill_of_batchfs_takes_dbt_with_it(m, warehouse):

@@ -7,12 +7,9 @@ import signal
 
 import pytest
 
-from lib.dbt_played import DbtWarehouse
-from lib.project import Project
+from lib.dbt_played import DAYS, NOW, DbtWarehouse, played_project
 from lib.wait import wait_until
 
-NOW = "2024-09-06T12:00"
-DAYS = [f"2024-09-0{d}" for d in range(1, 7)]
 FIRST, REST = DAYS[0], DAYS[1:]
 
 
@@ -28,10 +25,7 @@ def warehouse(tmp_path):
 
 @pytest.fixture
 def project(tmp_path, warehouse):
-    p = Project(tmp_path / "target", warehouse)
-    p.source("events", event_time="event_time")
-    p.model("sessions", "select * from {events}", inputs=["events"])
-    return p
+    return played_project(tmp_path, warehouse)
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ import os
 import pytest
 
 from lib.command import errno_of
-from lib.project import Project
+from lib.dbt_played import DAYS, FAKE, NOW, DbtWarehouse, alive, played_project
 from lib.wait import wait_until
-from test_dbt_engine import DAYS, FAKE, NOW, DbtWarehouse, alive
 
 
 class DbtOnPostgres(DbtWarehouse):
@@ -39,10 +38,7 @@ def warehouse(tmp_path, pg):
 
 @pytest.fixture
 def project(tmp_path, warehouse):
-    p = Project(tmp_path / "target", warehouse)
-    p.source("events", event_time="event_time")
-    p.model("sessions", "select * from {events}", inputs=["events"])
-    return p
+    return played_project(tmp_path, warehouse)
 
 
 def show(both, **states):

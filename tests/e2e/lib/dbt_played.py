@@ -3,6 +3,10 @@
 import json
 from pathlib import Path
 
+from .project import Project
+
+NOW = "2024-09-06T12:00"
+DAYS = [f"2024-09-0{d}" for d in range(1, 7)]
 FAKE = Path(__file__).parent / "fake_dbt.py"
 
 # What dbt must not hear of: it would build something else, and call that a success.
@@ -54,3 +58,18 @@ class DbtWarehouse:
     def go(self, day=None):
         """All that hangs goes on, or that batch."""
         (self.place / (f"go-{day}" if day else "go")).touch()
+
+
+def played_project(tmp_path, warehouse):
+    """A project with the model sessions, which dbt builds of its events."""
+    project = Project(tmp_path / "target", warehouse)
+    project.source("events", event_time="event_time")
+    project.model("sessions", "select * from {events}", inputs=["events"])
+    return project
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
