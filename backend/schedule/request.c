@@ -42,8 +42,10 @@ static int refused(struct backend *b, const struct backend_request *r, const str
 
 static bool full_makes_anew(const struct backend *b, const struct backend_request *r, slot model)
 {
+	if (!r->full)
+		return false;
 	LOCKED(lock_of(b));
-	return r->full && engine_builder(b->config.engine, facts_of(b, model))->refresh_anew;
+	return engine_builder(b->config.engine, facts_of(b, model))->refresh_anew;
 }
 
 static struct ask *ask_of(const struct backend *b, struct ask_group *g, const struct backend_request *r,

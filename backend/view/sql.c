@@ -118,10 +118,12 @@ static int find_stretches(struct sql *s, ordinal first, ordinal end, const struc
 	ordinal day = first / s->per_day, last = (end - 1) / s->per_day;
 	ordinal middle = day + (last - day) / 2, split = (middle + 1) * s->per_day;
 	struct lengths here, next;
+	if (day == last)
+		return add_stretch(s, first, end, at_first);
 	int r = measure(s, middle * s->per_day, &here);
 	if (r < 0)
 		return r;
-	if (day == last || (equal(at_first, at_last) && equal(at_first, &here)))
+	if (equal(at_first, at_last) && equal(at_first, &here))
 		return add_stretch(s, first, end, at_first);
 	r = measure(s, split, &next);
 	if (r == 0)
@@ -136,8 +138,11 @@ static int measure_all(struct sql *s)
 	if (r < 0)
 		return r;
 	s->pages.size = s->head.len;
+	bool one_day = s->batches.first / s->per_day == (s->batches.end - 1) / s->per_day;
 	r = measure(s, s->batches.first, &first);
-	if (r == 0)
+	if (r == 0 && one_day)
+		last = first;
+	else if (r == 0)
 		r = measure(s, s->batches.end - 1, &last);
 	return r < 0 ? r : find_stretches(s, s->batches.first, s->batches.end, &first, &last);
 }
