@@ -345,6 +345,16 @@ bool calendar_parse_time(const char *text, int64_t *us, int32_t *offset_s)
 	return true;
 }
 
+bool calendar_parse_instant(const char *text, int64_t *us)
+{
+	int32_t offset_s;
+
+	if (!calendar_parse_time(text, us, &offset_s))
+		return false;
+	*us -= offset_s * INT64_C(1000000);
+	return true;
+}
+
 static size_t format(int64_t us, char joint, bool always_fraction, const char *suffix, char *buf)
 {
 	int64_t rest;

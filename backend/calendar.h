@@ -66,6 +66,8 @@ struct ordinal_range calendar_touched(enum batch_size size, int64_t start_us, in
  * False if it is no such time. The instant is *us - *offset_s * 1000000.
  */
 bool calendar_parse_time(const char *text, int64_t *us, int32_t *offset_s);
+/* The instant of such a time. */
+bool calendar_parse_instant(const char *text, int64_t *us);
 
 /* "2024-09-17T16:05:00.123456Z"; without the fraction where it is 0. buf: CALENDAR_TIME_MAX. */
 size_t calendar_format_time(int64_t us, char *buf);

@@ -91,12 +91,12 @@ static void on_changed(void *ctx, slot model, struct ordinal_range batches)
 	announce_kick(fs);
 }
 
-/* Before on_changed() of the same batches, which answers those for whom nothing else is left. */
 static void on_others_cancel(void *ctx, slot model, struct ordinal_range batches)
 {
 	wait_others_cancel(ctx, model, batches);
 }
 
+/* Before on_changed() of the same batches, which answers those for whom nothing else is left. */
 static void on_cancelled(void *ctx, slot model, struct ordinal_range batches, bool ran)
 {
 	wait_cancelled(ctx, model, batches, ran);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +30,11 @@ static bool syslog_listens(void)
 	return false;
 }
 
-bool log_target_file(char *path)
+/*
+ * Which file, in a buffer of PATH_MAX bytes: $XDG_STATE_HOME/batchfs/batchfs.log; without the variable
+ * /var/log/batchfs.log of root, ~/.local/state/batchfs/batchfs.log of others. False: there is none.
+ */
+static bool find_file(char *path)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	int n = -1;
@@ -56,7 +59,7 @@ static void make_directories(char *path)
 
 static int open_file(char *path)
 {
-	if (!log_target_file(path)) {
+	if (!find_file(path)) {
 		strcpy(path, "no HOME");
 		errno = ENOENT;
 		return -1;

@@ -3,8 +3,6 @@
 #ifndef BATCHFS_LOG_TARGET_H
 #define BATCHFS_LOG_TARGET_H
 
-#include <stdbool.h>
-
 #include "backend/base/log.h"
 #include "mountopts/options.h"
 
@@ -14,11 +12,5 @@
  * closes log->fd in the end, if that is not 0.
  */
 void log_target_background(enum log_option wanted, struct log *log);
-
-/*
- * Which file, in a buffer of PATH_MAX bytes: $XDG_STATE_HOME/batchfs/batchfs.log; without the variable
- * /var/log/batchfs.log of root, ~/.local/state/batchfs/batchfs.log of others. False: there is none.
- */
-bool log_target_file(char *path);
 
 #endif

@@ -146,7 +146,8 @@ static int set_engine(const struct word *w, const struct engine *const *engines,
 	return bad_value(err, w, names.str);
 }
 
-const char *const log_option_words[LOG_OPTIONS] = {
+/* LOG_BY_PLACE has none. */
+static const char *const log_option_words[LOG_OPTIONS] = {
 	[LOG_TO_STDERR] = "stderr", [LOG_TO_JSON] = "json", [LOG_TO_SYSLOG] = "syslog"};
 
 static int set_log(const struct word *w, enum log_option *to, struct error *err)

@@ -32,8 +32,6 @@ enum log_option {
 	LOG_OPTIONS,
 };
 
-extern const char *const log_option_words[LOG_OPTIONS]; /* LOG_BY_PLACE has none: NULL */
-
 /* The strings belong to it; options_fini() frees them. */
 struct options {
 	enum options_action action;

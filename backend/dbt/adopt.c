@@ -8,6 +8,7 @@
 #include "backend/base/cleanup.h"
 #include "backend/base/count.h"
 #include "backend/base/log.h"
+#include "backend/dbt/look.h"
 
 /* Where in the file. */
 struct spot {
@@ -31,11 +32,9 @@ static int read_window(const struct spot *p, const json_t *window, int64_t *time
 	char key[64];
 	for (size_t i = 0; i < 2; i++) {
 		const char *text = json_string_value(json_array_get(window, i));
-		int32_t offset_s;
 		snprintf(key, sizeof key, ".batch_results.%s[%zu]", p->list, p->window);
-		if (!text || json_array_size(window) != 2 || !calendar_parse_time(text, &times[i], &offset_s))
+		if (!text || json_array_size(window) != 2 || !calendar_parse_instant(text, &times[i]))
 			return wrong(p, key, window, "two times", err);
-		times[i] -= offset_s * INT64_C(1000000);
 	}
 	return times[0] < times[1] ? 0 : wrong(p, key, window, "a window that ends after its start", err);
 }
@@ -134,12 +133,6 @@ static int add(void *ctx, int64_t start, int64_t end, struct error *err)
 	return 0;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	ordinal x = *(const ordinal *)a, y = *(const ordinal *)b;
-	return x < y ? -1 : x > y;
-}
-
 static int take(struct spot *p, const json_t *result, const struct log *log, const struct model *m,
 		struct found_windows *out, struct error *err)
 {
@@ -150,8 +143,7 @@ static int take(struct spot *p, const json_t *result, const struct log *log, con
 	int r = each_window(p, batches, "successful", add, &a, err);
 	if (r < 0)
 		return r;
-	if (out->n)
-		qsort(out->batches, out->n, sizeof *out->batches, by_number);
+	found_sort(out);
 	if (a.odd)
 		log_warning(log, "%s: %s of %s no batch of this model now: left out", p->path,
 			    count_of(a.odd, "window", "windows").text, m->dir);

@@ -32,18 +32,29 @@ static int read_rows(const json_t *rows, enum batch_size size, struct found_wind
 	{
 		const char *text = value_of(row);
 		int64_t us;
-		int32_t offset_s;
 		if (text && strcmp(text, "missing") == 0) {
 			out->there = false;
 			continue;
 		}
-		if (!text || !calendar_parse_time(text, &us, &offset_s))
+		if (!text || !calendar_parse_instant(text, &us))
 			return error_set(err, EINVAL,
 					 "dbt shows \"%.60s\" as the hour of an event_time, which is no time",
 					 text ? text : "");
-		out->batches[out->n++] = calendar_ordinal(size, us - offset_s * INT64_C(1000000));
+		out->batches[out->n++] = calendar_ordinal(size, us);
 	}
 	return 0;
+}
+
+void found_sort(struct found_windows *found)
+{
+	size_t kept = 0;
+	if (!found->n)
+		return;
+	qsort(found->batches, found->n, sizeof *found->batches, by_number);
+	for (size_t i = 0; i < found->n; i++)
+		if (!kept || found->batches[i] != found->batches[kept - 1])
+			found->batches[kept++] = found->batches[i];
+	found->n = kept;
 }
 
 int shown_batches(const char *rows, enum batch_size size, struct found_windows *out, struct error *err)
@@ -57,15 +68,9 @@ int shown_batches(const char *rows, enum batch_size size, struct found_windows *
 	out->batches = calloc(json_array_size(list) + 1, sizeof *out->batches);
 	int r = out->batches ? read_rows(list, size, out, err) : error_set(err, ENOMEM, "no memory");
 	json_decref(list);
-	if (r < 0)
-		return r;
-	qsort(out->batches, out->n, sizeof *out->batches, by_number);
-	size_t kept = 0;
-	for (size_t i = 0; i < out->n; i++)
-		if (!kept || out->batches[i] != out->batches[kept - 1])
-			out->batches[kept++] = out->batches[i];
-	out->n = kept;
-	return 0;
+	if (r == 0)
+		found_sort(out);
+	return r;
 }
 
 /* What is kept of the events. */

@@ -5,6 +5,9 @@
 
 #include "backend/guest.h"
 
+/* Ascending, and none twice. */
+void found_sort(struct found_windows *found);
+
 /* Reads the rows that dbt shows of words_look(), none twice. -EINVAL: they are not what was asked for. */
 int shown_batches(const char *rows, enum batch_size size, struct found_windows *out, struct error *err);
 

@@ -21,10 +21,8 @@ static struct run_marks batches_of(const json_t *windows, enum batch_size size, 
 	json_array_foreach(windows, i, window)
 	{
 		const char *start = json_string_value(json_array_get(window, 0));
-		int64_t us;
-		int32_t offset_s;
-		bool known = start && calendar_parse_time(start, &us, &offset_s);
-		us = known ? us - offset_s * INT64_C(1000000) : 0;
+		int64_t us = 0;
+		bool known = start && calendar_parse_instant(start, &us);
 		ordinal batch = calendar_ordinal(size, us);
 		known &= calendar_start(size, batch) == us && batch >= first && batch - first < count;
 		if (known)

@@ -11,9 +11,18 @@ static bool builds(const struct engine *e, const struct model *m)
 	return guest_builds(&c, e->native.supports, m);
 }
 
+/* NULL: nobody. */
+static const struct builder_traits *builder_of(const struct engine *e, const struct model *m)
+{
+	if (builds(e, m))
+		return &e->guest->traits;
+	return !e->elsewhere && verdict_builds(m, e->native.supports) ? &e->native : NULL;
+}
+
 const struct builder_traits *engine_builder(const struct engine *e, const struct model *m)
 {
-	return e->elsewhere || builds(e, m) ? &e->guest->traits : &e->native;
+	const struct builder_traits *builder = builder_of(e, m);
+	return builder ? builder : engine_looks(e);
 }
 
 uint64_t engine_supports(const struct engine *e)
@@ -24,14 +33,6 @@ uint64_t engine_supports(const struct engine *e)
 bool facts_guest(const struct open_store *s, const struct model *m)
 {
 	return m && builds(s->engine, m);
-}
-
-/* NULL: nobody. */
-static const struct builder_traits *builder_of(const struct engine *e, const struct model *m)
-{
-	if (builds(e, m))
-		return &e->guest->traits;
-	return !e->elsewhere && verdict_builds(m, e->native.supports) ? &e->native : NULL;
 }
 
 bool facts_same_builder(const struct open_store *s, const struct model *a, const struct model *b)

@@ -76,13 +76,19 @@ struct open_request *request_newest(const struct ledger *l, slot model, ordinal 
 	return newest;
 }
 
-/* Its id goes to those that the store shall retire, unless another mount may have something of it left. */
-static void finish(struct ledger *l, struct model_state *m, struct open_request *r)
+/* It covers nothing any more; the caller frees it. */
+static void close_request(struct ledger *l, struct model_state *m, struct open_request *r)
 {
 	TAILQ_REMOVE(&m->requests, r, link);
 	cover_remove(l, m, r);
 	r->recorded->open = NULL;
 	l->open--;
+}
+
+/* Its id goes to those that the store shall retire, unless another mount may have something of it left. */
+static void finish(struct ledger *l, struct model_state *m, struct open_request *r)
+{
+	close_request(l, m, r);
 	r->recorded->finished = true;
 	if (!r->recorded->reaches_back)
 		ids_add(&l->finished, r->recorded->id);
@@ -204,10 +210,7 @@ void request_void(struct ledger *l, struct recorded_request *k)
 	struct open_request *r = k->open;
 	if (!r)
 		return;
-	TAILQ_REMOVE(&m->requests, r, link);
-	cover_remove(l, m, r);
-	k->open = NULL;
-	l->open--;
+	close_request(l, m, r);
 	for (ordinal b = request_next(r, r->batches.first); b < r->batches.end; b = request_next(r, b + 1))
 		flags_set(m, b, marked(m, MARK_REQUEUED, b) || request_newest(l, k->model, b),
 			  marked(m, MARK_CLAIMED, b), marked(m, MARK_RUNNING, b));
@@ -267,10 +270,7 @@ void requests_free(struct ledger *l, struct model_state *m)
 {
 	struct open_request *r;
 	while ((r = TAILQ_FIRST(&m->requests))) {
-		TAILQ_REMOVE(&m->requests, r, link);
-		cover_remove(l, m, r);
-		r->recorded->open = NULL;
-		l->open--;
+		close_request(l, m, r);
 		free(r);
 	}
 }

@@ -2,6 +2,7 @@
 /* Batches that are answered without being built: skipped, taken out of the queue, ended on request. */
 #include "backend/kinds.h"
 #include "backend/postgres/answer.h"
+#include "backend/postgres/offer.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/sql.h"
 
@@ -85,7 +86,7 @@ size_t range_add(const struct store *s, struct pg_pipe *p, const struct store_ou
 	pg_param_text(&v, steps[size]);
 	/* A cancel that is recorded has spared them already. */
 	pg_param_int(&v, o->before ? INT64_MAX : o->known);
-	store_sessions(s, &ours);
+	own_sessions(s, &ours);
 	p->broken |= strbuf_broken(&ours);
 	pg_param_text(&v, ours.str);
 	return pg_add(p, SQL_ANSWER_RANGE, &v);

@@ -140,8 +140,6 @@ int64_t pg_random_id(void);
 /* The control connection, with the liveness lock held. Within the backoff the last refusal, unless `now`. */
 int store_connect(struct store *s, bool now, struct error *err);
 void store_changed(struct store *s);
-void store_sessions(const struct store *s,
-		    struct strbuf *out);		 /* an array literal: the origins of what it asks */
 struct id_index store_slot(struct store *s, int64_t id); /* id 0: not enlisted here. Any thread */
 
 static inline bool model_builds(const struct pg_model *m)

@@ -5,6 +5,7 @@
 #include "backend/base/count.h"
 #include "backend/freeze.h"
 #include "backend/kinds.h"
+#include "backend/postgres/offer.h"
 #include "backend/postgres/pgstore.h"
 #include "backend/postgres/refresh.h"
 #include "backend/postgres/sql.h"
@@ -56,7 +57,7 @@ static int add_cancel(struct store *s, struct pg_pipe *p, const struct store_req
 		      const char *command, struct error *err)
 {
 	auto_strbuf ours = STRBUF_INIT;
-	store_sessions(s, &ours);
+	own_sessions(s, &ours);
 	if (strbuf_broken(&ours))
 		return error_set(err, ENOMEM, "no memory for a request");
 	struct pg_params v = {0};

@@ -138,13 +138,6 @@ static int end_old_sessions(struct store *s, struct error *err)
 	}
 }
 
-void store_sessions(const struct store *s, struct strbuf *out)
-{
-	for (size_t i = 0; i < s->n_sessions; i++)
-		pg_array_int(out, s->sessions[i]);
-	pg_array_end(out);
-}
-
 static int get_ready(struct store *s, struct error *err)
 {
 	if (!s->schema || s->ready == s->control.generation)

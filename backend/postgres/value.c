@@ -134,10 +134,7 @@ int64_t pg_count(const PGresult *r, int row, int col)
 int64_t pg_time(const PGresult *r, int row, int col)
 {
 	int64_t us = 0;
-	int32_t offset = 0;
-	if (!calendar_parse_time(pg_text(r, row, col), &us, &offset))
-		return 0;
-	return us - (int64_t)offset * 1000000;
+	return calendar_parse_instant(pg_text(r, row, col), &us) ? us : 0;
 }
 
 bool pg_bool(const PGresult *r, int row, int col)

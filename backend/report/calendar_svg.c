@@ -5,7 +5,6 @@
  * draws SVG does not always know them.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "backend/report/calendar_grid.h"

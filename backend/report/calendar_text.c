@@ -78,8 +78,8 @@ static void add_models(const struct calendar_grid *g, struct strbuf *out)
 		add_counts(m->states, false, out);
 	}
 	if (built)
-		strbuf_printf(out, "%zu %s of which everything is built\n", built,
-			      built == 1 ? "model" : "models");
+		strbuf_printf(out, "%s of which everything is built\n",
+			      count_of(built, "model", "models").text);
 }
 
 int report_calendar(const struct calendar_grid *g, struct strbuf *out)

@@ -104,7 +104,8 @@ struct report_standing {
 	int64_t built_until;	/* every batch that ends by then is built; 0: not known */
 	bool gap;		/* a batch that is not built begins at built_until, or may */
 	bool not_here;		/* of a model that cannot be built here: its lag is nobody's */
-	int64_t oldest_failure; /* when the first of the batches that are failed now has failed; 0: none is */
+	int64_t oldest_failure; /* of one model: when the first of the batches that are failed now has failed;
+				   0: none is */
 	size_t n_running, n_failures;
 	struct report_mark running[REPORT_RUNNING];   /* the longest first */
 	struct report_mark failures[REPORT_FAILURES]; /* the newest first */

@@ -79,8 +79,6 @@ void report_note_all(struct report_standing *into, const struct report_standing 
 	if (!from->not_here && from->built_until &&
 	    (!into->built_until || from->built_until < into->built_until))
 		into->built_until = from->built_until;
-	if (from->oldest_failure && (!into->oldest_failure || from->oldest_failure < into->oldest_failure))
-		into->oldest_failure = from->oldest_failure;
 	for (size_t i = 0; i < from->n_running; i++)
 		keep(into->running, &into->n_running, REPORT_RUNNING, from->running[i], earlier);
 	for (size_t i = 0; i < from->n_failures; i++)

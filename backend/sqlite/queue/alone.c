@@ -12,7 +12,7 @@ void queue_alone_close(struct store *s)
 	free(s);
 }
 
-int queue_alone_open(const struct engine_config *config, struct store **out, struct error *err)
+static int open_alone(const struct engine_config *config, struct store **out, struct error *err)
 {
 	*out = NULL;
 	if (!config->database || !*config->database)
@@ -106,7 +106,7 @@ int queue_alone_check(struct store *s, const struct store_sink *sink, struct err
 }
 
 const struct store_ops queue_store = {
-	.open = queue_alone_open,
+	.open = open_alone,
 	.close = queue_alone_close,
 	.enlist = queue_alone_enlist,
 	.load = queue_alone_load,

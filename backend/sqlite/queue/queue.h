@@ -120,7 +120,6 @@ struct done_row {
 
 /* The store by itself; config.database is its file. And its members, for who opens it otherwise. */
 extern const struct store_ops queue_store;
-int queue_alone_open(const struct engine_config *config, struct store **out, struct error *err);
 void queue_alone_close(struct store *s);
 int queue_alone_enlist(struct store *s, const struct model *const *models, struct store_target *targets,
 		       size_t n, struct error *err);
